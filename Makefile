@@ -1,0 +1,41 @@
+# The whole routine: `make tune`, `make test`, `make lint`, `make format`, `make type`, `make docs`.
+# Each sets up .venv first where it is missing or older than the requirements.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: tune test lint format type docs check
+
+tune: $(VENV)/ready
+	$(RUN) tune.py --tune=./configs/tune/quickstart.yaml --config=./configs/cartpole.yaml --out=./quickstart/
+
+test: $(VENV)/ready-dev
+	$(RUN) -m pytest -n 2
+
+lint: $(VENV)/ready-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/ready-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+type: $(VENV)/ready-dev
+	$(VENV)/bin/mypy
+
+docs: $(VENV)/ready
+	$(RUN) -m config_reference
+
+check: lint type test
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: requirements.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,131 @@
+"""Compares stepping environments in this process with stepping them in worker processes.
+
+    python benchmarks/environment_stepping.py [ROUNDS]
+
+Prints a table of steps per second, the median over rounds in which all variants take turns.
+`environments/vector.py` takes the cost of exchanging a step with worker processes from it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import gymnasium
+import numpy as np
+
+from config import EnvironmentConfig
+from environments import VectorEnvironment, make_environments
+from environments.levels import RandomLevels
+from environments.processes import ProcessEnvironments
+from environments.vector import available_cores
+
+ENVIRONMENTS = 16
+SECONDS_OF_A_TURN = 0.4
+ROUNDS = 5
+
+
+class Busy(gymnasium.Env):
+    """Keeps a core busy for a millisecond at each step."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        """Begins an episode without an end."""
+        super().reset(seed=seed)
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action):
+        """Takes a millisecond."""
+        end = time.perf_counter() + 1e-3
+        while time.perf_counter() < end:
+            pass
+        return np.zeros(4, np.float32), 0.0, False, False, {}
+
+
+# Worker processes import this script too, and register it there.
+gymnasium.register("Busy-v0", Busy)
+
+CASES = {
+    "CartPole": EnvironmentConfig(type="CartPole", name="CartPole-v1"),
+    "MiniGrid, one-hot": EnvironmentConfig(),
+    "MiniGrid, one-hot, 16 x 16": EnvironmentConfig(name="MiniGrid-DoorKey-16x16-v0"),
+    "MiniGrid, pixels": EnvironmentConfig(visual_observation=True),
+    "1 ms a step": EnvironmentConfig(type="Gymnasium", name="Busy-v0"),
+}
+
+
+def build(config: EnvironmentConfig, processes: int | None) -> VectorEnvironment:
+    """Environments on levels of their own, already reset."""
+    placed = config.model_copy(update={"processes": processes})
+    levels = RandomLevels(list(range(ENVIRONMENTS)), 1000, 0)
+    environments = make_environments(placed, levels, ENVIRONMENTS, 0)
+    environments.reset()
+    return environments
+
+
+def steps_per_second(environments: VectorEnvironment) -> float:
+    """Steps of single environments per second over one turn."""
+    generator = np.random.default_rng(0)
+    actions = generator.integers(environments.spaces.branches, size=(64, ENVIRONMENTS, 1))
+    steps = 0
+    begin = time.perf_counter()
+    while (elapsed := time.perf_counter() - begin) < SECONDS_OF_A_TURN:
+        environments.step(actions[steps % len(actions)])
+        steps += 1
+    return steps * ENVIRONMENTS / elapsed
+
+
+def measure(config: EnvironmentConfig, variants: list[int], rounds: int) -> list[float]:
+    """The median speed with each number of processes."""
+    built = [build(config, processes) for processes in variants]
+    try:
+        speeds = [[steps_per_second(environments) for environments in built] for _ in range(rounds)]
+    finally:
+        for environments in built:
+            environments.close()
+    return [statistics.median(column) for column in zip(*speeds, strict=True)]
+
+
+def automatic_choice(config: EnvironmentConfig) -> str:
+    """What `processes: null` chooses."""
+    environments = build(config, None)
+    environments.close()
+    return "processes" if isinstance(environments, ProcessEnvironments) else "in process"
+
+
+def main() -> None:
+    """Measures and prints the table."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    variants = list(range(available_cores() + 1))
+    print(
+        f"{datetime.date.today()}, {processor()}, {available_cores()} cores, Python "
+        f"{platform.python_version()}, {ENVIRONMENTS} environments, steps/s, median of {rounds}\n"
+    )
+    headings = ["in process", *(f"{number} processes" for number in variants[1:]), "null chooses"]
+    print("| environment |", " | ".join(headings), "|")
+    print("| --- |", " | ".join("---:" for _ in headings), "|")
+    for name, config in CASES.items():
+        speeds = [f"{speed:,.0f}" for speed in measure(config, variants, rounds)]
+        print("|", " | ".join([name, *speeds, automatic_choice(config)]), "|", flush=True)
+
+
+def processor() -> str:
+    """The processor's name, as the system gives it."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

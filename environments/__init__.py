@@ -1,0 +1,28 @@
+"""The environments: suites, wrappers, and how many of them are stepped together."""
+
+from __future__ import annotations
+
+from environments.interface import (
+    EnvironmentFailure,
+    EpisodeState,
+    Levels,
+    Observations,
+    Spaces,
+    Step,
+    VectorEnvironment,
+)
+from environments.suites import make_environment, probe_spaces
+from environments.vector import make_environments
+
+__all__ = [
+    "EnvironmentFailure",
+    "EpisodeState",
+    "Levels",
+    "Observations",
+    "Spaces",
+    "Step",
+    "VectorEnvironment",
+    "make_environment",
+    "make_environments",
+    "probe_spaces",
+]

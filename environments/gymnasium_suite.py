@@ -1,0 +1,15 @@
+"""Any environment that is registered with Gymnasium and has discrete actions."""
+
+from __future__ import annotations
+
+import gymnasium
+
+from config import EnvironmentConfig
+from environments.registration import create
+from environments.spaces import as_multi_discrete, as_named_arrays
+
+
+def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
+    """The environment of that id, with images as they are and all else as a float32 "vector"."""
+    environment = create(config, worker_id, render_mode)
+    return as_multi_discrete(as_named_arrays(environment, config.name), config.name)

@@ -1,0 +1,100 @@
+"""What every environment offers to the trainer, whichever suite it comes from.
+
+Axes: E environments side by side (members x workers), then the shape of one observation.
+An episode that ends is followed by the next one within the same step: the observation that `step`
+returns belongs to the new episode already, and the one that ended it is in `final_observations`.
+So there is no step that only resets, and none that must not be trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+# Arrays by name. Three dimensions (height, width, channels; uint8) make a visual observation, one
+# dimension makes a vector observation.
+Observations = dict[str, np.ndarray]
+
+# The level (the seed of the reset) for an environment's index and an episode's number.
+Levels = Callable[[int, int], int]
+
+
+class EnvironmentFailure(RuntimeError):  # noqa: N818  # the environment's, not the caller's
+    """An environment, or the process that it lives in, broke down."""
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What one environment observes and does.
+
+    Attributes:
+        observations: shape and NumPy type name of each observation, by name.
+        branches: number of choices of each action branch; one entry for a discrete action space,
+            several for a multi-discrete one.
+    """
+
+    observations: dict[str, tuple[tuple[int, ...], str]]
+    branches: tuple[int, ...]
+
+
+@dataclass
+class Step:
+    """The outcome of one step of E environments.
+
+    Attributes:
+        observations: arrays of shape (E, ...). The next step reuses them: copy what you keep.
+        rewards: (E,) float32.
+        terminated: (E,) bool, the episode reached a real end.
+        truncated: (E,) bool, the episode was cut off (by its time limit, say) and had no real end.
+        final_observations: for each environment whose episode was truncated, its index and what it
+            observed last (arrays without the axis E), from which the return is bootstrapped.
+        episodes: for each episode that ended, the index of its environment and its statistics:
+            `return`, `length` (steps) and every number that the environment reported at its end.
+    """
+
+    observations: Observations
+    rewards: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    final_observations: list[tuple[int, Observations]]
+    episodes: list[tuple[int, dict[str, float]]]
+
+
+@dataclass
+class EpisodeState:
+    """Where one environment is: enough to get there again by replaying the episode's actions.
+
+    Attributes:
+        episode: how many episodes this environment began before the present one.
+        actions: (steps, branches) int64, the actions taken in the present episode so far.
+    """
+
+    episode: int
+    actions: np.ndarray
+
+
+class VectorEnvironment(Protocol):
+    """E environments that are stepped together."""
+
+    spaces: Spaces
+
+    def __len__(self) -> int:
+        """The number E of environments."""
+
+    def reset(self) -> Observations:
+        """Begins the first episode of each environment and returns (E, ...) observations."""
+
+    def step(self, actions: np.ndarray) -> Step:
+        """Takes one step with actions of shape (E, branches), integers."""
+
+    def states(self) -> list[EpisodeState]:
+        """Where each environment is, for a checkpoint."""
+
+    def restore(self, states: Sequence[EpisodeState]) -> Observations:
+        """Brings each environment to where it was and returns (E, ...) observations."""
+
+    def close(self) -> None:
+        """Ends every process and frees every resource; calling it again does nothing."""

@@ -1,0 +1,69 @@
+"""Builds single environments of every suite."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import gymnasium
+
+from config import EnvironmentConfig
+from environments.interface import Spaces
+from environments.spaces import spaces_of
+from environments.wrappers import wrap
+from errors import UserError
+
+# Each module has a function `make`. It is imported when it is needed, as MiniGrid takes a while.
+SUITE_MODULES = {
+    "CartPole": "environments.cartpole",
+    "Gymnasium": "environments.gymnasium_suite",
+    "Minigrid": "environments.minigrid_suite",
+}
+
+
+def make_environment(
+    config: EnvironmentConfig, worker_id: int = 0, render_mode: str | None = None
+) -> gymnasium.Env:
+    """Builds one environment with a Dict observation space and a MultiDiscrete action space.
+
+    Args:
+        config: which environment, and how it is wrapped.
+        worker_id: tells environments apart that need something of their own, such as a port.
+        render_mode: "human", "rgb_array" or None.
+
+    Raises:
+        UserError: a line "environment.KEY: ..." for each thing that can't be built.
+    """
+    suite = _import_suite(config.type)
+    return wrap(suite.make(config, worker_id, render_mode), config)
+
+
+def _import_suite(suite: str) -> ModuleType:
+    try:
+        return importlib.import_module(SUITE_MODULES[suite])
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"environment.type: {suite} needs a package that isn't installed: {error} "
+            f"(pip install {error.name})"
+        ) from error
+
+
+_probed: dict[tuple[str, int], Spaces] = {}
+
+
+def probe_spaces(config: EnvironmentConfig, worker_id: int = 0) -> Spaces:
+    """What the environment of a config observes and does, found by building it once.
+
+    Raises:
+        UserError: as `make_environment`.
+    """
+    # Neither the levels nor the processes change the spaces, and sweeps ask for many configs.
+    description = config.model_dump_json(exclude={"processes", "reset_params"})
+    key = (description, worker_id)
+    if key not in _probed:
+        environment = make_environment(config, worker_id)
+        try:
+            _probed[key] = spaces_of(environment)
+        finally:
+            environment.close()
+    return _probed[key]

@@ -1,0 +1,80 @@
+"""Chooses where environments are stepped: in this process or in others."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from config import EnvironmentConfig
+from environments.in_process import InProcessEnvironments
+from environments.interface import Levels, VectorEnvironment
+from environments.processes import ProcessEnvironments
+from environments.spaces import spaces_of
+from environments.suites import make_environment
+
+# By `benchmarks/environment_stepping.py`, exchanging a step with worker processes takes about
+# this long. They must promise a clear gain, as they keep cores busy that others may have a use for.
+_SECONDS_OF_EXCHANGE = 200e-6
+_SHARE_OF_TIME_LEFT = 0.8
+_SECONDS_OF_MEASUREMENT = 0.05
+
+
+def make_environments(
+    config: EnvironmentConfig, levels: Levels, num_environments: int, worker_id: int
+) -> VectorEnvironment:
+    """Builds environments that are stepped together.
+
+    Args:
+        config: which environment; `processes` says where to step them, None chooses the faster.
+        levels: the level of each environment and episode; it must be picklable.
+        num_environments: how many environments.
+        worker_id: worker id of the first environment; the others count up from it.
+
+    Raises:
+        UserError: as `make_environment`.
+        EnvironmentFailure: an environment can't be built in a worker process.
+    """
+    processes = config.processes
+    if processes is None:
+        processes = _faster_choice(config, num_environments, worker_id)
+    if processes == 0:
+        return InProcessEnvironments(config, levels, num_environments, worker_id)
+    return ProcessEnvironments(config, levels, num_environments, worker_id, processes)
+
+
+def _faster_choice(config: EnvironmentConfig, num_environments: int, worker_id: int) -> int:
+    """The number of processes that is expected to be the fastest; 0 is none but this one."""
+    processes = min(available_cores(), num_environments)
+    if processes == 1:
+        return 0
+    in_process = num_environments * _seconds_of_a_step(config, worker_id)
+    in_processes = in_process / processes + _SECONDS_OF_EXCHANGE
+    return processes if in_processes < _SHARE_OF_TIME_LEFT * in_process else 0
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _seconds_of_a_step(config: EnvironmentConfig, worker_id: int) -> float:
+    """Measures a throw-away environment, resets included, with random actions."""
+    environment = make_environment(config, worker_id)
+    try:
+        generator = np.random.default_rng(0)
+        choices = np.array(spaces_of(environment).branches)
+        environment.reset(seed=0)
+        steps = 0
+        begin = time.perf_counter()
+        while (elapsed := time.perf_counter() - begin) < _SECONDS_OF_MEASUREMENT or not steps:
+            _, _, terminated, truncated, _ = environment.step(generator.integers(choices))
+            steps += 1
+            if terminated or truncated:
+                environment.reset(seed=steps)
+        return elapsed / steps
+    finally:
+        environment.close()

@@ -1,0 +1,391 @@
+"""Search space in, permutations out: reads a tuning config and expands it over a base config.
+
+A tuning config lists choices under `hyperparameters` (any key of the config) and under each decay
+schedule. A grid is their Cartesian product in the order of the file, the last key varying fastest.
+It is generated lazily: neither the time to the first permutation nor memory grows with its size.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from config import (
+    Config,
+    DecaySchedule,
+    Section,
+    TrainerConfig,
+    config_errors,
+    keys_of,
+    nearest,
+    read_config,
+    subsection,
+)
+from errors import UserError
+from validation import runnable_problems
+from yaml_file import Document, KeyPath, read_yaml
+
+_REPORTED = 10  # errors and warnings of a large grid are counted beyond this many
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One tuned key and its choices.
+
+    Attributes:
+        key_path: the key, from the config's root.
+        label: the key as the tuning config writes it, a schedule's with the schedule's name.
+        choices: the values in their order.
+        line_path: where the tuning config has it.
+    """
+
+    key_path: KeyPath
+    label: str
+    choices: tuple[Any, ...]
+    line_path: KeyPath
+
+    def unique(self) -> Axis:
+        """The same key with each choice once, where it first stood."""
+        first = {_canonical(choice): choice for choice in reversed(self.choices)}
+        ordered = dict.fromkeys(map(_canonical, self.choices))
+        return Axis(self.key_path, self.label, tuple(first[key] for key in ordered), self.line_path)
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """One combination of choices and the whole config it makes.
+
+    Attributes:
+        index: its position in the grid, from 0.
+        choices: the value of each tuned key, by the axis's label.
+        config: the base config with the choices merged in, valid.
+    """
+
+    index: int
+    choices: dict[str, Any]
+    config: Config
+
+
+class Grid:
+    """The permutations of a tuning config over a base config.
+
+    Args:
+        base: the base config's document.
+        tune: the tuning config's document.
+        axes: what is tuned.
+    """
+
+    def __init__(self, base: Document, tune: Document, axes: list[Axis]) -> None:
+        self.base = base
+        self.tune = tune
+        self.axes = axes
+
+    def __len__(self) -> int:
+        """The number of permutations."""
+        return math.prod(len(axis.choices) for axis in self.axes)
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the tuned keys."""
+        return [axis.label for axis in self.axes]
+
+    def name(self, index: int) -> str:
+        """The index of a permutation, zero-padded so that names sort as numbers."""
+        return str(index).zfill(len(str(len(self) - 1)))
+
+    def permutations(self) -> Iterator[Permutation]:
+        """Every permutation of a validated grid, in order."""
+        for index, (values, data) in enumerate(self._merged()):
+            yield Permutation(
+                index, dict(zip(self.labels, values, strict=True)), Config.model_validate(data)
+            )
+
+    def unique(self) -> Grid:
+        """The grid without the permutations that repeat an earlier one."""
+        return Grid(self.base, self.tune, [axis.unique() for axis in self.axes])
+
+    def validate(self) -> list[str]:
+        """Validates the base config, every choice and every permutation.
+
+        Returns:
+            Warnings, a line each.
+
+        Raises:
+            UserError: a line for each error (the first ten of permutations, and their number).
+        """
+        errors = self._base_errors() + [line for axis in self.axes for line in self._errors(axis)]
+        if errors:
+            raise UserError(errors)
+        return self._repetition_warnings() + self._validate_permutations()
+
+    def _merged(self) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+        for values in product(*(axis.choices for axis in self.axes)):
+            data = self.base.data
+            for axis, value in zip(self.axes, values, strict=True):
+                data = deep_merge(data, _nested(axis.key_path, value))
+            yield values, data
+
+    def _base_errors(self) -> list[str]:
+        tuned = [axis.key_path for axis in self.axes]
+        return [
+            f"{self.base.where(key_path)}: {'.'.join(key_path)}: {message}"
+            for key_path, message in _key_errors(self.base.data)
+            if not any(key_path[: len(path)] == path for path in tuned)
+        ]
+
+    def _errors(self, axis: Axis) -> list[str]:
+        lines = []
+        for choice in axis.choices:
+            data = deep_merge(self.base.data, _nested(axis.key_path, choice))
+            for key_path, message in _key_errors(data):
+                if key_path[: len(axis.key_path)] == axis.key_path:
+                    key = ".".join((axis.label, *key_path[len(axis.key_path) :]))
+                    where = self.tune.where(axis.line_path)
+                    lines.append(f"{where}: {key}: choice {show(choice)}: {message}")
+        return lines
+
+    def _validate_permutations(self) -> list[str]:
+        errors: list[str] = []
+        rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
+        failed = 0
+        for index, (values, data) in enumerate(self._merged()):
+            problems, config = _problems(data)
+            if problems:
+                failed += 1
+            if problems and failed <= _REPORTED:
+                choices = show_choices(dict(zip(self.labels, values, strict=True)))
+                where = f"{self.tune.path}: permutation {self.name(index)} ({choices})"
+                errors += [f"{where}: {'.'.join(path)}: {message}" for path, message in problems]
+            if config is not None:
+                _note_rising_schedules(config.trainer, index, rising)
+        if failed > _REPORTED:
+            errors.append(f"{self.tune.path}: {failed} of {len(self)} permutations are not valid")
+        if errors:
+            raise UserError(errors)
+        return [self._rising_warning(name, found) for name, found in rising.items() if found]
+
+    def _rising_warning(self, name: str, found: list[int]) -> str:
+        names = ", ".join(self.name(index) for index in found[:_REPORTED])
+        more = f" and {len(found) - _REPORTED} more" if len(found) > _REPORTED else ""
+        plural = "permutation" if len(found) == 1 else "permutations"
+        return (
+            f"{self.tune.path}: {name}: final is greater than initial in {plural} {names}{more}; "
+            "the schedule rises there"
+        )
+
+    def _repetition_warnings(self) -> list[str]:
+        repeated = len(self) - len(self.unique())
+        if not repeated:
+            return []
+        choices = [
+            f"{axis.label} lists {text}" for axis in self.axes if (text := _repeated_choices(axis))
+        ]
+        return [
+            f"{self.tune.path}: {repeated} of {len(self)} permutations repeat another: "
+            f"{'; '.join(choices)}. --unique drops them"
+        ]
+
+
+def load_grid(base_path: Path, tune_path: Path) -> Grid:
+    """Reads a base config and a tuning config and resolves what is tuned.
+
+    Raises:
+        UserError: a file can't be read, or the tuning config names what doesn't exist.
+    """
+    base = read_config(base_path)
+    tune = read_yaml(tune_path)
+    if not tune.data:
+        raise UserError(
+            f"{tune_path}: is empty; list choices under `hyperparameters` or a decay schedule"
+        )
+    axes, errors = _resolve_axes(tune)
+    errors += _conflicts(axes, tune)
+    if errors:
+        raise UserError(errors)
+    return Grid(base, tune, axes)
+
+
+def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
+    axes: list[Axis] = []
+    errors: list[str] = []
+    sections = ["hyperparameters", *schedule_names()]
+    for name, keys in tune.data.items():
+        if name not in sections:
+            errors.append(f"{tune.where((name,))}: {name}: unknown section{nearest(name, sections)}")
+        elif not isinstance(keys, dict) or not keys:
+            errors.append(f"{tune.where((name,))}: {name}: holds no keys; list some or remove it")
+        else:
+            for key, choices in keys.items():
+                try:
+                    axes.append(_axis(name, key, choices))
+                except UserError as error:
+                    where = tune.where((name, key))
+                    errors += [f"{where}: {name}.{key}: {line}" for line in error.lines]
+    return axes, errors
+
+
+def _axis(section: str, key: str, choices: Any) -> Axis:
+    in_schedule = section != "hyperparameters"
+    path = _resolve_in_schedule(section, key) if in_schedule else resolve_key(key)
+    values = tuple(choices) if isinstance(choices, list) else (choices,)
+    if not values:
+        raise UserError("an empty list; write at least one choice")
+    return Axis(path, f"{section}.{key}" if in_schedule else key, values, (section, key))
+
+
+def _resolve_in_schedule(section: str, key: str) -> KeyPath:
+    schedule = subsection(TrainerConfig, section)
+    assert schedule is not None
+    if key not in keys_of(schedule):
+        raise UserError(f"unknown key{nearest(key, keys_of(schedule))}")
+    return ("trainer", section, key)
+
+
+def resolve_key(key: str) -> KeyPath:
+    """The path of the config's key that a name under `hyperparameters` means.
+
+    A dotted path from the root names exactly one. Any other name means the trainer's key if the
+    trainer has it, else the one section's that has it.
+
+    Raises:
+        UserError: no key or several keys have that name.
+    """
+    parts = tuple(key.split("."))
+    paths = list(_all_key_paths(Config))
+    for exact in (parts, ("trainer", *parts)):
+        if exact in paths:
+            return exact
+    found = [path for path in paths if path[-len(parts) :] == parts]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError("several sections have it; write " + " or ".join(map(".".join, found)))
+    raise UserError("unknown key" + _nearest_path(key, paths))
+
+
+def _nearest_path(key: str, paths: list[KeyPath]) -> str:
+    dotted = {".".join(path): ".".join(path) for path in paths}
+    bare = {path[-1]: ".".join(path) for path in reversed(paths)}
+    names = dotted if "." in key else bare
+    hint = nearest(key, list(names))
+    return hint if hint.startswith("; did") else "; docs/configuration.md lists all keys"
+
+
+def _all_key_paths(section: type[Section], prefix: KeyPath = ()) -> Iterator[KeyPath]:
+    for key in keys_of(section):
+        yield (*prefix, key)
+        inner = subsection(section, key)
+        if inner is not None:
+            yield from _all_key_paths(inner, (*prefix, key))
+
+
+def schedule_names() -> list[str]:
+    """The decay schedules, each of which may be a section of the tuning config."""
+    inner = {key: subsection(TrainerConfig, key) for key in keys_of(TrainerConfig)}
+    return [key for key, section in inner.items() if section and issubclass(section, DecaySchedule)]
+
+
+def _conflicts(axes: list[Axis], tune: Document) -> list[str]:
+    """Keys that are tuned twice, under two names or as a section and one of its keys."""
+    errors = []
+    for position, later in enumerate(axes):
+        for earlier in axes[:position]:
+            length = min(len(earlier.key_path), len(later.key_path))
+            if earlier.key_path[:length] == later.key_path[:length]:
+                errors.append(
+                    f"{tune.where(later.line_path)}: {'.'.join(later.line_path)}: tunes what "
+                    f"{'.'.join(earlier.line_path)} tunes already; remove one of them"
+                )
+    return errors
+
+
+def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """The base with the override's values; mappings merge key by key, anything else replaces.
+
+    Neither argument is changed; the result shares the parts that only one of them has.
+    """
+    merged = dict(base)
+    for key, value in override.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = deep_merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _nested(key_path: KeyPath, value: Any) -> dict[str, Any]:
+    for key in reversed(key_path):
+        value = {key: value}
+    return value
+
+
+def _key_errors(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
+    """Errors of single keys; combinations are left to the permutations."""
+    try:
+        Config.model_validate(data)
+    except ValidationError as error:
+        return config_errors(error, combinations=False)
+    return []
+
+
+def _problems(data: dict[str, Any]) -> tuple[list[tuple[KeyPath, str]], Config | None]:
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        return config_errors(error), None
+    return runnable_problems(config), config
+
+
+def _note_rising_schedules(
+    trainer: TrainerConfig, index: int, rising: dict[str, list[int]]
+) -> None:
+    for name, found in rising.items():
+        schedule: DecaySchedule = getattr(trainer, name)
+        if schedule.final is not None and schedule.final > schedule.initial:
+            found.append(index)
+
+
+def _repeated_choices(axis: Axis) -> str:
+    keys = [_canonical(choice) for choice in axis.choices]
+    counts = {key: keys.count(key) for key in keys}
+    values = dict(zip(keys, axis.choices, strict=True))
+    return " and ".join(
+        f"{show(values[key])} {'twice' if count == 2 else f'{count} times'}"
+        for key, count in counts.items()
+        if count > 1
+    )
+
+
+def _canonical(choice: Any) -> str:
+    """Equal for values that mean the same, such as 1 and 1.0 (but not 1 and true)."""
+
+    def normal(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: normal(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [normal(inner) for inner in value]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        return value
+
+    return json.dumps(normal(choice), sort_keys=True)
+
+
+def show(choice: Any) -> str:
+    """A choice as a config would have it, on one line."""
+    if isinstance(choice, str):
+        return choice
+    return json.dumps(choice)
+
+
+def show_choices(choices: Mapping[str, Any]) -> str:
+    """Choices on one line: `worker_steps=64, num_workers=8`."""
+    return ", ".join(f"{label}={show(choice)}" for label, choice in choices.items())

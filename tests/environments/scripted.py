@@ -1,0 +1,176 @@
+"""Tiny environments with known answers, registered with Gymnasium when this module is imported.
+
+Configs name them as "tests.environments.scripted:Scripted...-v0", so that worker processes import
+this module as well.
+"""
+
+import os
+import signal
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class Script(gymnasium.Env):
+    """Observes [seed, time, last action]; the reward is time + 1; ends after `length` steps."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (3,), np.float32)
+    action_space = spaces.Discrete(4)
+
+    def __init__(self, length=3, end="terminated"):
+        self.length, self.end = length, end
+        self.observation = np.zeros(3, np.float32)  # reused on purpose: nobody may keep it
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        self.observation[:] = seed, 0, -1
+        return self.observation, {}
+
+    def step(self, action):
+        self.time += 1
+        self.observation[1:] = self.time, action
+        ended = self.time >= self.length
+        info = {
+            "score": np.float32(0.5),
+            "won": True,
+            "count": np.int64(7),
+            "text": "no number",
+            "array": np.ones(2),
+        }
+        terminated = ended and self.end in ("terminated", "both")
+        truncated = ended and self.end in ("truncated", "both")
+        return self.observation, float(self.time), terminated, truncated, info
+
+
+class Random(gymnasium.Env):
+    """Random images, rewards and ends, all drawn from the generator that `reset` seeds."""
+
+    observation_space = spaces.Dict(
+        {
+            "camera": spaces.Box(0, 255, (6, 4, 3), np.uint8),
+            "map": spaces.Box(0, 255, (5, 5), np.uint8),
+            "place": spaces.Discrete(3),
+            "speed": spaces.Box(-1, 1, (2,), np.float64),
+        }
+    )
+    action_space = spaces.MultiDiscrete([3, 2])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._observe(), {}
+
+    def step(self, action):
+        chance = self.np_random.random()
+        reward = chance + action[0] - 2 * action[1]
+        return self._observe(), reward, chance < 0.1, chance > 0.9, {"chance": chance}
+
+    def _observe(self):
+        random = self.np_random
+        return {
+            "camera": random.integers(0, 256, (6, 4, 3), np.uint8),
+            "map": random.integers(0, 256, (5, 5), np.uint8),
+            "place": int(random.integers(3)),
+            "speed": random.uniform(-1, 1, 2),
+        }
+
+
+class Spaces(gymnasium.Env):
+    """Has the spaces that it is given, and observes samples of them."""
+
+    def __init__(self, observation_space=None, action_space=None):
+        self.observation_space = observation_space or spaces.Discrete(2)
+        self.action_space = action_space or spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        return self.observation_space.sample(), 0.0, False, False, {"action": action}
+
+
+class WorkerId(Script):
+    """Observes the worker id that it was built with."""
+
+    def __init__(self, worker_id):
+        super().__init__()
+        self.worker_id = worker_id
+
+    def reset(self, **arguments):
+        super().reset(**arguments)
+        return np.full(3, self.worker_id, np.float32), {}
+
+
+class Broken(Script):
+    """Fails in the way that the action names: 1 raises, 2 dies, 3 exits."""
+
+    def step(self, action):
+        if action == 1:
+            raise ValueError("the motor is stuck")
+        if action == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if action == 3:
+            os._exit(3)
+        return super().step(action)
+
+
+class BrokenFromTheStart(Script):
+    """Can be built once, for its spaces, but not in a worker process."""
+
+    def __init__(self):
+        super().__init__()
+        import multiprocessing
+
+        if multiprocessing.parent_process() is not None:
+            raise ValueError("no display in here")
+
+
+OBSERVED = {
+    "Image": spaces.Box(0, 255, (8, 9), np.uint8),
+    "Nested": spaces.Dict(
+        {
+            "a": spaces.Tuple((spaces.Discrete(3), spaces.MultiBinary(2))),
+            "b": spaces.MultiDiscrete([2, 3]),
+        }
+    ),
+    "Text": spaces.Dict({"word": spaces.Text(5), "number": spaces.Discrete(2)}),
+    "Reserved": spaces.Dict(
+        {"vector": spaces.Box(0, 255, (8, 8, 3), np.uint8), "other": spaces.Discrete(2)}
+    ),
+    "FiveChannels": spaces.Box(0, 255, (8, 8, 5), np.uint8),
+}
+ACTED = {
+    "Shifted": spaces.Discrete(3, start=-1),
+    "Branches": spaces.MultiDiscrete([2, 3, 4]),
+    "ShiftedBranches": spaces.MultiDiscrete([2, 3], start=[5, -1]),
+    "Matrix": spaces.MultiDiscrete([[2, 3], [4, 5]]),
+    "Switches": spaces.MultiBinary(3),
+}
+
+
+def _register():
+    for end in ("terminated", "truncated", "both"):
+        gymnasium.register(f"Script{end.capitalize()}-v0", Script, kwargs={"end": end})
+    gymnasium.register("ScriptLong-v0", Script, kwargs={"length": 6})
+    gymnasium.register("ScriptTimeLimit-v0", Script, max_episode_steps=2)
+    gymnasium.register("Random-v0", Random)
+    gymnasium.register("WorkerId-v0", WorkerId)
+    gymnasium.register("Broken-v0", Broken)
+    gymnasium.register("BrokenFromTheStart-v0", BrokenFromTheStart)
+    for name, space in OBSERVED.items():
+        gymnasium.register(f"{name}-v0", Spaces, kwargs={"observation_space": space})
+    for name, space in ACTED.items():
+        gymnasium.register(f"{name}-v0", Spaces, kwargs={"action_space": space})
+
+
+if "Random-v0" not in gymnasium.registry:
+    _register()
+
+
+def name(identifier):
+    """The name under which a config finds an environment of this module."""
+    return f"tests.environments.scripted:{identifier}-v0"

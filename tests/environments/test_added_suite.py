@@ -1,0 +1,53 @@
+"""The suite in docs/add_environment.md works as the page says."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+import environments
+from config import EnvironmentConfig
+from environments import Spaces, make_environments, probe_spaces
+from environments.levels import ListedLevels
+from environments.suites import SUITE_MODULES
+from errors import UserError
+
+PAGE = Path(environments.__file__).parents[1] / "docs" / "add_environment.md"
+MODULE = "corridor_of_the_documentation"
+
+
+class ExtendedConfig(EnvironmentConfig):
+    type: Literal["Corridor"] = "Corridor"
+
+
+@pytest.fixture
+def corridor(tmp_path, monkeypatch):
+    """Installs the page's only Python block as a suite."""
+    (source,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / f"{MODULE}.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(SUITE_MODULES, "Corridor", MODULE)
+    yield
+    sys.modules.pop(MODULE, None)
+
+
+def test_it_can_be_trained_in(corridor):
+    config = ExtendedConfig(name="Corridor-Short", processes=0, last_action_to_obs=True)
+    assert probe_spaces(config) == Spaces({"vector": ((3,), "float32")}, (2,))
+    built = make_environments(config, ListedLevels([0, 1, 2, 3], 4), 4, 0)
+    goals = built.reset()["vector"][:, 0].copy()
+    assert set(goals) <= {-2, 2}
+    towards = (goals > 0).astype(np.int64)[:, np.newaxis]
+    built.step(towards)
+    step = built.step(towards)
+    assert step.terminated.all()
+    expected = {"return": 1.0, "length": 2.0, "success": 1.0}
+    assert step.episodes == [(index, expected) for index in range(4)]
+
+
+def test_its_names_are_checked(corridor):
+    with pytest.raises(UserError, match=r"environment\.name: Corridor-None must be one of"):
+        probe_spaces(ExtendedConfig(name="Corridor-None"))

@@ -1,0 +1,130 @@
+"""What can't be trained is refused with a line that names the key and the way out."""
+
+import sys
+
+import pytest
+
+from config import EnvironmentConfig
+from environments import probe_spaces
+from errors import UserError
+from tests.environments import scripted
+
+
+def lines(type_, name, **keys):
+    with pytest.raises(UserError) as caught:
+        probe_spaces(EnvironmentConfig(type=type_, name=name, **keys))
+    return caught.value.lines
+
+
+def one_line(type_, name, **keys):
+    (line,) = lines(type_, name, **keys)
+    return line
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "hint"),
+    [
+        ("Minigrid", "MiniGrid-Empty-Random-6x6", "MiniGrid-Empty-Random-6x6-v0"),
+        ("Minigrid", "MinGrid-DoorKey-8x8-v0", "MiniGrid-DoorKey-8x8-v0"),
+        ("Minigrid", "BabyAI-GoToRedBal-v0", "BabyAI-GoToRedBall-v0"),
+        ("CartPole", "CartPol-v1", "CartPole-v1"),
+        ("Gymnasium", "Acrobat-v1", "Acrobot-v1"),
+        ("Gymnasium", "CartPole", "CartPole-v"),
+    ],
+)
+def test_an_unknown_id_comes_with_the_nearest(type_, name, hint):
+    line = one_line(type_, name)
+    assert line.startswith(f"environment.name: {type_} knows no environment {name}; did you mean ")
+    assert hint in line
+
+
+def test_an_id_like_no_other_comes_without_a_hint():
+    expected = "environment.name: Gymnasium knows no environment qqqqqqqqqqqq"
+    assert one_line("Gymnasium", "qqqqqqqqqqqq") == expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "owner"),
+    [
+        ("Minigrid", "CartPole-v1", "CartPole"),
+        ("Minigrid", "Acrobot-v1", "Gymnasium"),
+        ("Gymnasium", "MiniGrid-Empty-5x5-v0", "Minigrid"),
+        ("CartPole", "MiniGrid-Empty-5x5-v0", "Minigrid"),
+    ],
+)
+def test_an_id_of_another_suite_names_that_suite(type_, name, owner):
+    expected = f"environment.name: {name} isn't of type {type_}; set environment.type to {owner}"
+    assert one_line(type_, name).startswith(expected)
+
+
+def test_cartpole_lists_its_ids():
+    assert "CartPole-v0 or CartPole-v1" in one_line("CartPole", "Acrobot-v1")
+
+
+def test_a_missing_dependency_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "Box2D", None)
+    monkeypatch.delitem(sys.modules, "gymnasium.envs.box2d", raising=False)
+    monkeypatch.delitem(sys.modules, "gymnasium.envs.box2d.lunar_lander", raising=False)
+    monkeypatch.delitem(sys.modules, "gymnasium.envs.box2d.bipedal_walker", raising=False)
+    line = one_line("Gymnasium", "LunarLander-v3")
+    assert line.startswith("environment.name: LunarLander-v3 can't be created: Box2D is not inst")
+    assert 'pip install "gymnasium[box2d]"' in line
+
+
+def test_a_missing_suite_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "minigrid.core.constants", None)
+    monkeypatch.delitem(sys.modules, "environments.minigrid_suite", raising=False)
+    line = one_line("Minigrid", "MiniGrid-LavaGapS5-v0")
+    assert line.startswith("environment.type: Minigrid needs a package that isn't installed")
+    assert "pip install minigrid" in line
+
+
+def test_a_module_that_cannot_be_imported():
+    line = one_line("Gymnasium", "no_such_module:Thing-v0")
+    assert line.startswith("environment.name: the module of no_such_module:Thing-v0 can't be imp")
+
+
+def test_continuous_actions():
+    assert one_line("Gymnasium", "Pendulum-v1") == (
+        "environment.name: Pendulum-v1 has a continuous action space (Box); "
+        "only discrete and multi-discrete ones can be trained"
+    )
+
+
+@pytest.mark.parametrize(
+    ("identifier", "described"),
+    [
+        ("Matrix", "has a MultiDiscrete action space of 2 dimensions"),
+        ("Switches", "has a MultiBinary action space"),
+        ("Text", "observes a Text space"),
+        ("Reserved", "has an image under the reserved name vector"),
+    ],
+)
+def test_unsupported_spaces(identifier, described):
+    name = scripted.name(identifier)
+    assert one_line("Gymnasium", name).startswith(f"environment.name: {name} {described}")
+
+
+def test_every_key_without_its_visual_observation_is_named():
+    name = "MiniGrid-Empty-5x5-v0"
+    found = lines("Minigrid", name, grayscale=True, resize_vis_obs=[8, 8])
+    message = f"{name} has no visual observation, unless visual_observation is true"
+    assert found == [
+        f"environment.grayscale: {message}",
+        f"environment.resize_vis_obs: {message}",
+    ]
+    assert one_line("CartPole", "CartPole-v1", grayscale=True) == (
+        "environment.grayscale: CartPole-v1 has no visual observation"
+    )
+
+
+def test_images_of_other_channels_are_not_turned_gray():
+    line = one_line("Gymnasium", scripted.name("FiveChannels"), grayscale=True)
+    assert line.startswith("environment.grayscale: ")
+    assert "5 channels" in line
+
+
+def test_an_answer_is_remembered():
+    config = EnvironmentConfig(name="MiniGrid-Empty-8x8-v0", processes=3)
+    other = config.model_copy(update={"processes": 0})
+    assert probe_spaces(config) is probe_spaces(other)

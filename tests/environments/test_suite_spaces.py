@@ -1,0 +1,123 @@
+"""Each suite observes and acts in the spaces that it promises."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+from config import EnvironmentConfig
+from environments import make_environment, probe_spaces
+from tests.environments import scripted
+
+
+def spaces(type_, name, **keys):
+    found = probe_spaces(EnvironmentConfig(type=type_, name=name, **keys))
+    return found.observations, found.branches
+
+
+def scripted_environment(identifier, **keys):
+    config = EnvironmentConfig(type="Gymnasium", name=scripted.name(identifier), **keys)
+    return make_environment(config)
+
+
+@pytest.mark.parametrize("name", ["CartPole-v0", "CartPole-v1"])
+def test_cartpole(name):
+    assert spaces("CartPole", name) == ({"vector": ((4,), "float32")}, (2,))
+    masked = spaces("CartPole", name, mask_velocities=True)
+    assert masked == ({"vector": ((2,), "float32")}, (2,))
+
+
+@pytest.mark.parametrize("name", ["MiniGrid-Empty-Random-6x6-v0", "BabyAI-GoToRedBall-v0"])
+def test_minigrid(name):
+    assert spaces("Minigrid", name) == ({"vector": ((980,), "uint8")}, (7,))
+    pixels = spaces("Minigrid", name, visual_observation=True)
+    assert pixels == ({"visual": ((84, 84, 3), "uint8")}, (7,))
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "actions"),
+    [
+        ("CartPole-v1", 4, 2),
+        ("Acrobot-v1", 6, 3),
+        ("FrozenLake-v1", 16, 4),
+        ("Blackjack-v1", 32 + 11 + 2, 2),
+    ],
+)
+def test_gymnasium_vectors(name, length, actions):
+    assert spaces("Gymnasium", name) == ({"vector": ((length,), "float32")}, (actions,))
+
+
+def test_a_dictionary_keeps_its_images_and_flattens_the_rest():
+    assert spaces("Gymnasium", scripted.name("Random")) == (
+        {
+            "camera": ((6, 4, 3), "uint8"),
+            "map": ((5, 5, 1), "uint8"),
+            "vector": ((3 + 2,), "float32"),
+        },
+        (3, 2),
+    )
+    observation, _ = scripted_environment("Random").reset(seed=3)
+    original, _ = scripted.Random().reset(seed=3)
+    np.testing.assert_array_equal(observation["camera"], original["camera"])
+    np.testing.assert_array_equal(observation["map"][:, :, 0], original["map"])
+    place = [float(original["place"] == number) for number in range(3)]
+    expected = np.array([*place, *original["speed"]], np.float32)
+    np.testing.assert_array_equal(observation["vector"], expected)
+    assert observation["vector"].dtype == np.float32
+
+
+def test_a_gray_image_gets_a_channel():
+    assert spaces("Gymnasium", scripted.name("Image"))[0] == {"visual": ((8, 9, 1), "uint8")}
+
+
+def test_nested_spaces_are_flattened():
+    length = 3 + 2 + (2 + 3)
+    found = spaces("Gymnasium", scripted.name("Nested"))[0]
+    assert found == {"vector": ((length,), "float32")}
+
+
+def test_discrete_actions_may_start_anywhere():
+    environment = scripted_environment("Shifted")
+    environment.reset(seed=0)
+    received = [environment.step(np.array([choice]))[4]["action"] for choice in range(3)]
+    assert received == [-1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("identifier", "action", "expected"),
+    [("Branches", [1, 2, 3], [1, 2, 3]), ("ShiftedBranches", [1, 0], [6, -1])],
+)
+def test_every_branch_of_an_action_arrives(identifier, action, expected):
+    environment = scripted_environment(identifier)
+    environment.reset(seed=0)
+    assert environment.step(np.array(action))[4]["action"].tolist() == expected
+
+
+def test_masked_cartpole_observes_the_positions_of_the_original():
+    original = gymnasium.make("CartPole-v1")
+    config = EnvironmentConfig(type="CartPole", name="CartPole-v1", mask_velocities=True)
+    masked = make_environment(config)
+    expected, _ = original.reset(seed=5)
+    observation, _ = masked.reset(seed=5)
+    for action in [0, 1, 1, 0, 0, 1, 0]:
+        np.testing.assert_array_equal(observation["vector"], expected[[0, 2]])
+        expected = original.step(action)[0]
+        observation = masked.step(np.array([action]))[0]
+
+
+def test_the_time_limit_is_kept():
+    assert (
+        make_environment(EnvironmentConfig(type="CartPole", name="CartPole-v0")).get_wrapper_attr(
+            "_max_episode_steps"
+        )
+        == 200
+    )
+
+
+@pytest.mark.parametrize("type_", ["CartPole", "Gymnasium"])
+def test_rendering_is_passed_on(type_):
+    environment = make_environment(
+        EnvironmentConfig(type=type_, name="CartPole-v1"), render_mode="rgb_array"
+    )
+    environment.reset(seed=0)
+    assert environment.render().shape == (400, 600, 3)
+    environment.close()

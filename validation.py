@@ -1,0 +1,65 @@
+"""Checks that need more than the schema: that a config's environment exists and suits the network."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from config import Config, EnvironmentConfig, load_config
+from environments import probe_spaces
+from errors import UserError
+from yaml_file import KeyPath
+
+# Height and width below which the convolutional encoder has nothing left to see: its layers (8x8 by
+# 4, 4x4 by 2, 3x3 by 1) reduce 36 pixels to one.
+MINIMUM_VISUAL_SIZE = 36
+
+
+def load_runnable_config(path: Path) -> Config:
+    """Reads a config and makes sure that it can be trained or played.
+
+    Raises:
+        UserError: a line for each error.
+    """
+    config = load_config(path)
+    problems = runnable_problems(config)
+    if problems:
+        raise UserError(f"{path}: {'.'.join(key)}: {message}" for key, message in problems)
+    return config
+
+
+def runnable_problems(config: Config) -> list[tuple[KeyPath, str]]:
+    """What would stop a config that fits the schema from running: key and message of each problem."""
+    problems = _environment_problems(config.environment)
+    if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
+        message = f"no checkpoint at {config.model.model_path}"
+        problems = [*problems, (("model", "model_path"), message)]
+    return problems
+
+
+def _environment_problems(environment: EnvironmentConfig) -> list[tuple[KeyPath, str]]:
+    return _cached_environment_problems(environment.model_dump_json(by_alias=True))
+
+
+@lru_cache(maxsize=1024)
+def _cached_environment_problems(environment_json: str) -> list[tuple[KeyPath, str]]:
+    environment = EnvironmentConfig.model_validate_json(environment_json)
+    try:
+        spaces = probe_spaces(environment)
+    except UserError as error:
+        return [_split(line) for line in error.lines]
+    return [
+        (
+            ("environment", "name"),
+            f"the visual observation of {shape[1]} x {shape[0]} pixels is too small for the "
+            f"encoder; must be at least {MINIMUM_VISUAL_SIZE} x {MINIMUM_VISUAL_SIZE} "
+            "(set environment.resize_vis_obs)",
+        )
+        for shape, _ in spaces.observations.values()
+        if len(shape) == 3 and min(shape[:2]) < MINIMUM_VISUAL_SIZE
+    ]
+
+
+def _split(line: str) -> tuple[KeyPath, str]:
+    key, _, message = line.partition(": ")
+    return tuple(key.split(".")), message
