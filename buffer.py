@@ -146,9 +146,7 @@ class RolloutBuffer:
             )
         ]
         for indices in order.to(self.storage).view(count, -1):
-            picked = {
-                name: self._pick(values, indices) for name, values in observations.items()
-            }
+            picked = {name: self._pick(values, indices) for name, values in observations.items()}
             yield MiniBatch(picked, *(self._pick(values, indices) for values in others))
 
     def _pick(self, values: Tensor, indices: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from errors import UserError
 from yaml_file import Document, KeyPath, read_yaml
 
-
 _COMBINATION: Final = "combination"  # the type of errors that a whole section's check finds
 
 
@@ -153,7 +152,7 @@ class ModelConfig(Section):
     load_model: bool = Field(False, description="continue from the checkpoint in model_path")
     model_path: str = Field("", description="checkpoint to continue from or to evaluate")
     checkpoint_interval: int = Field(
-        50, ge=1, description="updates between checkpoints; there is always one at the end"
+        25, ge=1, description="updates between checkpoints; there is always one at the end"
     )
     activation: Literal["elu", "leaky_relu", "relu", "swish", "tanh", "gelu"] = Field(
         "tanh", description="activation function: elu, leaky_relu, relu, swish, tanh or gelu"
@@ -226,17 +225,11 @@ class TrainerConfig(Section):
 
     algorithm: Literal["PPO"] = Field("PPO", description="the algorithm: PPO")
     gamma: float = Field(0.99, ge=0, le=1, description="discount factor")
-    lamda: float = Field(
-        0.95, ge=0, le=1, description="lambda of generalised advantage estimation"
-    )
-    updates: int = Field(
-        100, ge=1, description="how often a rollout is collected and trained on"
-    )
+    lamda: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
+    updates: int = Field(50, ge=1, description="how often a rollout is collected and trained on")
     epochs: int = Field(4, ge=1, description="passes over each rollout")
     num_workers: int = Field(16, ge=1, description="environments that are stepped side by side")
-    worker_steps: int = Field(
-        64, ge=1, description="steps of each environment in a rollout"
-    )
+    worker_steps: int = Field(64, ge=1, description="steps of each environment in a rollout")
     num_mini_batches: int = Field(
         4,
         ge=1,
@@ -349,9 +342,7 @@ def validate_config(data: dict[str, Any], document: Document) -> Config:
         ) from None
 
 
-def config_errors(
-    error: ValidationError, combinations: bool = True
-) -> list[tuple[KeyPath, str]]:
+def config_errors(error: ValidationError, combinations: bool = True) -> list[tuple[KeyPath, str]]:
     """The key and the message of each error that validation found.
 
     Args:

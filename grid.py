@@ -218,7 +218,9 @@ def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
     sections = ["hyperparameters", *schedule_names()]
     for name, keys in tune.data.items():
         if name not in sections:
-            errors.append(f"{tune.where((name,))}: {name}: unknown section{nearest(name, sections)}")
+            errors.append(
+                f"{tune.where((name,))}: {name}: unknown section{nearest(name, sections)}"
+            )
         elif not isinstance(keys, dict) or not keys:
             errors.append(f"{tune.where((name,))}: {name}: holds no keys; list some or remove it")
         else:

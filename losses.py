@@ -38,9 +38,9 @@ def ppo_losses(
     values: Tensor,
     batch: MiniBatch,
     distribution: MultiCategorical,
-    clip_range: float | Tensor,
-    beta: float | Tensor,
-    value_coefficient: float | Tensor,
+    clip_range: float,
+    beta: float,
+    value_coefficient: float,
 ) -> Losses:
     """PPO's losses on a mini-batch.
 
@@ -49,9 +49,9 @@ def ppo_losses(
         values: (M, B), from the same.
         batch: the mini-batch; its advantages are used as they are.
         distribution: turns parameters into probabilities.
-        clip_range: of the probability ratio and of the change in value; a number, or (M, 1).
-        beta: coefficient of the entropy bonus; a number, or (M,).
-        value_coefficient: weight of the value loss; a number, or (M,).
+        clip_range: of the probability ratio and of the change in value.
+        beta: coefficient of the entropy bonus.
+        value_coefficient: weight of the value loss.
     """
     log_probabilities, entropies = distribution.log_probability_and_entropy(
         parameters, batch.actions
@@ -70,7 +70,7 @@ def ppo_losses(
 
 
 def clipped_value_loss(
-    values: Tensor, old_values: Tensor, returns: Tensor, clip_range: float | Tensor
+    values: Tensor, old_values: Tensor, returns: Tensor, clip_range: float
 ) -> Tensor:
     """Squared errors of values that gain nothing by moving further than the clip range.
 
@@ -78,7 +78,7 @@ def clipped_value_loss(
         values: (M, B), from the network that is trained.
         old_values: (M, B), as estimated when acting.
         returns: (M, B), the targets.
-        clip_range: how far a value may move; a number, or (M, 1).
+        clip_range: how far a value may move.
     """
     clipped = old_values + torch.clamp(values - old_values, -clip_range, clip_range)
     return torch.max((values - returns).square(), (clipped - returns).square())

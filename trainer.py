@@ -232,9 +232,7 @@ class PPOTrainer:
                 self._buffer.final_values[number, truncation.step, truncation.worker] = value
 
     def _on_device(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            name: values.unsqueeze(0).to(self._device) for name, values in observations.items()
-        }
+        return {name: values.unsqueeze(0).to(self._device) for name, values in observations.items()}
 
     @torch.inference_mode()
     def _estimate_advantages(self) -> None:
@@ -271,7 +269,7 @@ class PPOTrainer:
     def _optimise_mini_batch(
         self, member: _Member, batch: MiniBatch, rates: dict[str, float]
     ) -> Tensor:
-        """Takes one optimiser step and returns what is logged of it, as `_LOGGED_LOSSES` names it."""
+        """Takes one optimiser step and returns what `_LOGGED_LOSSES` names."""
         if member.config.advantage_normalization == "minibatch":
             batch.advantages = normalise_advantages(batch.advantages)
         parameters, values = self._population.each[member.number](batch.observations)
@@ -341,6 +339,12 @@ class PPOTrainer:
     def _progress(self, rate: float) -> Progress:
         returns = [member.record.final for member in self._members]
         return Progress(self._update, self._shared.trainer.updates, self.steps, rate, returns)
+
+    def __enter__(self) -> PPOTrainer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Closes all environments and summaries."""

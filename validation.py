@@ -1,4 +1,4 @@
-"""Checks that need more than the schema: that a config's environment exists and suits the network."""
+"""Checks that need more than the schema: that an environment exists and suits the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load_runnable_config(path: Path) -> Config:
 
 
 def runnable_problems(config: Config) -> list[tuple[KeyPath, str]]:
-    """What would stop a config that fits the schema from running: key and message of each problem."""
+    """Key and message of whatever would stop a config that fits the schema from running."""
     problems = _environment_problems(config.environment)
     if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
         message = f"no checkpoint at {config.model.model_path}"

@@ -27,7 +27,7 @@ _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _INTEGER = re.compile(r"[-+]?[0-9](_?[0-9])*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9](_?[0-9])*(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_CONSTANTS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_CONSTANTS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _CONSTANTS |= {"true": True, "True": True, "TRUE": True}
 _CONSTANTS |= {"false": False, "False": False, "FALSE": False}
 _MAXIMUM_DEPTH = 50
@@ -66,7 +66,8 @@ def read_yaml(path: Path) -> Document:
     """Reads a file whose root is a mapping (or that is empty).
 
     Raises:
-        UserError: the file can't be read, is no valid YAML, holds a tag, an alias or a duplicate key.
+        UserError: the file can't be read, is no valid YAML, or holds tags, aliases or
+            duplicate keys.
     """
     document = Document(path, {})
     root = _compose(path)
@@ -100,20 +101,22 @@ def _refuse_tags_aliases_and_depth(text: str, path: Path) -> None:
     """Looks at the parser's events, so that nothing is expanded or recursed into before."""
     depth = 0
     for event in yaml.parse(text, Loader=_BaseLoader):
+        assert event.start_mark is not None
         where = f"{path}, line {event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
             raise UserError(
                 f"{where}: aliases (`*{event.anchor}`) aren't allowed; write the value itself"
             )
-        if getattr(event, "tag", None) is not None:
-            raise UserError(f"{where}: tags (`{event.tag}`) aren't allowed; write a plain value")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise UserError(f"{where}: tags (`{tag}`) aren't allowed; write a plain value")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAXIMUM_DEPTH:
             raise UserError(f"{where}: nested too deeply")
 
 
-def _construct(node: yaml.Node, key_path: KeyPath, document: Document) -> Any:
+def _construct(node: Any, key_path: KeyPath, document: Document) -> Any:
     if isinstance(node, yaml.MappingNode):
         return _construct_mapping(node, key_path, document)
     if isinstance(node, yaml.SequenceNode):

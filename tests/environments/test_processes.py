@@ -108,8 +108,8 @@ if __name__ == "__main__":
     config = EnvironmentConfig(type="CartPole", name="CartPole-v1", processes=2)
     built = make_environments(config, ListedLevels([1, 2], 2), 2, 0)
     built.reset()
-    print(*[child.pid for child in multiprocessing.active_children()], flush=True)
     try:
+        print(*[child.pid for child in multiprocessing.active_children()], flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         built.close()
@@ -138,11 +138,13 @@ def script(tmp_path):
 def is_alive(pid):
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        # An orphan that nobody waits for stays in the table as a zombie.
+        if Path("/proc/self/stat").exists():
+            status = Path(f"/proc/{pid}/stat").read_text()
+            return status.rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):  # it may vanish between the two
         return False
-    # An orphan that nobody waits for stays in the table as a zombie.
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+    return True
 
 
 def wait_for_the_end(pids):

@@ -1,0 +1,121 @@
+"""What all commands share: parsing their usage text, reading options, and ending with one clear line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path, PurePath
+
+from docopt import DocoptExit, docopt
+
+from errors import UserError
+
+Arguments = dict[str, str | bool | None]
+
+USAGE_ERROR = 2
+INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
+
+
+def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
+    """Parses the command line, runs a command and exits with its code.
+
+    Exit codes: 0 for success, 1 for a failed run, 2 for usage and config errors, 130 for Ctrl-C.
+
+    Args:
+        usage: the docopt usage text.
+        main: the command; takes the parsed arguments and returns the exit code.
+    """
+    try:
+        sys.exit(main(_parse(usage)))
+    except UserError as error:
+        for line in error.lines:
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _parse(usage: str) -> Arguments:
+    try:
+        return dict(docopt(usage))
+    except DocoptExit as error:
+        raise UserError(_usage_error(usage, str(error))) from None
+
+
+def _usage_error(usage: str, message: str) -> str:
+    command = Path(sys.argv[0]).name
+    known = re.findall(r"--[a-z][a-z-]*", usage)
+    for argument in sys.argv[1:]:
+        name = argument.partition("=")[0]
+        if not argument.startswith("-"):
+            return f"{argument}: {command} takes options only; see python {command} --help"
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"see python {command} --help"
+            return f"{name}: unknown option of {command}; {hint}"
+    problem = message.splitlines()[0] if message else "wrong options"
+    return f"{problem}; see python {command} --help"
+
+
+def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
+    """The value of an option that is a whole number.
+
+    Raises:
+        UserError: it is none, or less than `minimum`.
+    """
+    text = str(arguments[name])
+    try:
+        value = int(text)
+    except ValueError:
+        value = minimum - 1
+    if value < minimum:
+        raise UserError(f"{name}={text}: must be a whole number of at least {minimum}")
+    return value
+
+
+def path_option(arguments: Arguments, name: str) -> Path:
+    """The value of an option that is a path, with `~` expanded.
+
+    Raises:
+        UserError: it is empty.
+    """
+    text = str(arguments[name])
+    if not text:
+        raise UserError(f"{name}=: must be a path")
+    return Path(text).expanduser()
+
+
+def optional_path(arguments: Arguments, name: str) -> Path | None:
+    """The value of an option that is a path, or None where it was left out.
+
+    Raises:
+        UserError: it is empty.
+    """
+    return None if arguments[name] is None else path_option(arguments, name)
+
+
+def run_id_option(arguments: Arguments) -> str:
+    """The tag of the training session, which names folders below the output's.
+
+    Raises:
+        UserError: it would lead out of there.
+    """
+    text = str(arguments["--run-id"])
+    path = PurePath(text)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise UserError(f"--run-id={text}: must be a name, or a path below --out without `..`")
+    return text.strip("/")
+
+
+def warn(lines: list[str]) -> None:
+    """Prints warnings."""
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)

@@ -1,0 +1,47 @@
+"""Shows an agent playing one episode, in a window or as a video.
+
+Usage:
+    enjoy.py [options]
+    enjoy.py --help
+
+Options:
+    --config=<path>      The config; if left out, the checkpoint's own with --checkpoint, else
+                         ./configs/default.yaml.
+    --checkpoint=<path>  The checkpoint; if left out, model.model_path of the config. Of a folder,
+                         the last one.
+    --untrained          Show a model from scratch instead.
+    --worker-id=<n>      Offset of the communication port of the environment [default: 2].
+    --seed=<n>           The seed of the episode to be played [default: 0].
+    --stochastic         Draw actions from the policy instead of taking the most probable ones.
+    --video=<path>       Write the episode to an MP4 or GIF file; needs no display.
+    --device=<name>      Where the network is: auto, cpu, cuda, cuda:1, ... auto is CUDA where there
+                         is a GPU [default: auto].
+    -h --help            Show this text.
+"""
+
+from __future__ import annotations
+
+from command import Arguments, integer_option, optional_path, run_command
+
+
+def main(arguments: Arguments) -> int:
+    """Runs the command and returns its exit code."""
+    worker_id = integer_option(arguments, "--worker-id", minimum=0)
+    seed = integer_option(arguments, "--seed", minimum=0)
+    config_path, checkpoint_path, video = (
+        optional_path(arguments, name) for name in ("--config", "--checkpoint", "--video")
+    )
+
+    # Imported here because torch takes seconds to load, which --help needn't wait for.
+    from playing import load_agents
+    from showing import check_output, show_episode
+    from utils import select_device
+
+    check_output(video)
+    device = select_device(str(arguments["--device"]))
+    agent = load_agents(config_path, checkpoint_path, bool(arguments["--untrained"]))[-1]
+    return show_episode(agent, seed, worker_id, device, bool(arguments["--stochastic"]), video)
+
+
+if __name__ == "__main__":
+    run_command(__doc__, main)

@@ -1,0 +1,45 @@
+"""Evaluates an agent on the levels that the config's evaluation names.
+
+Usage:
+    eval.py [options]
+    eval.py --help
+
+Options:
+    --config=<path>      The config; if left out, the checkpoint's own with --checkpoint, else
+                         ./configs/default.yaml.
+    --checkpoint=<path>  The checkpoint, or a folder of them, each of which is evaluated in order;
+                         if left out, model.model_path of the config.
+    --untrained          Evaluate a model from scratch instead.
+    --worker-id=<n>      Offset of the communication port of each environment instance
+                         [default: 2].
+    --stochastic         Draw actions from the policy instead of taking the most probable ones.
+    --out=<path>         A folder, into which evaluation.csv and evaluation.json are written.
+    --device=<name>      Where the network is: auto, cpu, cuda, cuda:1, ... auto is CUDA where there
+                         is a GPU [default: auto].
+    -h --help            Show this text.
+"""
+
+from __future__ import annotations
+
+from command import Arguments, integer_option, optional_path, run_command
+
+
+def main(arguments: Arguments) -> int:
+    """Runs the command and returns its exit code."""
+    worker_id = integer_option(arguments, "--worker-id", minimum=0)
+    config_path, checkpoint_path, out = (
+        optional_path(arguments, name) for name in ("--config", "--checkpoint", "--out")
+    )
+
+    # Imported here because torch takes seconds to load, which --help needn't wait for.
+    from evaluation import evaluate_agents
+    from playing import load_agents
+    from utils import select_device
+
+    device = select_device(str(arguments["--device"]))
+    agents = load_agents(config_path, checkpoint_path, bool(arguments["--untrained"]))
+    return evaluate_agents(agents, worker_id, device, bool(arguments["--stochastic"]), out)
+
+
+if __name__ == "__main__":
+    run_command(__doc__, main)

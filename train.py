@@ -1,0 +1,50 @@
+"""Trains one PPO agent.
+
+Usage:
+    train.py [options]
+    train.py --help
+
+Options:
+    --config=<path>      The config [default: ./configs/default.yaml].
+    --worker-id=<n>      Offset of the communication port of each environment instance; several
+                         sessions with Unity environments on one machine need distinct ones
+                         [default: 2].
+    --run-id=<path>      Tag of the training session, in the names of the TensorBoard summaries and
+                         the checkpoints [default: default].
+    --low-mem-fix        Move one mini-batch at a time to the GPU instead of the whole batch, for
+                         GPUs with little memory.
+    --out=<path>         Where summaries and checkpoints are written [default: ./].
+    --seed=<n>           All randomness derives from it [default: 0].
+    --device=<name>      Where the network is trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
+                         where there is a GPU [default: auto].
+    --overwrite          Replace what an earlier training with the same --run-id left in --out.
+    -h --help            Show this text.
+"""
+
+from __future__ import annotations
+
+from command import Arguments, integer_option, path_option, run_command, run_id_option
+
+
+def main(arguments: Arguments) -> int:
+    """Runs the command and returns its exit code."""
+    seed = integer_option(arguments, "--seed", minimum=0)
+    worker_id = integer_option(arguments, "--worker-id", minimum=0)
+    run_id = run_id_option(arguments)
+    out = path_option(arguments, "--out")
+
+    # Imported here because torch takes seconds to load, which --help needn't wait for.
+    from trainer import Run
+    from training import train
+    from utils import select_device
+    from validation import load_runnable_config
+
+    config = load_runnable_config(path_option(arguments, "--config"))
+    device = select_device(str(arguments["--device"]))
+    run = Run(config, seed, out / "summaries" / run_id, out / "checkpoints" / run_id)
+    low_memory, overwrite = bool(arguments["--low-mem-fix"]), bool(arguments["--overwrite"])
+    return train(run, worker_id, low_memory, device, overwrite)
+
+
+if __name__ == "__main__":
+    run_command(__doc__, main)

@@ -1,0 +1,76 @@
+"""Trains a PPO agent on every permutation of a tuning config, or writes the permutations to disk.
+
+Usage:
+    tune.py [options]
+    tune.py --help
+
+Options:
+    --config=<path>         The base config, which the permutations override
+                            [default: ./configs/default.yaml].
+    --tune=<path>           The tuning config: the search space
+                            [default: ./configs/tune/example.yaml].
+    --num-repetitions=<n>   How often each permutation is trained. All are trained once, one after
+                            another; then the next repetition starts [default: 1].
+    --worker-id=<n>         Offset of the communication port of each environment instance; several
+                            sessions with Unity environments on one machine need distinct ones
+                            [default: 2].
+    --run-id=<path>         Tag of the training session, in the names of the TensorBoard summaries
+                            and the checkpoints [default: default].
+    --low-mem-fix           Move one mini-batch at a time to the GPU instead of the whole batch,
+                            for GPUs with little memory.
+    --generate-only         Write the configs to --out and train nothing.
+    --out=<path>            Where the generated configs, or the results of the training, are written
+                            [default: ./grid_search/].
+    --seed=<n>              Seed of the first repetition; each further one adds 1 [default: 0].
+    --device=<name>         Where networks are trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
+                            where there is a GPU [default: auto].
+    --dry-run               Validate everything, show the permutations and write nothing.
+    --unique                Drop permutations that repeat an earlier one.
+    --overwrite             Replace another grid, or earlier results, in --out.
+    -h --help               Show this text.
+"""
+
+from __future__ import annotations
+
+from command import Arguments, integer_option, path_option, run_command, run_id_option, warn
+from grid import Grid, load_grid
+
+
+def main(arguments: Arguments) -> int:
+    """Runs the command and returns its exit code."""
+    repetitions = integer_option(arguments, "--num-repetitions", minimum=1)
+    seed = integer_option(arguments, "--seed", minimum=0)
+    worker_id = integer_option(arguments, "--worker-id", minimum=0)
+    run_id = run_id_option(arguments)
+    out = path_option(arguments, "--out")
+    grid = load_grid(path_option(arguments, "--config"), path_option(arguments, "--tune"))
+    if arguments["--unique"]:
+        grid = grid.unique()
+    warn(grid.validate())
+    if arguments["--generate-only"] and not arguments["--dry-run"]:
+        return _generate(grid, arguments)
+
+    # Imported here because torch takes seconds to load, which writing configs needn't wait for.
+    from sweep import SweepOptions
+    from tuning import preview, tune
+    from utils import select_device
+
+    device = select_device(str(arguments["--device"]))
+    low_memory = bool(arguments["--low-mem-fix"])
+    options = SweepOptions(out, run_id, repetitions, seed, worker_id, low_memory, device)
+    if arguments["--dry-run"]:
+        return preview(grid, options)
+    return tune(grid, options, overwrite=bool(arguments["--overwrite"]))
+
+
+def _generate(grid: Grid, arguments: Arguments) -> int:
+    from grid_files import write_grid
+
+    out = path_option(arguments, "--out")
+    changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
+    print(f"{len(grid)} configs in {out}" + ("" if changed else " (nothing had changed)"))
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(__doc__, main)

@@ -1,0 +1,81 @@
+"""What `tune.py` shows around a sweep: its plan, its progress and the ranked table."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+
+from rich.console import Console
+from rich.table import Table
+
+from analysis import rank, ranked_table
+from grid import Grid, show
+from progress import duration, make_console, make_display
+from results import FINISHED, Result
+from sweep import RESULTS, SUMMARIES, Sweep, SweepOptions, count_steps
+
+_ROWS = 50  # of a table on the screen
+
+
+def preview(grid: Grid, options: SweepOptions) -> int:
+    """Prints what `tune` would do and returns the exit code."""
+    console = make_console()
+    steps = options.repetitions * sum(map(count_steps, grid.permutations()))
+    console.print(_plan_line(grid, options, steps), soft_wrap=True)
+    table = Table(title="Permutations")
+    for label in ("index", *grid.labels, "steps"):
+        table.add_column(label, justify="right", overflow="fold")
+    for permutation in islice(grid.permutations(), _ROWS):
+        values = map(show, permutation.choices.values())
+        name = grid.name(permutation.index)
+        table.add_row(name, *values, f"{count_steps(permutation):,}")
+    console.print(table)
+    if len(grid) > _ROWS:
+        console.print(f"... and {len(grid) - _ROWS:,} more")
+    return 0
+
+
+def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
+    """Trains a validated grid, prints the ranked table and returns the exit code.
+
+    Raises:
+        UserError: the output folder holds something else.
+    """
+    console = make_console()
+    start = time.monotonic()
+    sweep = Sweep(grid, options, overwrite)
+    console.print(_plan_line(grid, options, sweep.steps), soft_wrap=True)
+    if sweep.finished_before:
+        kept = len(sweep.finished_before)
+        console.print(f"{kept} finished before in {options.out} are kept; --overwrite trains anew")
+    with make_display(console, sweep.runs, sweep.steps) as display:
+        results = sweep.run(display)
+    _print_results(console, grid, options, results)
+    console.print(f"took {duration(time.monotonic() - start)}")
+    return 0 if all(result.status == FINISHED for result in results) else 1
+
+
+def _plan_line(grid: Grid, options: SweepOptions, steps: int) -> str:
+    runs = len(grid) * options.repetitions
+    return (
+        f"{len(grid):,} permutations x {options.repetitions:,} repetitions = {runs:,} runs, "
+        f"{steps:,} environment steps on {options.device}"
+    )
+
+
+def _print_results(
+    console: Console, grid: Grid, options: SweepOptions, results: list[Result]
+) -> None:
+    scores = rank(results)
+    console.print(ranked_table(scores, grid.labels, _ROWS, options.repetitions))
+    if len(scores) > _ROWS:
+        console.print(f"... and {len(scores) - _ROWS:,} more in {options.out / RESULTS}")
+    if scores[0].best:
+        checkpoint = options.out / scores[0].best.checkpoint
+        console.print(f"best checkpoint: {checkpoint}", soft_wrap=True)
+    console.print(f"all results: {options.out / RESULTS}", soft_wrap=True)
+    console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
+    for result in results:
+        if result.status != FINISHED:
+            name = f"{result.permutation}_{result.repetition}"
+            console.print(f"{name}: {result.status}", markup=False, soft_wrap=True)
