@@ -8,7 +8,8 @@ RUN := $(VENV)/bin/python
 .PHONY: tune test lint format type docs check
 
 tune: $(VENV)/ready
-	$(RUN) tune.py --tune=./configs/tune/quickstart.yaml --config=./configs/cartpole.yaml --out=./quickstart/
+	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
+		--num-repetitions=2 --out=./quickstart/
 
 test: $(VENV)/ready-dev
 	$(RUN) -m pytest -n 2

@@ -108,4 +108,4 @@ def ranked_table(scores: list[Score], labels: list[str], limit: int, repetitions
 def _show(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"

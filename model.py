@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +72,7 @@ class Convolution(_Layer):
 
     def forward(self, images: Tensor) -> Tensor:
         """Applies each member's filters to its own images, as groups of one convolution."""
-        members, batch = images.shape[:2]
+        members = len(images)
         if members == 1:
             image, weight, bias = images[0], self.weight[0], self.bias[0]
             return functional.conv2d(image, weight, bias, self.stride).unsqueeze(0)
@@ -104,8 +105,7 @@ class Trunk(nn.Module):
                 width += math.prod(shape)
         sizes = [width] + [config.hidden_layer_size] * config.num_hidden_layers
         self.layers = nn.ModuleList(
-            Linear(members, inputs, outputs, _HIDDEN_GAIN)
-            for inputs, outputs in zip(sizes, sizes[1:], strict=False)
+            Linear(members, inputs, outputs, _HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
         )
 
     @staticmethod
@@ -137,10 +137,10 @@ class Trunk(nn.Module):
 
 
 def _encoded_size(shape: tuple[int, ...]) -> int:
-    height, width, filters = shape[0], shape[1], shape[2]
-    for filters, kernel, stride in _CONVOLUTIONS:
+    height, width = shape[0], shape[1]
+    for _, kernel, stride in _CONVOLUTIONS:
         height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
-    return height * width * filters
+    return height * width * _CONVOLUTIONS[-1][0]
 
 
 class ActorCritic(nn.Module):

@@ -13,7 +13,7 @@ from environments.interface import Spaces
 from errors import UserError
 from evaluator import Policy
 from model import Population
-from utils import Stream, make_generator
+from utils import Stream, choose_threads, make_generator
 from validation import load_runnable_config
 
 DEFAULT_CONFIG = Path("./configs/default.yaml")
@@ -45,6 +45,7 @@ class Agent:
         Raises:
             UserError: the checkpoint is of another network.
         """
+        choose_threads(spaces)
         population = Population(spaces, self.config.model, 1, device)
         if self.checkpoint is None:
             population.initialise(0, make_generator(seed, Stream.INITIALISATION))

@@ -28,7 +28,7 @@ from losses import explained_variance, ppo_losses
 from model import Population
 from record import ReturnRecord
 from summaries import SummaryWriter, episode_scalars
-from utils import Stream, derive_seed, make_generator, scheduled_value
+from utils import Stream, choose_threads, derive_seed, make_generator, scheduled_value
 
 
 class TrainingDivergedError(Exception):
@@ -96,6 +96,7 @@ class PPOTrainer:
         self._environments = self._make_environments(runs, worker_id)
         try:
             spaces = self._environments.spaces
+            choose_threads(spaces)
             shape = (len(runs), trainer.worker_steps, trainer.num_workers)
             self._population = Population(spaces, self._shared.model, len(runs), device)
             self._distribution = self._population.stacked.distribution

@@ -8,6 +8,7 @@ import time
 import torch
 
 from checkpoint import checkpoint_path
+from environments import EnvironmentFailure
 from errors import UserError
 from progress import duration, make_console, make_display
 from trainer import PPOTrainer, Run, TrainingDivergedError
@@ -36,8 +37,8 @@ def train(run: Run, worker_id: int, low_memory: bool, device: torch.device, over
             with make_display(console, 1, steps) as display:
                 display.run_started(name, trainer_config.updates)
                 trainer.run(display.run_progressed)
-        except TrainingDivergedError as error:
-            console.print(f"diverged: {error}", soft_wrap=True)
+        except (TrainingDivergedError, EnvironmentFailure) as error:
+            console.print(f"failed: {error}", markup=False, soft_wrap=True)
             return 1
         record = trainer.records[0]
     judged = "the last evaluation" if run.config.evaluation.evaluate else "the last 100 episodes"

@@ -48,8 +48,15 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
     if sweep.finished_before:
         kept = len(sweep.finished_before)
         console.print(f"{kept} finished before in {options.out} are kept; --overwrite trains anew")
-    with make_display(console, sweep.runs, sweep.steps) as display:
-        results = sweep.run(display)
+    try:
+        with make_display(console, sweep.runs, sweep.steps) as display:
+            results = sweep.run(display)
+    except KeyboardInterrupt:
+        console.print(
+            f"finished runs are kept in {options.out}; the same command trains the others",
+            soft_wrap=True,
+        )
+        raise
     _print_results(console, grid, options, results)
     console.print(f"took {duration(time.monotonic() - start)}")
     return 0 if all(result.status == FINISHED for result in results) else 1

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from config import DecaySchedule
+from environments.interface import Spaces
+from environments.vector import available_cores
 from errors import UserError
 
 
@@ -66,3 +68,13 @@ def select_device(name: str) -> torch.device:
         present = "auto, cpu" + (", cuda" if torch.cuda.is_available() else "")
         raise UserError(f"--device={name}: not available here; must be one of {present}") from None
     return device
+
+
+def choose_threads(spaces: Spaces) -> None:
+    """Gives torch all cores for convolutions, and one for anything smaller.
+
+    Products of small layers are slower on several threads than on one, and many times slower where
+    those threads wait for cores that other processes use.
+    """
+    visual = any(len(shape) == 3 for shape, _ in spaces.observations.values())
+    torch.set_num_threads(available_cores() if visual else 1)

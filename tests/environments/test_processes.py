@@ -110,7 +110,8 @@ if __name__ == "__main__":
     built.reset()
     try:
         print(*[child.pid for child in multiprocessing.active_children()], flush=True)
-        time.sleep(60)
+        while True:  # a signal just before a single long sleep would go unnoticed until its end
+            time.sleep(0.05)
     except KeyboardInterrupt:
         built.close()
         print("closed", "torch" in sys.modules, flush=True)

@@ -1,0 +1,8 @@
+import torch
+from hypothesis import settings
+
+# One thread: the tests' networks are too small to share out, and CI machines have few cores.
+torch.set_num_threads(1)
+# No deadline, since a busy machine is no failure, and the same examples in each run.
+settings.register_profile("project", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("project")

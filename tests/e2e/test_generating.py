@@ -1,0 +1,69 @@
+import csv
+import subprocess
+import sys
+
+from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
+
+
+def test_no_options_but_generate_only_write_the_documented_example(tmp_path):
+    done = run("tune", "--generate-only", f"--out={tmp_path}/grid", cwd=ROOT)
+    assert done.returncode == 0
+    names = sorted(path.name for path in (tmp_path / "grid").iterdir())
+    assert names == [f"{index:02d}.yaml" for index in range(48)] + ["index.csv"]
+    assert "16 of 48 permutations repeat another" in done.stderr
+    assert "beta_schedule.initial lists 0.001 twice" in done.stderr
+    with (tmp_path / "grid" / "index.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    last = rows[-1]
+    assert last["index"] == "47" and last["file"] == "47.yaml"
+    assert (last["worker_steps"], last["num_workers"]) == ("128", "16")
+    first_line = (tmp_path / "grid" / "00.yaml").read_text().splitlines()[0]
+    assert first_line.startswith("# permutation 00 of 48: worker_steps=64, num_workers=8, ")
+
+
+def test_a_shell_loop_trains_every_generated_config(tmp_path):
+    options = write_tiny(tmp_path)
+    succeed("tune", *options, "--generate-only", "--out=./grid_search/", cwd=tmp_path)
+    loop = (
+        f"for config in ./grid_search/*.yaml; do '{sys.executable}' '{ROOT}/train.py' "
+        "--config=$config --run-id=$(basename $config .yaml) || exit 1; done"
+    )
+    subprocess.run(["bash", "-c", loop], cwd=tmp_path, check=True, capture_output=True)
+    for index in range(4):
+        assert (tmp_path / "checkpoints" / str(index) / "update_000004.pt").is_file()
+        assert list((tmp_path / "summaries" / str(index)).glob("events.*"))
+
+
+def test_out_may_have_spaces_a_home_and_a_slash_or_none(tmp_path, monkeypatch):
+    options = write_tiny(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for out in ("with space", "with slash/", "~/in home"):
+        succeed("tune", *options, "--generate-only", f"--out={out}", cwd=tmp_path)
+    for folder in ("with space", "with slash", "in home"):
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == [
+            *(f"{index}.yaml" for index in range(4)),
+            "index.csv",
+        ]
+    assert not (tmp_path / "~").exists()
+
+
+def test_another_grid_is_refused_and_nothing_is_written(tmp_path):
+    options = write_tiny(tmp_path)
+    succeed("tune", *options, "--generate-only", "--out=grid", cwd=tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "grid").iterdir()}
+    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.5, 0.6]}\n")
+    (line,) = fail("tune", *options, "--generate-only", "--out=grid", cwd=tmp_path)
+    assert "grid: holds the configs of another grid" in line and "--overwrite" in line
+    assert before == {path: path.read_bytes() for path in (tmp_path / "grid").iterdir()}
+    succeed("tune", *options, "--generate-only", "--out=grid", "--overwrite", cwd=tmp_path)
+    assert len(list((tmp_path / "grid").iterdir())) == 3
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path):
+    options = write_tiny(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    shown = succeed("tune", *options, "--dry-run", "--num-repetitions=3", cwd=tmp_path)
+    # 4 updates x 2 workers x 64 steps = 512 steps a run
+    assert "4 permutations x 3 repetitions = 12 runs, 6,144 environment steps" in shown
+    assert "learning_rate_schedule.initial" in shown and "0.002" in shown
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,0 +1,121 @@
+import csv
+import json
+
+import imageio.v3 as imageio
+import pytest
+import torch
+
+from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    write_tiny(folder)
+    succeed("train", "--config=base.yaml", "--run-id=x", cwd=folder)
+    return folder
+
+
+@pytest.mark.parametrize("command", ["tune", "train", "eval", "enjoy"])
+def test_help_prints_the_usage(command, tmp_path):
+    shown = succeed(command, "--help", cwd=tmp_path)
+    assert f"{command}.py [options]" in shown and "--worker-id=<n>" in shown
+
+
+def test_training_leaves_checkpoints_and_summaries(trained):
+    names = sorted(path.name for path in (trained / "checkpoints" / "x").iterdir())
+    assert names == ["update_000002.pt", "update_000004.pt"]
+    assert len(list((trained / "summaries" / "x").glob("events.*"))) == 1
+
+
+def test_a_second_training_never_mixes_with_the_first(trained):
+    (line,) = fail("train", "--config=base.yaml", "--run-id=x", cwd=trained)
+    assert "holds an earlier training" in line and "--overwrite" in line
+
+
+def test_resuming_gives_the_same_weights_bit_for_bit(trained):
+    base = (trained / "base.yaml").read_text()
+    path = "checkpoints/x/update_000002.pt"
+    resumed = base.replace("model: {", f"model: {{load_model: true, model_path: {path}, ")
+    (trained / "resumed.yaml").write_text(resumed)
+    succeed("train", "--config=resumed.yaml", "--run-id=y", cwd=trained)
+    whole, parts = (
+        torch.load(trained / "checkpoints" / run_id / "update_000004.pt", weights_only=True)
+        for run_id in ("x", "y")
+    )
+    assert whole["update"] == parts["update"] == 4
+    for name, weights in whole["weights"].items():
+        assert torch.equal(weights, parts["weights"][name]), name
+
+
+def test_a_folder_of_checkpoints_is_evaluated_in_order(trained):
+    succeed("eval", "--checkpoint=checkpoints/x", "--out=evaluated/", cwd=trained)
+    with (trained / "evaluated" / "evaluation.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["agent"] for row in rows] == [
+        f"checkpoints/x/update_00000{update}.pt" for update in (2, 4)
+    ]
+    reports = json.loads((trained / "evaluated" / "evaluation.json").read_text())
+    returns = [episode["return"] for episode in reports[1]["per_level"]]
+    assert [episode["level"] for episode in reports[1]["per_level"]] == [0, 1, 2]
+    assert float(rows[1]["return_mean"]) == pytest.approx(sum(returns) / 3)
+    assert float(rows[1]["return_max"]) == max(returns)
+
+
+def test_an_untrained_agent_is_evaluated_and_shown(trained):
+    assert "untrained" in succeed("eval", "--config=base.yaml", "--untrained", cwd=trained)
+    shown = succeed(
+        "enjoy", "--config=base.yaml", "--untrained", "--seed=3", "--video=a.gif", cwd=trained
+    )
+    assert shown.startswith("seed 3: return ")
+
+
+@pytest.mark.parametrize("name", ["episode.mp4", "episode.gif"])
+def test_a_video_has_a_frame_for_every_step(trained, name):
+    shown = succeed("enjoy", "--checkpoint=checkpoints/x", f"--video=videos/{name}", cwd=trained)
+    length = int(shown.splitlines()[0].rpartition(" ")[2])
+    frames = imageio.imread(trained / "videos" / name)
+    assert len(frames) == length + 1
+    assert frames.shape[1:] == (400, 600, 3)
+    assert len(list((trained / "videos").glob(f"*{name}"))) == 1
+    assert (frames[0] != frames[-1]).any()
+
+
+def test_missing_checkpoints_and_displays_are_one_line(trained, monkeypatch):
+    assert "names no checkpoint" in fail("eval", "--config=base.yaml", cwd=trained)[0]
+    assert "no checkpoint here" in fail("eval", "--checkpoint=none.pt", cwd=trained)[0]
+    (trained / "broken.pt").write_bytes(b"not a checkpoint")
+    assert "is no checkpoint" in fail("eval", "--checkpoint=broken.pt", cwd=trained)[0]
+    (line,) = fail(
+        "eval", "--checkpoint=checkpoints/x", f"--config={ROOT}/configs/default.yaml", cwd=trained
+    )
+    assert "another shape" in line
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(variable, raising=False)
+    assert "--video" in fail("enjoy", "--checkpoint=checkpoints/x", cwd=trained)[0]
+
+
+def test_a_window_shows_the_episode(trained, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    done = run("enjoy", "--checkpoint=checkpoints/x", cwd=trained)
+    assert done.returncode == 0 and done.stdout.startswith("seed 0: return ")
+
+
+@pytest.mark.slow
+def test_the_config_for_cartpole_solves_it(tmp_path):
+    shown = succeed("train", f"--config={ROOT}/configs/cartpole.yaml", cwd=tmp_path)
+    line = next(line for line in shown.splitlines() if line.startswith("return "))
+    assert float(line.split()[1]) >= 475
+
+
+@pytest.mark.slow
+def test_the_default_config_solves_minigrid(tmp_path):
+    # The best of the documented example's permutations.
+    config = (ROOT / "configs" / "default.yaml").read_text()
+    config = config.replace("initial: 0.001 ", "initial: 0.003 ").replace(
+        "worker_steps: 64 ", "worker_steps: 128 "
+    )
+    (tmp_path / "config.yaml").write_text(config)
+    shown = succeed("train", "--config=config.yaml", cwd=tmp_path)
+    line = next(line for line in shown.splitlines() if line.startswith("return "))
+    assert float(line.split()[1]) > 0.9

@@ -1,0 +1,115 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.e2e.commands import ROOT, fail, succeed, write_tiny
+
+
+def read_results(folder):
+    with (folder / "results.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
+    options = [*write_tiny(tmp_path), "--num-repetitions=2", "--seed=5", "--run-id=a", "--out=out"]
+    shown = succeed("tune", *options, cwd=tmp_path)
+    out = tmp_path / "out"
+    rows = read_results(out)
+    # All permutations once, then all again, on the same seed each time.
+    assert [(row["repetition"], row["permutation"], row["seed"]) for row in rows] == [
+        (str(lap), str(index), str(5 + lap)) for lap in range(2) for index in range(4)
+    ]
+    assert [row["gamma"] for row in rows[:4]] == ["0.9", "0.9", "0.99", "0.99"]
+    assert {row["status"] for row in rows} == {"finished"}
+    assert {row["steps"] for row in rows} == {"512"}
+    for row in rows:
+        name = f"{row['permutation']}_{row['repetition']}"
+        assert row["checkpoint"] == f"checkpoints/a/{name}/update_000004.pt"
+        assert (out / row["checkpoint"]).is_file()
+        assert len(list((out / "summaries" / "a" / name).iterdir())) == 1
+    means = {}
+    for row in rows:
+        means.setdefault(row["permutation"], []).append(float(row["final_return"]))
+    best = max(means, key=lambda permutation: sum(means[permutation]))
+    table_row = next(line for line in shown.splitlines() if line.startswith("│    1 "))
+    assert table_row.split("│")[2].strip() == best
+    assert f"best checkpoint: out/checkpoints/a/{best}_" in shown
+
+    again = succeed("tune", *options, cwd=tmp_path)
+    assert "8 finished before" in again
+    assert read_results(out) == rows
+    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.5, 0.6]}\n")
+    fail("tune", *options, cwd=tmp_path)
+    assert read_results(out) == rows
+    succeed("tune", *options, "--overwrite", cwd=tmp_path)
+    assert [row["gamma"] for row in read_results(out)] == ["0.5", "0.6"] * 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path):
+    options = [*write_tiny(tmp_path), "--out=out", "--num-repetitions=100"]
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "tune.py"), *options],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "out" / "results.csv").exists():
+        assert child.poll() is None
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGINT)
+    stdout, stderr = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "Traceback" not in stderr and stderr.splitlines()[-1] == "interrupted"
+    assert "finished runs are kept" in stdout
+    assert read_results(tmp_path / "out")[0]["status"] == "finished"
+    with pytest.raises(ProcessLookupError):
+        os.killpg(child.pid, 0)
+
+
+def test_errors_name_the_file_the_key_and_what_would_be_right(tmp_path):
+    options = write_tiny(tmp_path)
+    space = tmp_path / "space.yaml"
+    space.write_text("hyperparameters:\n  n_workers: [2, 4]\n")
+    (line,) = fail("tune", *options, "--out=out", cwd=tmp_path)
+    assert line.startswith("space.yaml, line 2: hyperparameters.n_workers: unknown key")
+    assert "num_workers" in line
+    space.write_text("hyperparameters:\n  gamma: [0.9, 1.5, high]\n")
+    lines = fail("tune", *options, "--out=out", cwd=tmp_path)
+    assert lines == [
+        "space.yaml, line 2: gamma: choice 1.5: 1.5 is out of range; must be at most 1.0",
+        "space.yaml, line 2: gamma: choice high: the text 'high' where a number belongs",
+    ]
+    space.write_text("hyperparameters:\n  num_workers: [2, 3]\n  worker_steps: [64, 65]\n")
+    (line,) = fail("tune", *options, "--out=out", cwd=tmp_path)
+    assert line.startswith("space.yaml: permutation 3 (num_workers=3, worker_steps=65): ")
+    assert "trainer.num_mini_batches: 2 doesn't divide the batch of 195" in line
+    space.write_text("hyperparameters:\n  name: [CartPole-v1, MiniGrid-Empty-5x5-v0]\n")
+    (line,) = fail("tune", *options, "--out=out", cwd=tmp_path)
+    assert "permutation 1 (name=MiniGrid-Empty-5x5-v0): environment.name: " in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--num-repetitions=0", "--num-repetitions=0: must be a whole number of at least 1"),
+        ("--seed=-1", "--seed=-1: must be a whole number of at least 0"),
+        ("--run-id=../x", "--run-id=../x: must be a name"),
+        ("--device=gpu", "--device=gpu: not available here; must be one of auto, cpu"),
+        ("--sead=3", "--sead: unknown option of tune.py; did you mean --seed?"),
+        ("--config=none.yaml", "none.yaml: can't be read: No such file or directory"),
+    ],
+)
+def test_wrong_options_end_with_one_line(tmp_path, option, expected):
+    options = [entry for entry in write_tiny(tmp_path) if not option.startswith(entry[:8])]
+    (line,) = fail("tune", *options, option, cwd=tmp_path)
+    assert line.startswith(expected)

@@ -1,0 +1,72 @@
+"""Configs, trainings and comparisons that several tests share."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from checkpoint import Checkpoint, load_checkpoint
+from config import Config
+from environments.interface import Spaces
+from grid import deep_merge
+from trainer import PPOTrainer, Run
+
+CPU = torch.device("cpu")
+VECTOR_SPACES = Spaces({"vector": ((5,), "float32")}, (3, 2))
+VISUAL_SPACES = Spaces({"visual": ((84, 84, 3), "uint8")}, (3,))
+
+_TINY = {
+    "environment": {"type": "CartPole", "name": "CartPole-v1", "processes": 0},
+    "model": {"hidden_layer_size": 16, "num_hidden_layers": 1},
+    "trainer": {
+        "updates": 3,
+        "epochs": 2,
+        "num_workers": 4,
+        "worker_steps": 32,
+        "num_mini_batches": 2,
+        "learning_rate_schedule": {"initial": 3e-3, "final": 1e-4},
+    },
+}
+
+
+def tiny_config(**sections: dict) -> Config:
+    """A CartPole config that trains in a moment, with sections merged in."""
+    return Config.model_validate(deep_merge(_TINY, sections))
+
+
+def train(config: Config, seed: int, folder: Path, low_memory: bool = False) -> Checkpoint:
+    """Trains one run and returns its last checkpoint."""
+    return train_population([config], [seed], folder, low_memory)[0]
+
+
+def train_population(
+    configs: list[Config], seeds: list[int], folder: Path, low_memory: bool = False
+) -> list[Checkpoint]:
+    """Trains members beside each other and returns the last checkpoint of each."""
+    folders = [folder / str(number) for number in range(len(configs))]
+    runs = [
+        Run(config, seed, own / "summaries", own / "checkpoints")
+        for config, seed, own in zip(configs, seeds, folders, strict=True)
+    ]
+    with PPOTrainer(runs, 2, low_memory, CPU) as trainer:
+        trainer.run()
+    name = f"update_{configs[0].trainer.updates:06d}.pt"
+    return [load_checkpoint(own / "checkpoints" / name) for own in folders]
+
+
+def same(first: object, second: object) -> bool:
+    """Whether nested dictionaries, lists and tensors are equal bit for bit."""
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return first.dtype == second.dtype and torch.equal(first, second)
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    return type(first) is type(second) and first == second
+
+
+def global_random_state() -> tuple:
+    """The state of every generator that code could use by accident."""
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002  # the global one is what is meant
+    return random.getstate(), name, keys.tolist(), rest, torch.get_rng_state().tolist()

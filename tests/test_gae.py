@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buffer import RolloutBuffer, normalise_advantages
+from environments.interface import Spaces, Step
+from tests.examples import CPU
+
+SPACES = Spaces({"vector": ((1,), "float32")}, (2,))
+
+
+def naive_advantages(rewards, values, ends, final_values, last_value, gamma, lamda):
+    """Advantages of one worker: the weighted sum of errors until the end of each trajectory."""
+    steps = len(rewards)
+    advantages = np.zeros(steps)
+    for start in range(steps):
+        weight = 1.0
+        for step in range(start, steps):
+            if ends[step]:
+                following = final_values[step]
+            else:
+                following = values[step + 1] if step + 1 < steps else last_value
+            advantages[start] += weight * (rewards[step] + gamma * following - values[step])
+            weight *= gamma * lamda
+            if ends[step]:
+                break
+    return advantages
+
+
+def estimate(rewards, values, ends, final_values, last_values, gamma, lamda):
+    """The buffer's advantages and returns of arrays (M, T, N); gamma and lamda of each member."""
+    buffer = RolloutBuffer(SPACES, rewards.shape, CPU, low_memory=False)
+    buffer.rewards.copy_(torch.tensor(rewards))
+    buffer.values.copy_(torch.tensor(values))
+    buffer.ends.copy_(torch.tensor(ends))
+    buffer.final_values.copy_(torch.tensor(final_values))
+    last_values = torch.tensor(last_values, dtype=torch.float32)
+    buffer.estimate_advantages(
+        last_values,
+        torch.tensor(gamma, dtype=torch.float32).unsqueeze(1),
+        torch.tensor(lamda, dtype=torch.float32).unsqueeze(1),
+    )
+    return buffer.advantages.numpy(), buffer.returns.numpy()
+
+
+def column(values):
+    """One member with one worker."""
+    return np.array(values).reshape(1, -1, 1)
+
+
+def test_a_short_rollout_is_worked_out_by_hand():
+    # Errors with gamma 0.5: 1 + 0.5 * 4 - 2 = 1; 0 + 0.5 * 6 - 4 = -1; 2 + 0.5 * 8 - 6 = 0.
+    advantages, returns = estimate(
+        column([1.0, 0.0, 2.0]),
+        column([2.0, 4.0, 6.0]),
+        column([False] * 3),
+        column([0.0] * 3),
+        np.array([[8.0]]),
+        [0.5],
+        [0.5],
+    )
+    assert advantages.ravel().tolist() == [0.75, -1.0, 0.0]
+    assert returns.ravel().tolist() == [2.75, 3.0, 6.0]
+
+
+def test_a_truncated_episode_continues_with_the_value_of_its_last_observation():
+    def advantages(ends, final_values, later):
+        return estimate(
+            column([1.0, 1.0, later]),
+            column([0.0, 0.0, later]),
+            column(ends),
+            column(final_values),
+            np.array([[later]]),
+            [0.5],
+            [1.0],
+        )[0].ravel()
+
+    # The episode ends at the second step: its advantages are r + 0.5 * (r' + 0.5 * bootstrap).
+    terminated = advantages([False, True, False], [0.0, 0.0, 0.0], 100.0)
+    assert terminated[:2].tolist() == [1.5, 1.0]
+    truncated = advantages([False, True, False], [0.0, 8.0, 0.0], 100.0)
+    assert truncated[:2].tolist() == [3.5, 5.0]
+    other_later = advantages([False, True, False], [0.0, 8.0, 0.0], -7.0)
+    assert other_later[:2].tolist() == truncated[:2].tolist(), "the next episode leaks into it"
+    assert other_later[2] != truncated[2]
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 3)),
+    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    gamma=st.floats(0, 1),
+    lamda=st.floats(0, 1),
+)
+def test_advantages_equal_those_of_each_trajectory_alone(seed, shape, share, gamma, lamda):
+    random = np.random.default_rng(seed)
+    members, _, workers = shape
+    rewards, values = random.normal(size=shape), random.normal(size=shape)
+    ends = random.random(shape) < share
+    truncated = ends & (random.random(shape) < 0.5)
+    final_values = np.where(truncated, random.normal(size=shape), 0.0)
+    last_values = random.normal(size=(members, workers))
+    gammas, lamdas = [gamma, 0.9, 0.99][:members], [lamda, 0.8, 0.95][:members]
+    advantages, returns = estimate(rewards, values, ends, final_values, last_values, gammas, lamdas)
+    for member in range(members):
+        for worker in range(workers):
+            expected = naive_advantages(
+                *(array[member, :, worker] for array in (rewards, values, ends, final_values)),
+                last_values[member, worker],
+                gammas[member],
+                lamdas[member],
+            )
+            found = advantages[member, :, worker]
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(
+                returns[member, :, worker],
+                expected + values[member, :, worker],
+                rtol=1e-5,
+                atol=1e-5,
+            )
+
+
+@pytest.mark.parametrize("low_memory", [False, True])
+def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_memory):
+    spaces = Spaces({"vector": ((2,), "float32"), "visual": ((2, 2, 1), "uint8")}, (5, 5))
+    members, steps, workers = 2, 3, 4
+    buffer = RolloutBuffer(spaces, (members, steps, workers), CPU, low_memory)
+    for step in range(steps):
+        # Every step of every environment has a number of its own: 100 m + 10 t + n.
+        numbers = np.array(
+            [100 * m + 10 * step + n for m in range(members) for n in range(workers)]
+        )
+        observed = buffer.store_observations(
+            step,
+            {
+                "vector": np.stack([numbers, -numbers], -1).astype(np.float32),
+                "visual": np.broadcast_to(numbers[:, None, None, None], (8, 2, 2, 1)).astype(
+                    "uint8"
+                ),
+            },
+        )
+        assert observed["vector"].shape == (members, workers, 2)
+        assert observed["visual"].shape == (members, workers, 2, 2, 1)
+        shaped = torch.tensor(numbers).view(members, workers)
+        outcome = Step({}, numbers.astype(np.float32), numbers % 3 == 0, numbers % 3 == 1, [], [])
+        buffer.store_outcome(step, torch.stack([shaped % 5, shaped % 4], -1), shaped, outcome)
+    expected_ends = [n % 3 != 2 for n in range(100, 104)]
+    assert buffer.ends[1, 0].tolist() == expected_ends
+    buffer.log_probabilities.copy_(buffer.rewards + 1)
+    buffer.advantages.copy_(buffer.rewards + 2)
+    buffer.returns.copy_(buffer.rewards + 3)
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    batches = list(buffer.mini_batches(1, order, 3))
+    assert [batch.values.shape for batch in batches] == [(1, 4)] * 3
+    values = torch.cat([batch.values[0] for batch in batches])
+    expected = [100 + 10 * t + n for t in range(steps) for n in range(workers)]
+    assert values.tolist() == [expected[position] for position in order.tolist()]
+    for batch in batches:
+        assert torch.equal(batch.observations["vector"][0, :, 0], batch.values[0])
+        assert torch.equal(batch.observations["visual"][0, :, 1, 1, 0].float(), batch.values[0])
+        assert torch.equal(batch.actions[0, :, 0], batch.values[0].long() % 5)
+        assert torch.equal(batch.actions[0, :, 1], batch.values[0].long() % 4)
+        assert torch.equal(batch.log_probabilities, batch.values + 1)
+        assert torch.equal(batch.advantages, batch.values + 2)
+        assert torch.equal(batch.returns, batch.values + 3)
+
+
+def test_normalised_advantages_have_mean_0_and_deviation_1():
+    found = normalise_advantages(torch.tensor([[1.0, 3.0], [-5.0, 5.0], [2.0, 2.0]]))
+    torch.testing.assert_close(found, torch.tensor([[-1.0, 1.0], [-1.0, 1.0], [0.0, 0.0]]))
+
+
+def test_normalising_a_whole_batch_leaves_other_members_alone():
+    buffer = RolloutBuffer(SPACES, (2, 2, 2), CPU, low_memory=False)
+    buffer.advantages.copy_(torch.tensor([[[1.0, 3], [3, 1]], [[1, 3], [3, 1]]]))
+    buffer.normalise_advantages(0)
+    torch.testing.assert_close(buffer.advantages[0], torch.tensor([[-1.0, 1], [1, -1]]))
+    assert buffer.advantages[1].tolist() == [[1, 3], [3, 1]]
