@@ -383,7 +383,7 @@ def _canonical(choice: Any) -> str:
 
 def show(choice: Any) -> str:
     """A choice as a config would have it, on one line."""
-    if isinstance(choice, str):
+    if isinstance(choice, str) and choice.isprintable():
         return choice
     return json.dumps(choice)
 

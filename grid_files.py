@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from textwrap import indent
 
 from errors import UserError
 from grid import Grid, Permutation, show, show_choices
@@ -27,6 +30,8 @@ def write_grid(grid: Grid, folder: Path, overwrite: bool = False) -> int:
     Raises:
         UserError: the folder holds another grid (and `overwrite` is false); nothing was written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; --out must be a folder")
     stale = _stale_files(grid, folder)
     if not overwrite:
         _refuse_another_grid(grid, folder, stale)
@@ -48,7 +53,22 @@ def config_path(grid: Grid, folder: Path, index: int) -> Path:
 
 def _text(grid: Grid, permutation: Permutation) -> str:
     header = f"# permutation {grid.name(permutation.index)} of {len(grid)}: "
-    return f"{header}{show_choices(permutation.choices)}\n{dump_yaml(permutation.config.as_dict())}"
+    sections = permutation.config.as_dict().items()
+    texts = [_section_text(name, json.dumps(section)) for name, section in sections]
+    return f"{header}{show_choices(permutation.choices)}\n{''.join(texts)}"
+
+
+# Permutations share most of their sections and nearly all of their keys. Emitting each text once,
+# rather than once for each permutation, is what makes large grids quick to write.
+@lru_cache(maxsize=64)
+def _section_text(name: str, section_json: str) -> str:
+    keys = json.loads(section_json).items()
+    return f"{name}:\n" + "".join(_key_text(key, json.dumps(value)) for key, value in keys)
+
+
+@lru_cache(maxsize=4096)
+def _key_text(key: str, value_json: str) -> str:
+    return indent(dump_yaml({key: json.loads(value_json)}), "  ")
 
 
 def _stale_files(grid: Grid, folder: Path) -> list[Path]:
@@ -68,8 +88,6 @@ def _generated_files(folder: Path) -> list[Path]:
 
 
 def _refuse_another_grid(grid: Grid, folder: Path, stale: list[Path]) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file; --out must be a folder")
     if stale or (_generated_files(folder) and _any_differs(grid, folder)):
         raise UserError(
             f"{folder}: holds the configs of another grid; "

@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/generate_configs.py
 
-Each size runs in a process of its own, pinned to one core where the system can do that.
+Each size runs in a process of its own, on one core where the system can restrict that.
 """
 
 from __future__ import annotations
@@ -32,12 +32,6 @@ def tuning_config(counts: tuple[int, int, int]) -> str:
     )
 
 
-def pin_to_one_core() -> None:
-    """Leaves the child one core."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
-
 def measure(counts: tuple[int, int, int]) -> tuple[float, float]:
     """Seconds and peak memory in MiB of writing one grid, start of Python included."""
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +42,6 @@ def measure(counts: tuple[int, int, int]) -> tuple[float, float]:
             [sys.executable, "tune.py", f"--tune={tune}", "--generate-only", f"--out={folder}/out"],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
-            preexec_fn=pin_to_one_core,
         )
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
@@ -63,6 +56,9 @@ def peak_mebibytes(usage: resource.struct_rusage) -> float:
 
 def main() -> None:
     """Prints a Markdown table."""
+    if hasattr(os, "sched_setaffinity"):
+        # One core, for this process and so for its children.
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, one used\n")
     print("| permutations | seconds | per second | peak memory |\n| ---: | ---: | ---: | ---: |")
     for size, counts in SIZES.items():

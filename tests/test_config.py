@@ -127,6 +127,12 @@ def test_a_wrong_value_says_what_belongs_there(load, tmp_path, text, key, words)
     assert words in found
 
 
+@pytest.mark.parametrize("key", ["epochs", "gamma"])
+def test_a_number_of_endless_digits_is_one_line(load, tmp_path, key):
+    found = only_error(load, f"trainer:\n  {key}: {'9' * 5000}\n")
+    assert found.startswith(f"{tmp_path / 'some.yaml'}, line 2: ")
+
+
 def test_mini_batches_must_divide_the_batch(load, tmp_path):
     text = "trainer:\n  num_workers: 3\n  worker_steps: 5\n  num_mini_batches: 4\n"
     assert only_error(load, text) == (

@@ -125,12 +125,6 @@ def test_a_bomb_of_nesting_is_refused_without_recursion(read):
         read("a: " + "[" * 100_000)
 
 
-def test_a_number_of_endless_digits_is_refused_in_one_line(read, tmp_path):
-    with pytest.raises(UserError) as failure:
-        read("a: 1\nb: " + "9" * 5000 + "\n")
-    assert only_line(failure).startswith(f"{tmp_path / 'some.yaml'}")
-
-
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
 def test_a_missing_file_or_a_folder_is_one_line(tmp_path, name):
     with pytest.raises(UserError) as failure:

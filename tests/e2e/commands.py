@@ -30,6 +30,7 @@ def run(command, *options, cwd, timeout=240):
         capture_output=True,
         text=True,
         timeout=timeout,
+        check=False,
     )
 
 

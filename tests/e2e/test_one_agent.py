@@ -4,6 +4,7 @@ import json
 import imageio.v3 as imageio
 import pytest
 import torch
+from PIL import Image, ImageSequence
 
 from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
 
@@ -70,15 +71,27 @@ def test_an_untrained_agent_is_evaluated_and_shown(trained):
     assert shown.startswith("seed 3: return ")
 
 
-@pytest.mark.parametrize("name", ["episode.mp4", "episode.gif"])
-def test_a_video_has_a_frame_for_every_step(trained, name):
-    shown = succeed("enjoy", "--checkpoint=checkpoints/x", f"--video=videos/{name}", cwd=trained)
-    length = int(shown.splitlines()[0].rpartition(" ")[2])
-    frames = imageio.imread(trained / "videos" / name)
-    assert len(frames) == length + 1
-    assert frames.shape[1:] == (400, 600, 3)
-    assert len(list((trained / "videos").glob(f"*{name}"))) == 1
+def film(folder, name):
+    """Writes the episode's video and returns its path and the episode's length."""
+    shown = succeed("enjoy", "--checkpoint=checkpoints/x", f"--video=videos/{name}", cwd=folder)
+    assert len(list((folder / "videos").glob(f"*{name}"))) == 1
+    return folder / "videos" / name, int(shown.splitlines()[0].rpartition(" ")[2])
+
+
+def test_an_mp4_has_a_frame_for_every_step(trained):
+    path, length = film(trained, "episode.mp4")
+    frames = imageio.imread(path)
+    assert frames.shape == (length + 1, 400, 600, 3)
     assert (frames[0] != frames[-1]).any()
+
+
+def test_a_gif_lasts_as_long_as_the_episode(trained):
+    path, length = film(trained, "episode.gif")
+    # CartPole's 50 frames per second are 20 ms each; the writer joins frames that are the same.
+    with Image.open(path) as image:
+        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
+        assert image.size == (600, 400)
+    assert sum(durations) == 20 * (length + 1)
 
 
 def test_missing_checkpoints_and_displays_are_one_line(trained, monkeypatch):
@@ -110,12 +123,12 @@ def test_the_config_for_cartpole_solves_it(tmp_path):
 
 @pytest.mark.slow
 def test_the_default_config_solves_minigrid(tmp_path):
-    # The best of the documented example's permutations.
-    config = (ROOT / "configs" / "default.yaml").read_text()
-    config = config.replace("initial: 0.001 ", "initial: 0.003 ").replace(
-        "worker_steps: 64 ", "worker_steps: 128 "
-    )
-    (tmp_path / "config.yaml").write_text(config)
-    shown = succeed("train", "--config=config.yaml", cwd=tmp_path)
+    # One of the documented example's permutations: 128 steps of 16 workers, learning rate from
+    # 0.003 to 1e-5, entropy coefficient from 0.001 to 0.0001.
+    succeed("tune", "--generate-only", f"--out={tmp_path}/grid", cwd=ROOT)
+    config = tmp_path / "grid" / "37.yaml"
+    first_line = config.read_text().splitlines()[0]
+    assert "worker_steps=128, num_workers=16" in first_line and "initial=0.003" in first_line
+    shown = succeed("train", f"--config={config}", cwd=tmp_path)
     line = next(line for line in shown.splitlines() if line.startswith("return "))
     assert float(line.split()[1]) > 0.9
