@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -83,5 +82,5 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(**data)
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, KeyError):
+    except Exception:  # whatever the unpickler stumbles over
         raise UserError(f"{path}: is no checkpoint of this program, or a damaged one") from None

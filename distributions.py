@@ -39,8 +39,9 @@ class MultiCategorical:
         actions = []
         for branch, part in enumerate(self._split(logits)):
             cumulative = part.softmax(-1).cumsum(-1)
-            passed = (uniforms[..., branch : branch + 1] >= cumulative).sum(-1)
-            # Rounding may leave the last cumulative probability below a number just under 1.
+            # Rounding may leave the sum of all probabilities below a number just under 1.
+            thresholds = uniforms[..., branch : branch + 1] * cumulative[..., -1:]
+            passed = (thresholds >= cumulative).sum(-1)
             actions.append(passed.clamp_(max=part.shape[-1] - 1))
         return torch.stack(actions, -1)
 

@@ -374,8 +374,8 @@ def _canonical(choice: Any) -> str:
             return {key: normal(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [normal(inner) for inner in value]
-        if isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         return value
 
     return json.dumps(normal(choice), sort_keys=True)

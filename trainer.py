@@ -137,7 +137,10 @@ class PPOTrainer:
         for member in self._members:
             checkpoint = load_checkpoint(Path(self._shared.model.model_path).expanduser())
             self._update = member.restore(checkpoint, self._population)
-            states += [EpisodeState(**state) for state in checkpoint.environments]
+            states += [
+                EpisodeState(state["episode"], state["actions"].numpy())
+                for state in checkpoint.environments
+            ]
         if all(member.same_environments for member in self._members):
             return self._environments.restore(states)
         return self._environments.reset()
@@ -461,6 +464,9 @@ class _Member:
         except ValueError as error:
             raise UserError(f"{path}: {error} than model and environment make it") from None
         self.optimiser.load_state_dict(checkpoint.optimiser)
+        # That brought the checkpoint's settings along; the config's are what counts.
+        settings = {"eps": self.config.adam_epsilon, "weight_decay": self.config.weight_decay}
+        self.optimiser.param_groups[0].update(settings)
         saved = checkpoint.read_config(Path(path))
         self.same_environments = (
             checkpoint.seed == self.run.seed

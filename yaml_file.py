@@ -31,6 +31,7 @@ _CONSTANTS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null":
 _CONSTANTS |= {"true": True, "True": True, "TRUE": True}
 _CONSTANTS |= {"false": False, "False": False, "FALSE": False}
 _MAXIMUM_DEPTH = 50
+_MAXIMUM_DIGITS = 1000
 
 KeyPath = tuple[str, ...]
 
@@ -150,7 +151,8 @@ def _construct_mapping(
 def _plain_scalar(text: str) -> Any:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
-    if _INTEGER.fullmatch(text):
+    # Python refuses to read endless digits as a whole number; as a float they are infinite.
+    if _INTEGER.fullmatch(text) and len(text) <= _MAXIMUM_DIGITS:
         return int(text)
     if _FLOAT.fullmatch(text):
         return float(text)

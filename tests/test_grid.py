@@ -95,6 +95,7 @@ def test_repeated_choices_are_found_by_their_meaning(load):
     assert "6 of 8 permutations" not in grid.validate()[0]
     assert "4 of 8 permutations repeat another: gamma lists 1 3 times" in grid.validate()[0]
     assert grid.unique().axes[0].choices == (1, 0.5)
+    assert isinstance(grid.unique().axes[0].choices[0], int), "the first spelling is kept"
     assert len(grid.unique()) == 4
 
 

@@ -1,0 +1,123 @@
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from distributions import MultiCategorical
+from tests.examples import CPU, tiny_config
+from tests.test_gae import naive_advantages
+from trainer import PPOTrainer, Run
+
+LENGTH = 5
+
+
+class Counting(gymnasium.Env):
+    """Observes [kind, time]; ends after five steps, really or by being cut off as its kind says."""
+
+    observation_space = spaces.Box(-1, 10, (2,), np.float32)
+    action_space = spaces.MultiDiscrete([3, 2])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.kind, self.time = seed % 2, 0
+        return np.array([self.kind, 0], np.float32), {}
+
+    def step(self, action):
+        self.time += 1
+        ended = self.time == LENGTH
+        observation = np.array([self.kind, self.time], np.float32)
+        reward = float(self.time + action[0] - action[1])
+        return observation, reward, ended and self.kind == 0, ended and self.kind == 1, {}
+
+
+@pytest.fixture
+def sampled():
+    """A trainer of two members that has sampled one rollout and estimated its advantages."""
+    gymnasium.register("Counting-v0", Counting)
+    environment = {"type": "Gymnasium", "name": "Counting-v0"}
+    configs = [
+        tiny_config(environment=environment, trainer={"gamma": gamma, "lamda": 0.8})
+        for gamma in (0.9, 0.5)
+    ]
+    with PPOTrainer(
+        [Run(config, seed) for seed, config in enumerate(configs)], 2, False, CPU
+    ) as it:
+        it._sample()
+        it._estimate_advantages()
+        yield it
+    del gymnasium.registry["Counting-v0"]
+
+
+def value_of(trainer, member, kind, time):
+    observed = torch.tensor([[[kind, time]]], dtype=torch.float32)
+    return trainer._population.each[member]({"vector": observed})[1].item()
+
+
+def test_a_rollout_is_what_policy_and_environment_did(sampled):
+    buffer = sampled._buffer
+    observed = buffer.observations["vector"].numpy()
+    times = np.arange(buffer.steps) % LENGTH
+    assert (observed[..., 1] == times[None, :, None]).all()
+    assert (buffer.ends.numpy() == (times == LENGTH - 1)[None, :, None]).all()
+    actions = buffer.actions.numpy()
+    rewards = times[None, :, None] + 1 + actions[..., 0] - actions[..., 1]
+    assert (buffer.rewards.numpy() == rewards).all()
+    distribution = MultiCategorical((3, 2))
+    for member, network in enumerate(sampled._population.each):
+        flat = {"vector": buffer.observations["vector"][member].flatten(0, 1).unsqueeze(0)}
+        logits, values = network(flat)
+        logs = distribution.log_probability(logits[0], buffer.actions[member].flatten(0, 1))
+        torch.testing.assert_close(buffer.values[member].flatten(), values[0])
+        torch.testing.assert_close(buffer.log_probabilities[member].flatten(), logs)
+
+
+def test_actions_are_drawn_anew_for_each_step_worker_and_branch(sampled):
+    actions = sampled._buffer.actions
+    assert not (actions[:, 1:] == actions[:, :1]).all(-1).all(1).any(), "the same in all steps"
+    assert not torch.equal(actions[:, :, 0], actions[:, :, 1])
+    assert not torch.equal(actions[0], actions[1])
+    assert {tuple(pair) for pair in actions.flatten(0, 2).tolist()} == {
+        (first, second) for first in range(3) for second in range(2)
+    }
+
+
+def test_only_episodes_that_were_cut_off_are_worth_their_last_observation(sampled):
+    buffer = sampled._buffer
+    kinds = set()
+    for member, step, worker in buffer.ends.nonzero().tolist():
+        kind = int(buffer.observations["vector"][member, step, worker, 0])
+        expected = value_of(sampled, member, 1, LENGTH) if kind else 0.0
+        found = buffer.final_values[member, step, worker].item()
+        assert found == pytest.approx(expected, abs=1e-5)
+        assert abs(expected) > 1e-3 or not kind
+        kinds.add((member, kind))
+    assert len(kinds) == 4
+    assert not buffer.final_values[~buffer.ends].any()
+
+
+def test_advantages_of_a_rollout_equal_those_of_each_trajectory_alone(sampled):
+    buffer = sampled._buffer
+    following = sampled._observations["vector"].reshape(2, buffer.workers, 2)
+    for member, gamma in enumerate((0.9, 0.5)):
+        for worker in range(buffer.workers):
+            expected = naive_advantages(
+                *(
+                    array[member, :, worker].double().numpy()
+                    for array in (buffer.rewards, buffer.values, buffer.ends, buffer.final_values)
+                ),
+                value_of(sampled, member, *following[member, worker]),
+                gamma,
+                0.8,
+            )
+            found = buffer.advantages[member, :, worker].numpy()
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_episodes_are_noted_by_the_member_that_played_them(sampled):
+    buffer = sampled._buffer
+    for member, record in enumerate(sampled.records):
+        rewards = buffer.rewards[member].numpy()
+        ended = buffer.steps // LENGTH * LENGTH
+        returns = rewards[:ended].reshape(-1, LENGTH, buffer.workers).sum(1)
+        assert sorted(record.state()["episodes"]) == sorted(returns.ravel().tolist())
