@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -9,6 +10,8 @@ from statistics import fmean, stdev
 from rich.table import Table
 
 from results import FINISHED, Result
+
+_TITLE_WIDTH = 10  # characters of a column's title
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,11 @@ def ranked_table(scores: list[Score], labels: list[str], limit: int, repetitions
         caption_justify="left",
     )
     table.add_column("rank", justify="right")
-    table.add_column("permutation", justify="right")
+    table.add_column("permutation", justify="right", no_wrap=True)
     table.add_column("return", justify="right", style="bold", no_wrap=True)
     table.add_column("±", justify="right", no_wrap=True)
     for label in labels:
-        table.add_column(label, justify="right", overflow="fold")
+        table.add_column(column_title(label), justify="right", overflow="fold")
     if any(score.failed for score in scores):
         table.add_column("failed", justify="right", style="red")
     for position, score in enumerate(scores[:limit], start=1):
@@ -103,6 +106,16 @@ def ranked_table(scores: list[Score], labels: list[str], limit: int, repetitions
             *failed,
         )
     return table
+
+
+def column_title(label: str) -> str:
+    """A key's name over several lines, broken where a word ends, so that many fit side by side."""
+    lines = [""]
+    for word in re.findall(r"[^._-]+[._-]?", label):
+        if lines[-1] and len(lines[-1]) + len(word) > _TITLE_WIDTH:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 def _show(value: float | None) -> str:

@@ -402,7 +402,7 @@ def _show(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f"the text '{value}'"
+        return f"the text '{value}'" if value.isprintable() else f"the text {value!r}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

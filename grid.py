@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -87,9 +88,14 @@ class Grid:
         self.tune = tune
         self.axes = axes
 
+    @property
+    def size(self) -> int:
+        """The number of permutations, however large."""
+        return math.prod(len(axis.choices) for axis in self.axes)
+
     def __len__(self) -> int:
         """The number of permutations."""
-        return math.prod(len(axis.choices) for axis in self.axes)
+        return self.size
 
     @property
     def labels(self) -> list[str]:
@@ -209,7 +215,10 @@ def load_grid(base_path: Path, tune_path: Path) -> Grid:
     errors += _conflicts(axes, tune)
     if errors:
         raise UserError(errors)
-    return Grid(base, tune, axes)
+    grid = Grid(base, tune, axes)
+    if grid.size > sys.maxsize:
+        raise UserError(f"{tune_path}: {grid.size:.1e} permutations are more than can be counted")
+    return grid
 
 
 def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
@@ -273,10 +282,8 @@ def resolve_key(key: str) -> KeyPath:
 
 
 def _nearest_path(key: str, paths: list[KeyPath]) -> str:
-    dotted = {".".join(path): ".".join(path) for path in paths}
-    bare = {path[-1]: ".".join(path) for path in reversed(paths)}
-    names = dotted if "." in key else bare
-    hint = nearest(key, list(names))
+    names = [".".join(path) if "." in key else path[-1] for path in paths]
+    hint = nearest(key, names)
     return hint if hint.startswith("; did") else "; docs/configuration.md lists all keys"
 
 

@@ -85,7 +85,7 @@ class LiveDisplay:
             TextColumn("{task.fields[note]}"),
             console=console,
         )
-        self._sweep: TaskID = self._bars.add_task("sweep", total=runs, note="")
+        self._sweep: TaskID = self._bars.add_task("sweep", total=runs, note="", visible=runs > 0)
         self._run: TaskID = self._bars.add_task("", total=None, note="", visible=False)
 
     def __enter__(self) -> LiveDisplay:

@@ -8,7 +8,7 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
-from analysis import rank, ranked_table
+from analysis import column_title, rank, ranked_table
 from grid import Grid, show
 from progress import duration, make_console, make_display
 from results import FINISHED, Result
@@ -24,7 +24,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
     table = Table(title="Permutations")
     for label in ("index", *grid.labels, "steps"):
-        table.add_column(label, justify="right", overflow="fold")
+        table.add_column(column_title(label), justify="right", overflow="fold")
     for permutation in islice(grid.permutations(), _ROWS):
         values = map(show, permutation.choices.values())
         name = grid.name(permutation.index)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import sweep
-from analysis import rank
+from analysis import column_title, rank
 from grid import load_grid
 from progress import PlainDisplay, make_console
 from results import Result
@@ -100,3 +100,9 @@ def test_permutations_are_ranked_by_their_mean_and_failures_come_last():
 def test_a_single_repetition_has_the_spread_of_its_episodes():
     (score,) = rank([Result("a", "0", 0, {}, 0, 1, 1.0, 0.25, 1.0, 1.0)])
     assert score.spread == 0.25
+
+
+def test_column_titles_break_where_words_end():
+    title = column_title("learning_rate_schedule.initial")
+    assert title == "learning_\nrate_\nschedule.\ninitial"
+    assert column_title("gamma") == "gamma"
