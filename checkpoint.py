@@ -28,6 +28,7 @@ class Checkpoint:
         optimiser: state of AdamW.
         generators: state of each random generator, by name.
         environments: number of the episode and actions so far, of each worker.
+        normaliser: running statistics of observations, by name; empty if they aren't normalised.
         record: the latest and the best returns, see `ReturnRecord`.
     """
 
@@ -38,6 +39,7 @@ class Checkpoint:
     optimiser: dict[str, Any]
     generators: dict[str, Tensor]
     environments: list[dict[str, Any]]
+    normaliser: dict[str, Tensor]
     record: dict[str, Any]
 
     def save(self, folder: Path) -> Path:

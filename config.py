@@ -162,6 +162,10 @@ class ModelConfig(Section):
     share_parameters: bool = Field(
         True, description="one network for policy and value function; false: one each"
     )
+    normalize_observations: bool = Field(
+        False,
+        description="give vector observations mean 0 and deviation 1, by running statistics",
+    )
     recurrence: RecurrenceConfig | None = Field(
         None, description="recurrent layer; null is none (not trainable yet)"
     )

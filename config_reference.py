@@ -52,6 +52,11 @@ def _yaml_lines(section: type[Section], values: Any, depth: int) -> Iterator[str
         else:
             line = indent + dump_yaml({key: value}).strip()
             yield line.ljust(_COMMENT_COLUMN) + f"# {info.description}"
+            optional = subsection(section, key)
+            if optional is not None:
+                # Its keys, as comments, for whoever wants to set it.
+                for below in _yaml_lines(optional, optional(), depth + 1):
+                    yield f"{indent}# {below.strip()}"
 
 
 def reference() -> str:

@@ -18,6 +18,7 @@ from torch.nn import functional
 from config import ModelConfig
 from distributions import MultiCategorical
 from environments.interface import Spaces
+from normaliser import Normaliser
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
@@ -154,8 +155,8 @@ class ActorCritic(nn.Module):
 
     def __init__(self, spaces: Spaces, config: ModelConfig, members: int = 1) -> None:
         super().__init__()
-        self.members = members
         self.distribution = MultiCategorical(spaces.branches)
+        self.normaliser: Normaliser | None = None
         self.trunk = Trunk(members, spaces, config)
         self.value_trunk = None if config.share_parameters else Trunk(members, spaces, config)
         size = config.hidden_layer_size
@@ -171,6 +172,8 @@ class ActorCritic(nn.Module):
         Returns:
             Parameters of the distributions (M, B, parameters), and values (M, B).
         """
+        if self.normaliser is not None:
+            observations = self.normaliser(observations)
         features = self.trunk(observations)
         value_features = features if self.value_trunk is None else self.value_trunk(observations)
         return self.policy_head(features), self.value_head(value_features).squeeze(-1)
@@ -231,6 +234,10 @@ class Population:
             )
             for member in range(members)
         ]
+        if config.normalize_observations:
+            self.stacked.normaliser = Normaliser.of(spaces, members, device)
+            for member, network in enumerate(self.each):
+                network.normaliser = self.stacked.normaliser.member(member)
 
     def initialise(self, member: int, generator: torch.Generator) -> None:
         """Draws the initial weights of one member, from a generator on the CPU."""
@@ -247,15 +254,32 @@ class Population:
         named = self.each[member].named_parameters()
         return {name: weight.detach()[0].cpu().clone() for name, weight in named}
 
-    def load_member_weights(self, member: int, weights: dict[str, Tensor]) -> None:
-        """Sets the weights of one member.
+    def normaliser_state(self, member: int) -> dict[str, Tensor]:
+        """The statistics of one member's observations; empty where they aren't normalised."""
+        normaliser = self.each[member].normaliser
+        return {} if normaliser is None else normaliser.state()
+
+    def observe(self, observations: dict[str, Tensor]) -> None:
+        """Takes (M, T, N, ...) observations of a rollout into the statistics, where there are any."""
+        if self.stacked.normaliser is not None:
+            self.stacked.normaliser.update(observations)
+
+    def load_member(
+        self, member: int, weights: dict[str, Tensor], normaliser: dict[str, Tensor]
+    ) -> None:
+        """Sets the weights and the statistics of one member.
 
         Raises:
-            ValueError: they belong to another network.
+            ValueError: they belong to another network; the message goes on from the checkpoint's name.
         """
         own = dict(self.each[member].named_parameters())
         shapes = {name: tuple(weight.shape[1:]) for name, weight in own.items()}
         if shapes != {name: tuple(weight.shape) for name, weight in weights.items()}:
-            raise ValueError("the weights belong to a network of another shape")
+            raise ValueError("is of a network of another shape than model and environment make it")
+        own_normaliser = self.each[member].normaliser
+        if (own_normaliser is None) != (not normaliser):
+            raise ValueError("has the other setting of model.normalize_observations")
+        if own_normaliser is not None:
+            own_normaliser.restore(normaliser)
         for name, weight in weights.items():
             own[name].data[0].copy_(weight)

@@ -51,11 +51,10 @@ class Agent:
             population.initialise(0, make_generator(seed, Stream.INITIALISATION))
         else:
             try:
-                population.load_member_weights(0, self.checkpoint.weights)
+                checkpoint = self.checkpoint
+                population.load_member(0, checkpoint.weights, checkpoint.normaliser)
             except ValueError as error:
-                raise UserError(
-                    f"{self.name}: {error} than model and environment of the config make it"
-                ) from None
+                raise UserError(f"{self.name}: {error}") from None
         generator = make_generator(seed, Stream.ACTIONS) if stochastic else None
         return Policy(population.each[0], device, generator)
 

@@ -163,6 +163,7 @@ class PPOTrainer:
             self._estimate_advantages()
             for member in self._members:
                 self._optimise(member)
+            self._population.observe(self._buffer.observations)
             self._update += 1
             self._evaluate()
             self._save_checkpoints()
@@ -446,6 +447,7 @@ class _Member:
                 {"episode": state.episode, "actions": torch.from_numpy(state.actions)}
                 for state in environments
             ],
+            normaliser=population.normaliser_state(self.number),
             record=self.record.state(),
         ).save(self.run.checkpoints)
 
@@ -460,9 +462,9 @@ class _Member:
         """
         path = self.run.config.model.model_path
         try:
-            population.load_member_weights(self.number, checkpoint.weights)
+            population.load_member(self.number, checkpoint.weights, checkpoint.normaliser)
         except ValueError as error:
-            raise UserError(f"{path}: {error} than model and environment make it") from None
+            raise UserError(f"{path}: {error}") from None
         self.optimiser.load_state_dict(checkpoint.optimiser)
         # That brought the checkpoint's settings along; the config's are what counts.
         settings = {"eps": self.config.adam_epsilon, "weight_decay": self.config.weight_decay}

@@ -67,7 +67,7 @@ def test_a_network_of_vectors_is_what_its_weights_say(activation, function):
         name: random.normal(size=tuple(weight.shape))
         for name, weight in members.member_weights(0).items()
     }
-    members.load_member_weights(0, {name: torch.tensor(w) for name, w in weights.items()})
+    members.load_member(0, {name: torch.tensor(w) for name, w in weights.items()}, {})
     observed = random.normal(size=(6, 5))
 
     def layer(name, inputs):
@@ -156,7 +156,7 @@ def test_the_weights_of_one_member_move_to_another():
     members = population()
     observed = observations(VECTOR_SPACES, 3, 2)
     before = members.weights.clone()
-    members.load_member_weights(2, members.member_weights(0))
+    members.load_member(2, members.member_weights(0), {})
     assert torch.equal(members.weights[2], before[0])
     assert torch.equal(members.weights[:2], before[:2])
     observed["vector"][2] = observed["vector"][0]
@@ -169,7 +169,7 @@ def test_weights_of_another_network_are_refused():
     before = members.weights.clone()
     for other in (population(hidden_layer_size=8), population(share_parameters=False)):
         with pytest.raises(ValueError, match="another shape"):
-            members.load_member_weights(0, other.member_weights(0))
+            members.load_member(0, other.member_weights(0), {})
     assert torch.equal(members.weights, before)
 
 

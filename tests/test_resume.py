@@ -92,7 +92,7 @@ def test_a_resumed_training_takes_the_optimiser_s_settings_from_its_config(whole
         (
             3,
             {"model": {"hidden_layer_size": 8}},
-            "the weights belong to a network of another shape",
+            "is of a network of another shape than model and environment make it",
         ),
         (3, {"environment": {"mask_velocities": True}}, "network of another shape"),
     ],
