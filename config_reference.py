@@ -56,7 +56,7 @@ def _yaml_lines(section: type[Section], values: Any, depth: int) -> Iterator[str
             if optional is not None:
                 # Its keys, as comments, for whoever wants to set it.
                 for below in _yaml_lines(optional, optional(), depth + 1):
-                    yield f"{indent}# {below.strip()}"
+                    yield f"{indent}#   {below.strip()}"
 
 
 def reference() -> str:
