@@ -84,6 +84,8 @@ class Sweep:
         path = options.out / RESULTS
         if overwrite:
             path.unlink(missing_ok=True)
+            for kind in (SUMMARIES, CHECKPOINTS):
+                shutil.rmtree(options.out / kind / options.run_id, ignore_errors=True)
         self._file = ResultsFile(path, grid.labels)
         write_grid(grid, options.out / CONFIGS, overwrite)
         self.finished_before = [

@@ -49,6 +49,8 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
     assert read_results(out) == rows
     succeed("tune", *options, "--overwrite", cwd=tmp_path)
     assert [row["gamma"] for row in read_results(out)] == ["0.5", "0.6"] * 2
+    names = sorted(path.name for path in (out / "summaries" / "a").iterdir())
+    assert names == ["0_0", "0_1", "1_0", "1_1"]
 
 
 @pytest.mark.slow
