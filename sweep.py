@@ -14,9 +14,10 @@ import torch
 from checkpoint import checkpoint_path
 from grid import Grid, Permutation, show
 from grid_files import write_grid
+from member import Run
 from progress import SweepDisplay
 from results import Result, ResultsFile
-from trainer import PPOTrainer, Run
+from trainer import PPOTrainer
 from yaml_file import replace_file
 
 CONFIGS, RESULTS, SUMMARIES, CHECKPOINTS = "configs", "results.csv", "summaries", "checkpoints"

@@ -34,7 +34,7 @@ def main(arguments: Arguments) -> int:
     out = path_option(arguments, "--out")
 
     # Imported here because torch takes seconds to load, which --help needn't wait for.
-    from trainer import Run
+    from member import Run
     from training import train
     from utils import select_device
     from validation import load_runnable_config

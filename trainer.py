@@ -14,42 +14,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from buffer import MiniBatch, RolloutBuffer, normalise_advantages
-from checkpoint import Checkpoint, load_checkpoint
-from config import Config
+from checkpoint import load_checkpoint
 from environments import make_environments
 from environments.interface import EpisodeState, Observations, VectorEnvironment
 from environments.levels import RandomLevels
-from errors import UserError
 from evaluator import Evaluator, Policy
 from losses import explained_variance, ppo_losses
+from member import Member, Run
 from model import Population
 from record import ReturnRecord
-from summaries import SummaryWriter, episode_scalars
-from utils import Stream, choose_threads, derive_seed, make_generator, scheduled_value
+from summaries import episode_scalars
+from utils import Stream, choose_threads, derive_seed
 
 
 class TrainingDivergedError(Exception):
     """A loss became infinite or no number at all."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One member's training: what to train, from which seed, and where the results go.
-
-    Attributes:
-        config: the config.
-        seed: all randomness of the run derives from it.
-        summaries: folder of the TensorBoard summaries; None writes none.
-        checkpoints: folder of the checkpoints; None writes none.
-    """
-
-    config: Config
-    seed: int
-    summaries: Path | None = None
-    checkpoints: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +84,7 @@ class PPOTrainer:
             self._distribution = self._population.stacked.distribution
             self._buffer = RolloutBuffer(spaces, shape, device, low_memory)
             self._members = [
-                _Member(run, number, self._population) for number, run in enumerate(runs)
+                Member(run, number, self._population) for number, run in enumerate(runs)
             ]
             self._gamma = self._per_member([run.config.trainer.gamma for run in runs])
             self._lamda = self._per_member([run.config.trainer.lamda for run in runs])
@@ -249,7 +231,7 @@ class PPOTrainer:
         last_values = self._population.stacked(observed)[1].to(self._buffer.storage)
         self._buffer.estimate_advantages(last_values, self._gamma, self._lamda)
 
-    def _optimise(self, member: _Member) -> None:
+    def _optimise(self, member: Member) -> None:
         """Trains one member on its batch.
 
         Members are optimised one by one: on a CPU a member's weights and mini-batch then stay in
@@ -272,7 +254,7 @@ class PPOTrainer:
         member.scalars |= {f"schedule/{name}": value for name, value in rates.items()}
 
     def _optimise_mini_batch(
-        self, member: _Member, batch: MiniBatch, rates: dict[str, float]
+        self, member: Member, batch: MiniBatch, rates: dict[str, float]
     ) -> Tensor:
         """Takes one optimiser step and returns what `_LOGGED_LOSSES` names."""
         if member.config.advantage_normalization == "minibatch":
@@ -381,109 +363,3 @@ _LOGGED_LOSSES = (
     "policy/clip_fraction",
     "loss/gradient_norm",
 )
-
-
-class _Member:
-    """What belongs to one member alone: its run, generators, optimiser, record and summaries."""
-
-    def __init__(self, run: Run, number: int, population: Population) -> None:
-        self.run = run
-        self.number = number
-        self.config = run.config.trainer
-        self.same_environments = False
-        self.action_generator = make_generator(run.seed, Stream.ACTIONS)
-        self.shuffling_generator = make_generator(run.seed, Stream.SHUFFLING)
-        self.record = ReturnRecord()
-        self.episodes: list[dict[str, float]] = []
-        self.scalars: dict[str, float] = {}
-        self.writer = SummaryWriter(run.summaries) if run.summaries else None
-        population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))
-        # All weights and gradients are one flat row, so that one kernel updates them.
-        self.gradients = population.gradients[number]
-        weights = nn.Parameter(population.weights[number])
-        weights.grad = self.gradients
-        self.optimiser = torch.optim.AdamW(
-            [weights],
-            lr=self.config.learning_rate_schedule.initial,
-            eps=self.config.adam_epsilon,
-            weight_decay=self.config.weight_decay,
-            fused=True,
-        )
-
-    def scheduled(self, update: int) -> dict[str, float]:
-        """Learning rate, entropy coefficient and clip range of an update."""
-        schedules = {
-            "learning_rate": self.config.learning_rate_schedule,
-            "beta": self.config.beta_schedule,
-            "clip_range": self.config.clip_range_schedule,
-        }
-        return {
-            name: scheduled_value(schedule, update, self.config.updates)
-            for name, schedule in schedules.items()
-        }
-
-    def write_config(self) -> None:
-        """Writes the config into the summaries."""
-        if self.writer:
-            self.writer.add_config(self.run.config.as_dict())
-
-    def save(
-        self, update: int, population: Population, environments: Sequence[EpisodeState]
-    ) -> None:
-        """Writes a checkpoint, where the run has a folder for them."""
-        if self.run.checkpoints is None:
-            return
-        Checkpoint(
-            config=self.run.config.as_dict(),
-            seed=self.run.seed,
-            update=update,
-            weights=population.member_weights(self.number),
-            optimiser=self.optimiser.state_dict(),
-            generators={
-                "actions": self.action_generator.get_state(),
-                "shuffling": self.shuffling_generator.get_state(),
-            },
-            environments=[
-                {"episode": state.episode, "actions": torch.from_numpy(state.actions)}
-                for state in environments
-            ],
-            normaliser=population.normaliser_state(self.number),
-            record=self.record.state(),
-        ).save(self.run.checkpoints)
-
-    def restore(self, checkpoint: Checkpoint, population: Population) -> int:
-        """Takes over a checkpoint's state and returns the update at which to go on.
-
-        The episodes under way and the random numbers go on only where seed, environment and number
-        of workers are the checkpoint's, since only there do they mean the same.
-
-        Raises:
-            UserError: the checkpoint is of another network, or has no updates left to do.
-        """
-        path = self.run.config.model.model_path
-        try:
-            population.load_member(self.number, checkpoint.weights, checkpoint.normaliser)
-        except ValueError as error:
-            raise UserError(f"{path}: {error}") from None
-        self.optimiser.load_state_dict(checkpoint.optimiser)
-        # That brought the checkpoint's settings along; the config's are what counts.
-        settings = {"eps": self.config.adam_epsilon, "weight_decay": self.config.weight_decay}
-        self.optimiser.param_groups[0].update(settings)
-        saved = checkpoint.read_config(Path(path))
-        self.same_environments = (
-            checkpoint.seed == self.run.seed
-            and saved.environment == self.run.config.environment
-            and saved.trainer.num_workers == self.config.num_workers
-        )
-        if self.same_environments:
-            self.action_generator.set_state(checkpoint.generators["actions"])
-            self.shuffling_generator.set_state(checkpoint.generators["shuffling"])
-            self.record.restore(checkpoint.record)
-        resume_at = self.config.resume_at
-        update = checkpoint.update if resume_at is None else resume_at
-        if update >= self.config.updates:
-            raise UserError(
-                f"{path}: nothing is left to train: it goes on at update {update}, "
-                f"and trainer.updates is {self.config.updates}"
-            )
-        return update

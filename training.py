@@ -10,8 +10,9 @@ import torch
 from checkpoint import checkpoint_path
 from environments import EnvironmentFailure
 from errors import UserError
+from member import Run
 from progress import duration, make_console, make_display
-from trainer import PPOTrainer, Run, TrainingDivergedError
+from trainer import PPOTrainer, TrainingDivergedError
 
 
 def train(run: Run, worker_id: int, low_memory: bool, device: torch.device, overwrite: bool) -> int:

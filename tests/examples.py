@@ -10,7 +10,8 @@ from checkpoint import Checkpoint, load_checkpoint
 from config import Config
 from environments.interface import Spaces
 from grid import deep_merge
-from trainer import PPOTrainer, Run
+from member import Run
+from trainer import PPOTrainer
 
 CPU = torch.device("cpu")
 VECTOR_SPACES = Spaces({"vector": ((5,), "float32")}, (3, 2))

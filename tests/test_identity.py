@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from member import Run
 from tests.examples import CPU, tiny_config
-from trainer import PPOTrainer, Run
+from trainer import PPOTrainer
 
 LENGTH = 16
 

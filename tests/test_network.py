@@ -7,9 +7,10 @@ import torch
 from config import ModelConfig
 from environments.interface import Spaces
 from losses import ppo_losses
+from member import Run
 from model import ActorCritic, Population
 from tests.examples import CPU, VECTOR_SPACES, VISUAL_SPACES, global_random_state, tiny_config
-from trainer import PPOTrainer, Run
+from trainer import PPOTrainer
 
 
 def population(spaces=VECTOR_SPACES, members=3, **config):

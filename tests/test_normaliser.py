@@ -5,9 +5,10 @@ import torch
 import config as schema
 from checkpoint import checkpoint_path, load_checkpoint
 from errors import UserError
+from member import Run
 from normaliser import Normaliser
 from tests.examples import CPU, VECTOR_SPACES
-from trainer import PPOTrainer, Run
+from trainer import PPOTrainer
 
 SECTIONS = {
     "environment": {"type": "CartPole", "name": "CartPole-v1", "processes": 0},

@@ -3,8 +3,9 @@ import torch
 
 from checkpoint import Checkpoint, checkpoint_path, list_checkpoints, load_checkpoint
 from errors import UserError
+from member import Run
 from tests.examples import CPU, same, tiny_config, train
-from trainer import PPOTrainer, Run
+from trainer import PPOTrainer
 
 
 def six_updates(**sections):

@@ -5,9 +5,10 @@ import torch
 from gymnasium import spaces
 
 from distributions import MultiCategorical
+from member import Run
 from tests.examples import CPU, tiny_config
 from tests.test_gae import naive_advantages
-from trainer import PPOTrainer, Run
+from trainer import PPOTrainer
 
 LENGTH = 5
 
