@@ -1,7 +1,8 @@
 """Storage of a rollout, its advantages, and the mini-batches drawn from it.
 
 Axes, in this order: members M, steps T, workers N, then the shape of one item. A member's rollout is
-contiguous, so that flattening (T, N) into its batch of T * N steps costs nothing.
+contiguous, so that flattening (T, N) into its batch of T * N steps costs nothing. `[M,]` in a shape
+means that the axis is there where several members are asked for at once (see `model.Rows`).
 """
 
 from __future__ import annotations
@@ -9,23 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from environments.interface import Observations, Spaces, Step
+from model import Rows
 
 
 @dataclass
 class MiniBatch:
-    """Steps that are trained on together; M is 1 where members are optimised one by one.
+    """Steps that are trained on together.
 
     Attributes:
-        observations: (M, B, ...) by name, in the environment's own types.
-        actions: (M, B, branches).
-        log_probabilities: (M, B), of the actions under the policy that took them.
-        values: (M, B), as they were estimated when acting.
-        advantages: (M, B).
-        returns: (M, B), advantage plus value.
+        observations: ([M,] B, ...) by name, in the environment's own types.
+        actions: ([M,] B, branches).
+        log_probabilities: ([M,] B), of the actions under the policy that took them.
+        values: ([M,] B), as they were estimated when acting.
+        advantages: ([M,] B).
+        returns: ([M,] B), advantage plus value.
     """
 
     observations: dict[str, Tensor]
@@ -44,6 +47,13 @@ class RolloutBuffer:
         shape: members M, steps T and workers N.
         device: where mini-batches are needed.
         low_memory: keep the rollout in host memory and move one mini-batch at a time to the device.
+
+    Attributes:
+        observations: (M, T, N, ...) by name, in the environment's own types.
+        actions: (M, T, N, branches) int64.
+        rewards, ends, final_values: (M, T, N); `final_values` are those of the last observations of
+            episodes that were cut off, else 0.
+        log_probabilities, values, advantages, returns: (M, T, N), what is trained on, in one tensor.
     """
 
     def __init__(
@@ -61,46 +71,86 @@ class RolloutBuffer:
             for name, (item, dtype) in spaces.observations.items()
         }
         self.actions = self._zeros((*shape, len(spaces.branches)), torch.int64)
-        self.log_probabilities = self._zeros(shape)
-        self.values = self._zeros(shape)
         self.rewards = self._zeros(shape)
         self.ends = self._zeros(shape, torch.bool)
         self.final_values = self._zeros(shape)
-        self.advantages = self._zeros(shape)
-        self.returns = self._zeros(shape)
+        self._scalars = self._zeros((4, *shape))
+        self.log_probabilities, self.values, self.advantages, self.returns = self._scalars
+        # What environments answer step by step is gathered on the host, where writing is cheap, and
+        # moved at the end of a rollout. On a CPU that is the same memory.
+        self._host_rewards, self._host_ends = self._host(self.rewards), self._host(self.ends)
+        self._host_observations = {
+            name: self._host(values)
+            for name, values in self.observations.items()
+            if self.storage.type == "cpu"
+        }
 
     def _zeros(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
         # Pinned memory is what lets a copy to the GPU run while the CPU goes on.
         pinned = self.storage.type == "cpu" and self.device.type == "cuda"
         return torch.zeros(shape, dtype=dtype, device=self.storage, pin_memory=pinned)
 
+    @staticmethod
+    def _host(values: Tensor) -> np.ndarray:
+        return values.cpu().numpy()
+
     @property
     def size(self) -> int:
         """Steps of one member's batch, T * N."""
         return self.steps * self.workers
 
-    def store_observations(self, step: int, observations: Observations) -> dict[str, Tensor]:
-        """Stores what (M * N, ...) environments observe, and returns it as (M, N, ...) on the device."""
-        observed = {}
+    def store_observations(
+        self, step: int, observations: Observations, rows: Rows
+    ) -> dict[str, Tensor]:
+        """Stores what (M * N, ...) environments observe, and returns ([M,] N, ...) on the device."""
         for name, values in observations.items():
-            slot = self.observations[name][:, step]
-            slot.copy_(torch.from_numpy(values).unflatten(0, (self.members, self.workers)))
-            observed[name] = slot.to(self.device, non_blocking=True)
-        return observed
+            shaped = values.reshape(self.members, self.workers, *values.shape[1:])
+            if self._host_observations:
+                self._host_observations[name][:, step] = shaped
+            else:
+                self.observations[name][:, step].copy_(torch.from_numpy(shaped))
+        return self._observed(rows, step)
 
-    def store_outcome(self, step: int, actions: Tensor, values: Tensor, outcome: Step) -> None:
-        """Stores (M, N, branches) actions, (M, N) values and what M * N environments answered."""
-        self.actions[:, step] = actions
-        self.values[:, step] = values
+    def observed(self, rows: Rows, steps: slice) -> dict[str, Tensor]:
+        """Observations of some steps on the device, ([M,] steps * N, ...)."""
+        # [M x] steps x N x ... -> [M x] (steps * N) x ...
+        axis = 0 if isinstance(rows, int) else 1
+        chosen = self._observed(rows, steps)
+        return {name: values.flatten(axis, axis + 1) for name, values in chosen.items()}
+
+    def _observed(self, rows: Rows, steps: int | slice) -> dict[str, Tensor]:
+        chosen = {name: values[rows, steps] for name, values in self.observations.items()}
+        if self.storage == self.device:
+            return chosen
+        return {name: values.to(self.device, non_blocking=True) for name, values in chosen.items()}
+
+    def store_outcome(self, step: int, outcome: Step) -> None:
+        """Stores what M * N environments answered."""
         shape = (self.members, self.workers)
-        self.rewards[:, step] = torch.from_numpy(outcome.rewards).view(shape)
+        self._host_rewards[:, step] = outcome.rewards.reshape(shape)
         ends = outcome.terminated | outcome.truncated
-        self.ends[:, step] = torch.from_numpy(ends).view(shape)
+        self._host_ends[:, step] = ends.reshape(shape)
 
-    def normalise_advantages(self, member: int) -> None:
-        """Gives one member's advantages mean 0 and standard deviation 1 over its whole batch."""
-        batch = self.advantages[member].view(1, -1)
-        self.advantages[member] = normalise_advantages(batch).view(self.steps, self.workers)
+    def finish(self, actions: Tensor, log_probabilities: Tensor, values: Tensor) -> None:
+        """Completes a rollout by what the policy did.
+
+        Args:
+            actions: (M, T, N, branches).
+            log_probabilities: (M, T, N).
+            values: (M, T, N).
+        """
+        self.actions.copy_(actions)
+        self.log_probabilities.copy_(log_probabilities)
+        self.values.copy_(values)
+        if self.storage.type != "cpu":
+            self.rewards.copy_(torch.from_numpy(self._host_rewards))
+            self.ends.copy_(torch.from_numpy(self._host_ends))
+
+    def normalise_advantages(self, rows: Rows) -> None:
+        """Gives advantages mean 0 and standard deviation 1 over each member's whole batch."""
+        # [M x] T x N -> [M x] (T * N)
+        batch = self.advantages[rows].flatten(-2)
+        self.advantages[rows] = normalise_advantages(batch).unflatten(-1, (self.steps, -1))
 
     def estimate_advantages(self, last_values: Tensor, gamma: Tensor, lamda: Tensor) -> None:
         """Generalised advantage estimation (Schulman et al., 2016, equation 16), and the returns.
@@ -118,45 +168,59 @@ class RolloutBuffer:
         errors = self.rewards + gamma.unsqueeze(1) * next_values - self.values
         decays = (gamma * lamda).unsqueeze(1) * ~self.ends
         advantage = torch.zeros_like(last_values)
-        for step in reversed(range(errors.shape[1])):
-            advantage = torch.addcmul(errors[:, step], decays[:, step], advantage)
-            self.advantages[:, step] = advantage
+        advantages = []
+        for error, decay in zip(errors.unbind(1)[::-1], decays.unbind(1)[::-1], strict=True):
+            advantage = torch.addcmul(error, decay, advantage)
+            advantages.append(advantage)
+        torch.stack(advantages[::-1], 1, out=self.advantages)
         torch.add(self.advantages, self.values, out=self.returns)
 
-    def mini_batches(self, member: int, order: Tensor, count: int) -> Iterator[MiniBatch]:
-        """Deals one member's batch out in mini-batches.
+    def batch_observations(self, rows: Rows) -> dict[str, Tensor]:
+        """All observations that the chosen members train on, ([M *] T * N, ...) by name."""
+        last = 1 if isinstance(rows, int) else 2
+        return {name: values[rows].flatten(0, last) for name, values in self.observations.items()}
+
+    def mini_batches(
+        self, rows: Rows, observations: dict[str, Tensor], order: Tensor, count: int
+    ) -> Iterator[MiniBatch]:
+        """Deals batches out in mini-batches.
 
         Args:
-            member: whose batch.
-            order: (T * N,) a permutation of the batch's steps, on the CPU.
+            rows: whose batches.
+            observations: what `batch_observations` gave, or what was made of it.
+            order: ([M,] T * N) a permutation of each batch's steps, on the CPU.
             count: the number of mini-batches.
         """
-        # M x T x N x ... -> (T * N) x ...
-        observations = {
-            name: values[member].flatten(0, 1) for name, values in self.observations.items()
-        }
-        others = [
-            values[member].flatten(0, 1)
-            for values in (
-                self.actions,
-                self.log_probabilities,
-                self.values,
-                self.advantages,
-                self.returns,
+        if isinstance(rows, slice):
+            # All batches lie one after another.
+            order = order + torch.arange(self.members).unsqueeze(1) * self.size
+        first = 1 if isinstance(rows, int) else 2
+        actions = self.actions[rows].flatten(0, first)
+        # 4 x [M x] T x N -> 4 x ([M *] T * N)
+        scalars = self._scalars[:, rows].flatten(1)
+        for chosen in order.to(self.storage).unflatten(-1, (count, -1)).unbind(-2):
+            indices = chosen.flatten()
+            picked = {
+                name: self._pick(values, indices, chosen.shape)
+                for name, values in observations.items()
+            }
+            numbers = scalars.index_select(1, indices).view(4, *chosen.shape)
+            yield MiniBatch(
+                picked, self._pick(actions, indices, chosen.shape), *self._to_device(numbers)
             )
-        ]
-        for indices in order.to(self.storage).view(count, -1):
-            picked = {name: self._pick(values, indices) for name, values in observations.items()}
-            yield MiniBatch(picked, *(self._pick(values, indices) for values in others))
 
-    def _pick(self, values: Tensor, indices: Tensor) -> Tensor:
-        chosen = values.index_select(0, indices)
-        if self.storage != self.device:
-            chosen = chosen.pin_memory().to(self.device, non_blocking=True)
-        return chosen.unsqueeze(0)
+    def _pick(self, values: Tensor, indices: Tensor, shape: torch.Size) -> Tensor:
+        """Chosen rows of (K, ...) values, as (*shape, ...) on the device."""
+        picked = values.index_select(0, indices)
+        return self._to_device(picked.view(*shape, *values.shape[1:]))
+
+    def _to_device(self, values: Tensor) -> Tensor:
+        if self.storage == self.device:
+            return values
+        return values.pin_memory().to(self.device, non_blocking=True)
 
 
 def normalise_advantages(advantages: Tensor) -> Tensor:
-    """Advantages (M, B) with mean 0 and standard deviation 1 over B."""
+    """Advantages ([M,] B) with mean 0 and standard deviation 1 over B."""
     deviation, mean = torch.std_mean(advantages, dim=-1, keepdim=True, unbiased=False)
     return (advantages - mean) / (deviation + 1e-8)

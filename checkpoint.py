@@ -36,7 +36,7 @@ class Checkpoint:
     seed: int
     update: int
     weights: dict[str, Tensor]
-    optimiser: dict[str, Any]
+    optimiser: dict[str, Tensor]
     generators: dict[str, Tensor]
     environments: list[dict[str, Any]]
     normaliser: dict[str, Tensor]

@@ -26,28 +26,32 @@ class MultiCategorical:
         """How many network outputs describe one distribution."""
         return sum(self.branches)
 
-    def sample(self, logits: Tensor, uniforms: Tensor) -> Tensor:
-        """Draws actions by inverting the distribution function.
+    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Random numbers for `sample`, of shape (*shape, sum of branches), on the CPU.
+
+        They are Gumbel-distributed: the greatest of the noisy logits is a draw from their softmax
+        (Gumbel, 1954, Statistical theory of extreme values and some practical applications).
+        """
+        exponential = torch.empty(*shape, self.num_parameters).exponential_(generator=generator)
+        return exponential.log_().neg_()
+
+    def sample(self, logits: Tensor, noise: Tensor) -> Tensor:
+        """Draws actions.
 
         Args:
             logits: (..., sum of branches), not normalised.
-            uniforms: (..., branches), random numbers in [0, 1).
+            noise: of the same shape, from `noise`.
 
         Returns:
             (..., branches) int64.
         """
-        actions = []
-        for branch, part in enumerate(self._split(logits)):
-            cumulative = part.softmax(-1).cumsum(-1)
-            # Rounding may leave the sum of all probabilities below a number just under 1.
-            thresholds = uniforms[..., branch : branch + 1] * cumulative[..., -1:]
-            passed = (thresholds >= cumulative).sum(-1)
-            actions.append(passed.clamp_(max=part.shape[-1] - 1))
-        return torch.stack(actions, -1)
+        return self.mode(logits + noise)
 
     def mode(self, logits: Tensor) -> Tensor:
         """The most probable action, (..., branches) int64."""
-        return torch.stack([part.argmax(-1) for part in self._split(logits)], -1)
+        if len(self.branches) == 1:
+            return logits.argmax(-1, keepdim=True)
+        return torch.cat([part.argmax(-1, keepdim=True) for part in self._split(logits)], -1)
 
     def log_probability(self, logits: Tensor, actions: Tensor) -> Tensor:
         """The logarithm of the joint probability of (..., branches) actions, of shape (...)."""

@@ -36,15 +36,14 @@ class Policy:
     def act(self, observations: Observations) -> Tensor:
         """Actions (E, branches) on the CPU for observations (E, ...)."""
         tensors = {
-            name: torch.from_numpy(values).unsqueeze(0).to(self._device)
-            for name, values in observations.items()
+            name: torch.from_numpy(values).to(self._device) for name, values in observations.items()
         }
         distribution: MultiCategorical = self._network.distribution
-        parameters = self._network(tensors)[0][0].cpu()
+        parameters = self._network.act(tensors)[0].cpu()
         if self._generator is None:
             return distribution.mode(parameters)
-        shape = (len(parameters), len(distribution.branches))
-        return distribution.sample(parameters, torch.rand(shape, generator=self._generator))
+        noise = distribution.noise(parameters.shape[:-1], self._generator)
+        return distribution.sample(parameters, noise)
 
 
 class Evaluator:

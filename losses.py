@@ -13,10 +13,10 @@ from distributions import MultiCategorical
 
 @dataclass
 class Losses:
-    """The parts of PPO's objective and what describes an update, each of shape (M,).
+    """The parts of PPO's objective and what describes an update, each of shape ([M]).
 
     Attributes:
-        total: what is minimised.
+        total: what is minimised, the only one with a gradient.
         policy: negative clipped surrogate (equation 7).
         value: mean of the greater of the squared errors of the value and of the clipped value.
         entropy: mean entropy of the policy in nats.
@@ -33,52 +33,63 @@ class Losses:
     clip_fraction: Tensor
 
 
+@dataclass
+class Coefficients:
+    """What weighs and limits the losses in an update, each of shape ([M,] 1).
+
+    Attributes:
+        clip_range: of the probability ratio and of the change in value.
+        beta: coefficient of the entropy bonus.
+        value_coefficient: weight of the value loss.
+    """
+
+    clip_range: Tensor
+    beta: Tensor
+    value_coefficient: Tensor
+
+
 def ppo_losses(
     parameters: Tensor,
     values: Tensor,
     batch: MiniBatch,
     distribution: MultiCategorical,
-    clip_range: float,
-    beta: float,
-    value_coefficient: float,
+    coefficients: Coefficients,
 ) -> Losses:
     """PPO's losses on a mini-batch.
 
     Args:
-        parameters: (M, B, parameters) of the distributions, from the network that is trained.
-        values: (M, B), from the same.
+        parameters: ([M,] B, parameters) of the distributions, from the network that is trained.
+        values: ([M,] B), from the same.
         batch: the mini-batch; its advantages are used as they are.
         distribution: turns parameters into probabilities.
-        clip_range: of the probability ratio and of the change in value.
-        beta: coefficient of the entropy bonus.
-        value_coefficient: weight of the value loss.
+        coefficients: of the members.
     """
-    log_probabilities, entropies = distribution.log_probability_and_entropy(
-        parameters, batch.actions
-    )
+    clip_range = coefficients.clip_range
+    log_probabilities, entropy = distribution.log_probability_and_entropy(parameters, batch.actions)
     log_ratio = log_probabilities - batch.log_probabilities
     ratio = log_ratio.exp()
     clipped = torch.clamp(ratio, 1 - clip_range, 1 + clip_range)
-    policy = -torch.min(ratio * batch.advantages, clipped * batch.advantages).mean(-1)
-    value = clipped_value_loss(values, batch.values, batch.returns, clip_range).mean(-1)
-    entropy = entropies.mean(-1)
+    surrogate = torch.min(ratio * batch.advantages, clipped * batch.advantages)
+    value = clipped_value_loss(values, batch.values, batch.returns, clip_range)
+    steps = coefficients.value_coefficient * value - surrogate - coefficients.beta * entropy
+    total = steps.mean(-1)
     with torch.no_grad():
-        kl_divergence = (ratio - 1 - log_ratio).mean(-1)
-        clip_fraction = (ratio != clipped).float().mean(-1)
-    total = policy + value_coefficient * value - beta * entropy
-    return Losses(total, policy, value, entropy, kl_divergence, clip_fraction)
+        divergence = ratio - 1 - log_ratio
+        clips = (ratio != clipped).float()
+        parts = [-surrogate, value, entropy, divergence, clips]
+        return Losses(total, *(part.mean(-1) for part in parts))
 
 
 def clipped_value_loss(
-    values: Tensor, old_values: Tensor, returns: Tensor, clip_range: float
+    values: Tensor, old_values: Tensor, returns: Tensor, clip_range: Tensor
 ) -> Tensor:
     """Squared errors of values that gain nothing by moving further than the clip range.
 
     Args:
-        values: (M, B), from the network that is trained.
-        old_values: (M, B), as estimated when acting.
-        returns: (M, B), the targets.
-        clip_range: how far a value may move.
+        values: ([M,] B), from the network that is trained.
+        old_values: ([M,] B), as estimated when acting.
+        returns: ([M,] B), the targets.
+        clip_range: ([M,] 1), how far a value may move.
     """
     clipped = old_values + torch.clamp(values - old_values, -clip_range, clip_range)
     return torch.max((values - returns).square(), (clipped - returns).square())

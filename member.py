@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from checkpoint import Checkpoint
 from config import Config
 from environments.interface import EpisodeState
 from errors import UserError
 from model import Population
+from optimiser import AdamW
 from record import ReturnRecord
 from summaries import SummaryWriter
 from utils import Stream, make_generator, scheduled_value
@@ -37,21 +37,26 @@ class Run:
 
 
 class Member:
-    """A run's generators, optimiser, record and summaries.
+    """A run's generators, record and summaries, and its rows in what the population shares.
 
     Args:
         run: what is trained, and where the results go.
         number: the member's place in the population.
         population: the networks, of which this member's is initialised.
+        optimiser: of all networks.
 
     Attributes:
+        failure: why the member is no longer trained; None while it is.
         episodes: statistics of the training episodes that ended in the present update.
         scalars: what is logged of the present update, by tag.
         same_environments: whether a checkpoint's episodes under way may go on.
     """
 
-    def __init__(self, run: Run, number: int, population: Population) -> None:
+    def __init__(self, run: Run, number: int, population: Population, optimiser: AdamW) -> None:
         self.run = run
+        self._population = population
+        self._optimiser = optimiser
+        self.failure: str | None = None
         self.number = number
         self.config = run.config.trainer
         self.same_environments = False
@@ -62,17 +67,6 @@ class Member:
         self.scalars: dict[str, float] = {}
         self.writer = SummaryWriter(run.summaries) if run.summaries else None
         population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))
-        # All weights and gradients are one flat row, so that one kernel updates them.
-        self.gradients = population.gradients[number]
-        weights = nn.Parameter(population.weights[number])
-        weights.grad = self.gradients
-        self.optimiser = torch.optim.AdamW(
-            [weights],
-            lr=self.config.learning_rate_schedule.initial,
-            eps=self.config.adam_epsilon,
-            weight_decay=self.config.weight_decay,
-            fused=True,
-        )
 
     def scheduled(self, update: int) -> dict[str, float]:
         """Learning rate, entropy coefficient and clip range of an update."""
@@ -91,18 +85,17 @@ class Member:
         if self.writer:
             self.writer.add_config(self.run.config.as_dict())
 
-    def save(
-        self, update: int, population: Population, environments: Sequence[EpisodeState]
-    ) -> None:
+    def save(self, update: int, environments: Sequence[EpisodeState]) -> None:
         """Writes a checkpoint, where the run has a folder for them."""
         if self.run.checkpoints is None:
             return
+        population = self._population
         Checkpoint(
             config=self.run.config.as_dict(),
             seed=self.run.seed,
             update=update,
             weights=population.member_weights(self.number),
-            optimiser=self.optimiser.state_dict(),
+            optimiser=self._optimiser.member_state(self.number),
             generators={
                 "actions": self.action_generator.get_state(),
                 "shuffling": self.shuffling_generator.get_state(),
@@ -115,7 +108,7 @@ class Member:
             record=self.record.state(),
         ).save(self.run.checkpoints)
 
-    def restore(self, checkpoint: Checkpoint, population: Population) -> int:
+    def restore(self, checkpoint: Checkpoint) -> int:
         """Takes over a checkpoint's state and returns the update at which to go on.
 
         The episodes under way and the random numbers go on only where seed, environment and number
@@ -126,13 +119,10 @@ class Member:
         """
         path = self.run.config.model.model_path
         try:
-            population.load_member(self.number, checkpoint.weights, checkpoint.normaliser)
+            self._population.load_member(self.number, checkpoint.weights, checkpoint.normaliser)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
-        self.optimiser.load_state_dict(checkpoint.optimiser)
-        # That brought the checkpoint's settings along; the config's are what counts.
-        settings = {"eps": self.config.adam_epsilon, "weight_decay": self.config.weight_decay}
-        self.optimiser.param_groups[0].update(settings)
+        self._optimiser.restore(self.number, checkpoint.optimiser)
         saved = checkpoint.read_config(Path(path))
         self.same_environments = (
             checkpoint.seed == self.run.seed

@@ -1,8 +1,9 @@
 """The actor-critic network of a population.
 
-All members' networks are one: each layer's weights have a leading axis of members M, and so has each
-input. A population of one is the ordinary network. All weights of a member lie in one row of a single
-tensor, as do their gradients, so that an optimiser sees a single flat parameter.
+All weights of a member lie in one row of a single tensor, as do their gradients, so that an optimiser
+sees a single flat parameter. Two kinds of network look at those rows: the stacked one sees all members
+at once, and each of its layers and inputs has a leading axis M; that of a single member has no such
+axis. `[M,]` in a shape means that the axis is there in the first kind only.
 """
 
 from __future__ import annotations
@@ -35,48 +36,56 @@ _CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 # (Andrychowicz et al., 2021, What matters for on-policy deep actor-critic methods).
 _HIDDEN_GAIN, _POLICY_GAIN, _VALUE_GAIN = math.sqrt(2), 0.01, 1.0
 
+# Share of a vector's places below which it pays to leave out those that are always zero.
+_SPARSE_SHARE = 0.75
+
+# Which members are looked at: one, without an axis of members, or all, with it.
+Rows = int | slice
+
 
 class _Layer(nn.Module):
-    """A layer with a weight (M, outputs, ...) and a bias (M, outputs), not yet in memory."""
+    """A layer with a weight ([M,] outputs, ...) and a bias ([M,] outputs), not yet in memory."""
 
-    def __init__(self, members: int, shape: tuple[int, ...], gain: float) -> None:
+    def __init__(self, axis: tuple[int, ...], shape: tuple[int, ...], gain: float) -> None:
         super().__init__()
         self.gain = gain
-        self.weight = nn.Parameter(torch.empty(members, *shape, device="meta"))
-        self.bias = nn.Parameter(torch.empty(members, shape[0], device="meta"))
+        self.weight = nn.Parameter(torch.empty(*axis, *shape, device="meta"))
+        self.bias = nn.Parameter(torch.empty(*axis, shape[0], device="meta"))
 
-    def initialise(self, member: int, generator: torch.Generator) -> None:
-        """Orthogonal weights and a bias of zero for one member."""
-        nn.init.orthogonal_(self.weight.data[member], self.gain, generator=generator)
-        self.bias.data[member].zero_()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Orthogonal weights and a bias of zero, for a single member."""
+        nn.init.orthogonal_(self.weight.data, self.gain, generator=generator)
+        self.bias.data.zero_()
 
 
 class Linear(_Layer):
-    """A fully connected layer: (M, B, inputs) -> (M, B, outputs)."""
+    """A fully connected layer: ([M,] B, inputs) -> ([M,] B, outputs)."""
 
-    def __init__(self, members: int, inputs: int, outputs: int, gain: float) -> None:
-        super().__init__(members, (outputs, inputs), gain)
+    def __init__(self, axis: tuple[int, ...], inputs: int, outputs: int, gain: float) -> None:
+        super().__init__(axis, (outputs, inputs), gain)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Applies each member's weights to its own inputs."""
-        if len(inputs) == 1:
-            return functional.linear(inputs[0], self.weight[0], self.bias[0]).unsqueeze(0)
-        return torch.baddbmm(self.bias.unsqueeze(1), inputs, self.weight.transpose(1, 2))
+    def forward(self, inputs: Tensor, columns: Tensor | None = None) -> Tensor:
+        """Applies each member's weights to its own inputs, or to those that stand in `columns`."""
+        weight = self.weight if columns is None else self.weight.index_select(-1, columns)
+        if weight.dim() == 2:
+            return functional.linear(inputs, weight, self.bias)
+        return torch.baddbmm(self.bias.unsqueeze(1), inputs, weight.transpose(1, 2))
 
 
 class Convolution(_Layer):
-    """A convolution: (M, B, channels, height, width) -> (M, B, filters, height', width')."""
+    """A convolution: ([M,] B, channels, height, width) -> ([M,] B, filters, height', width')."""
 
-    def __init__(self, members: int, channels: int, filters: int, kernel: int, stride: int) -> None:
-        super().__init__(members, (filters, channels, kernel, kernel), _HIDDEN_GAIN)
+    def __init__(
+        self, axis: tuple[int, ...], channels: int, filters: int, kernel: int, stride: int
+    ) -> None:
+        super().__init__(axis, (filters, channels, kernel, kernel), _HIDDEN_GAIN)
         self.stride = stride
 
     def forward(self, images: Tensor) -> Tensor:
         """Applies each member's filters to its own images, as groups of one convolution."""
+        if self.weight.dim() == 4:
+            return functional.conv2d(images, self.weight, self.bias, self.stride)
         members = len(images)
-        if members == 1:
-            image, weight, bias = images[0], self.weight[0], self.bias[0]
-            return functional.conv2d(image, weight, bias, self.stride).unsqueeze(0)
         # M x B x C -> B x (M * C), and back
         grouped = images.transpose(0, 1).flatten(1, 2)
         weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
@@ -88,53 +97,59 @@ class Trunk(nn.Module):
     """Observations to features: convolutions for images, then fully connected layers over all.
 
     Args:
-        members: M.
+        axis: (M,), or () for a single member.
         spaces: what is observed.
         config: sizes and activation.
     """
 
-    def __init__(self, members: int, spaces: Spaces, config: ModelConfig) -> None:
+    def __init__(self, axis: tuple[int, ...], spaces: Spaces, config: ModelConfig) -> None:
         super().__init__()
         self.activation = _ACTIVATIONS[config.activation]
         self.encoders = nn.ModuleDict()
         width = 0
         for name, (shape, _) in spaces.observations.items():
             if len(shape) == 3:
-                self.encoders[name] = self._encoder(members, shape[2])
+                self.encoders[name] = self._encoder(axis, shape[2])
                 width += _encoded_size(shape)
             else:
                 width += math.prod(shape)
         sizes = [width] + [config.hidden_layer_size] * config.num_hidden_layers
         self.layers = nn.ModuleList(
-            Linear(members, inputs, outputs, _HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
+            Linear(axis, inputs, outputs, _HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
         )
 
     @staticmethod
-    def _encoder(members: int, channels: int) -> nn.ModuleList:
+    def _encoder(axis: tuple[int, ...], channels: int) -> nn.ModuleList:
         encoder = nn.ModuleList()
         for filters, kernel, stride in _CONVOLUTIONS:
-            encoder.append(Convolution(members, channels, filters, kernel, stride))
+            encoder.append(Convolution(axis, channels, filters, kernel, stride))
             channels = filters
         return encoder
 
-    def forward(self, observations: dict[str, Tensor]) -> Tensor:
-        """(M, B, ...) observations -> (M, B, hidden_layer_size) features."""
+    def forward(self, observations: dict[str, Tensor], columns: Tensor | None = None) -> Tensor:
+        """([M,] B, ...) observations -> ([M,] B, hidden_layer_size) features.
+
+        Args:
+            observations: what is observed.
+            columns: which inputs of the first layer the observations hold; None is all of them.
+        """
         parts = [self._encode(name, value) for name, value in observations.items()]
         features = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
         for layer in self.layers:
-            features = self.activation(layer(features))
+            features = self.activation(layer(features, columns))
+            columns = None
         return features
 
     def _encode(self, name: str, values: Tensor) -> Tensor:
         if name not in self.encoders:
             return values.float()
-        # M x B x H x W x C -> M x B x C x H x W, bytes to [0, 1]
-        images = values.permute(0, 1, 4, 2, 3).float().mul_(1 / 255)
+        # [M x] B x H x W x C -> [M x] B x C x H x W, bytes to [0, 1]
+        images = values.movedim(-1, -3).float().mul_(1 / 255)
         encoder = self.encoders[name]
         assert isinstance(encoder, nn.ModuleList)
         for layer in encoder:
             images = self.activation(layer(images))
-        return images.flatten(2)
+        return images.flatten(-3)
 
 
 def _encoded_size(shape: tuple[int, ...]) -> int:
@@ -145,61 +160,95 @@ def _encoded_size(shape: tuple[int, ...]) -> int:
 
 
 class ActorCritic(nn.Module):
-    """Policy and value function of M members.
+    """Policy and value function of one member, or of M stacked ones.
 
     Args:
         spaces: what is observed and which actions there are.
         config: sizes, activation, and whether policy and value function share a trunk.
-        members: M.
+        members: M; None is a single member without that axis.
     """
 
-    def __init__(self, spaces: Spaces, config: ModelConfig, members: int = 1) -> None:
+    def __init__(self, spaces: Spaces, config: ModelConfig, members: int | None = None) -> None:
         super().__init__()
+        axis = () if members is None else (members,)
         self.distribution = MultiCategorical(spaces.branches)
         self.normaliser: Normaliser | None = None
-        self.trunk = Trunk(members, spaces, config)
-        self.value_trunk = None if config.share_parameters else Trunk(members, spaces, config)
+        self.trunk = Trunk(axis, spaces, config)
+        self.value_trunk = None if config.share_parameters else Trunk(axis, spaces, config)
         size = config.hidden_layer_size
-        self.policy_head = Linear(members, size, self.distribution.num_parameters, _POLICY_GAIN)
-        self.value_head = Linear(members, size, 1, _VALUE_GAIN)
+        self.policy_head = Linear(axis, size, self.distribution.num_parameters, _POLICY_GAIN)
+        self.value_head = Linear(axis, size, 1, _VALUE_GAIN)
 
-    def forward(self, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, observations: dict[str, Tensor], columns: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The policy's distributions and the values of observations.
 
         Args:
-            observations: tensors of shape (M, B, ...), in the environment's own types.
+            observations: tensors of shape ([M,] B, ...), in the environment's own types.
+            columns: see `used_columns`; None where observations are whole.
 
         Returns:
-            Parameters of the distributions (M, B, parameters), and values (M, B).
+            Parameters of the distributions ([M,] B, parameters), and values ([M,] B).
         """
-        if self.normaliser is not None:
-            observations = self.normaliser(observations)
-        features = self.trunk(observations)
-        value_features = features if self.value_trunk is None else self.value_trunk(observations)
+        observations = self._normalised(observations)
+        features = value_features = self.trunk(observations, columns)
+        if self.value_trunk is not None:
+            value_features = self.value_trunk(observations, columns)
         return self.policy_head(features), self.value_head(value_features).squeeze(-1)
+
+    def act(self, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The policy's distributions, and the features by which `values` can be had later.
+
+        Acting needs no values, so that those of a whole rollout can be computed at once.
+        """
+        features = self.trunk(self._normalised(observations))
+        return self.policy_head(features), features
+
+    def values(self, observations: dict[str, Tensor], features: Tensor) -> Tensor:
+        """The values ([M,] B) of observations whose features `act` gave."""
+        if self.value_trunk is not None:
+            features = self.value_trunk(self._normalised(observations))
+        return self.value_head(features).squeeze(-1)
+
+    def used_columns(self, observations: dict[str, Tensor]) -> Tensor | None:
+        """The places of a sparse vector observation (K, D) that are ever other than zero.
+
+        The others add nothing to any output and get no gradient, so a training step need not look at
+        them. None where there is nothing to gain.
+        """
+        (values, *others) = observations.values()
+        sparse = values.dim() == 2 and values.dtype == torch.uint8
+        if others or not sparse or self.normaliser is not None:
+            return None
+        columns = values.amax(0).nonzero().squeeze(1)
+        return columns if len(columns) < _SPARSE_SHARE * values.shape[1] else None
+
+    def _normalised(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
+        return observations if self.normaliser is None else self.normaliser(observations)
 
     @property
     def size(self) -> int:
-        """The number P of one member's weights."""
-        return sum(parameter[0].numel() for parameter in self.parameters())
+        """The number of weights: P for a single member, M * P for stacked ones."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     def bind(self, weights: Tensor, gradients: Tensor | None = None) -> ActorCritic:
-        """Makes all weights, and their gradients, views of (M, P) tensors, and returns itself."""
+        """Makes all weights, and their gradients, views of ([M,] P) tensors, and returns itself."""
         offset = 0
         for layer in self._layers():
             for name, parameter in list(layer.named_parameters()):
-                end = offset + parameter[0].numel()
-                view = nn.Parameter(weights[:, offset:end].view(parameter.shape))
+                end = offset + parameter.shape[weights.dim() - 1 :].numel()
+                view = nn.Parameter(weights[..., offset:end].view(parameter.shape))
                 if gradients is not None:
-                    view.grad = gradients[:, offset:end].view(parameter.shape)
+                    view.grad = gradients[..., offset:end].view(parameter.shape)
                 setattr(layer, name, view)
                 offset = end
         return self
 
-    def initialise(self, member: int, generator: torch.Generator) -> None:
-        """Draws the initial weights of one member."""
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draws the initial weights of a single member."""
         for layer in self._layers():
-            layer.initialise(member, generator)
+            layer.initialise(generator)
 
     def _layers(self) -> Iterator[_Layer]:
         return (module for module in self.modules() if isinstance(module, _Layer))
@@ -218,22 +267,18 @@ class Population:
         weights: (M, P), the weights of each member.
         gradients: (M, P).
         stacked: the network of all members.
-        each: the network of each member, of one member each, on the same weights.
+        each: the network of each member, on the same weights.
     """
 
     def __init__(
         self, spaces: Spaces, config: ModelConfig, members: int, device: torch.device
     ) -> None:
-        self.stacked = ActorCritic(spaces, config, members)
-        self.weights = torch.zeros(members, self.stacked.size, device=device)
+        self.each = [ActorCritic(spaces, config) for _ in range(members)]
+        self.weights = torch.zeros(members, self.each[0].size, device=device)
         self.gradients = torch.zeros_like(self.weights)
-        self.stacked.bind(self.weights, self.gradients)
-        self.each = [
-            ActorCritic(spaces, config).bind(
-                self.weights[member : member + 1], self.gradients[member : member + 1]
-            )
-            for member in range(members)
-        ]
+        self.stacked = ActorCritic(spaces, config, members).bind(self.weights, self.gradients)
+        for member, network in enumerate(self.each):
+            network.bind(self.weights[member], self.gradients[member])
         if config.normalize_observations:
             self.stacked.normaliser = Normaliser.of(spaces, members, device)
             for member, network in enumerate(self.each):
@@ -242,17 +287,20 @@ class Population:
     def initialise(self, member: int, generator: torch.Generator) -> None:
         """Draws the initial weights of one member, from a generator on the CPU."""
         # On the CPU whatever the device, so that the initial weights are the same everywhere.
-        device_weights = self.weights[member : member + 1]
-        host_weights = torch.zeros_like(device_weights, device="cpu")
+        host_weights = torch.zeros_like(self.weights[member], device="cpu")
         network = self.each[member]
-        network.bind(host_weights).initialise(0, generator)
-        device_weights.copy_(host_weights)
-        network.bind(device_weights, self.gradients[member : member + 1])
+        network.bind(host_weights).initialise(generator)
+        self.weights[member].copy_(host_weights)
+        network.bind(self.weights[member], self.gradients[member])
+
+    def part(self, rows: Rows) -> ActorCritic:
+        """The network of one member, or the stacked one of all."""
+        return self.each[rows] if isinstance(rows, int) else self.stacked
 
     def member_weights(self, member: int) -> dict[str, Tensor]:
-        """The named weights of one member, without the axis of members, on the CPU."""
+        """The named weights of one member, on the CPU."""
         named = self.each[member].named_parameters()
-        return {name: weight.detach()[0].cpu().clone() for name, weight in named}
+        return {name: weight.detach().cpu().clone() for name, weight in named}
 
     def normaliser_state(self, member: int) -> dict[str, Tensor]:
         """The statistics of one member's observations; empty where they aren't normalised."""
@@ -273,7 +321,7 @@ class Population:
             ValueError: they belong to another network; the message goes on from the checkpoint's name.
         """
         own = dict(self.each[member].named_parameters())
-        shapes = {name: tuple(weight.shape[1:]) for name, weight in own.items()}
+        shapes = {name: tuple(weight.shape) for name, weight in own.items()}
         if shapes != {name: tuple(weight.shape) for name, weight in weights.items()}:
             raise ValueError("is of a network of another shape than model and environment make it")
         own_normaliser = self.each[member].normaliser
@@ -282,4 +330,4 @@ class Population:
         if own_normaliser is not None:
             own_normaliser.restore(normaliser)
         for name, weight in weights.items():
-            own[name].data[0].copy_(weight)
+            own[name].data.copy_(weight)

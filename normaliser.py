@@ -42,16 +42,15 @@ class Normaliser:
         )
 
     def member(self, number: int) -> Normaliser:
-        """The normaliser of one member, on the same memory."""
-        rows = slice(number, number + 1)
+        """The normaliser of one member, without the axis M, on the same memory."""
         return Normaliser(
-            {name: mean[rows] for name, mean in self._mean.items()},
-            {name: variance[rows] for name, variance in self._variance.items()},
-            self._count[rows],
+            {name: mean[number] for name, mean in self._mean.items()},
+            {name: variance[number] for name, variance in self._variance.items()},
+            self._count[number],
         )
 
     def __call__(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
-        """(M, B, ...) observations, the vectors among them with mean 0 and deviation 1."""
+        """([M,] B, ...) observations, the vectors among them with mean 0 and deviation 1."""
         normalised = dict(observations)
         for name, mean in self._mean.items():
             deviation = (self._variance[name] + 1e-8).sqrt()

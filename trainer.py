@@ -16,22 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from buffer import MiniBatch, RolloutBuffer, normalise_advantages
+from buffer import RolloutBuffer
 from checkpoint import load_checkpoint
 from environments import make_environments
 from environments.interface import EpisodeState, Observations, VectorEnvironment
 from environments.levels import RandomLevels
 from evaluator import Evaluator, Policy
-from losses import explained_variance, ppo_losses
+from learner import Learner
+from losses import explained_variance
 from member import Member, Run
-from model import Population
+from model import Population, Rows
+from optimiser import AdamW
 from record import ReturnRecord
 from summaries import episode_scalars
 from utils import Stream, choose_threads, derive_seed
 
 
 class TrainingDivergedError(Exception):
-    """A loss became infinite or no number at all."""
+    """Every member's training failed."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,19 @@ class PPOTrainer:
         worker_id: offset of the environments' communication ports.
         low_memory: keep rollouts in host memory and move one mini-batch at a time to the device.
         device: where networks are trained.
+        compiled: whether to compile the losses with `torch.compile`.
 
     Raises:
         UserError: a checkpoint to be continued doesn't fit.
     """
 
     def __init__(
-        self, runs: Sequence[Run], worker_id: int, low_memory: bool, device: torch.device
+        self,
+        runs: Sequence[Run],
+        worker_id: int,
+        low_memory: bool,
+        device: torch.device,
+        compiled: bool = False,
     ) -> None:
         self._shared = runs[0].config
         trainer = self._shared.trainer
@@ -81,11 +89,16 @@ class PPOTrainer:
             choose_threads(spaces)
             shape = (len(runs), trainer.worker_steps, trainer.num_workers)
             self._population = Population(spaces, self._shared.model, len(runs), device)
-            self._distribution = self._population.stacked.distribution
             self._buffer = RolloutBuffer(spaces, shape, device, low_memory)
+            self._optimiser = AdamW(self._population.weights, self._population.gradients)
             self._members = [
-                Member(run, number, self._population) for number, run in enumerate(runs)
+                Member(run, number, self._population, self._optimiser)
+                for number, run in enumerate(runs)
             ]
+            self._learners = self._make_learners(compiled)
+            # A single member acts without an axis of members, which is faster.
+            self._rows: Rows = 0 if len(runs) == 1 else slice(None)
+            self._actor = self._population.part(self._rows)
             self._gamma = self._per_member([run.config.trainer.gamma for run in runs])
             self._lamda = self._per_member([run.config.trainer.lamda for run in runs])
             self._update = 0
@@ -108,6 +121,12 @@ class PPOTrainer:
             worker_id,
         )
 
+    def _make_learners(self, compiled: bool) -> list[Learner]:
+        shared = (self._population, self._buffer, self._optimiser, compiled)
+        if self._device.type == "cpu":
+            return [Learner(member.number, [member], *shared) for member in self._members]
+        return [Learner(slice(None), self._members, *shared)]
+
     def _per_member(self, values: list[float]) -> Tensor:
         return torch.tensor(values, device=self._buffer.storage).unsqueeze(1)
 
@@ -118,7 +137,7 @@ class PPOTrainer:
         states: list[EpisodeState] = []
         for member in self._members:
             checkpoint = load_checkpoint(Path(self._shared.model.model_path).expanduser())
-            self._update = member.restore(checkpoint, self._population)
+            self._update = member.restore(checkpoint)
             states += [
                 EpisodeState(state["episode"], state["actions"].numpy())
                 for state in checkpoint.environments
@@ -134,7 +153,8 @@ class PPOTrainer:
             on_update: is told of the progress after each update.
 
         Raises:
-            TrainingDivergedError: a member's loss is no longer finite.
+            TrainingDivergedError: no member's losses are finite any more. As long as others' are, a
+                member that diverged has a `failure` and its neighbours go on.
         """
         trainer = self._shared.trainer
         for member in self._members:
@@ -143,8 +163,7 @@ class PPOTrainer:
             start = time.perf_counter()
             self._sample()
             self._estimate_advantages()
-            for member in self._members:
-                self._optimise(member)
+            self._learn()
             self._population.observe(self._buffer.observations)
             self._update += 1
             self._evaluate()
@@ -164,39 +183,64 @@ class PPOTrainer:
         """What each member has reached."""
         return [member.record for member in self._members]
 
+    @property
+    def failures(self) -> list[str | None]:
+        """What stopped each member's training; None where nothing did."""
+        return [member.failure for member in self._members]
+
+    def _trained(self) -> list[Member]:
+        return [member for member in self._members if not member.failure]
+
     @torch.inference_mode()
     def _sample(self) -> None:
         """Collects T steps of every worker."""
-        buffer = self._buffer
+        buffer, distribution = self._buffer, self._actor.distribution
         noise = self._action_noise()
-        outputs: list[Tensor] = []
+        outputs: list[tuple[Tensor, Tensor, Tensor]] = []
         truncations: list[_Truncation] = []
-        buffer.final_values.zero_()
         for step in range(buffer.steps):
-            observed = buffer.store_observations(step, self._observations)
-            parameters, values = self._population.stacked(observed)
-            actions = self._distribution.sample(parameters, noise[:, step])
-            # M x N x branches -> (M * N) x branches
-            outcome = self._environments.step(actions.flatten(0, 1).cpu().numpy())
-            buffer.store_outcome(step, actions, values, outcome)
-            outputs.append(parameters)
+            observed = buffer.store_observations(step, self._observations, self._rows)
+            parameters, features = self._actor.act(observed)
+            actions = distribution.sample(parameters, noise[step])
+            outputs.append((parameters, features, actions))
+            # [M x] N x branches -> (M * N) x branches
+            outcome = self._environments.step(actions.flatten(0, -2).cpu().numpy())
+            buffer.store_outcome(step, outcome)
             truncations += [
                 _Truncation(step, *divmod(environment, buffer.workers), observations)
                 for environment, observations in outcome.final_observations
             ]
             self._note_episodes(outcome.episodes)
             self._observations = outcome.observations
-        parameters = torch.stack(outputs, 1).to(buffer.storage)
-        buffer.log_probabilities.copy_(
-            self._distribution.log_probability(parameters, buffer.actions)
+        # T of [M x] N x ... -> [M x] T x N x ...
+        parameters, features, actions = (
+            torch.stack(each, -3) for each in zip(*outputs, strict=True)
         )
+        log_probabilities = distribution.log_probability(parameters, actions)
+        buffer.finish(actions, log_probabilities, self._values(features))
         self._value_truncations(truncations)
 
-    def _action_noise(self) -> Tensor:
-        """Random numbers in [0, 1) for a whole rollout, each member's from its own generator."""
-        shape = (self._buffer.steps, self._buffer.workers, len(self._distribution.branches))
-        draws = [torch.rand(shape, generator=member.action_generator) for member in self._members]
-        return torch.stack(draws).to(self._device)
+    def _action_noise(self) -> list[Tensor]:
+        """Random numbers for each step, ([M,] N, ...), each member's from its own generator."""
+        distribution, shape = self._actor.distribution, (self._buffer.steps, self._buffer.workers)
+        draws = [distribution.noise(shape, member.action_generator) for member in self._members]
+        # T of M x N x ...
+        noise = torch.stack(draws, 1).to(self._device)
+        return [step[self._rows] for step in noise.unbind()]
+
+    def _values(self, features: Tensor) -> Tensor:
+        """Values ([M,] T, N) of a rollout by the features ([M,] T, N, ...) that acting gave.
+
+        Some steps at a time, so that it takes no more memory than training on a mini-batch.
+        """
+        steps = max(1, self._buffer.steps // self._shared.trainer.num_mini_batches)
+        parts = []
+        for start, part in enumerate(features.split(steps, -3)):
+            chosen = slice(start * steps, (start + 1) * steps)
+            observed = self._buffer.observed(self._rows, chosen)
+            values = self._actor.values(observed, part.flatten(-3, -2))
+            parts.append(values.unflatten(-1, (-1, self._buffer.workers)))
+        return torch.cat(parts, -2)
 
     def _note_episodes(self, episodes: list[tuple[int, dict[str, float]]]) -> None:
         for environment, episode in episodes:
@@ -206,85 +250,39 @@ class PPOTrainer:
 
     def _value_truncations(self, truncations: list[_Truncation]) -> None:
         """Values of the last observations of episodes that were cut off, all at once."""
+        self._buffer.final_values.zero_()
         for number, network in enumerate(self._population.each):
             own = [truncation for truncation in truncations if truncation.member == number]
             if not own:
                 continue
             observed = {
-                name: torch.from_numpy(np.stack([item.observations[name] for item in own]))
+                name: torch.from_numpy(np.stack([item.observations[name] for item in own])).to(
+                    self._device
+                )
                 for name in own[0].observations
             }
-            values = network(self._on_device(observed))[1][0].to(self._buffer.storage)
+            values = network(observed)[1].to(self._buffer.storage)
             for truncation, value in zip(own, values, strict=True):
                 self._buffer.final_values[number, truncation.step, truncation.worker] = value
-
-    def _on_device(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: values.unsqueeze(0).to(self._device) for name, values in observations.items()}
 
     @torch.inference_mode()
     def _estimate_advantages(self) -> None:
         shape = (len(self._members), self._buffer.workers)
         observed = {
-            name: torch.from_numpy(values).unflatten(0, shape).to(self._device)
+            name: torch.from_numpy(values).unflatten(0, shape)[self._rows].to(self._device)
             for name, values in self._observations.items()
         }
-        last_values = self._population.stacked(observed)[1].to(self._buffer.storage)
-        self._buffer.estimate_advantages(last_values, self._gamma, self._lamda)
+        last_values = self._actor(observed)[1].to(self._buffer.storage)
+        self._buffer.estimate_advantages(last_values.view(shape), self._gamma, self._lamda)
 
-    def _optimise(self, member: Member) -> None:
-        """Trains one member on its batch.
-
-        Members are optimised one by one: on a CPU a member's weights and mini-batch then stay in
-        the cache, which is faster than products stacked over the members.
-        """
-        config = member.config
-        rates = member.scheduled(self._update)
-        member.optimiser.param_groups[0]["lr"] = rates["learning_rate"]
-        if config.advantage_normalization == "batch":
-            self._buffer.normalise_advantages(member.number)
-        totals = torch.zeros(len(_LOGGED_LOSSES), device=self._device)
-        for _ in range(config.epochs):
-            order = torch.randperm(self._buffer.size, generator=member.shuffling_generator)
-            for batch in self._buffer.mini_batches(member.number, order, config.num_mini_batches):
-                totals += self._optimise_mini_batch(member, batch, rates)
-        means = (totals / (config.epochs * config.num_mini_batches)).tolist()
-        if not np.all(np.isfinite(means)):
-            raise TrainingDivergedError(f"a loss is not finite in update {self._update + 1}")
-        member.scalars = dict(zip(_LOGGED_LOSSES, means, strict=True))
-        member.scalars |= {f"schedule/{name}": value for name, value in rates.items()}
-
-    def _optimise_mini_batch(
-        self, member: Member, batch: MiniBatch, rates: dict[str, float]
-    ) -> Tensor:
-        """Takes one optimiser step and returns what `_LOGGED_LOSSES` names."""
-        if member.config.advantage_normalization == "minibatch":
-            batch.advantages = normalise_advantages(batch.advantages)
-        parameters, values = self._population.each[member.number](batch.observations)
-        losses = ppo_losses(
-            parameters,
-            values,
-            batch,
-            self._distribution,
-            rates["clip_range"],
-            rates["beta"],
-            member.config.value_coefficient,
-        )
-        gradients = member.gradients
-        gradients.zero_()
-        losses.total.sum().backward()
-        norm = gradients.norm()
-        gradients.mul_((member.config.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-        member.optimiser.step()
-        parts = (
-            losses.policy,
-            losses.value,
-            losses.total,
-            losses.entropy,
-            losses.kl_divergence,
-            losses.clip_fraction,
-            norm.unsqueeze(0),
-        )
-        return torch.cat(parts).detach()
+    def _learn(self) -> None:
+        """Trains each member on its rollout."""
+        for learner in self._learners:
+            if not learner.failed:
+                learner.learn(self._update)
+        failures = [member.failure for member in self._members]
+        if all(failures):
+            raise TrainingDivergedError(failures[0])
 
     def _evaluate(self) -> None:
         """Plays the evaluation's levels where it is time, without touching the training's state."""
@@ -294,8 +292,9 @@ class PPOTrainer:
             return
         if not self._evaluators:
             self._evaluators.append(Evaluator(self._shared, self._evaluation_worker_id))
-        for member, network in zip(self._members, self._population.each, strict=True):
-            episodes = self._evaluators[0].evaluate(Policy(network, self._device))
+        for member in self._trained():
+            policy = Policy(self._population.each[member.number], self._device)
+            episodes = self._evaluators[0].evaluate(policy)
             member.record.add_evaluation(episode["return"] for episode in episodes)
             for episode in episodes:
                 del episode["level"]
@@ -306,10 +305,10 @@ class PPOTrainer:
         if self._update % self._shared.model.checkpoint_interval and not last:
             return
         states = self._environments.states()
-        for member in self._members:
+        for member in self._trained():
             first = member.number * self._buffer.workers
             own = states[first : first + self._buffer.workers]
-            member.save(self._update, self._population, own)
+            member.save(self._update, own)
 
     def _log(self, rate: float) -> None:
         explained = explained_variance(
@@ -351,15 +350,3 @@ class _Truncation:
     member: int
     worker: int
     observations: Observations
-
-
-# What `_optimise_mini_batch` returns, in its order.
-_LOGGED_LOSSES = (
-    "loss/policy",
-    "loss/value",
-    "loss/total",
-    "policy/entropy",
-    "policy/kl_divergence",
-    "policy/clip_fraction",
-    "loss/gradient_norm",
-)

@@ -3,13 +3,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from scipy.stats import chisquare
+from scipy.stats import chisquare, gumbel_r, kstest
 from torch.distributions import Categorical
 
 from distributions import MultiCategorical, sum_all
 
 BRANCHES = [(4,), (2,), (3, 2), (2, 5, 3)]
-BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 def logits_and_actions(branches, shape=(2, 7)):
@@ -48,8 +47,9 @@ def test_choices_are_drawn_as_often_as_they_are_probable():
     probabilities = [np.array([0.2, 0.5, 0.3]), np.array([0.05, 0.6, 0.25, 0.1])]
     # Logits need not be normalised: each branch's are shifted by a constant.
     logits = torch.tensor(np.concatenate([np.log(probabilities[0]) + 3, np.log(probabilities[1])]))
-    uniforms = torch.rand((count, 2), generator=torch.Generator().manual_seed(0))
-    actions = MultiCategorical(branches).sample(logits.float().expand(count, -1), uniforms)
+    distribution = MultiCategorical(branches)
+    noise = distribution.noise((count,), torch.Generator().manual_seed(0))
+    actions = distribution.sample(logits.float().expand(count, -1), noise)
     assert actions.dtype == torch.int64
     for branch, expected in enumerate(probabilities):
         counts = np.bincount(actions[:, branch].numpy(), minlength=len(expected))
@@ -58,19 +58,25 @@ def test_choices_are_drawn_as_often_as_they_are_probable():
     assert chisquare(joint, np.outer(*probabilities).ravel() * count).pvalue > 1e-3
 
 
-def test_a_draw_inverts_the_distribution_function():
-    logits = torch.log(torch.tensor([0.25, 0.5, 0.25])).expand(6, 3)
-    uniforms = torch.tensor([0.0, 0.24, 0.26, 0.74, 0.76, BELOW_ONE]).unsqueeze(-1)
-    actions = MultiCategorical((3,)).sample(logits, uniforms)
-    assert actions.squeeze(-1).tolist() == [0, 0, 1, 1, 2, 2]
+def test_a_draw_is_the_greatest_of_the_noisy_logits_of_each_branch():
+    logits = torch.tensor([1.0, 0.0, 0.0, 2.0, 2.5])
+    noise = torch.tensor([0.0, 0.5, 1.1, 0.7, 0.1])
+    # 1, 0.5, 1.1 and 2.7, 2.6
+    assert MultiCategorical((3, 2)).sample(logits, noise).tolist() == [2, 0]
 
 
-@pytest.mark.parametrize("uniform", [0.0, BELOW_ONE])
-def test_an_impossible_choice_is_never_drawn(uniform):
+def test_noise_has_the_gumbel_distribution():
+    noise = MultiCategorical((3, 2)).noise((400, 5), torch.Generator().manual_seed(3))
+    assert noise.shape == (400, 5, 5)
+    assert kstest(noise.flatten().numpy(), gumbel_r.cdf).pvalue > 1e-3
+
+
+def test_an_impossible_choice_is_never_drawn():
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn((20_000, 6), generator=generator)
     logits[:, [0, 5]] = -torch.inf
-    actions = MultiCategorical((6,)).sample(logits, torch.full((20_000, 1), uniform))
+    distribution = MultiCategorical((6,))
+    actions = distribution.sample(logits, distribution.noise((20_000,), generator))
     assert actions.min() >= 1
     assert actions.max() <= 4
 

@@ -76,7 +76,7 @@ def network():
 
 def test_a_policy_without_a_generator_takes_the_most_probable_action(network):
     observed = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
-    logits = network({"vector": torch.tensor(observed[None])})[0][0].detach().numpy()
+    logits = network({"vector": torch.tensor(observed)})[0].detach().numpy()
     actions = Policy(network, CPU).act({"vector": observed})
     assert actions.shape == (50, 1)
     assert actions[:, 0].tolist() == logits.argmax(-1).tolist()

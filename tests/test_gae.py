@@ -140,31 +140,37 @@ def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_me
                     "uint8"
                 ),
             },
+            slice(None),
         )
         assert observed["vector"].shape == (members, workers, 2)
         assert observed["visual"].shape == (members, workers, 2, 2, 1)
-        shaped = torch.tensor(numbers).view(members, workers)
         outcome = Step({}, numbers.astype(np.float32), numbers % 3 == 0, numbers % 3 == 1, [], [])
-        buffer.store_outcome(step, torch.stack([shaped % 5, shaped % 4], -1), shaped, outcome)
+        buffer.store_outcome(step, outcome)
+    everything = buffer.rewards.long()
+    actions = torch.stack([everything % 5, everything % 4], -1)
+    buffer.finish(actions, buffer.rewards + 1, buffer.rewards)
     expected_ends = [n % 3 != 2 for n in range(100, 104)]
     assert buffer.ends[1, 0].tolist() == expected_ends
-    buffer.log_probabilities.copy_(buffer.rewards + 1)
     buffer.advantages.copy_(buffer.rewards + 2)
     buffer.returns.copy_(buffer.rewards + 3)
-    order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
-    batches = list(buffer.mini_batches(1, order, 3))
-    assert [batch.values.shape for batch in batches] == [(1, 4)] * 3
-    values = torch.cat([batch.values[0] for batch in batches])
-    expected = [100 + 10 * t + n for t in range(steps) for n in range(workers)]
-    assert values.tolist() == [expected[position] for position in order.tolist()]
-    for batch in batches:
-        assert torch.equal(batch.observations["vector"][0, :, 0], batch.values[0])
-        assert torch.equal(batch.observations["visual"][0, :, 1, 1, 0].float(), batch.values[0])
-        assert torch.equal(batch.actions[0, :, 0], batch.values[0].long() % 5)
-        assert torch.equal(batch.actions[0, :, 1], batch.values[0].long() % 4)
-        assert torch.equal(batch.log_probabilities, batch.values + 1)
-        assert torch.equal(batch.advantages, batch.values + 2)
-        assert torch.equal(batch.returns, batch.values + 3)
+    generator = torch.Generator().manual_seed(0)
+    orders = torch.stack([torch.randperm(12, generator=generator) for _ in range(members)])
+    numbers = torch.tensor([[10 * t + n for t in range(steps) for n in range(workers)]])
+    numbers = numbers + torch.tensor([[0], [100]])
+    for rows, shape in ((1, (4,)), (slice(None), (2, 4))):
+        observations = buffer.batch_observations(rows)
+        batches = list(buffer.mini_batches(rows, observations, orders[rows], 3))
+        assert [batch.values.shape for batch in batches] == [shape] * 3
+        values = torch.cat([batch.values for batch in batches], -1)
+        assert torch.equal(values, numbers.float().gather(1, orders)[rows])
+        for batch in batches:
+            assert torch.equal(batch.observations["vector"][..., 0], batch.values)
+            assert torch.equal(batch.observations["visual"][..., 1, 1, 0].float(), batch.values)
+            assert torch.equal(batch.actions[..., 0], batch.values.long() % 5)
+            assert torch.equal(batch.actions[..., 1], batch.values.long() % 4)
+            assert torch.equal(batch.log_probabilities, batch.values + 1)
+            assert torch.equal(batch.advantages, batch.values + 2)
+            assert torch.equal(batch.returns, batch.values + 3)
 
 
 def test_normalised_advantages_have_mean_0_and_deviation_1():

@@ -5,10 +5,15 @@ from scipy.special import log_softmax
 
 from buffer import MiniBatch
 from distributions import MultiCategorical
-from losses import clipped_value_loss, explained_variance, ppo_losses
+from losses import Coefficients, clipped_value_loss, explained_variance, ppo_losses
 
 BRANCHES = (3, 2)
 CLIP_RANGE, BETA, VALUE_COEFFICIENT = 0.2, 0.03, 0.7
+
+
+def coefficients(clip_range, beta, value_coefficient):
+    numbers = (clip_range, beta, value_coefficient)
+    return Coefficients(*(torch.tensor([number], dtype=torch.float64) for number in numbers))
 
 
 def example(seed, size=40):
@@ -78,9 +83,7 @@ def computed(arrays, policy, value):
         tensors["features"] @ value,
         batch,
         MultiCategorical(BRANCHES),
-        CLIP_RANGE,
-        BETA,
-        VALUE_COEFFICIENT,
+        coefficients(CLIP_RANGE, BETA, VALUE_COEFFICIENT),
     )
 
 
@@ -127,7 +130,7 @@ def single_step(advantage, old_probability=0.5):
         torch.tensor([[advantage]]),
         torch.zeros(1, 1),
     )
-    losses = ppo_losses(logits, value, batch, MultiCategorical((2,)), 0.2, 0.0, 0.5)
+    losses = ppo_losses(logits, value, batch, MultiCategorical((2,)), coefficients(0.2, 0.0, 0.5))
     losses.total.sum().backward()
     return logits.detach() - 0.1 * logits.grad
 
@@ -152,7 +155,8 @@ def test_the_entropy_bonus_evens_out_the_policy():
     zeros = torch.zeros(1, 1)
     actions = torch.zeros(1, 1, 1, dtype=torch.int64)
     batch = MiniBatch({}, actions, zeros, zeros, zeros, zeros)
-    ppo_losses(logits, zeros, batch, MultiCategorical((2,)), 0.2, 1.0, 0.5).total.backward()
+    losses = ppo_losses(logits, zeros, batch, MultiCategorical((2,)), coefficients(0.2, 1.0, 0.5))
+    losses.total.backward()
     assert logits.grad[0, 0, 0] > 0 > logits.grad[0, 0, 1]
 
 
@@ -160,7 +164,9 @@ def test_the_value_loss_is_the_greater_of_both_errors():
     # Value 1 moved from 0 by more than 0.2: clipped 0.2. Targets 2, 0.5 and 0.
     values, old, returns = torch.ones(1, 3), torch.zeros(1, 3), torch.tensor([[2.0, 0.5, 0.0]])
     expected = torch.tensor([[1.8**2, 0.25, 1.0]])
-    torch.testing.assert_close(clipped_value_loss(values, old, returns, 0.2), expected)
+    torch.testing.assert_close(
+        clipped_value_loss(values, old, returns, torch.tensor([0.2])), expected
+    )
 
 
 def test_members_have_losses_of_their_own():
@@ -182,9 +188,7 @@ def test_members_have_losses_of_their_own():
         values,
         batch,
         MultiCategorical(BRANCHES),
-        CLIP_RANGE,
-        BETA,
-        VALUE_COEFFICIENT,
+        coefficients(CLIP_RANGE, BETA, VALUE_COEFFICIENT),
     )
     expected = [reference(arrays, arrays["policy"], arrays["value"]) for arrays in (first, second)]
     assert found.total.tolist() == pytest.approx([losses["total"] for losses in expected])

@@ -6,7 +6,7 @@ import torch
 
 from config import ModelConfig
 from environments.interface import Spaces
-from losses import ppo_losses
+from losses import Coefficients, ppo_losses
 from member import Run
 from model import ActorCritic, Population
 from tests.examples import CPU, VECTOR_SPACES, VISUAL_SPACES, global_random_state, tiny_config
@@ -31,6 +31,7 @@ def observations(spaces, members, batch):
     return found
 
 
+COEFFICIENTS = Coefficients(torch.tensor([0.2]), torch.tensor([0.01]), torch.tensor([0.5]))
 BOTH_SPACES = Spaces(VISUAL_SPACES.observations | VECTOR_SPACES.observations, (3,))
 
 
@@ -43,11 +44,61 @@ def test_a_population_answers_as_each_member_alone(spaces, share_parameters):
     assert parameters.shape == (3, 4, sum(spaces.branches))
     assert values.shape == (3, 4)
     for member, network in enumerate(members.each):
-        own = {name: value[member : member + 1] for name, value in observed.items()}
+        own = {name: value[member] for name, value in observed.items()}
         own_parameters, own_values = network(own)
-        torch.testing.assert_close(parameters[member], own_parameters[0], rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(values[member], own_values[0], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(parameters[member], own_parameters, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(values[member], own_values, rtol=1e-5, atol=1e-5)
     assert (values[0] - values[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("share_parameters", [True, False])
+@pytest.mark.parametrize("spaces", [VECTOR_SPACES, VISUAL_SPACES, BOTH_SPACES])
+def test_acting_first_and_valuing_later_is_the_same(spaces, share_parameters):
+    members = population(spaces, share_parameters=share_parameters)
+    observed = observations(spaces, 3, 4)
+    parameters, features = members.stacked.act(observed)
+    expected_parameters, expected_values = members.stacked(observed)
+    assert torch.equal(parameters, expected_parameters)
+    assert torch.equal(members.stacked.values(observed, features), expected_values)
+
+
+@pytest.mark.parametrize("rows", [1, slice(None)], ids=["one", "all"])
+@pytest.mark.parametrize("share_parameters", [True, False])
+def test_places_that_are_always_zero_may_be_left_out(rows, share_parameters):
+    spaces = Spaces({"vector": ((40,), "uint8")}, (3,))
+    members = population(spaces, share_parameters=share_parameters)
+    network = members.part(rows)
+    used = [3, 4, 20, 39]
+    random = np.random.default_rng(0)
+    whole = np.zeros((3, 6, 40), np.uint8)
+    whole[..., used] = random.integers(1, 3, size=(3, 6, 4))
+    observed = {"vector": torch.tensor(whole)[rows]}
+    flat = {"vector": observed["vector"].reshape(-1, 40)}
+    columns = network.used_columns(flat)
+    assert columns.tolist() == used
+    gradients = []
+    for inputs, places in (
+        (observed, None),
+        ({"vector": observed["vector"][..., used]}, columns),
+    ):
+        members.gradients.zero_()
+        parameters, values = network(inputs, places)
+        (parameters.square().sum() + values.square().sum()).backward()
+        gradients.append((parameters.detach(), values.detach(), members.gradients.clone()))
+    assert gradients[0][2].any()
+    for full, part in zip(*gradients, strict=True):
+        torch.testing.assert_close(full, part, rtol=1e-5, atol=1e-5)
+
+
+def test_places_are_left_out_only_where_it_is_exact_and_pays():
+    sparse = torch.zeros(10, 40, dtype=torch.uint8)
+    network = population(Spaces({"vector": ((40,), "uint8")}, (3,))).each[0]
+    assert network.used_columns({"vector": torch.ones(10, 40, dtype=torch.uint8)}) is None
+    assert network.used_columns({"vector": sparse.float()}) is None
+    assert network.used_columns({"vector": sparse, "visual": sparse}) is None
+    spaces = Spaces({"vector": ((40,), "uint8")}, (3,))
+    normalising = population(spaces, normalize_observations=True).each[0]
+    assert normalising.used_columns({"vector": sparse}) is None
 
 
 @pytest.mark.parametrize(
@@ -135,17 +186,17 @@ def test_initial_weights_depend_on_their_generator_alone():
 
 def test_all_weights_and_gradients_are_views_of_flat_rows():
     members = population(VISUAL_SPACES, share_parameters=False)
-    size = sum(parameter[0].numel() for parameter in members.each[0].parameters())
+    size = sum(parameter.numel() for parameter in members.each[0].parameters())
     assert members.weights.shape == members.gradients.shape == (3, size)
     observed = observations(VISUAL_SPACES, 3, 2)
     assert not members.gradients.any()
-    own = {name: value[1:2] for name, value in observed.items()}
+    own = {name: value[1] for name, value in observed.items()}
     parameters, values = members.each[1](own)
     (parameters.square().sum() + values.square().sum()).backward()
     assert members.gradients[1].any()
     assert not members.gradients[0].any()
     assert not members.gradients[2].any()
-    flat = torch.cat([parameter.grad[0].flatten() for parameter in members.each[1].parameters()])
+    flat = torch.cat([parameter.grad.flatten() for parameter in members.each[1].parameters()])
     assert flat.square().sum() == pytest.approx(members.gradients[1].square().sum().item())
     members.weights[1] = 0.25
     assert all((parameter == 0.25).all() for parameter in members.each[1].parameters())
@@ -179,26 +230,26 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
     config = tiny_config(
         trainer={"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "num_mini_batches": 4}
     )
-    rates = {"learning_rate": 0.01, "clip_range": 0.2, "beta": 0.01}
     with PPOTrainer([Run(config, 1)], 2, False, CPU) as trainer:
         trainer._sample()
         trainer._estimate_advantages()
-        member, members = trainer._members[0], trainer._population
-        member.optimiser.param_groups[0]["lr"] = rates["learning_rate"]
+        learner, members = trainer._learners[0], trainer._population
         spaces = Spaces({"vector": ((4,), "float32")}, (2,))
-        reference = ActorCritic(spaces, config.model).bind(members.weights.clone())
+        reference = ActorCritic(spaces, config.model).bind(members.weights[0].clone())
         optimiser = torch.optim.AdamW(
             reference.parameters(), lr=0.01, eps=1e-5, weight_decay=0.1, foreach=False
         )
         start = members.weights.clone()
         norms = []
-        for batch in trainer._buffer.mini_batches(0, torch.arange(128), 4):
+        observations = trainer._buffer.batch_observations(0)
+        for batch in trainer._buffer.mini_batches(0, observations, torch.arange(128), 4):
             advantages = batch.advantages.clone()
-            found = trainer._optimise_mini_batch(member, batch, rates)
+            losses = learner._evaluate_losses(batch, None, COEFFICIENTS)
+            found = learner._step(losses, torch.tensor([0.01]))
             mean, deviation = advantages.numpy().mean(), advantages.numpy().std()
             batch.advantages = (advantages - mean) / (deviation + 1e-8)
             losses = ppo_losses(
-                *reference(batch.observations), batch, reference.distribution, 0.2, 0.01, 0.5
+                *reference(batch.observations), batch, reference.distribution, COEFFICIENTS
             )
             optimiser.zero_grad()
             losses.total.sum().backward()
@@ -206,7 +257,7 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
             optimiser.step()
             norms.append(norm.item())
             assert found[-1].item() == pytest.approx(norm.item(), rel=1e-4)
-            flat = torch.cat([parameter[0].flatten() for parameter in reference.parameters()])
+            flat = torch.cat([parameter.flatten() for parameter in reference.parameters()])
             own = torch.cat([weight.flatten() for weight in members.member_weights(0).values()])
             torch.testing.assert_close(own, flat, rtol=1e-5, atol=2e-6)
         assert (members.weights - start).abs().max() > 0.01

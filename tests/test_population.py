@@ -1,7 +1,10 @@
 import pytest
 import torch
 
-from tests.examples import same, tiny_config, train, train_population
+from learner import Learner
+from member import Run
+from tests.examples import CPU, same, tiny_config, train, train_population
+from trainer import PPOTrainer
 
 
 def rate(value):
@@ -34,12 +37,10 @@ def test_a_member_is_trained_as_if_it_were_alone(tmp_path):
     [
         {"gamma": 0.5},
         {"lamda": 0.5},
-        {"epochs": 1},
         {"value_coefficient": 0.0},
         {"max_grad_norm": 1e-3},
         {"weight_decay": 0.5},
         {"adam_epsilon": 0.1},
-        {"advantage_normalization": "none"},
         {"beta_schedule": {"initial": 0.5}},
         {"clip_range_schedule": {"initial": 1e-3}},
     ],
@@ -60,3 +61,54 @@ def test_members_that_are_equal_stay_equal(tmp_path):
     first, second = train_population([tiny_config()] * 2, [5, 5], tmp_path)
     close(first.weights, second.weights)
     assert same(first.record, second.record)
+
+
+def trained_stacked(configs, stacked):
+    """Weights after two updates of members that learn at once, as on a GPU, or one by one."""
+    runs = [Run(config, seed) for seed, config in enumerate(configs)]
+    with PPOTrainer(runs, 2, False, CPU) as trainer:
+        if stacked:
+            shared = (trainer._population, trainer._buffer, trainer._optimiser, False)
+            trainer._learners = [Learner(slice(None), trainer._members, *shared)]
+        trainer.run()
+        scalars = [member.scalars for member in trainer._members]
+        return trainer._population.weights.clone(), scalars
+
+
+@pytest.mark.parametrize("normalisation", ["minibatch", "batch", "none"])
+def test_members_that_learn_at_once_learn_as_one_by_one(normalisation):
+    common = {"updates": 2, "advantage_normalization": normalisation}
+    configs = [
+        tiny_config(trainer=common | own)
+        for own in (
+            {"weight_decay": 0.3, "beta_schedule": {"initial": 0.2}},
+            {"adam_epsilon": 0.01, "value_coefficient": 2.0, "max_grad_norm": 0.05},
+            {"learning_rate_schedule": {"initial": 0.01}, "clip_range_schedule": {"initial": 0.05}},
+        )
+    ]
+    (one_by_one, expected), (at_once, found) = (
+        trained_stacked(configs, stacked) for stacked in (False, True)
+    )
+    torch.testing.assert_close(at_once, one_by_one, rtol=1e-4, atol=1e-5)
+    for own, other in zip(expected, found, strict=True):
+        assert own.keys() == other.keys()
+        assert all(
+            own[name] == pytest.approx(other[name], abs=1e-3) for name in own if "time" not in name
+        )
+
+
+def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
+    usual = tiny_config()
+    bad = tiny_config(
+        trainer={"learning_rate_schedule": {"initial": 1.0}, "value_coefficient": 1e38}
+    )
+    runs = [
+        Run(config, 5, checkpoints=tmp_path / str(number))
+        for number, config in enumerate((usual, bad))
+    ]
+    with PPOTrainer(runs, 2, False, CPU) as trainer:
+        trainer.run()
+        assert trainer.failures == [None, "a loss is not finite in update 1"]
+        weights = trainer._population.member_weights(0)
+    assert not (tmp_path / "1").exists()
+    close(train(usual, 5, tmp_path / "alone").weights, weights)

@@ -51,7 +51,7 @@ def sampled():
 
 
 def value_of(trainer, member, kind, time):
-    observed = torch.tensor([[[kind, time]]], dtype=torch.float32)
+    observed = torch.tensor([[kind, time]], dtype=torch.float32)
     return trainer._population.each[member]({"vector": observed})[1].item()
 
 
@@ -66,10 +66,10 @@ def test_a_rollout_is_what_policy_and_environment_did(sampled):
     assert (buffer.rewards.numpy() == rewards).all()
     distribution = MultiCategorical((3, 2))
     for member, network in enumerate(sampled._population.each):
-        flat = {"vector": buffer.observations["vector"][member].flatten(0, 1).unsqueeze(0)}
+        flat = {"vector": buffer.observations["vector"][member].flatten(0, 1)}
         logits, values = network(flat)
-        logs = distribution.log_probability(logits[0], buffer.actions[member].flatten(0, 1))
-        torch.testing.assert_close(buffer.values[member].flatten(), values[0])
+        logs = distribution.log_probability(logits, buffer.actions[member].flatten(0, 1))
+        torch.testing.assert_close(buffer.values[member].flatten(), values)
         torch.testing.assert_close(buffer.log_probabilities[member].flatten(), logs)
 
 

@@ -1,0 +1,163 @@
+"""Trains networks on a rollout: epochs of mini-batches, PPO's losses, gradients, optimiser steps.
+
+A learner has either one member or all of a population. On a CPU members learn one after the other,
+as a member's weights and mini-batch then stay in the cache; on a GPU all learn at once, as there the
+time goes into launching kernels.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from buffer import MiniBatch, RolloutBuffer, normalise_advantages
+from losses import Coefficients, Losses, ppo_losses
+from member import Member
+from model import Population, Rows
+from optimiser import AdamW
+
+# Gradients of stacked members are views of the population's rows, which the warning is about; the
+# weights are such views too, so that no layout fits better.
+warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
+
+_Evaluate = Callable[[MiniBatch, Tensor | None, Coefficients], Losses]
+
+# What is logged of each mini-batch, in this order.
+_LOGGED = (
+    "loss/policy",
+    "loss/value",
+    "loss/total",
+    "policy/entropy",
+    "policy/kl_divergence",
+    "policy/clip_fraction",
+    "loss/gradient_norm",
+)
+
+
+class Learner:
+    """Trains one member, or all at once.
+
+    Args:
+        rows: which members.
+        members: these members; all have the same epochs, mini-batches and normalisation.
+        population: the networks of all members.
+        buffer: the rollouts of all members.
+        optimiser: of all members.
+        compiled: whether to compile the losses with `torch.compile`.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        members: Sequence[Member],
+        population: Population,
+        buffer: RolloutBuffer,
+        optimiser: AdamW,
+        compiled: bool,
+    ) -> None:
+        self._rows = rows
+        self._members = members
+        self._shared = members[0].config
+        self._network = population.part(rows)
+        self._gradients = population.gradients[rows]
+        self._device = population.weights.device
+        self._buffer = buffer
+        self._optimiser = optimiser
+        self._losses = _compiled(self._evaluate_losses) if compiled else self._evaluate_losses
+        self._value_coefficient = self._stack([m.config.value_coefficient for m in members])
+        self._max_grad_norm = self._stack([m.config.max_grad_norm for m in members])
+        self._epsilon = self._stack([m.config.adam_epsilon for m in members])
+        self._weight_decay = self._stack([m.config.weight_decay for m in members])
+
+    def _stack(self, values: list[float]) -> Tensor:
+        """A number of each member -> ([M,] 1)."""
+        stacked = torch.tensor(values, device=self._device)
+        return stacked if isinstance(self._rows, int) else stacked.unsqueeze(1)
+
+    @property
+    def failed(self) -> bool:
+        """Whether no member is left to be trained."""
+        return all(member.failure for member in self._members)
+
+    def learn(self, update: int) -> None:
+        """Trains on the rollout in the buffer, and notes in each member what is logged.
+
+        A member whose losses are no longer finite gets a `failure`.
+
+        Args:
+            update: how many updates are done before this one.
+        """
+        rates = [member.scheduled(update) for member in self._members]
+        learning_rate = self._stack([rate["learning_rate"] for rate in rates])
+        coefficients = Coefficients(
+            clip_range=self._stack([rate["clip_range"] for rate in rates]),
+            beta=self._stack([rate["beta"] for rate in rates]),
+            value_coefficient=self._value_coefficient,
+        )
+        if self._shared.advantage_normalization == "batch":
+            self._buffer.normalise_advantages(self._rows)
+        observations = self._buffer.batch_observations(self._rows)
+        columns = self._network.used_columns(observations)
+        if columns is not None:
+            observations = {
+                name: values.index_select(1, columns).float()
+                for name, values in observations.items()
+            }
+        count = self._shared.num_mini_batches
+        totals = torch.zeros(len(_LOGGED), device=self._device)
+        for _ in range(self._shared.epochs):
+            order = self._order()
+            for batch in self._buffer.mini_batches(self._rows, observations, order, count):
+                losses = self._losses(batch, columns, coefficients)
+                totals = totals + self._step(losses, learning_rate)
+        means = (totals / (self._shared.epochs * count)).view(-1, len(_LOGGED)).tolist()
+        for member, losses, rate in zip(self._members, means, rates, strict=True):
+            if not all(map(math.isfinite, losses)):
+                member.failure = member.failure or f"a loss is not finite in update {update + 1}"
+            member.scalars = dict(zip(_LOGGED, losses, strict=True))
+            member.scalars |= {f"schedule/{name}": value for name, value in rate.items()}
+
+    def _order(self) -> Tensor:
+        """A random order ([M,] T * N) of each member's steps, drawn by its own generator."""
+        orders = [
+            torch.randperm(self._buffer.size, generator=member.shuffling_generator)
+            for member in self._members
+        ]
+        return orders[0] if isinstance(self._rows, int) else torch.stack(orders)
+
+    def _evaluate_losses(
+        self, batch: MiniBatch, columns: Tensor | None, coefficients: Coefficients
+    ) -> Losses:
+        if self._shared.advantage_normalization == "minibatch":
+            batch.advantages = normalise_advantages(batch.advantages)
+        parameters, values = self._network(batch.observations, columns)
+        return ppo_losses(parameters, values, batch, self._network.distribution, coefficients)
+
+    def _step(self, losses: Losses, learning_rate: Tensor) -> Tensor:
+        """Takes one optimiser step and returns what `_LOGGED` names, ([M,] 7)."""
+        self._gradients.zero_()
+        losses.total.sum().backward()
+        norm = self._gradients.norm(dim=-1, keepdim=True)
+        self._gradients.mul_((self._max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
+        self._optimiser.step(self._rows, learning_rate, self._epsilon, self._weight_decay)
+        parts = (
+            losses.policy,
+            losses.value,
+            losses.total.detach(),
+            losses.entropy,
+            losses.kl_divergence,
+            losses.clip_fraction,
+            norm.squeeze(-1),
+        )
+        return torch.stack(parts, -1)
+
+
+def _compiled(evaluate: _Evaluate) -> _Evaluate:
+    """The same function, its kernels fused where torch can; on CUDA launched as one graph."""
+    # `mode` has no effect on a CPU but for a longer compilation.
+    mode = "reduce-overhead" if torch.cuda.is_available() else "default"
+    return torch.compile(evaluate, mode=mode, dynamic=False)
