@@ -10,6 +10,7 @@ import torch
 from checkpoint import Checkpoint, list_checkpoints, load_checkpoint
 from config import Config
 from environments.interface import Spaces
+from environments.vector import available_cores
 from errors import UserError
 from evaluator import Policy
 from model import Population
@@ -45,7 +46,7 @@ class Agent:
         Raises:
             UserError: the checkpoint is of another network.
         """
-        choose_threads(spaces)
+        choose_threads(spaces, available_cores())
         population = Population(spaces, self.config.model, 1, device)
         if self.checkpoint is None:
             population.initialise(0, make_generator(seed, Stream.INITIALISATION))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -36,14 +37,14 @@ class SweepDisplay(Protocol):
     ) -> None:
         """Ends, and leaves the terminal as it was."""
 
-    def run_started(self, name: str, updates: int) -> None:
-        """A run begins."""
+    def started(self, job: int, names: Sequence[str], updates: int) -> None:
+        """A job begins to train runs together."""
 
-    def run_progressed(self, progress: Progress) -> None:
-        """The run did an update."""
+    def progressed(self, job: int, progress: Progress) -> None:
+        """A job's runs did an update."""
 
-    def run_ended(self, name: str, result: Result, steps_left: int) -> None:
-        """The run is over; so many environment steps of the whole sweep are left."""
+    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+        """A job's runs are over; they were to take so many environment steps in all."""
 
 
 def make_display(console: Console, runs: int, steps: int) -> SweepDisplay:
@@ -58,16 +59,27 @@ class _Clock:
     def __init__(self, steps: int) -> None:
         self._start = time.monotonic()
         self._total = steps
+        self._ended = 0
+        self._under_way: dict[int, int] = {}
 
-    def left(self, steps_left: int) -> str:
-        done = self._total - steps_left
+    def progressed(self, job: int, progress: Progress) -> None:
+        self._under_way[job] = progress.steps * len(progress.returns)
+
+    def ended(self, job: int, steps: int) -> None:
+        self._under_way[job] = 0
+        self._ended += steps
+
+    @property
+    def left(self) -> str:
+        done = self._ended + sum(self._under_way.values())
         if done <= 0:
             return "–"
-        return duration((time.monotonic() - self._start) * steps_left / done)
+        passed = time.monotonic() - self._start
+        return duration(passed * max(0, self._total - done) / done)
 
 
 class LiveDisplay:
-    """Two bars: the sweep's and the present run's.
+    """Bars in a terminal: the sweep's, and one for what each job trains at present.
 
     Args:
         console: a terminal.
@@ -77,7 +89,6 @@ class LiveDisplay:
 
     def __init__(self, console: Console, runs: int, steps: int) -> None:
         self._clock = _Clock(steps)
-        self._steps_left = steps
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -86,7 +97,7 @@ class LiveDisplay:
             console=console,
         )
         self._sweep: TaskID = self._bars.add_task("sweep", total=runs, note="", visible=runs > 0)
-        self._run: TaskID = self._bars.add_task("", total=None, note="", visible=False)
+        self._jobs: dict[int, TaskID] = {}
 
     def __enter__(self) -> LiveDisplay:
         self._bars.start()
@@ -100,27 +111,32 @@ class LiveDisplay:
     ) -> None:
         self._bars.stop()
 
-    def run_started(self, name: str, updates: int) -> None:
-        """Resets the run's bar."""
-        self._bars.reset(self._run, total=updates, description=name, visible=True, note="")
+    def started(self, job: int, names: Sequence[str], updates: int) -> None:
+        """Resets the job's bar."""
+        if job not in self._jobs:
+            self._jobs[job] = self._bars.add_task("", total=None, note="")
+        described = _describe(names)
+        self._bars.reset(self._jobs[job], total=updates, description=described, note="")
 
-    def run_progressed(self, progress: Progress) -> None:
-        """Moves the run's bar and shows its return and both estimates."""
-        note = f"return {_return(progress.returns[0])}  {progress.steps_per_second:,.0f} steps/s"
-        self._bars.update(self._run, completed=progress.update, note=note)
-        left = self._clock.left(self._steps_left - progress.steps)
-        self._bars.update(self._sweep, note=f"{left} left")
+    def progressed(self, job: int, progress: Progress) -> None:
+        """Moves the job's bar and shows its return and both estimates."""
+        self._clock.progressed(job, progress)
+        self._bars.update(
+            self._jobs[job], completed=progress.update, note=_describe_progress(progress)
+        )
+        self._bars.update(self._sweep, note=f"{self._clock.left} left")
 
-    def run_ended(self, name: str, result: Result, steps_left: int) -> None:
+    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
         """Moves the sweep's bar; a failed run leaves a line above the bars."""
-        self._steps_left = steps_left
-        self._bars.update(self._sweep, advance=1, note=f"{self._clock.left(steps_left)} left")
-        if result.status != FINISHED:
-            self._bars.console.print(f"[red]{name}: {result.status}", soft_wrap=True)
+        self._clock.ended(job, steps)
+        self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
+        for name, result in zip(names, results, strict=True):
+            if result.status != FINISHED:
+                self._bars.console.print(f"[red]{name}: {result.status}", soft_wrap=True)
 
 
 class PlainDisplay:
-    """A line for each run that ended, and one every half minute of a long run.
+    """A line for each run that ended, and one every half minute of a long training.
 
     Args:
         console: where lines are printed.
@@ -133,7 +149,7 @@ class PlainDisplay:
         self._clock = _Clock(steps)
         self._runs = runs
         self._ended = 0
-        self._name = ""
+        self._names: dict[int, str] = {}
         self._last_line = time.monotonic()
 
     def __enter__(self) -> PlainDisplay:
@@ -151,29 +167,45 @@ class PlainDisplay:
         self._console.print(line, markup=False, soft_wrap=True)
         self._last_line = time.monotonic()
 
-    def run_started(self, name: str, updates: int) -> None:
-        """Notes the run's name."""
-        self._name = name
+    def started(self, job: int, names: Sequence[str], updates: int) -> None:
+        """Notes what the job trains."""
+        self._names[job] = _describe(names)
 
-    def run_progressed(self, progress: Progress) -> None:
+    def progressed(self, job: int, progress: Progress) -> None:
         """Prints a line when the last one is half a minute old."""
+        self._clock.progressed(job, progress)
         if time.monotonic() - self._last_line > _PLAIN_INTERVAL:
             self._print(
-                f"{self._name}: update {progress.update} of {progress.updates}, "
-                f"return {_return(progress.returns[0])}, {progress.steps_per_second:,.0f} steps/s"
+                f"{self._names[job]}: update {progress.update} of {progress.updates}, "
+                f"{_describe_progress(progress)}; {self._clock.left} left"
             )
 
-    def run_ended(self, name: str, result: Result, steps_left: int) -> None:
-        """Prints the run's result and the estimate of the time left."""
-        self._ended += 1
-        outcome = f"return {_return(result.final_return)}"
-        if result.status != FINISHED:
-            outcome = result.status
-        left = self._clock.left(steps_left) if steps_left else "0 s"
-        self._print(
-            f"[{self._ended}/{self._runs}] {name}: {outcome}, "
-            f"{duration(result.wall_time_seconds)}; {left} left"
-        )
+    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+        """Prints the runs' results and the estimate of the time left."""
+        self._clock.ended(job, steps)
+        for name, result in zip(names, results, strict=True):
+            self._ended += 1
+            outcome = f"return {_return(result.final_return)}"
+            if result.status != FINISHED:
+                outcome = result.status
+            self._print(
+                f"[{self._ended}/{self._runs}] {name}: {outcome}, "
+                f"{duration(result.wall_time_seconds)}; {self._clock.left} left"
+            )
+
+
+def _describe(names: Sequence[str]) -> str:
+    """One name, or the first and the last of several."""
+    if len(names) == 1:
+        return names[0]
+    return f"{names[0]} to {names[-1]} ({len(names)} runs)"
+
+
+def _describe_progress(progress: Progress) -> str:
+    returns = [value for value in progress.returns if value is not None]
+    best = max(returns, default=None)
+    title = "return" if len(progress.returns) == 1 else "best return"
+    return f"{title} {_return(best)}, {progress.steps_per_second:,.0f} steps/s"
 
 
 def _return(value: float | None) -> str:

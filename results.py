@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Result:
         final_return: mean return of the last evaluation or of the last 100 training episodes.
         return_deviation: standard deviation of those returns.
         best_return: the greatest that `final_return` was during the training.
-        wall_time_seconds: of the training.
+        wall_time_seconds: of the training; members of a population share theirs equally.
         status: `finished`, or what stopped it.
         checkpoint: the last one, relative to the output folder; empty if there is none.
     """
@@ -117,18 +118,26 @@ class ResultsFile:
             return result
         return None
 
-    def add(self, result: Result) -> None:
-        """Adds a run's result, in place of an earlier one of the same run, and writes the file."""
-        self._results[result.key] = result
+    def add(self, results: Iterable[Result]) -> None:
+        """Adds results, in place of earlier ones of the same runs, and writes the file.
+
+        Rows are in the order of the grid, repetition by repetition, whichever run ended first.
+        """
+        self._results.update((result.key, result) for result in results)
+        ordered = sorted(self._results.values(), key=_position)
         with replace_file(self._path) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([*_LEADING, *self._labels, *_TRAILING])
-            writer.writerows(self._row(result) for result in self._results.values())
+            writer.writerows(self._row(result) for result in ordered)
 
     def _row(self, result: Result) -> list[str]:
         leading = [str(getattr(result, name)) for name in _LEADING]
         trailing = [_text(getattr(result, name)) for name in _TRAILING]
         return [*leading, *(result.choices[label] for label in self._labels), *trailing]
+
+
+def _position(result: Result) -> tuple[str, int, str]:
+    return result.run_id, result.repetition, result.permutation
 
 
 def _number(text: str) -> float | None:

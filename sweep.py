@@ -1,27 +1,25 @@
-"""Runs a grid: each permutation, and then each again for the next repetition."""
+"""Runs a grid: plans its populations, trains them and keeps the results."""
 
 from __future__ import annotations
 
 import shutil
-import time
-import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from checkpoint import checkpoint_path
-from grid import Grid, Permutation, show
+from environments.vector import available_cores
+from grid import Grid
 from grid_files import write_grid
-from member import Run
+from jobs import run_here, run_in_processes
+from plan import PlannedRun, plan_populations, plan_runs
 from progress import SweepDisplay
 from results import Result, ResultsFile
-from trainer import PPOTrainer
-from yaml_file import replace_file
+from task import CHECKPOINTS, SUMMARIES, Placement
+from trainer import Progress
 
-CONFIGS, RESULTS, SUMMARIES, CHECKPOINTS = "configs", "results.csv", "summaries", "checkpoints"
-FAILURE = "failure.txt"
+CONFIGS, RESULTS = "configs", "results.csv"
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,9 @@ class SweepOptions:
         worker_id: offset of the environments' communication ports.
         low_memory: move one mini-batch at a time to the device.
         device: where networks are trained.
+        together: how many runs of equal shape train as one population at most.
+        jobs: how many populations are trained in parallel.
+        compiled: whether to compile the losses.
     """
 
     out: Path
@@ -45,26 +46,9 @@ class SweepOptions:
     worker_id: int
     low_memory: bool
     device: torch.device
-
-
-@dataclass(frozen=True)
-class _PlannedRun:
-    permutation: Permutation
-    result: Result  # what is known of it before it is trained
-
-    @property
-    def name(self) -> str:
-        return f"{self.result.permutation}_{self.result.repetition}"
-
-    @property
-    def steps(self) -> int:
-        return count_steps(self.permutation)
-
-
-def count_steps(permutation: Permutation) -> int:
-    """Environment steps of one training of a permutation."""
-    trainer = permutation.config.trainer
-    return trainer.updates * trainer.batch_size
+    together: int = 1
+    jobs: int = 1
+    compiled: bool = False
 
 
 class Sweep:
@@ -75,12 +59,15 @@ class Sweep:
         options: how they are run.
         overwrite: replace what the folder holds.
 
+    Attributes:
+        populations: what is trained together, in the order in which it is begun.
+        finished_before: results that are kept.
+
     Raises:
         UserError: the folder holds another grid or its results; nothing was written.
     """
 
     def __init__(self, grid: Grid, options: SweepOptions, overwrite: bool) -> None:
-        self._grid = grid
         self._options = options
         path = options.out / RESULTS
         if overwrite:
@@ -89,90 +76,88 @@ class Sweep:
                 shutil.rmtree(options.out / kind / options.run_id, ignore_errors=True)
         self._file = ResultsFile(path, grid.labels)
         write_grid(grid, options.out / CONFIGS, overwrite)
-        self.finished_before = [
-            finished
-            for run in self._plan()
-            if (finished := self._file.finished(run.result.key, run.result.seed))
-        ]
-        finished_steps = sum(result.steps for result in self.finished_before)
-        self.steps = options.repetitions * sum(map(count_steps, grid.permutations()))
-        self.steps -= finished_steps
-        self.runs = options.repetitions * len(grid) - len(self.finished_before)
+        self._runs = list(plan_runs(grid, options.run_id, options.repetitions, options.seed))
+        left, self.finished_before = [], []
+        for run in self._runs:
+            finished = self._file.finished(run.result.key, run.result.seed)
+            if finished is None:
+                left.append(run)
+            else:
+                self.finished_before.append(finished)
+        self.populations = plan_populations(left, options.together, options.jobs)
+        self.steps = sum(run.steps for run in left)
+        self.runs = len(left)
 
     def run(self, display: SweepDisplay) -> list[Result]:
-        """Trains what isn't finished yet and returns the results of all runs.
+        """Trains what isn't finished yet and returns the results of all runs in the grid's order.
 
         A run that fails or diverges is recorded as such and doesn't stop the others.
         """
-        results = []
-        steps_left = self.steps
-        for run in self._plan():
-            result = self._file.finished(run.result.key, run.result.seed)
-            if result is None:
-                display.run_started(run.name, run.permutation.config.trainer.updates)
-                result = self._train(run, display)
-                self._file.add(result)
-                steps_left -= run.steps
-                display.run_ended(run.name, result, steps_left)
-            results.append(result)
-        return results
+        results = {result.key: result for result in self.finished_before}
+        recorder = _Recorder(self._file, display, results)
+        placements = place_jobs(self._options, self.populations)
+        if len(placements) == 1:
+            run_here(self.populations, placements[0], recorder)
+        else:
+            run_in_processes(self.populations, placements, recorder)
+        return [results[run.result.key] for run in self._runs]
 
-    def _plan(self) -> Iterator[_PlannedRun]:
-        for repetition in range(self._options.repetitions):
-            for permutation in self._grid.permutations():
-                choices = {label: show(value) for label, value in permutation.choices.items()}
-                yield _PlannedRun(
-                    permutation,
-                    Result(
-                        run_id=self._options.run_id,
-                        permutation=self._grid.name(permutation.index),
-                        repetition=repetition,
-                        choices=choices,
-                        # The same for all permutations, so that they are compared on common
-                        # random numbers.
-                        seed=self._options.seed + repetition,
-                    ),
-                )
 
-    def _train(self, planned: _PlannedRun, display: SweepDisplay) -> Result:
-        start = time.perf_counter()
-        run = self._run_of(planned)
-        options = self._options
-        out, run_id = options.out, options.run_id
-        try:
-            with PPOTrainer(
-                [run], options.worker_id, options.low_memory, options.device
-            ) as trainer:
-                trainer.run(display.run_progressed)
-                record, steps = trainer.records[0], trainer.steps
-        except Exception as error:
-            # Whatever stops one run, the others go on; what it was stands beside its summaries.
-            with replace_file(out / SUMMARIES / run_id / planned.name / FAILURE) as file:
-                file.write(traceback.format_exc())
-            seconds = time.perf_counter() - start
-            return replace(planned.result, status=_reason(error), wall_time_seconds=seconds)
-        assert run.checkpoints is not None
-        checkpoint = checkpoint_path(run.checkpoints, run.config.trainer.updates)
-        return replace(
-            planned.result,
-            steps=steps,
-            final_return=record.final,
-            return_deviation=record.deviation,
-            best_return=record.best,
-            wall_time_seconds=time.perf_counter() - start,
-            checkpoint=str(checkpoint.relative_to(options.out)),
+class _Recorder:
+    """Writes results as they come, and tells the display what happens."""
+
+    def __init__(
+        self,
+        file: ResultsFile,
+        display: SweepDisplay,
+        results: dict[tuple[str, str, int], Result],
+    ) -> None:
+        self._file = file
+        self._display = display
+        self._results = results
+
+    def started(self, job: int, population: Sequence[PlannedRun]) -> None:
+        names = [run.name for run in population]
+        updates = population[0].permutation.config.trainer.updates
+        self._display.started(job, names, updates)
+
+    def progressed(self, job: int, progress: Progress) -> None:
+        self._display.progressed(job, progress)
+
+    def ended(self, job: int, population: Sequence[PlannedRun], results: list[Result]) -> None:
+        self._file.add(results)
+        self._results.update((result.key, result) for result in results)
+        names = [run.name for run in population]
+        self._display.ended(job, names, results, sum(run.steps for run in population))
+
+
+def place_jobs(
+    options: SweepOptions, populations: Sequence[Sequence[PlannedRun]]
+) -> list[Placement]:
+    """One place for each job that there is work for: its share of the cores, a GPU, its ports."""
+    jobs = max(1, min(options.jobs, len(populations)))
+    ports = max(map(_count_ports, populations), default=0)
+    return [
+        Placement(
+            out=options.out,
+            worker_id=options.worker_id + job * ports,
+            low_memory=options.low_memory,
+            device=_device_of(job, options.device),
+            compiled=options.compiled,
+            cores=max(1, available_cores() // jobs),
         )
-
-    def _run_of(self, planned: _PlannedRun) -> Run:
-        out, run_id = self._options.out, self._options.run_id
-        summaries = out / SUMMARIES / run_id / planned.name
-        checkpoints = out / CHECKPOINTS / run_id / planned.name
-        for folder in (summaries, checkpoints):
-            # What an unfinished training of the same run left would mix with this one's.
-            shutil.rmtree(folder, ignore_errors=True)
-        return Run(planned.permutation.config, planned.result.seed, summaries, checkpoints)
+        for job in range(jobs)
+    ]
 
 
-def _reason(error: Exception) -> str:
-    text = str(error).strip()
-    return f"failed: {text.splitlines()[0] if text else type(error).__name__}"
+def _count_ports(population: Sequence[PlannedRun]) -> int:
+    """How many environments a population has at most, each of which may need a port."""
+    config = population[0].permutation.config
+    return len(population) * config.trainer.num_workers + config.evaluation.num_workers
+
+
+def _device_of(job: int, device: torch.device) -> torch.device:
+    """Spreads jobs over all GPUs, unless the user named one of them."""
+    if device.type != "cuda" or device.index is not None:
+        return device
+    return torch.device("cuda", job % torch.cuda.device_count())

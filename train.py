@@ -17,6 +17,8 @@ Options:
     --seed=<n>           All randomness derives from it [default: 0].
     --device=<name>      Where the network is trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
                          where there is a GPU [default: auto].
+    --compile            Compile the losses with torch.compile, which takes a minute at the start and
+                         pays in long trainings on a GPU.
     --overwrite          Replace what an earlier training with the same --run-id left in --out.
     -h --help            Show this text.
 """
@@ -42,8 +44,14 @@ def main(arguments: Arguments) -> int:
     config = load_runnable_config(path_option(arguments, "--config"))
     device = select_device(str(arguments["--device"]))
     run = Run(config, seed, out / "summaries" / run_id, out / "checkpoints" / run_id)
-    low_memory, overwrite = bool(arguments["--low-mem-fix"]), bool(arguments["--overwrite"])
-    return train(run, worker_id, low_memory, device, overwrite)
+    return train(
+        run,
+        worker_id,
+        low_memory=bool(arguments["--low-mem-fix"]),
+        device=device,
+        compiled=bool(arguments["--compile"]),
+        overwrite=bool(arguments["--overwrite"]),
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from checkpoint import load_checkpoint
 from environments import make_environments
 from environments.interface import EpisodeState, Observations, VectorEnvironment
 from environments.levels import RandomLevels
+from environments.vector import available_cores
 from evaluator import Evaluator, Policy
 from learner import Learner
 from losses import explained_variance
@@ -64,6 +65,7 @@ class PPOTrainer:
         low_memory: keep rollouts in host memory and move one mini-batch at a time to the device.
         device: where networks are trained.
         compiled: whether to compile the losses with `torch.compile`.
+        cores: how many cores the training may use; None is all.
 
     Raises:
         UserError: a checkpoint to be continued doesn't fit.
@@ -76,17 +78,19 @@ class PPOTrainer:
         low_memory: bool,
         device: torch.device,
         compiled: bool = False,
+        cores: int | None = None,
     ) -> None:
         self._shared = runs[0].config
         trainer = self._shared.trainer
         self._device = device
+        self._cores = cores or available_cores()
         self._evaluators: list[Evaluator] = []
         # Evaluation has ports of its own, behind those of all training environments.
         self._evaluation_worker_id = worker_id + len(runs) * trainer.num_workers
         self._environments = self._make_environments(runs, worker_id)
         try:
             spaces = self._environments.spaces
-            choose_threads(spaces)
+            choose_threads(spaces, self._cores)
             shape = (len(runs), trainer.worker_steps, trainer.num_workers)
             self._population = Population(spaces, self._shared.model, len(runs), device)
             self._buffer = RolloutBuffer(spaces, shape, device, low_memory)
@@ -119,6 +123,7 @@ class PPOTrainer:
             RandomLevels(seeds, levels.start_seed, levels.num_seeds),
             len(seeds),
             worker_id,
+            self._cores,
         )
 
     def _make_learners(self, compiled: bool) -> list[Learner]:

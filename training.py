@@ -15,7 +15,14 @@ from progress import duration, make_console, make_display
 from trainer import PPOTrainer, TrainingDivergedError
 
 
-def train(run: Run, worker_id: int, low_memory: bool, device: torch.device, overwrite: bool) -> int:
+def train(
+    run: Run,
+    worker_id: int,
+    low_memory: bool,
+    device: torch.device,
+    compiled: bool,
+    overwrite: bool,
+) -> int:
     """Trains one run, prints what it reached and returns the exit code.
 
     Raises:
@@ -33,11 +40,11 @@ def train(run: Run, worker_id: int, low_memory: bool, device: torch.device, over
         f"{name}: {trainer_config.updates:,} updates, {steps:,} environment steps on {device}",
         soft_wrap=True,
     )
-    with PPOTrainer([run], worker_id, low_memory, device) as trainer:
+    with PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer:
         try:
             with make_display(console, 1, steps) as display:
-                display.run_started(name, trainer_config.updates)
-                trainer.run(display.run_progressed)
+                display.started(0, [name], trainer_config.updates)
+                trainer.run(lambda progress: display.progressed(0, progress))
         except (TrainingDivergedError, EnvironmentFailure) as error:
             console.print(f"failed: {error}", markup=False, soft_wrap=True)
             return 1

@@ -24,6 +24,13 @@ Options:
     --seed=<n>              Seed of the first repetition; each further one adds 1 [default: 0].
     --device=<name>         Where networks are trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
                             where there is a GPU [default: auto].
+    --together=<n>          How many runs (permutations and repetitions) of equal shape train as one
+                            population at most, which is faster and gives the same results
+                            [default: 1].
+    --jobs=<n>              How many populations are trained in parallel, in processes among which
+                            the cores and the GPUs are divided; 0 is one per core [default: 1].
+    --compile               Compile the losses with torch.compile, which takes a minute at the
+                            start and pays in long trainings on a GPU.
     --dry-run               Validate everything, show the permutations and write nothing.
     --unique                Drop permutations that repeat an earlier one.
     --overwrite             Replace another grid, or earlier results, in --out.
@@ -41,6 +48,8 @@ def main(arguments: Arguments) -> int:
     repetitions = integer_option(arguments, "--num-repetitions", minimum=1)
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = integer_option(arguments, "--worker-id", minimum=0)
+    together = integer_option(arguments, "--together", minimum=1)
+    jobs = integer_option(arguments, "--jobs", minimum=0)
     run_id = run_id_option(arguments)
     out = path_option(arguments, "--out")
     grid = load_grid(path_option(arguments, "--config"), path_option(arguments, "--tune"))
@@ -51,13 +60,25 @@ def main(arguments: Arguments) -> int:
         return _generate(grid, arguments)
 
     # Imported here because torch takes seconds to load, which writing configs needn't wait for.
+    from environments.vector import available_cores
     from sweep import SweepOptions
     from tuning import preview, tune
     from utils import select_device
 
     device = select_device(str(arguments["--device"]))
     low_memory = bool(arguments["--low-mem-fix"])
-    options = SweepOptions(out, run_id, repetitions, seed, worker_id, low_memory, device)
+    options = SweepOptions(
+        out,
+        run_id,
+        repetitions,
+        seed,
+        worker_id,
+        low_memory,
+        device,
+        together,
+        jobs or available_cores(),
+        compiled=bool(arguments["--compile"]),
+    )
     if arguments["--dry-run"]:
         return preview(grid, options)
     return tune(grid, options, overwrite=bool(arguments["--overwrite"]))

@@ -10,11 +10,14 @@ from rich.table import Table
 
 from analysis import column_title, rank, ranked_table
 from grid import Grid, show
+from plan import PlannedRun, count_steps, plan_populations, plan_runs
 from progress import duration, make_console, make_display
 from results import FINISHED, Result
-from sweep import RESULTS, SUMMARIES, Sweep, SweepOptions, count_steps
+from sweep import RESULTS, Sweep, SweepOptions, place_jobs
+from task import SUMMARIES
 
 _ROWS = 50  # of a table on the screen
+_NAMES = 12  # of a population's runs in a row of it
 
 
 def preview(grid: Grid, options: SweepOptions) -> int:
@@ -32,7 +35,39 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     console.print(table)
     if len(grid) > _ROWS:
         console.print(f"... and {len(grid) - _ROWS:,} more")
+    _print_plan(console, grid, options)
     return 0
+
+
+def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
+    """Shows which runs train together, where any do."""
+    if options.together == options.jobs == 1:
+        return
+    runs = plan_runs(grid, options.run_id, options.repetitions, options.seed)
+    populations = plan_populations(runs, options.together, options.jobs)
+    console.print(_populations_line(options, populations), soft_wrap=True)
+    table = Table(title="Populations, in the order in which they begin")
+    for title in ("size", "runs (permutation_repetition)", "steps"):
+        table.add_column(title, justify="right", overflow="fold")
+    for population in populations[:_ROWS]:
+        steps = sum(run.steps for run in population)
+        table.add_row(str(len(population)), _name_runs(population), f"{steps:,}")
+    console.print(table)
+    if len(populations) > _ROWS:
+        console.print(f"... and {len(populations) - _ROWS:,} more")
+
+
+def _populations_line(options: SweepOptions, populations: list[list[PlannedRun]]) -> str:
+    sizes = sorted({len(population) for population in populations})
+    described = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    jobs = len(place_jobs(options, populations))
+    return f"{len(populations):,} populations of {described} runs, {jobs:,} at a time"
+
+
+def _name_runs(population: list[PlannedRun]) -> str:
+    names = [run.name for run in population]
+    shown = names if len(names) <= _NAMES else [*names[: _NAMES - 1], "...", names[-1]]
+    return " ".join(shown)
 
 
 def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
@@ -48,6 +83,8 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
     if sweep.finished_before:
         kept = len(sweep.finished_before)
         console.print(f"{kept} finished before in {options.out} are kept; --overwrite trains anew")
+    if sweep.populations and options.together * options.jobs > 1:
+        console.print(_populations_line(options, sweep.populations), soft_wrap=True)
     try:
         with make_display(console, sweep.runs, sweep.steps) as display:
             results = sweep.run(display)

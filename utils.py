@@ -9,7 +9,6 @@ import torch
 
 from config import DecaySchedule
 from environments.interface import Spaces
-from environments.vector import available_cores
 from errors import UserError
 
 
@@ -70,11 +69,11 @@ def select_device(name: str) -> torch.device:
     return device
 
 
-def choose_threads(spaces: Spaces) -> None:
-    """Gives torch all cores for convolutions, and one for anything smaller.
+def choose_threads(spaces: Spaces, cores: int) -> None:
+    """Gives torch all of the cores for convolutions, and one for anything smaller.
 
     Products of small layers are slower on several threads than on one, and many times slower where
     those threads wait for cores that other processes use.
     """
     visual = any(len(shape) == 3 for shape, _ in spaces.observations.values())
-    torch.set_num_threads(available_cores() if visual else 1)
+    torch.set_num_threads(cores if visual else 1)

@@ -22,7 +22,11 @@ _SECONDS_OF_MEASUREMENT = 0.05
 
 
 def make_environments(
-    config: EnvironmentConfig, levels: Levels, num_environments: int, worker_id: int
+    config: EnvironmentConfig,
+    levels: Levels,
+    num_environments: int,
+    worker_id: int,
+    cores: int | None = None,
 ) -> VectorEnvironment:
     """Builds environments that are stepped together.
 
@@ -31,6 +35,7 @@ def make_environments(
         levels: the level of each environment and episode; it must be picklable.
         num_environments: how many environments.
         worker_id: worker id of the first environment; the others count up from it.
+        cores: how many cores may be used; None is all.
 
     Raises:
         UserError: as `make_environment`.
@@ -38,15 +43,17 @@ def make_environments(
     """
     processes = config.processes
     if processes is None:
-        processes = _faster_choice(config, num_environments, worker_id)
+        processes = _faster_choice(config, num_environments, worker_id, cores or available_cores())
     if processes == 0:
         return InProcessEnvironments(config, levels, num_environments, worker_id)
     return ProcessEnvironments(config, levels, num_environments, worker_id, processes)
 
 
-def _faster_choice(config: EnvironmentConfig, num_environments: int, worker_id: int) -> int:
+def _faster_choice(
+    config: EnvironmentConfig, num_environments: int, worker_id: int, cores: int
+) -> int:
     """The number of processes that is expected to be the fastest; 0 is none but this one."""
-    processes = min(available_cores(), num_environments)
+    processes = min(cores, num_environments)
     if processes == 1:
         return 0
     in_process = num_environments * _seconds_of_a_step(config, worker_id)

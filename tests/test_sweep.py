@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import sweep
+import task
 from analysis import column_title, rank
 from grid import load_grid
 from progress import PlainDisplay, make_console
@@ -33,13 +33,13 @@ def run(grid, out, **options):
 
 
 def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
-    class Failing(sweep.PPOTrainer):
+    class Failing(task.PPOTrainer):
         def run(self, on_update=None):
             if self._members[0].config.gamma == 0.95:
                 raise RuntimeError("out of luck\nsecond line")
             super().run(on_update)
 
-    monkeypatch.setattr(sweep, "PPOTrainer", Failing)
+    monkeypatch.setattr(task, "PPOTrainer", Failing)
     results = run(grid, tmp_path / "out")
     assert [result.status for result in results] == ["finished", "failed: out of luck", "finished"]
     failure = tmp_path / "out" / "summaries" / "a" / "1_0" / "failure.txt"
@@ -54,12 +54,12 @@ def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
 def test_worker_id_and_seed_reach_every_run(grid, tmp_path, monkeypatch):
     seen = []
 
-    class Watching(sweep.PPOTrainer):
-        def __init__(self, runs, worker_id, low_memory, device):
+    class Watching(task.PPOTrainer):
+        def __init__(self, runs, worker_id, *others, **more):
             seen.append((runs[0].seed, worker_id))
-            super().__init__(runs, worker_id, low_memory, device)
+            super().__init__(runs, worker_id, *others, **more)
 
-    monkeypatch.setattr(sweep, "PPOTrainer", Watching)
+    monkeypatch.setattr(task, "PPOTrainer", Watching)
     run(grid, tmp_path / "out", worker_id=100, seed=7, repetitions=2)
     assert seen == [(7, 100)] * 3 + [(8, 100)] * 3
 
