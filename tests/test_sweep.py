@@ -1,15 +1,19 @@
 import csv
+import multiprocessing
 from pathlib import Path
 
 import pytest
 import torch
 
+import jobs
+import sweep
 import task
 from analysis import column_title, rank
+from environments.vector import available_cores
 from grid import load_grid
 from progress import PlainDisplay, make_console
 from results import Result
-from sweep import Sweep, SweepOptions
+from sweep import Sweep, SweepOptions, place_jobs
 
 BASE = """\
 environment: {type: CartPole, name: CartPole-v1, processes: 0}
@@ -106,3 +110,101 @@ def test_column_titles_break_where_words_end():
     title = column_title("learning_rate_schedule.initial")
     assert title == "learning_\nrate_\nschedule.\ninitial"
     assert column_title("gamma") == "gamma"
+
+
+def final_returns(results):
+    return [(result.permutation, result.repetition, result.final_return) for result in results]
+
+
+@pytest.mark.slow
+def test_populations_and_jobs_change_no_result(grid, tmp_path):
+    alone = run(grid, tmp_path / "alone", repetitions=2)
+    together = run(grid, tmp_path / "together", repetitions=2, together=4)
+    parallel = run(grid, tmp_path / "parallel", repetitions=2, together=2, jobs=2)
+    assert final_returns(alone) == final_returns(together) == final_returns(parallel)
+    files = [tmp_path / name / "results.csv" for name in ("alone", "together", "parallel")]
+    rows = [
+        [
+            {key: value for key, value in row.items() if key != "wall_time_seconds"}
+            for row in csv.DictReader(file.open())
+        ]
+        for file in files
+    ]
+    assert rows[0] == rows[1] == rows[2]
+    for folder in ("together", "parallel"):
+        for result in together:
+            assert (tmp_path / folder / result.checkpoint).is_file()
+
+
+def test_a_failure_in_a_population_stops_only_the_run_whose_it_is(grid, tmp_path, monkeypatch):
+    class Failing(task.PPOTrainer):
+        def run(self, on_update=None):
+            if any(member.config.gamma == 0.95 for member in self._members):
+                raise RuntimeError("out of luck")
+            super().run(on_update)
+
+    monkeypatch.setattr(task, "PPOTrainer", Failing)
+    results = run(grid, tmp_path / "out", together=3)
+    assert [result.status for result in results] == ["finished", "failed: out of luck", "finished"]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path, monkeypatch):
+    killed = []
+
+    class Watching(PlainDisplay):
+        def progressed(self, job, progress):
+            super().progressed(job, progress)
+            if not killed:
+                (victim,) = [
+                    process
+                    for process in multiprocessing.active_children()
+                    if process.pid == self.processes[job]
+                ]
+                killed.append(victim.pid)
+                victim.kill()
+                victim.join()
+
+    started = []
+    begin = jobs._Job.begin
+
+    def begin_and_note(self, population):
+        begin(self, population)
+        Watching.processes[self.number] = self._process.pid
+        started.append(population[0].name)
+
+    Watching.processes = {}
+    monkeypatch.setattr(jobs._Job, "begin", begin_and_note)
+    options = SweepOptions(tmp_path, "a", 2, 0, 2, False, torch.device("cpu"), together=1, jobs=2)
+    made = Sweep(longer(grid), options, overwrite=False)
+    results = made.run(Watching(make_console(), made.runs, made.steps))
+    assert started == ["0_0", "1_0", "2_0", "0_1", "1_1", "2_1"]
+    statuses = [result.status for result in results]
+    assert statuses.count("finished") == 5
+    assert statuses.count("failed: the process that trained it died (signal 9)") == 1
+    assert not multiprocessing.active_children()
+
+
+def longer(grid):
+    """The same grid with more updates, so that no run is over at its first sign of life."""
+    grid.base.data["trainer"]["updates"] = 20
+    return grid
+
+
+def test_jobs_have_ports_devices_and_cores_of_their_own(grid, tmp_path):
+    options = SweepOptions(tmp_path, "a", 1, 0, 10, True, torch.device("cpu"), jobs=3)
+    populations = Sweep(grid, options, overwrite=False).populations
+    placements = place_jobs(options, populations)
+    # Two environments for training and four for evaluation.
+    assert [placement.worker_id for placement in placements] == [10, 16, 22]
+    assert all(placement.low_memory for placement in placements)
+    assert {placement.cores for placement in placements} == {max(1, available_cores() // 3)}
+    assert len(place_jobs(options, populations[:1])) == 1
+
+
+def test_jobs_are_spread_over_gpus_unless_one_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    found = [sweep._device_of(job, torch.device("cuda")) for job in range(3)]
+    assert found == [torch.device("cuda:0"), torch.device("cuda:1"), torch.device("cuda:0")]
+    assert sweep._device_of(1, torch.device("cuda:0")) == torch.device("cuda:0")
+    assert sweep._device_of(1, torch.device("cpu")) == torch.device("cpu")

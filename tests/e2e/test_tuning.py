@@ -15,6 +15,15 @@ def read_results(folder):
         return list(csv.DictReader(file))
 
 
+def assert_group_ends(group):
+    """Waits for helpers of Python's own, which end once their pipes are closed."""
+    deadline = time.monotonic() + 10
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
     options = [*write_tiny(tmp_path), "--num-repetitions=2", "--seed=5", "--run-id=a", "--out=out"]
@@ -54,8 +63,24 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path):
-    options = [*write_tiny(tmp_path), "--out=out", "--num-repetitions=100"]
+def test_populations_in_jobs_give_the_results_of_single_runs(tmp_path):
+    options = [*write_tiny(tmp_path), "--num-repetitions=2"]
+    succeed("tune", *options, "--out=alone", cwd=tmp_path)
+    plan = succeed("tune", *options, "--together=2", "--jobs=2", "--dry-run", cwd=tmp_path)
+    assert "4 populations of 2 runs, 2 at a time" in plan
+    assert "0_0 1_0" in plan
+    shown = succeed("tune", *options, "--together=2", "--jobs=2", "--out=together", cwd=tmp_path)
+    assert "4 populations of 2 runs, 2 at a time" in shown
+    alone, together = (read_results(tmp_path / name) for name in ("alone", "together"))
+    for row in [*alone, *together]:
+        del row["wall_time_seconds"]
+    assert alone == together
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["--together=2", "--jobs=2"]], ids=["alone", "jobs"])
+def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path, more):
+    options = [*write_tiny(tmp_path), "--out=out", "--num-repetitions=100", *more]
     child = subprocess.Popen(
         [sys.executable, str(ROOT / "tune.py"), *options],
         cwd=tmp_path,
@@ -73,8 +98,26 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path):
     assert "Traceback" not in stderr and stderr.splitlines()[-1] == "interrupted"
     assert "finished runs are kept" in stdout
     assert read_results(tmp_path / "out")[0]["status"] == "finished"
-    with pytest.raises(ProcessLookupError):
-        os.killpg(child.pid, 0)
+    assert_group_ends(child.pid)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_leaves_no_process(tmp_path):
+    options = [*write_tiny(tmp_path), "--out=out", "--num-repetitions=100", "--jobs=2"]
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "tune.py"), *options],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (tmp_path / "out" / "results.csv").exists():
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    assert_group_ends(child.pid)
+    assert {row["status"] for row in read_results(tmp_path / "out")} == {"finished"}
 
 
 def test_errors_name_the_file_the_key_and_what_would_be_right(tmp_path):
