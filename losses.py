@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,8 @@ class Losses:
     Attributes:
         total: what is minimised, the only one with a gradient.
         policy: negative clipped surrogate (equation 7).
-        value: mean of the greater of the squared errors of the value and of the clipped value.
+        value: mean of the greater of the squared errors of the value and of the clipped value, which
+            gains nothing by moving further than the clip range from its estimate when acting.
         entropy: mean entropy of the policy in nats.
         kl_divergence: estimate of the divergence of the new policy from the old one, in nats
             (Schulman, 2020, Approximating KL divergence, the estimator k3).
@@ -64,35 +66,62 @@ def ppo_losses(
         distribution: turns parameters into probabilities.
         coefficients: of the members.
     """
-    clip_range = coefficients.clip_range
     log_probabilities, entropy = distribution.log_probability_and_entropy(parameters, batch.actions)
-    log_ratio = log_probabilities - batch.log_probabilities
-    ratio = log_ratio.exp()
-    clipped = torch.clamp(ratio, 1 - clip_range, 1 + clip_range)
-    surrogate = torch.min(ratio * batch.advantages, clipped * batch.advantages)
-    value = clipped_value_loss(values, batch.values, batch.returns, clip_range)
-    steps = coefficients.value_coefficient * value - surrogate - coefficients.beta * entropy
-    total = steps.mean(-1)
-    with torch.no_grad():
-        divergence = ratio - 1 - log_ratio
-        clips = (ratio != clipped).float()
-        parts = [-surrogate, value, entropy, divergence, clips]
-        return Losses(total, *(part.mean(-1) for part in parts))
+    parts = _Objective.apply(log_probabilities, entropy, values, batch, coefficients)
+    return Losses(*parts)
 
 
-def clipped_value_loss(
-    values: Tensor, old_values: Tensor, returns: Tensor, clip_range: Tensor
-) -> Tensor:
-    """Squared errors of values that gain nothing by moving further than the clip range.
+class _Objective(torch.autograd.Function):
+    """What `ppo_losses` returns, from log-probabilities, entropies and values of shape ([M,] B).
 
-    Args:
-        values: ([M,] B), from the network that is trained.
-        old_values: ([M,] B), as estimated when acting.
-        returns: ([M,] B), the targets.
-        clip_range: ([M,] 1), how far a value may move.
+    The gradient is written out, which takes a third of the time that recording every operation does.
     """
-    clipped = old_values + torch.clamp(values - old_values, -clip_range, clip_range)
-    return torch.max((values - returns).square(), (clipped - returns).square())
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        log_probabilities: Tensor,
+        entropy: Tensor,
+        values: Tensor,
+        batch: MiniBatch,
+        coefficients: Coefficients,
+    ) -> tuple[Tensor, ...]:
+        """Evaluates all parts, and the gradient of the first."""
+        clip_range, steps = coefficients.clip_range, values.shape[-1]
+        log_ratio = log_probabilities - batch.log_probabilities
+        ratio = log_ratio.exp()
+        clipped = torch.clamp(ratio, 1 - clip_range, 1 + clip_range)
+        gain, clipped_gain = ratio * batch.advantages, clipped * batch.advantages
+        policy = -torch.min(gain, clipped_gain).mean(-1)
+        # Where the clipped gain is the smaller one it is constant.
+        policy_gradient = gain * (gain <= clipped_gain) / -steps
+
+        error = values - batch.returns
+        moved = torch.clamp(values - batch.values, -clip_range, clip_range)
+        square, clipped_square = error.square(), (batch.values + moved - batch.returns).square()
+        value = torch.max(square, clipped_square).mean(-1)
+        # Where the clipped error is the greater one it is constant.
+        weight = 2 * coefficients.value_coefficient / steps
+        value_gradient = error * (square >= clipped_square) * weight
+
+        entropy_gradient = (coefficients.beta / -steps).expand_as(entropy)
+        mean_entropy = entropy.mean(-1)
+        total = (
+            policy
+            + coefficients.value_coefficient.squeeze(-1) * value
+            - coefficients.beta.squeeze(-1) * mean_entropy
+        )
+        divergence = (ratio - 1 - log_ratio).mean(-1)
+        clips = (ratio != clipped).to(ratio.dtype).mean(-1)
+        ctx.save_for_backward(policy_gradient, entropy_gradient, value_gradient)
+        ctx.mark_non_differentiable(policy, value, mean_entropy, divergence, clips)
+        return total, policy, value, mean_entropy, divergence, clips
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient of the first part."""
+        outer = gradients[0].unsqueeze(-1)
+        return *(outer * inner for inner in ctx.saved_tensors), None, None
 
 
 def explained_variance(values: Tensor, returns: Tensor) -> Tensor:

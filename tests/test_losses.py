@@ -5,7 +5,7 @@ from scipy.special import log_softmax
 
 from buffer import MiniBatch
 from distributions import MultiCategorical
-from losses import Coefficients, clipped_value_loss, explained_variance, ppo_losses
+from losses import Coefficients, explained_variance, ppo_losses
 
 BRANCHES = (3, 2)
 CLIP_RANGE, BETA, VALUE_COEFFICIENT = 0.2, 0.03, 0.7
@@ -160,13 +160,21 @@ def test_the_entropy_bonus_evens_out_the_policy():
     assert logits.grad[0, 0, 0] > 0 > logits.grad[0, 0, 1]
 
 
-def test_the_value_loss_is_the_greater_of_both_errors():
-    # Value 1 moved from 0 by more than 0.2: clipped 0.2. Targets 2, 0.5 and 0.
-    values, old, returns = torch.ones(1, 3), torch.zeros(1, 3), torch.tensor([[2.0, 0.5, 0.0]])
-    expected = torch.tensor([[1.8**2, 0.25, 1.0]])
-    torch.testing.assert_close(
-        clipped_value_loss(values, old, returns, torch.tensor([0.2])), expected
-    )
+@pytest.mark.parametrize(
+    ("target", "loss", "slope"), [(2.0, 1.8**2, 0.0), (0.5, 0.25, 1.0), (0.0, 1.0, 2.0)]
+)
+def test_the_value_loss_is_the_greater_of_both_errors(target, loss, slope):
+    # Value 1 moved from 0 by more than 0.2: clipped 0.2.
+    zeros = torch.zeros(1, dtype=torch.float64)
+    value = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    actions = torch.zeros(1, 1, dtype=torch.int64)
+    targets = torch.tensor([target], dtype=torch.float64)
+    batch = MiniBatch({}, actions, zeros - np.log(2), zeros, zeros, targets)
+    logits = torch.zeros(1, 2, dtype=torch.float64)
+    found = ppo_losses(logits, value, batch, MultiCategorical((2,)), coefficients(0.2, 0.0, 1.0))
+    found.total.backward()
+    assert found.value.item() == pytest.approx(loss)
+    assert value.grad.item() == pytest.approx(slope)
 
 
 def test_members_have_losses_of_their_own():
