@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from config import DecaySchedule
+from environments.cores import available_cores
 from environments.interface import Spaces
-from environments.vector import available_cores
 from errors import UserError
 
 
