@@ -78,8 +78,9 @@ class EvaluationSeeds(LevelSeeds):
 class EnvironmentConfig(Section):
     """What the agent acts in and what it observes."""
 
-    type: Literal["CartPole", "Gymnasium", "Minigrid"] = Field(
-        "Minigrid", description="suite of the environment: CartPole, Gymnasium or Minigrid"
+    type: Literal["CartPole", "Gymnasium", "Minigrid", "Procgen", "Atari"] = Field(
+        "Minigrid",
+        description="suite of the environment: CartPole, Gymnasium, Minigrid, Procgen or Atari",
     )
     name: str = Field(
         "MiniGrid-Empty-Random-6x6-v0",
@@ -109,10 +110,15 @@ class EnvironmentConfig(Section):
     resize_vis_obs: Annotated[list[Annotated[int, Field(ge=1)]], Len(2, 2)] | None = Field(
         None, description="[width, height] to which a visual observation is resized; null keeps it"
     )
+    backend: Literal["auto", "gymnasium", "envpool"] = Field(
+        "auto",
+        description="what steps the environments: gymnasium, envpool (fast, for some of them), or "
+        "auto: envpool where it plays the same task and is installed",
+    )
     processes: int | None = Field(
         None,
         ge=0,
-        description="processes that step the environments; 0 steps them in this one; "
+        description="processes that step Gymnasium's environments; 0 steps them in this one; "
         "null measures at the start which is faster (the results are the same)",
     )
     reset_params: TrainingSeeds = Field(

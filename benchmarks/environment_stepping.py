@@ -22,9 +22,9 @@ import numpy as np
 
 from config import EnvironmentConfig
 from environments import VectorEnvironment, make_environments
+from environments.cores import available_cores
 from environments.levels import RandomLevels
 from environments.processes import ProcessEnvironments
-from environments.vector import available_cores
 
 ENVIRONMENTS = 16
 SECONDS_OF_A_TURN = 0.4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from environments.backends import backend_notice
 from environments.interface import (
     EnvironmentFailure,
     EpisodeState,
@@ -22,6 +23,7 @@ __all__ = [
     "Spaces",
     "Step",
     "VectorEnvironment",
+    "backend_notice",
     "make_environment",
     "make_environments",
     "probe_spaces",

@@ -23,6 +23,8 @@ class InProcessEnvironments:
         worker_id: worker id of the first environment; the others count up from it.
     """
 
+    backend = "gymnasium"
+
     def __init__(
         self, config: EnvironmentConfig, levels: Levels, num_environments: int, worker_id: int
     ) -> None:

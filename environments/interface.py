@@ -65,11 +65,14 @@ class Step:
 
 @dataclass
 class EpisodeState:
-    """Where one environment is: enough to get there again by replaying the episode's actions.
+    """Where one environment is: enough to get there again by replaying actions.
 
     Attributes:
-        episode: how many episodes this environment began before the present one.
-        actions: (steps, branches) int64, the actions taken in the present episode so far.
+        episode: how many episodes this environment began before the one in which `actions` begin.
+            With the backend "gymnasium" that is the present one. With "envpool", whose episodes
+            can't be addressed, it is always 0.
+        actions: (steps, branches), the actions taken since: int64 with the backend "gymnasium",
+            the smallest unsigned type that holds every action with "envpool".
     """
 
     episode: int
@@ -77,9 +80,15 @@ class EpisodeState:
 
 
 class VectorEnvironment(Protocol):
-    """E environments that are stepped together."""
+    """E environments that are stepped together.
+
+    Attributes:
+        spaces: what each of them observes and does.
+        backend: "gymnasium" or "envpool"; states of one can't be restored with the other.
+    """
 
     spaces: Spaces
+    backend: str
 
     def __len__(self) -> int:
         """The number E of environments."""

@@ -71,8 +71,24 @@ def _render_slowly(grid_world: MiniGridEnv, tile_size: int) -> np.ndarray:
 
 def one_hot(view: np.ndarray) -> np.ndarray:
     """A view (V, V, 3) of object, colour and state -> (V * V * 20,) uint8, 3 ones per cell."""
-    codes = view @ _CODE_WEIGHTS
-    return _ONE_HOT_OF_CODE[codes.ravel()].ravel()
+    return _ONE_HOT_OF_CODE[cell_codes(view).ravel()].ravel()
+
+
+def one_hot_of_many(views: np.ndarray, vectors: np.ndarray) -> None:
+    """Views (E, V, V, 3) -> the given vectors (E, V * V * 20) uint8, as `one_hot`."""
+    codes = cell_codes(views).reshape(len(views), -1)
+    # The codes are in range; any other mode than "raise" spares a copy of the result.
+    np.take(_ONE_HOT_OF_CODE, codes, 0, vectors.reshape(*codes.shape, _ONE_HOT_SIZE), mode="clip")
+
+
+def draw_many(views: np.ndarray, images: np.ndarray) -> None:
+    """Views (E, V, V, 3) -> the given images (E, V * 12, V * 12, 3) uint8."""
+    minigrid_view.render_many(views, _TILE_SIZE, images)
+
+
+def cell_codes(views: np.ndarray) -> np.ndarray:
+    """Cells (..., 3) of object, colour and state -> their codes (...) uint8."""
+    return views @ _CODE_WEIGHTS
 
 
 def _one_hot_table() -> np.ndarray:

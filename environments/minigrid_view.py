@@ -6,13 +6,14 @@ equally long list of whether each cell is visible. The agent stands in the middl
 
 from __future__ import annotations
 
+import math
 from functools import cache, lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from minigrid.core.constants import OBJECT_TO_IDX
+from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX, STATE_TO_IDX
 from minigrid.core.grid import Grid
 from minigrid.core.world_object import Wall, WorldObj
 from minigrid.minigrid_env import MiniGridEnv
@@ -70,6 +71,46 @@ def _tile(cell: WorldObj | None, is_agent: bool, seen: bool, tile_size: int) -> 
         direction = _FACING_UP if is_agent else None
         _tiles[key] = Grid.render_tile(cell, direction, seen, tile_size).astype(np.uint8)
     return _tiles[key]
+
+
+def render_many(views: np.ndarray, tile_size: int, images: np.ndarray) -> None:
+    """Draws encoded views (E, V, V, 3), columns x rows, as `render` draws what they encode.
+
+    What the agent sees determines its picture: unseen cells are encoded as such, the others are
+    highlighted, and its own cell shows what it carries.
+
+    Args:
+        views: object, colour and state of each cell, uint8.
+        tile_size: pixels along the side of a cell.
+        images: (E, V * tile_size, V * tile_size, 3) uint8, contiguous; filled with the pictures.
+    """
+    count, size = views.shape[:2]
+    lines = _tile_lines(tile_size)
+    # Columns x rows -> rows x columns.
+    tiles = (views @ _TILE_WEIGHTS).transpose(0, 2, 1).astype(np.intp)
+    tiles[:, size - 1, size // 2] += _TILES
+    # E x rows x 1 x columns, so that a picture is lines of pixels, one tile after the other.
+    indices = tiles[:, :, np.newaxis] * tile_size + np.arange(tile_size)[:, np.newaxis]
+    shape = (count, size, tile_size, size, 3 * tile_size)
+    # The indices are in range; any other mode than "raise" spares a copy of the result.
+    np.take(lines, indices, 0, images.reshape(shape), mode="clip")
+
+
+# A tile's number counts the combinations of object, colour and state; those with the agent follow.
+_TILE_SHAPE = (len(OBJECT_TO_IDX), len(COLOR_TO_IDX), len(STATE_TO_IDX))
+_TILES = math.prod(_TILE_SHAPE)
+_TILE_WEIGHTS = np.array([_TILE_SHAPE[1] * _TILE_SHAPE[2], _TILE_SHAPE[2], 1], np.uint8)
+
+
+@cache
+def _tile_lines(tile_size: int) -> np.ndarray:
+    """The lines of pixels of all tiles: (2 * _TILES * tile_size, 3 * tile_size) uint8."""
+    tiles = [
+        _tile(WorldObj.decode(*cell), is_agent, cell[0] != _UNSEEN[0], tile_size)
+        for is_agent in (False, True)
+        for cell in np.ndindex(_TILE_SHAPE)
+    ]
+    return np.stack(tiles).reshape(-1, 3 * tile_size)
 
 
 def agent_view(environment: MiniGridEnv) -> tuple[Cells, list[bool]]:

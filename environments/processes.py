@@ -61,6 +61,8 @@ class ProcessEnvironments:
         processes: how many workers; at most one for each environment is started.
     """
 
+    backend = "gymnasium"
+
     def __init__(
         self,
         config: EnvironmentConfig,

@@ -8,6 +8,7 @@ from types import ModuleType
 import gymnasium
 
 from config import EnvironmentConfig
+from environments.backends import backend_of
 from environments.interface import Spaces
 from environments.spaces import spaces_of
 from environments.wrappers import wrap
@@ -55,10 +56,11 @@ def probe_spaces(config: EnvironmentConfig, worker_id: int = 0) -> Spaces:
     """What the environment of a config observes and does, found by building it once.
 
     Raises:
-        UserError: as `make_environment`.
+        UserError: as `make_environment` and `backend_of`.
     """
-    # Neither the levels nor the processes change the spaces, and sweeps ask for many configs.
-    description = config.model_dump_json(exclude={"processes", "reset_params"})
+    backend_of(config)
+    # Neither of these changes the spaces, and sweeps ask for many configs.
+    description = config.model_dump_json(exclude={"backend", "processes", "reset_params"})
     key = (description, worker_id)
     if key not in _probed:
         environment = make_environment(config, worker_id)

@@ -1,15 +1,17 @@
-"""Chooses where environments are stepped: in this process or in others."""
+"""Chooses where environments are stepped: in EnvPool, in this process or in others."""
 
 from __future__ import annotations
 
-import os
 import time
 
 import numpy as np
 
 from config import EnvironmentConfig
+from environments.backends import backend_of
+from environments.cores import available_cores
 from environments.in_process import InProcessEnvironments
 from environments.interface import Levels, VectorEnvironment
+from environments.levels import RandomLevels
 from environments.processes import ProcessEnvironments
 from environments.spaces import spaces_of
 from environments.suites import make_environment
@@ -31,16 +33,23 @@ def make_environments(
     """Builds environments that are stepped together.
 
     Args:
-        config: which environment; `processes` says where to step them, None chooses the faster.
-        levels: the level of each environment and episode; it must be picklable.
+        config: which environment; `backend` and `processes` say where to step them, None chooses
+            the faster number of processes.
+        levels: the level of each environment and episode; it must be picklable. Only random ones
+            may be left to EnvPool.
         num_environments: how many environments.
         worker_id: worker id of the first environment; the others count up from it.
         cores: how many cores may be used; None is all.
 
     Raises:
-        UserError: as `make_environment`.
+        UserError: as `make_environment` and `backend_of`.
         EnvironmentFailure: an environment can't be built in a worker process.
     """
+    if isinstance(levels, RandomLevels) and backend_of(config).backend == "envpool":
+        # Optional, and only here may it be imported.
+        from environments.pooled import PooledEnvironments
+
+        return PooledEnvironments(config, levels, num_environments, worker_id)
     processes = config.processes
     if processes is None:
         processes = _faster_choice(config, num_environments, worker_id, cores or available_cores())
@@ -59,13 +68,6 @@ def _faster_choice(
     in_process = num_environments * _seconds_of_a_step(config, worker_id)
     in_processes = in_process / processes + _SECONDS_OF_EXCHANGE
     return processes if in_processes < _SHARE_OF_TIME_LEFT * in_process else 0
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _seconds_of_a_step(config: EnvironmentConfig, worker_id: int) -> float:

@@ -164,7 +164,7 @@ NAMED = pytest.mark.parametrize("config", CONFIGS, ids=[config.name for config i
 
 def of_config(config, processes, count=5):
     levels = RandomLevels(list(range(50, 50 + count)), 1000, 0)
-    placed = config.model_copy(update={"processes": processes})
+    placed = config.model_copy(update={"backend": "gymnasium", "processes": processes})
     return make_environments(placed, levels, count, 0)
 
 

@@ -1,0 +1,66 @@
+"""The environments that EnvPool plays as their originals do, by suite.
+
+The originals' dynamics were compared step by step where a state can be set (CartPole, MountainCar,
+Acrobot) or where the layout is fixed, and otherwise by statistics of random play and of the first
+observations. Those that differ are left out: MiniGrid-ObstructedMaze with boxes (another colour),
+BabyAI-ActionObjDoor (some doors are locked), BabyAI-PutNext...Carrying (what is carried at the start
+is seen). So are MiniGrid-WFC, whose originals lack a file, and CliffWalking, FrozenLake, Taxi and
+Blackjack, whose observations have another form.
+"""
+
+from __future__ import annotations
+
+# Without their prefixes.
+_MINIGRID = """
+Empty-5x5-v0 Empty-6x6-v0 Empty-8x8-v0 Empty-16x16-v0 Empty-Random-5x5-v0 Empty-Random-6x6-v0
+DoorKey-5x5-v0 DoorKey-6x6-v0 DoorKey-8x8-v0 DoorKey-16x16-v0 DistShift1-v0 DistShift2-v0
+LavaCrossingS9N1-v0 LavaCrossingS9N2-v0 LavaCrossingS9N3-v0 LavaCrossingS11N5-v0
+SimpleCrossingS9N1-v0 SimpleCrossingS9N2-v0 SimpleCrossingS9N3-v0 SimpleCrossingS11N5-v0
+LavaGapS5-v0 LavaGapS6-v0 LavaGapS7-v0 Dynamic-Obstacles-5x5-v0 Dynamic-Obstacles-Random-5x5-v0
+Dynamic-Obstacles-6x6-v0 Dynamic-Obstacles-Random-6x6-v0 Dynamic-Obstacles-8x8-v0
+Dynamic-Obstacles-16x16-v0 Fetch-5x5-N2-v0 Fetch-6x6-N2-v0 Fetch-8x8-N3-v0 FourRooms-v0
+GoToDoor-5x5-v0 GoToDoor-6x6-v0 GoToDoor-8x8-v0 GoToObject-6x6-N2-v0 GoToObject-8x8-N2-v0
+KeyCorridorS3R1-v0 KeyCorridorS3R2-v0 KeyCorridorS3R3-v0 KeyCorridorS4R3-v0 KeyCorridorS5R3-v0
+KeyCorridorS6R3-v0 LockedRoom-v0 MemoryS17Random-v0 MemoryS13Random-v0 MemoryS13-v0 MemoryS11-v0
+MemoryS9-v0 MemoryS7-v0 MultiRoom-N2-S4-v0 MultiRoom-N4-S5-v0 MultiRoom-N6-v0
+ObstructedMaze-1Dl-v0 ObstructedMaze-2Dl-v0 Playground-v0 PutNear-6x6-N2-v0 PutNear-8x8-N3-v0
+RedBlueDoors-6x6-v0 RedBlueDoors-8x8-v0 Unlock-v0 UnlockPickup-v0 BlockedUnlockPickup-v0
+""".split()  # noqa: SIM905  # a literal list would take a line for each
+_BABYAI = """
+BlockedUnlockPickup-v0 BossLevel-v0 BossLevelNoUnlock-v0 FindObjS5-v0 FindObjS6-v0 FindObjS7-v0
+GoTo-v0 GoToOpen-v0 GoToObjMaze-v0 GoToObjMazeOpen-v0 GoToObjMazeS4-v0 GoToObjMazeS4R2-v0
+GoToObjMazeS5-v0 GoToObjMazeS6-v0 GoToObjMazeS7-v0 GoToDoor-v0 GoToImpUnlock-v0 GoToLocal-v0
+GoToLocalS5N2-v0 GoToLocalS6N2-v0 GoToLocalS6N3-v0 GoToLocalS6N4-v0 GoToLocalS7N4-v0
+GoToLocalS7N5-v0 GoToLocalS8N2-v0 GoToLocalS8N3-v0 GoToLocalS8N4-v0 GoToLocalS8N5-v0
+GoToLocalS8N6-v0 GoToLocalS8N7-v0 GoToObj-v0 GoToObjS4-v0 GoToObjS6-v1 GoToObjDoor-v0
+GoToRedBall-v0 GoToRedBallGrey-v0 GoToRedBallNoDists-v0 GoToRedBlueBall-v0 GoToSeq-v0
+GoToSeqS5R2-v0 KeyCorridor-v0 KeyCorridorS3R1-v0 KeyCorridorS3R2-v0 KeyCorridorS3R3-v0
+KeyCorridorS4R3-v0 KeyCorridorS5R3-v0 KeyCorridorS6R3-v0 KeyInBox-v0 MiniBossLevel-v0
+MoveTwoAcrossS5N2-v0 MoveTwoAcrossS8N9-v0 OneRoomS8-v0 OneRoomS12-v0 OneRoomS16-v0 OneRoomS20-v0
+Open-v0 OpenDoor-v0 OpenDoorColor-v0 OpenDoorDebug-v0 OpenDoorLoc-v0 OpenDoorsOrderN2-v0
+OpenDoorsOrderN2Debug-v0 OpenDoorsOrderN4-v0 OpenDoorsOrderN4Debug-v0 OpenRedBlueDoors-v0
+OpenRedBlueDoorsDebug-v0 OpenRedDoor-v0 OpenTwoDoors-v0 Pickup-v0 PickupAbove-v0 PickupDist-v0
+PickupDistDebug-v0 PickupLoc-v0 PutNextLocal-v0 PutNextLocalS5N3-v0 PutNextLocalS6N4-v0
+PutNextS4N1-v0 PutNextS5N1-v0 PutNextS5N2-v0 PutNextS6N3-v0 PutNextS7N4-v0 Synth-v0 SynthLoc-v0
+""".split()  # noqa: SIM905  # a literal list would take a line for each
+_NAMES = {
+    "CartPole": {"CartPole-v0", "CartPole-v1"},
+    "Gymnasium": {
+        "Acrobot-v1",
+        "CartPole-v0",
+        "CartPole-v1",
+        "LunarLander-v3",
+        "MountainCar-v0",
+    },
+    "Minigrid": {
+        *(f"MiniGrid-{name}" for name in _MINIGRID),
+        *(f"BabyAI-{name}" for name in _BABYAI),
+    },
+}
+# These suites exist through EnvPool only.
+_POOLED_SUITES = ("Procgen", "Atari")
+
+
+def is_pooled(suite: str, name: str) -> bool:
+    """Whether EnvPool plays the same task under the same name."""
+    return suite in _POOLED_SUITES or name in _NAMES.get(suite, ())
