@@ -76,6 +76,12 @@ class RolloutBuffer:
         self.final_values = self._zeros(shape)
         self._scalars = self._zeros((4, *shape))
         self.log_probabilities, self.values, self.advantages, self.returns = self._scalars
+        # Vectors as the network takes them, where their own type is another.
+        self._inputs = {
+            name: torch.zeros((shape[0], shape[2], *item), device=device)
+            for name, (item, dtype) in spaces.observations.items()
+            if len(item) == 1 and dtype != "float32"
+        }
         # What environments answer step by step is gathered on the host, where writing is cheap, and
         # moved at the end of a rollout. On a CPU that is the same memory.
         self._host_rewards, self._host_ends = self._host(self.rewards), self._host(self.ends)
@@ -103,26 +109,19 @@ class RolloutBuffer:
         self, step: int, observations: Observations, rows: Rows
     ) -> dict[str, Tensor]:
         """Stores what (M * N, ...) environments observe, and returns ([M,] N, ...) on the device."""
-        for name, values in observations.items():
-            shaped = values.reshape(self.members, self.workers, *values.shape[1:])
+        for name, array in observations.items():
+            shaped = array.reshape(self.members, self.workers, *array.shape[1:])
             if self._host_observations:
                 self._host_observations[name][:, step] = shaped
             else:
                 self.observations[name][:, step].copy_(torch.from_numpy(shaped))
-        return self._observed(rows, step)
-
-    def observed(self, rows: Rows, steps: slice) -> dict[str, Tensor]:
-        """Observations of some steps on the device, ([M,] steps * N, ...)."""
-        # [M x] steps x N x ... -> [M x] (steps * N) x ...
-        axis = 0 if isinstance(rows, int) else 1
-        chosen = self._observed(rows, steps)
-        return {name: values.flatten(axis, axis + 1) for name, values in chosen.items()}
-
-    def _observed(self, rows: Rows, steps: int | slice) -> dict[str, Tensor]:
-        chosen = {name: values[rows, steps] for name, values in self.observations.items()}
-        if self.storage == self.device:
-            return chosen
-        return {name: values.to(self.device, non_blocking=True) for name, values in chosen.items()}
+        observed = {}
+        for name, values in self.observations.items():
+            # Into memory of their own, as allocating some megabytes at each step takes longer.
+            inputs = self._inputs.get(name)
+            slot = values[:, step]
+            observed[name] = (slot.to(self.device) if inputs is None else inputs.copy_(slot))[rows]
+        return observed
 
     def store_outcome(self, step: int, outcome: Step) -> None:
         """Stores what M * N environments answered."""
@@ -131,17 +130,15 @@ class RolloutBuffer:
         ends = outcome.terminated | outcome.truncated
         self._host_ends[:, step] = ends.reshape(shape)
 
-    def finish(self, actions: Tensor, log_probabilities: Tensor, values: Tensor) -> None:
+    def finish(self, actions: Tensor, log_probabilities: Tensor) -> None:
         """Completes a rollout by what the policy did.
 
         Args:
-            actions: (M, T, N, branches).
-            log_probabilities: (M, T, N).
-            values: (M, T, N).
+            actions: ([M,] T, N, branches).
+            log_probabilities: ([M,] T, N).
         """
         self.actions.copy_(actions)
         self.log_probabilities.copy_(log_probabilities)
-        self.values.copy_(values)
         if self.storage.type != "cpu":
             self.rewards.copy_(torch.from_numpy(self._host_rewards))
             self.ends.copy_(torch.from_numpy(self._host_ends))

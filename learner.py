@@ -48,6 +48,9 @@ class Learner:
         buffer: the rollouts of all members.
         optimiser: of all members.
         compiled: whether to compile the losses with `torch.compile`.
+
+    Attributes:
+        rows: which members.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Learner:
         optimiser: AdamW,
         compiled: bool,
     ) -> None:
-        self._rows = rows
+        self.rows = rows
         self._members = members
         self._shared = members[0].config
         self._network = population.part(rows)
@@ -68,6 +71,8 @@ class Learner:
         self._buffer = buffer
         self._optimiser = optimiser
         self._losses = _compiled(self._evaluate_losses) if compiled else self._evaluate_losses
+        self._observations: dict[str, Tensor] = {}
+        self._columns: Tensor | None = None
         self._value_coefficient = self._stack([m.config.value_coefficient for m in members])
         self._max_grad_norm = self._stack([m.config.max_grad_norm for m in members])
         self._epsilon = self._stack([m.config.adam_epsilon for m in members])
@@ -76,7 +81,47 @@ class Learner:
     def _stack(self, values: list[float]) -> Tensor:
         """A number of each member -> ([M,] 1)."""
         stacked = torch.tensor(values, device=self._device)
-        return stacked if isinstance(self._rows, int) else stacked.unsqueeze(1)
+        return stacked if isinstance(self.rows, int) else stacked.unsqueeze(1)
+
+    @torch.no_grad()
+    def estimate_values(self, features: Tensor | None) -> None:
+        """Estimates the values of the rollout in the buffer, and prepares to learn from it.
+
+        Args:
+            features: ([M,] T, N, size) of a trunk that policy and value function share; else None.
+        """
+        self._observations = self._buffer.batch_observations(self.rows)
+        self._columns = self._network.used_columns(self._observations)
+        if self._columns is not None:
+            self._observations = {
+                name: values.index_select(1, self._columns).float()
+                for name, values in self._observations.items()
+            }
+        if features is None:
+            self._buffer.values[self.rows] = self._values_of_observations()
+        else:
+            # [M x] T x N x size -> [M x] (T * N) x size, and back
+            values = self._network.value_features(features.flatten(-3, -2))
+            self._buffer.values[self.rows] = values.unflatten(-1, (self._buffer.steps, -1))
+
+    def _values_of_observations(self) -> Tensor:
+        """Values ([M,] T, N), a mini-batch at a time so as not to need more memory than learning."""
+        axis = () if isinstance(self.rows, int) else (len(self._members),)
+        shaped = {
+            # ([M *] T * N) x ... -> [M x] (T * N) x ...
+            name: values.view(*axis, self._buffer.size, *values.shape[1:])
+            for name, values in self._observations.items()
+        }
+        size = self._buffer.size // self._shared.num_mini_batches
+        parts = []
+        for start in range(0, self._buffer.size, size):
+            observed = {
+                name: values.narrow(len(axis), start, size).to(self._device)
+                for name, values in shaped.items()
+            }
+            parts.append(self._network.values(observed, self._columns))
+        values = torch.cat(parts, -1).to(self._buffer.storage)
+        return values.unflatten(-1, (self._buffer.steps, -1))
 
     @property
     def failed(self) -> bool:
@@ -84,7 +129,7 @@ class Learner:
         return all(member.failure for member in self._members)
 
     def learn(self, update: int) -> None:
-        """Trains on the rollout in the buffer, and notes in each member what is logged.
+        """Trains on the rollout whose values were estimated, and notes what is logged.
 
         A member whose losses are no longer finite gets a `failure`.
 
@@ -99,20 +144,13 @@ class Learner:
             value_coefficient=self._value_coefficient,
         )
         if self._shared.advantage_normalization == "batch":
-            self._buffer.normalise_advantages(self._rows)
-        observations = self._buffer.batch_observations(self._rows)
-        columns = self._network.used_columns(observations)
-        if columns is not None:
-            observations = {
-                name: values.index_select(1, columns).float()
-                for name, values in observations.items()
-            }
+            self._buffer.normalise_advantages(self.rows)
         count = self._shared.num_mini_batches
         totals = torch.zeros(len(_LOGGED), device=self._device)
         for _ in range(self._shared.epochs):
             order = self._order()
-            for batch in self._buffer.mini_batches(self._rows, observations, order, count):
-                losses = self._losses(batch, columns, coefficients)
+            for batch in self._buffer.mini_batches(self.rows, self._observations, order, count):
+                losses = self._losses(batch, self._columns, coefficients)
                 totals = totals + self._step(losses, learning_rate)
         means = (totals / (self._shared.epochs * count)).view(-1, len(_LOGGED)).tolist()
         for member, losses, rate in zip(self._members, means, rates, strict=True):
@@ -127,7 +165,7 @@ class Learner:
             torch.randperm(self._buffer.size, generator=member.shuffling_generator)
             for member in self._members
         ]
-        return orders[0] if isinstance(self._rows, int) else torch.stack(orders)
+        return orders[0] if isinstance(self.rows, int) else torch.stack(orders)
 
     def _evaluate_losses(
         self, batch: MiniBatch, columns: Tensor | None, coefficients: Coefficients
@@ -143,7 +181,7 @@ class Learner:
         losses.total.sum().backward()
         norm = self._gradients.norm(dim=-1, keepdim=True)
         self._gradients.mul_((self._max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
-        self._optimiser.step(self._rows, learning_rate, self._epsilon, self._weight_decay)
+        self._optimiser.step(self.rows, learning_rate, self._epsilon, self._weight_decay)
         parts = (
             losses.policy,
             losses.value,

@@ -44,13 +44,15 @@ Rows = int | slice
 
 
 class _Layer(nn.Module):
-    """A layer with a weight ([M,] outputs, ...) and a bias ([M,] outputs), not yet in memory."""
+    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), not yet in memory."""
 
-    def __init__(self, axis: tuple[int, ...], shape: tuple[int, ...], gain: float) -> None:
+    def __init__(
+        self, axis: tuple[int, ...], shape: tuple[int, ...], outputs: int, gain: float
+    ) -> None:
         super().__init__()
         self.gain = gain
         self.weight = nn.Parameter(torch.empty(*axis, *shape, device="meta"))
-        self.bias = nn.Parameter(torch.empty(*axis, shape[0], device="meta"))
+        self.bias = nn.Parameter(torch.empty(*axis, outputs, device="meta"))
 
     def initialise(self, generator: torch.Generator) -> None:
         """Orthogonal weights and a bias of zero, for a single member."""
@@ -59,17 +61,21 @@ class _Layer(nn.Module):
 
 
 class Linear(_Layer):
-    """A fully connected layer: ([M,] B, inputs) -> ([M,] B, outputs)."""
+    """A fully connected layer: ([M,] B, inputs) -> ([M,] B, outputs).
+
+    Its weight is ([M,] inputs, outputs), which multiplies small batches twice as fast on a CPU as its
+    transpose does.
+    """
 
     def __init__(self, axis: tuple[int, ...], inputs: int, outputs: int, gain: float) -> None:
-        super().__init__(axis, (outputs, inputs), gain)
+        super().__init__(axis, (inputs, outputs), outputs, gain)
 
     def forward(self, inputs: Tensor, columns: Tensor | None = None) -> Tensor:
         """Applies each member's weights to its own inputs, or to those that stand in `columns`."""
-        weight = self.weight if columns is None else self.weight.index_select(-1, columns)
+        weight = self.weight if columns is None else self.weight.index_select(-2, columns)
         if weight.dim() == 2:
-            return functional.linear(inputs, weight, self.bias)
-        return torch.baddbmm(self.bias.unsqueeze(1), inputs, weight.transpose(1, 2))
+            return torch.addmm(self.bias, inputs, weight)
+        return torch.baddbmm(self.bias.unsqueeze(1), inputs, weight)
 
 
 class Convolution(_Layer):
@@ -78,7 +84,7 @@ class Convolution(_Layer):
     def __init__(
         self, axis: tuple[int, ...], channels: int, filters: int, kernel: int, stride: int
     ) -> None:
-        super().__init__(axis, (filters, channels, kernel, kernel), _HIDDEN_GAIN)
+        super().__init__(axis, (filters, channels, kernel, kernel), filters, _HIDDEN_GAIN)
         self.stride = stride
 
     def forward(self, images: Tensor) -> Tensor:
@@ -198,17 +204,20 @@ class ActorCritic(nn.Module):
         return self.policy_head(features), self.value_head(value_features).squeeze(-1)
 
     def act(self, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The policy's distributions, and the features by which `values` can be had later.
+        """The policy's distributions ([M,] B, parameters), and the features ([M,] B, size) they are of.
 
         Acting needs no values, so that those of a whole rollout can be computed at once.
         """
         features = self.trunk(self._normalised(observations))
         return self.policy_head(features), features
 
-    def values(self, observations: dict[str, Tensor], features: Tensor) -> Tensor:
-        """The values ([M,] B) of observations whose features `act` gave."""
-        if self.value_trunk is not None:
-            features = self.value_trunk(self._normalised(observations))
+    def values(self, observations: dict[str, Tensor], columns: Tensor | None = None) -> Tensor:
+        """The values ([M,] B) of observations, by the value function's own trunk."""
+        assert self.value_trunk is not None
+        return self.value_features(self.value_trunk(self._normalised(observations), columns))
+
+    def value_features(self, features: Tensor) -> Tensor:
+        """The values ([M,] B) by the features of a shared trunk, which `act` gave."""
         return self.value_head(features).squeeze(-1)
 
     def used_columns(self, observations: dict[str, Tensor]) -> Tensor | None:

@@ -103,6 +103,13 @@ class PPOTrainer:
             # A single member acts without an axis of members, which is faster.
             self._rows: Rows = 0 if len(runs) == 1 else slice(None)
             self._actor = self._population.part(self._rows)
+            # M x T x N x size, where policy and value function share their trunk.
+            size = self._shared.model.hidden_layer_size
+            self._features = (
+                torch.zeros(*shape, size, device=device)
+                if self._shared.model.share_parameters
+                else None
+            )
             self._gamma = self._per_member([run.config.trainer.gamma for run in runs])
             self._lamda = self._per_member([run.config.trainer.lamda for run in runs])
             self._update = 0
@@ -201,13 +208,15 @@ class PPOTrainer:
         """Collects T steps of every worker."""
         buffer, distribution = self._buffer, self._actor.distribution
         noise = self._action_noise()
-        outputs: list[tuple[Tensor, Tensor, Tensor]] = []
+        outputs: list[tuple[Tensor, Tensor]] = []
         truncations: list[_Truncation] = []
         for step in range(buffer.steps):
             observed = buffer.store_observations(step, self._observations, self._rows)
             parameters, features = self._actor.act(observed)
             actions = distribution.sample(parameters, noise[step])
-            outputs.append((parameters, features, actions))
+            outputs.append((parameters, actions))
+            if self._features is not None:
+                self._features[self._rows, step] = features
             # [M x] N x branches -> (M * N) x branches
             outcome = self._environments.step(actions.flatten(0, -2).cpu().numpy())
             buffer.store_outcome(step, outcome)
@@ -218,11 +227,9 @@ class PPOTrainer:
             self._note_episodes(outcome.episodes)
             self._observations = outcome.observations
         # T of [M x] N x ... -> [M x] T x N x ...
-        parameters, features, actions = (
-            torch.stack(each, -3) for each in zip(*outputs, strict=True)
-        )
-        log_probabilities = distribution.log_probability(parameters, actions)
-        buffer.finish(actions, log_probabilities, self._values(features))
+        all_parameters, all_actions = (torch.stack(each, -3) for each in zip(*outputs, strict=True))
+        log_probabilities = distribution.log_probability(all_parameters, all_actions)
+        buffer.finish(all_actions, log_probabilities)
         self._value_truncations(truncations)
 
     def _action_noise(self) -> list[Tensor]:
@@ -232,20 +239,6 @@ class PPOTrainer:
         # T of M x N x ...
         noise = torch.stack(draws, 1).to(self._device)
         return [step[self._rows] for step in noise.unbind()]
-
-    def _values(self, features: Tensor) -> Tensor:
-        """Values ([M,] T, N) of a rollout by the features ([M,] T, N, ...) that acting gave.
-
-        Some steps at a time, so that it takes no more memory than training on a mini-batch.
-        """
-        steps = max(1, self._buffer.steps // self._shared.trainer.num_mini_batches)
-        parts = []
-        for start, part in enumerate(features.split(steps, -3)):
-            chosen = slice(start * steps, (start + 1) * steps)
-            observed = self._buffer.observed(self._rows, chosen)
-            values = self._actor.values(observed, part.flatten(-3, -2))
-            parts.append(values.unflatten(-1, (-1, self._buffer.workers)))
-        return torch.cat(parts, -2)
 
     def _note_episodes(self, episodes: list[tuple[int, dict[str, float]]]) -> None:
         for environment, episode in episodes:
@@ -270,8 +263,11 @@ class PPOTrainer:
             for truncation, value in zip(own, values, strict=True):
                 self._buffer.final_values[number, truncation.step, truncation.worker] = value
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _estimate_advantages(self) -> None:
+        for learner in self._learners:
+            features = None if self._features is None else self._features[learner.rows]
+            learner.estimate_values(features)
         shape = (len(self._members), self._buffer.workers)
         observed = {
             name: torch.from_numpy(values).unflatten(0, shape)[self._rows].to(self._device)

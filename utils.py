@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from config import DecaySchedule
-from environments.cores import available_cores
 from environments.interface import Spaces
 from errors import UserError
 

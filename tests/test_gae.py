@@ -148,7 +148,8 @@ def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_me
         buffer.store_outcome(step, outcome)
     everything = buffer.rewards.long()
     actions = torch.stack([everything % 5, everything % 4], -1)
-    buffer.finish(actions, buffer.rewards + 1, buffer.rewards)
+    buffer.finish(actions, buffer.rewards + 1)
+    buffer.values.copy_(buffer.rewards)
     expected_ends = [n % 3 != 2 for n in range(100, 104)]
     assert buffer.ends[1, 0].tolist() == expected_ends
     buffer.advantages.copy_(buffer.rewards + 2)
