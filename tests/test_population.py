@@ -64,7 +64,7 @@ def test_members_that_are_equal_stay_equal(tmp_path):
 
 
 def trained_stacked(configs, stacked):
-    """Weights after two updates of members that learn at once, as on a GPU, or one by one."""
+    """Weights after an update of members that learn at once, as on a GPU, or one by one."""
     runs = [Run(config, seed) for seed, config in enumerate(configs)]
     with PPOTrainer(runs, 2, False, CPU) as trainer:
         if stacked:
@@ -77,7 +77,8 @@ def trained_stacked(configs, stacked):
 
 @pytest.mark.parametrize("normalisation", ["minibatch", "batch", "none"])
 def test_members_that_learn_at_once_learn_as_one_by_one(normalisation):
-    common = {"updates": 2, "advantage_normalization": normalisation}
+    # One update, and steps that rounding doesn't make great where gradients are tiny.
+    common = {"updates": 1, "adam_epsilon": 1e-3, "advantage_normalization": normalisation}
     configs = [
         tiny_config(trainer=common | own)
         for own in (
