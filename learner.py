@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from buffer import MiniBatch, RolloutBuffer, normalise_advantages
-from losses import Coefficients, Losses, ppo_losses
+from gradients import Gradients, RecordedGradients, WrittenGradients
+from losses import Coefficients
 from member import Member
 from model import Population, Rows
 from optimiser import AdamW
@@ -23,8 +24,6 @@ from optimiser import AdamW
 # Gradients of stacked members are views of the population's rows, which the warning is about; the
 # weights are such views too, so that no layout fits better.
 warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
-
-_Evaluate = Callable[[MiniBatch, Tensor | None, Coefficients], Losses]
 
 # What is logged of each mini-batch, in this order.
 _LOGGED = (
@@ -70,7 +69,11 @@ class Learner:
         self._device = population.weights.device
         self._buffer = buffer
         self._optimiser = optimiser
-        self._losses = _compiled(self._evaluate_losses) if compiled else self._evaluate_losses
+        self._evaluate: Gradients
+        if isinstance(rows, int) and self._network.is_dense and not compiled:
+            self._evaluate = WrittenGradients(self._network)
+        else:
+            self._evaluate = RecordedGradients(self._network, compiled)
         self._observations: dict[str, Tensor] = {}
         self._columns: Tensor | None = None
         self._value_coefficient = self._stack([m.config.value_coefficient for m in members])
@@ -128,6 +131,7 @@ class Learner:
         """Whether no member is left to be trained."""
         return all(member.failure for member in self._members)
 
+    @torch.no_grad()
     def learn(self, update: int) -> None:
         """Trains on the rollout whose values were estimated, and notes what is logged.
 
@@ -146,12 +150,13 @@ class Learner:
         if self._shared.advantage_normalization == "batch":
             self._buffer.normalise_advantages(self.rows)
         count = self._shared.num_mini_batches
-        totals = torch.zeros(len(_LOGGED), device=self._device)
+        totals = torch.zeros(
+            (*self._value_coefficient.shape[:-1], len(_LOGGED)), device=self._device
+        )
         for _ in range(self._shared.epochs):
             order = self._order()
             for batch in self._buffer.mini_batches(self.rows, self._observations, order, count):
-                losses = self._losses(batch, self._columns, coefficients)
-                totals = totals + self._step(losses, learning_rate)
+                totals += self._learn_mini_batch(batch, coefficients, learning_rate)
         means = (totals / (self._shared.epochs * count)).view(-1, len(_LOGGED)).tolist()
         for member, losses, rate in zip(self._members, means, rates, strict=True):
             if not all(map(math.isfinite, losses)):
@@ -167,35 +172,24 @@ class Learner:
         ]
         return orders[0] if isinstance(self.rows, int) else torch.stack(orders)
 
-    def _evaluate_losses(
-        self, batch: MiniBatch, columns: Tensor | None, coefficients: Coefficients
-    ) -> Losses:
+    def _learn_mini_batch(
+        self, batch: MiniBatch, coefficients: Coefficients, learning_rate: Tensor
+    ) -> Tensor:
+        """Takes one optimiser step and returns what `_LOGGED` names, ([M,] 7)."""
         if self._shared.advantage_normalization == "minibatch":
             batch.advantages = normalise_advantages(batch.advantages)
-        parameters, values = self._network(batch.observations, columns)
-        return ppo_losses(parameters, values, batch, self._network.distribution, coefficients)
-
-    def _step(self, losses: Losses, learning_rate: Tensor) -> Tensor:
-        """Takes one optimiser step and returns what `_LOGGED` names, ([M,] 7)."""
         self._gradients.zero_()
-        losses.total.sum().backward()
+        losses = self._evaluate(batch, self._columns, coefficients)
         norm = self._gradients.norm(dim=-1, keepdim=True)
         self._gradients.mul_((self._max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
         self._optimiser.step(self.rows, learning_rate, self._epsilon, self._weight_decay)
         parts = (
             losses.policy,
             losses.value,
-            losses.total.detach(),
+            losses.total,
             losses.entropy,
             losses.kl_divergence,
             losses.clip_fraction,
             norm.squeeze(-1),
         )
         return torch.stack(parts, -1)
-
-
-def _compiled(evaluate: _Evaluate) -> _Evaluate:
-    """The same function, its kernels fused where torch can; on CUDA launched as one graph."""
-    # `mode` has no effect on a CPU but for a longer compilation.
-    mode = "reduce-overhead" if torch.cuda.is_available() else "default"
-    return torch.compile(evaluate, mode=mode, dynamic=False)

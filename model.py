@@ -21,7 +21,7 @@ from distributions import MultiCategorical
 from environments.interface import Spaces
 from normaliser import Normaliser
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
     "leaky_relu": functional.leaky_relu,
     "relu": functional.relu,
@@ -110,7 +110,8 @@ class Trunk(nn.Module):
 
     def __init__(self, axis: tuple[int, ...], spaces: Spaces, config: ModelConfig) -> None:
         super().__init__()
-        self.activation = _ACTIVATIONS[config.activation]
+        self.activation_name = config.activation
+        self.activation = ACTIVATIONS[config.activation]
         self.encoders = nn.ModuleDict()
         width = 0
         for name, (shape, _) in spaces.observations.items():
@@ -120,9 +121,10 @@ class Trunk(nn.Module):
             else:
                 width += math.prod(shape)
         sizes = [width] + [config.hidden_layer_size] * config.num_hidden_layers
-        self.layers = nn.ModuleList(
+        self.linear_layers = [
             Linear(axis, inputs, outputs, _HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
-        )
+        ]
+        self.layers = nn.ModuleList(self.linear_layers)
 
     @staticmethod
     def _encoder(axis: tuple[int, ...], channels: int) -> nn.ModuleList:
@@ -139,12 +141,16 @@ class Trunk(nn.Module):
             observations: what is observed.
             columns: which inputs of the first layer the observations hold; None is all of them.
         """
-        parts = [self._encode(name, value) for name, value in observations.items()]
-        features = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
-        for layer in self.layers:
+        features = self.encode(observations)
+        for layer in self.linear_layers:
             features = self.activation(layer(features, columns))
             columns = None
         return features
+
+    def encode(self, observations: dict[str, Tensor]) -> Tensor:
+        """([M,] B, ...) observations -> ([M,] B, inputs of the first fully connected layer)."""
+        parts = [self._encode(name, value) for name, value in observations.items()]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
     def _encode(self, name: str, values: Tensor) -> Tensor:
         if name not in self.encoders:
@@ -235,6 +241,15 @@ class ActorCritic(nn.Module):
 
     def _normalised(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
         return observations if self.normaliser is None else self.normaliser(observations)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether all layers are fully connected."""
+        return not self.trunk.encoders
+
+    def dense_inputs(self, observations: dict[str, Tensor]) -> Tensor:
+        """Observations (B, ...) of a dense network -> (B, inputs)."""
+        return self.trunk.encode(self._normalised(observations))
 
     @property
     def size(self) -> int:

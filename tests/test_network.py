@@ -248,8 +248,8 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         observations = trainer._buffer.batch_observations(0)
         for batch in trainer._buffer.mini_batches(0, observations, torch.arange(128), 4):
             advantages = batch.advantages.clone()
-            losses = learner._evaluate_losses(batch, None, COEFFICIENTS)
-            found = learner._step(losses, torch.tensor([0.01]))
+            with torch.no_grad():
+                found = learner._learn_mini_batch(batch, COEFFICIENTS, torch.tensor([0.01]))
             mean, deviation = advantages.numpy().mean(), advantages.numpy().std()
             batch.advantages = (advantages - mean) / (deviation + 1e-8)
             losses = ppo_losses(

@@ -1,0 +1,83 @@
+"""Fully connected layers whose gradient is written out, for a single member on a CPU.
+
+Recording every operation, as torch's autograd does, takes as long as the arithmetic of small layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from model import ACTIVATIONS, Linear
+
+_aten = torch.ops.aten
+# The gradient of an activation's input, from the gradient of its output, its input and its output.
+_GRADIENTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "elu": lambda gradient, _, output: _aten.elu_backward(gradient, 1, 1, 1, True, output),
+    "leaky_relu": lambda gradient, value, _: _aten.leaky_relu_backward(
+        gradient, value, 0.01, False
+    ),
+    "relu": lambda gradient, _, output: _aten.threshold_backward(gradient, output, 0),
+    "swish": lambda gradient, value, _: _aten.silu_backward(gradient, value),
+    "tanh": lambda gradient, _, output: _aten.tanh_backward(gradient, output),
+    "gelu": lambda gradient, value, _: _aten.gelu_backward(gradient, value),
+}
+
+
+class DenseLayers:
+    """Fully connected layers that remember their last inputs, each followed by an activation.
+
+    Args:
+        layers: their weights, and where the gradients go.
+        activation: its name; None is none.
+    """
+
+    def __init__(self, layers: Sequence[Linear], activation: str | None) -> None:
+        self._layers = layers
+        self._activate = ACTIVATIONS[activation] if activation else None
+        self._gradient = _GRADIENTS[activation] if activation else None
+        # What each layer gave, before and after its activation; the inputs of all before the first.
+        self._values: list[Tensor] = []
+        self._outputs: list[Tensor] = []
+
+    def forward(self, inputs: Tensor, columns: Tensor | None = None) -> Tensor:
+        """(B, inputs) -> (B, outputs).
+
+        Args:
+            inputs: of the first layer.
+            columns: which inputs of the first layer these are; None is all.
+        """
+        self._values, self._outputs = [], [inputs]
+        for layer in self._layers:
+            value = layer(self._outputs[-1], columns)
+            columns = None
+            self._values.append(value)
+            self._outputs.append(value if self._activate is None else self._activate(value))
+        return self._outputs[-1]
+
+    def backward(
+        self, gradient: Tensor, columns: Tensor | None = None, of_inputs: bool = False
+    ) -> Tensor | None:
+        """Writes the gradients of weights and biases, and returns that of the inputs if it is wanted.
+
+        Args:
+            gradient: (B, outputs), of what `forward` gave last.
+            columns: as in `forward`; the gradients of all other weights are left as they are.
+            of_inputs: whether to return the gradient (B, inputs) of the inputs.
+        """
+        for number in reversed(range(len(self._layers))):
+            layer, inputs = self._layers[number], self._outputs[number]
+            if self._gradient is not None:
+                gradient = self._gradient(gradient, self._values[number], self._outputs[number + 1])
+            weight, bias = layer.weight, layer.bias
+            assert weight.grad is not None and bias.grad is not None
+            torch.sum(gradient, 0, out=bias.grad)
+            if number == 0 and columns is not None:
+                weight.grad.index_copy_(0, columns, inputs.t() @ gradient)
+            else:
+                torch.mm(inputs.t(), gradient, out=weight.grad)
+            if number or of_inputs:
+                gradient = gradient @ weight.t()
+        return gradient if of_inputs else None
