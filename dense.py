@@ -9,20 +9,39 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from model import ACTIVATIONS, Linear
+from columns import Columns
+from model import Linear
 
 _aten = torch.ops.aten
-# The gradient of an activation's input, from the gradient of its output, its input and its output.
-_GRADIENTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "elu": lambda gradient, _, output: _aten.elu_backward(gradient, 1, 1, 1, True, output),
-    "leaky_relu": lambda gradient, value, _: _aten.leaky_relu_backward(
-        gradient, value, 0.01, False
+# Each activation, and the gradient of its input from the gradient of its output, its input and its
+# output. Where the output is enough, both work in place, which spares the cache.
+_Activation = Callable[[Tensor], Tensor]
+_Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
+_ACTIVATIONS: dict[str, tuple[_Activation, _Gradient]] = {
+    "elu": (
+        functional.elu_,
+        lambda gradient, _, output: _aten.elu_backward(gradient, 1, 1, 1, True, output),
     ),
-    "relu": lambda gradient, _, output: _aten.threshold_backward(gradient, output, 0),
-    "swish": lambda gradient, value, _: _aten.silu_backward(gradient, value),
-    "tanh": lambda gradient, _, output: _aten.tanh_backward(gradient, output),
-    "gelu": lambda gradient, value, _: _aten.gelu_backward(gradient, value),
+    "leaky_relu": (
+        functional.leaky_relu_,
+        lambda gradient, _, output: _aten.leaky_relu_backward(gradient, output, 0.01, True),
+    ),
+    "relu": (
+        torch.relu_,
+        lambda gradient, _, output: _aten.threshold_backward.grad_input(
+            gradient, output, 0, grad_input=gradient
+        ),
+    ),
+    "swish": (functional.silu, lambda gradient, value, _: _aten.silu_backward(gradient, value)),
+    "tanh": (
+        torch.tanh_,
+        lambda gradient, _, output: _aten.tanh_backward.grad_input(
+            gradient, output, grad_input=gradient
+        ),
+    ),
+    "gelu": (functional.gelu, lambda gradient, value, _: _aten.gelu_backward(gradient, value)),
 }
 
 
@@ -36,34 +55,36 @@ class DenseLayers:
 
     def __init__(self, layers: Sequence[Linear], activation: str | None) -> None:
         self._layers = layers
-        self._activate = ACTIVATIONS[activation] if activation else None
-        self._gradient = _GRADIENTS[activation] if activation else None
+        self._activate: _Activation | None = None
+        self._gradient: _Gradient | None = None
+        if activation is not None:
+            self._activate, self._gradient = _ACTIVATIONS[activation]
         # What each layer gave, before and after its activation; the inputs of all before the first.
         self._values: list[Tensor] = []
         self._outputs: list[Tensor] = []
 
-    def forward(self, inputs: Tensor, columns: Tensor | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, columns: Columns | None = None) -> Tensor:
         """(B, inputs) -> (B, outputs).
 
         Args:
             inputs: of the first layer.
-            columns: which inputs of the first layer these are; None is all.
+            columns: what was selected of the first layer's inputs; None is everything.
         """
         self._values, self._outputs = [], [inputs]
         for layer in self._layers:
-            value = layer(self._outputs[-1], columns)
+            value = layer.forward(self._outputs[-1], columns)
             columns = None
             self._values.append(value)
             self._outputs.append(value if self._activate is None else self._activate(value))
         return self._outputs[-1]
 
     def backward(
-        self, gradient: Tensor, columns: Tensor | None = None, of_inputs: bool = False
+        self, gradient: Tensor, columns: Columns | None = None, of_inputs: bool = False
     ) -> Tensor | None:
         """Writes the gradients of weights and biases, and returns that of the inputs if it is wanted.
 
         Args:
-            gradient: (B, outputs), of what `forward` gave last.
+            gradient: (B, outputs), of what `forward` gave last; it is used up.
             columns: as in `forward`; the gradients of all other weights are left as they are.
             of_inputs: whether to return the gradient (B, inputs) of the inputs.
         """
@@ -75,7 +96,7 @@ class DenseLayers:
             assert weight.grad is not None and bias.grad is not None
             torch.sum(gradient, 0, out=bias.grad)
             if number == 0 and columns is not None:
-                weight.grad.index_copy_(0, columns, inputs.t() @ gradient)
+                columns.write_gradient(inputs.t() @ gradient, weight.grad)
             else:
                 torch.mm(inputs.t(), gradient, out=weight.grad)
             if number or of_inputs:

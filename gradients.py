@@ -10,21 +10,24 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from buffer import MiniBatch
+from columns import Columns
 from dense import DenseLayers
 from losses import Coefficients, Losses, objective, ppo_losses
 from model import ActorCritic
 
 
 class Gradients(Protocol):
-    """Evaluates the losses of a mini-batch and adds their gradient to the parameters' own, which are zero."""
+    """Evaluates the losses of a mini-batch and puts their gradient where the parameters' is.
+
+    That must have been zero.
+    """
 
     def __call__(
-        self, batch: MiniBatch, columns: Tensor | None, coefficients: Coefficients
+        self, batch: MiniBatch, columns: Columns | None, coefficients: Coefficients
     ) -> Losses:
-        """The losses; `columns` are the places of the observations that the batch holds."""
+        """The losses; `columns` selected what the batch holds of the observations."""
 
 
 class RecordedGradients:
@@ -45,7 +48,7 @@ class RecordedGradients:
 
     @torch.enable_grad()
     def __call__(
-        self, batch: MiniBatch, columns: Tensor | None, coefficients: Coefficients
+        self, batch: MiniBatch, columns: Columns | None, coefficients: Coefficients
     ) -> Losses:
         """The losses of a mini-batch."""
         losses = self._losses(batch, columns, coefficients)
@@ -54,7 +57,7 @@ class RecordedGradients:
         return losses
 
     def _evaluate(
-        self, batch: MiniBatch, columns: Tensor | None, coefficients: Coefficients
+        self, batch: MiniBatch, columns: Columns | None, coefficients: Coefficients
     ) -> Losses:
         parameters, values = self._network(batch.observations, columns)
         return ppo_losses(parameters, values, batch, self._network.distribution, coefficients)
@@ -79,7 +82,7 @@ class WrittenGradients:
 
     @torch.no_grad()
     def __call__(
-        self, batch: MiniBatch, columns: Tensor | None, coefficients: Coefficients
+        self, batch: MiniBatch, columns: Columns | None, coefficients: Coefficients
     ) -> Losses:
         """The losses of a mini-batch."""
         inputs = self._network.dense_inputs(batch.observations)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from buffer import MiniBatch, RolloutBuffer, normalise_advantages
+from columns import Columns
 from gradients import Gradients, RecordedGradients, WrittenGradients
 from losses import Coefficients
 from member import Member
@@ -75,7 +76,7 @@ class Learner:
         else:
             self._evaluate = RecordedGradients(self._network, compiled)
         self._observations: dict[str, Tensor] = {}
-        self._columns: Tensor | None = None
+        self._columns: Columns | None = None
         self._value_coefficient = self._stack([m.config.value_coefficient for m in members])
         self._max_grad_norm = self._stack([m.config.max_grad_norm for m in members])
         self._epsilon = self._stack([m.config.adam_epsilon for m in members])
@@ -94,11 +95,10 @@ class Learner:
             features: ([M,] T, N, size) of a trunk that policy and value function share; else None.
         """
         self._observations = self._buffer.batch_observations(self.rows)
-        self._columns = self._network.used_columns(self._observations)
+        self._columns = self._network.find_columns(self._observations)
         if self._columns is not None:
             self._observations = {
-                name: values.index_select(1, self._columns).float()
-                for name, values in self._observations.items()
+                name: self._columns.select(values) for name, values in self._observations.items()
             }
         if features is None:
             self._buffer.values[self.rows] = self._values_of_observations()

@@ -105,16 +105,20 @@ def objective(
     # Where the clipped error is the greater one it is constant.
     by_value = error * (square >= clipped_square) * (2 * coefficients.value_coefficient / steps)
 
-    policy = -torch.min(gain, clipped_gain).mean(-1)
-    value = torch.max(square, clipped_square).mean(-1)
-    mean_entropy = entropy.mean(-1)
+    parts = (
+        torch.min(gain, clipped_gain).neg_(),
+        torch.max(square, clipped_square),
+        entropy,
+        ratio - 1 - log_ratio,
+        (ratio != clipped).to(ratio.dtype),
+    )
+    # One mean of all parts takes less time than five: 5 x [M x] B -> 5 x [M]
+    policy, value, mean_entropy, divergence, clips = torch.stack(parts).mean(-1)
     total = (
         policy
         + coefficients.value_coefficient.squeeze(-1) * value
         - coefficients.beta.squeeze(-1) * mean_entropy
     )
-    divergence = (ratio - 1 - log_ratio).mean(-1)
-    clips = (ratio != clipped).to(ratio.dtype).mean(-1)
     by_entropy = (coefficients.beta / -steps).expand_as(entropy)
     return (
         Losses(total, policy, value, mean_entropy, divergence, clips),

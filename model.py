@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from columns import Columns, find_columns
 from config import ModelConfig
 from distributions import MultiCategorical
 from environments.interface import Spaces
 from normaliser import Normaliser
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
     "leaky_relu": functional.leaky_relu,
     "relu": functional.relu,
@@ -35,9 +36,6 @@ _CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 # Gains of the orthogonal initialisation: nearly uniform policies and unscaled values at the start
 # (Andrychowicz et al., 2021, What matters for on-policy deep actor-critic methods).
 _HIDDEN_GAIN, _POLICY_GAIN, _VALUE_GAIN = math.sqrt(2), 0.01, 1.0
-
-# Share of a vector's places below which it pays to leave out those that are always zero.
-_SPARSE_SHARE = 0.75
 
 # Which members are looked at: one, without an axis of members, or all, with it.
 Rows = int | slice
@@ -70,9 +68,9 @@ class Linear(_Layer):
     def __init__(self, axis: tuple[int, ...], inputs: int, outputs: int, gain: float) -> None:
         super().__init__(axis, (inputs, outputs), outputs, gain)
 
-    def forward(self, inputs: Tensor, columns: Tensor | None = None) -> Tensor:
-        """Applies each member's weights to its own inputs, or to those that stand in `columns`."""
-        weight = self.weight if columns is None else self.weight.index_select(-2, columns)
+    def forward(self, inputs: Tensor, columns: Columns | None = None) -> Tensor:
+        """Applies each member's weights to its own inputs, or to what `columns` selected of them."""
+        weight = self.weight if columns is None else columns.merge(self.weight)
         if weight.dim() == 2:
             return torch.addmm(self.bias, inputs, weight)
         return torch.baddbmm(self.bias.unsqueeze(1), inputs, weight)
@@ -111,7 +109,7 @@ class Trunk(nn.Module):
     def __init__(self, axis: tuple[int, ...], spaces: Spaces, config: ModelConfig) -> None:
         super().__init__()
         self.activation_name = config.activation
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = _ACTIVATIONS[config.activation]
         self.encoders = nn.ModuleDict()
         width = 0
         for name, (shape, _) in spaces.observations.items():
@@ -134,12 +132,12 @@ class Trunk(nn.Module):
             channels = filters
         return encoder
 
-    def forward(self, observations: dict[str, Tensor], columns: Tensor | None = None) -> Tensor:
+    def forward(self, observations: dict[str, Tensor], columns: Columns | None = None) -> Tensor:
         """([M,] B, ...) observations -> ([M,] B, hidden_layer_size) features.
 
         Args:
             observations: what is observed.
-            columns: which inputs of the first layer the observations hold; None is all of them.
+            columns: what was selected of the observations; None is everything.
         """
         features = self.encode(observations)
         for layer in self.linear_layers:
@@ -192,13 +190,13 @@ class ActorCritic(nn.Module):
         self.value_head = Linear(axis, size, 1, _VALUE_GAIN)
 
     def forward(
-        self, observations: dict[str, Tensor], columns: Tensor | None = None
+        self, observations: dict[str, Tensor], columns: Columns | None = None
     ) -> tuple[Tensor, Tensor]:
         """The policy's distributions and the values of observations.
 
         Args:
             observations: tensors of shape ([M,] B, ...), in the environment's own types.
-            columns: see `used_columns`; None where observations are whole.
+            columns: what was selected of the observations; None is everything.
 
         Returns:
             Parameters of the distributions ([M,] B, parameters), and values ([M,] B).
@@ -217,7 +215,7 @@ class ActorCritic(nn.Module):
         features = self.trunk(self._normalised(observations))
         return self.policy_head(features), features
 
-    def values(self, observations: dict[str, Tensor], columns: Tensor | None = None) -> Tensor:
+    def values(self, observations: dict[str, Tensor], columns: Columns | None = None) -> Tensor:
         """The values ([M,] B) of observations, by the value function's own trunk."""
         assert self.value_trunk is not None
         return self.value_features(self.value_trunk(self._normalised(observations), columns))
@@ -226,18 +224,13 @@ class ActorCritic(nn.Module):
         """The values ([M,] B) by the features of a shared trunk, which `act` gave."""
         return self.value_head(features).squeeze(-1)
 
-    def used_columns(self, observations: dict[str, Tensor]) -> Tensor | None:
-        """The places of a sparse vector observation (K, D) that are ever other than zero.
-
-        The others add nothing to any output and get no gradient, so a training step need not look at
-        them. None where there is nothing to gain.
-        """
+    def find_columns(self, observations: dict[str, Tensor]) -> Columns | None:
+        """What a network must look at of a batch of observations (K, ...); None is everything."""
         (values, *others) = observations.values()
         sparse = values.dim() == 2 and values.dtype == torch.uint8
         if others or not sparse or self.normaliser is not None:
             return None
-        columns = values.amax(0).nonzero().squeeze(1)
-        return columns if len(columns) < _SPARSE_SHARE * values.shape[1] else None
+        return find_columns(values)
 
     def _normalised(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
         return observations if self.normaliser is None else self.normaliser(observations)

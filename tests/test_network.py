@@ -66,45 +66,6 @@ def test_acting_first_and_valuing_later_is_the_same(spaces, share_parameters):
     assert torch.equal(found_values, expected_values)
 
 
-@pytest.mark.parametrize("rows", [1, slice(None)], ids=["one", "all"])
-@pytest.mark.parametrize("share_parameters", [True, False])
-def test_places_that_are_always_zero_may_be_left_out(rows, share_parameters):
-    spaces = Spaces({"vector": ((40,), "uint8")}, (3,))
-    members = population(spaces, share_parameters=share_parameters)
-    network = members.part(rows)
-    used = [3, 4, 20, 39]
-    random = np.random.default_rng(0)
-    whole = np.zeros((3, 6, 40), np.uint8)
-    whole[..., used] = random.integers(1, 3, size=(3, 6, 4))
-    observed = {"vector": torch.tensor(whole)[rows]}
-    flat = {"vector": observed["vector"].reshape(-1, 40)}
-    columns = network.used_columns(flat)
-    assert columns.tolist() == used
-    gradients = []
-    for inputs, places in (
-        (observed, None),
-        ({"vector": observed["vector"][..., used]}, columns),
-    ):
-        members.gradients.zero_()
-        parameters, values = network(inputs, places)
-        (parameters.square().sum() + values.square().sum()).backward()
-        gradients.append((parameters.detach(), values.detach(), members.gradients.clone()))
-    assert gradients[0][2].any()
-    for full, part in zip(*gradients, strict=True):
-        torch.testing.assert_close(full, part, rtol=1e-5, atol=1e-5)
-
-
-def test_places_are_left_out_only_where_it_is_exact_and_pays():
-    sparse = torch.zeros(10, 40, dtype=torch.uint8)
-    network = population(Spaces({"vector": ((40,), "uint8")}, (3,))).each[0]
-    assert network.used_columns({"vector": torch.ones(10, 40, dtype=torch.uint8)}) is None
-    assert network.used_columns({"vector": sparse.float()}) is None
-    assert network.used_columns({"vector": sparse, "visual": sparse}) is None
-    spaces = Spaces({"vector": ((40,), "uint8")}, (3,))
-    normalising = population(spaces, normalize_observations=True).each[0]
-    assert normalising.used_columns({"vector": sparse}) is None
-
-
 @pytest.mark.parametrize(
     ("activation", "function"),
     [
