@@ -58,7 +58,7 @@ def test_written_gradients_are_those_that_torch_records(activation, share_parame
         torch.testing.assert_close(getattr(found, name), getattr(expected, name))
     assert 0 < expected.clip_fraction < 1
     assert (gradient != 0).float().mean() > 0.5
-    torch.testing.assert_close(written, gradient, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(written, gradient, rtol=1e-3, atol=1e-5)
 
 
 def test_several_observations_are_joined():
@@ -69,7 +69,7 @@ def test_several_observations_are_joined():
         "more": torch.arange(90, dtype=torch.uint8).view(30, 3),
     }
     (_, gradient), (_, written) = both_ways(members, batch(observations, (4,)))
-    torch.testing.assert_close(written, gradient, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(written, gradient, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("share_parameters", [True, False])
