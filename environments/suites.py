@@ -8,7 +8,7 @@ from types import ModuleType
 import gymnasium
 
 from config import EnvironmentConfig
-from environments.backends import backend_of
+from environments.backends import OWN_KEYS, backend_of
 from environments.interface import Spaces
 from environments.spaces import spaces_of
 from environments.wrappers import wrap
@@ -19,7 +19,11 @@ SUITE_MODULES = {
     "CartPole": "environments.cartpole",
     "Gymnasium": "environments.gymnasium_suite",
     "Minigrid": "environments.minigrid_suite",
+    "Procgen": "environments.pooled_suites",
+    "Atari": "environments.pooled_suites",
 }
+# How to install what isn't installed by its name alone.
+_REMEDIES = {"envpool": "on Linux: pip install -r requirements-fast.txt"}
 
 
 def make_environment(
@@ -36,7 +40,14 @@ def make_environment(
         UserError: a line "environment.KEY: ..." for each thing that can't be built.
     """
     suite = _import_suite(config.type)
-    return wrap(suite.make(config, worker_id, render_mode), config)
+    return wrap(suite.make(config, worker_id, render_mode), _left_to_wrappers(config))
+
+
+def _left_to_wrappers(config: EnvironmentConfig) -> EnvironmentConfig:
+    """The config without what its suite's environments do by themselves."""
+    own = OWN_KEYS.get(config.type, set())
+    fields = EnvironmentConfig.model_fields
+    return config.model_copy(update={key: fields[key].default for key in own})
 
 
 def _import_suite(suite: str) -> ModuleType:
@@ -45,7 +56,7 @@ def _import_suite(suite: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise UserError(
             f"environment.type: {suite} needs a package that isn't installed: {error} "
-            f"(pip install {error.name})"
+            f"({_REMEDIES.get(error.name or '', f'pip install {error.name}')})"
         ) from error
 
 
