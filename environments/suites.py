@@ -69,7 +69,8 @@ def probe_spaces(config: EnvironmentConfig, worker_id: int = 0) -> Spaces:
     Raises:
         UserError: as `make_environment` and `backend_of`.
     """
-    backend_of(config)
+    if config.backend == "envpool":
+        backend_of(config)
     # Neither of these changes the spaces, and sweeps ask for many configs.
     description = config.model_dump_json(exclude={"backend", "processes", "reset_params"})
     key = (description, worker_id)

@@ -188,6 +188,8 @@ def test_the_pool_plays_what_a_single_environment_plays(config):
             step.terminated[0],
             step.truncated[0],
         )
+        if terminated or truncated:
+            break  # the pool is in the next episode
         np.testing.assert_array_equal(step.observations["visual"][0], observed["visual"])
 
 
@@ -207,7 +209,8 @@ def test_atari_is_preprocessed_as_the_keys_say():
 
 @BOTH
 def test_listed_levels_are_played_one_by_one(config):
-    environments = make_environments(config, ListedLevels([5, 6, 7], 2), 2, 0)
+    here = config.model_copy(update={"processes": 0})
+    environments = make_environments(here, ListedLevels([5, 6, 7], 2), 2, 0)
     assert isinstance(environments, InProcessEnvironments)
     single = make_environment(config)
     for observed, level in zip(environments.reset()["visual"], (5, 6), strict=True):
