@@ -58,6 +58,7 @@ def test_the_same_task_goes_to_envpool(type_, name):
     [
         # Here they differ, and there EnvPool has none.
         ("Minigrid", "MiniGrid-ObstructedMaze-2Dlhb-v0"),
+        ("Minigrid", "MiniGrid-MultiRoom-N4-S5-v0"),
         ("Minigrid", "BabyAI-ActionObjDoor-v0"),
         ("Minigrid", "BabyAI-PutNextS5N2Carrying-v0"),
         ("Gymnasium", "FrozenLake-v1"),
