@@ -5,8 +5,8 @@ layout is fixed, and otherwise by statistics of first observations and of random
 differ are left out: MiniGrid-ObstructedMaze with boxes (another colour), MiniGrid-MultiRoom (the agent
 sees farther at times), BabyAI-ActionObjDoor (some doors are locked), BabyAI-PutNext...Carrying (what
 is carried at the start is seen). So are MiniGrid-WFC, whose originals can't be built without a file
-that their package lacks, and CliffWalking, FrozenLake, Taxi and Blackjack, whose observations have
-another form.
+that their package lacks, BabyAI-SynthS5R2, whose original can take forever to make a level, and
+CliffWalking, FrozenLake, Taxi and Blackjack, whose observations have another form.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ OpenDoorsOrderN2Debug-v0 OpenDoorsOrderN4-v0 OpenDoorsOrderN4Debug-v0 OpenRedBlu
 OpenRedBlueDoorsDebug-v0 OpenRedDoor-v0 OpenTwoDoors-v0 Pickup-v0 PickupAbove-v0 PickupDist-v0
 PickupDistDebug-v0 PickupLoc-v0 PutNextLocal-v0 PutNextLocalS5N3-v0 PutNextLocalS6N4-v0
 PutNextS4N1-v0 PutNextS5N1-v0 PutNextS5N2-v0 PutNextS6N3-v0 PutNextS7N4-v0 Synth-v0 SynthLoc-v0
+SynthSeq-v0 UnblockPickup-v0 Unlock-v0 UnlockLocal-v0 UnlockLocalDist-v0 UnlockPickup-v0
+UnlockPickupDist-v0 UnlockToUnlock-v0
 """.split()  # noqa: SIM905  # a literal list would take a line for each
 _NAMES = {
     "CartPole": {"CartPole-v0", "CartPole-v1"},
