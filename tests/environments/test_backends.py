@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from config import EnvironmentConfig, TrainingSeeds
-from environments import backend_notice, backends, make_environments, probe_spaces
+from environments import backend_notice, backends, make_environments, probe_spaces, suites
 from environments.backends import choose_backend, envpool_installed
 from environments.in_process import InProcessEnvironments
 from environments.levels import RandomLevels
@@ -20,6 +20,7 @@ def without_envpool(monkeypatch):
     """As if EnvPool weren't installed."""
     monkeypatch.setitem(sys.modules, "envpool", None)
     monkeypatch.delitem(sys.modules, "environments.pooled_suites", raising=False)
+    monkeypatch.setattr(suites, "_probed", {})  # or another test's answer may be remembered
     envpool_installed.cache_clear()
     yield
     envpool_installed.cache_clear()
@@ -152,7 +153,7 @@ def test_without_envpool_it_cannot_be_demanded(without_envpool):
 @pytest.mark.parametrize(("type_", "name"), [("Procgen", "MazeEasy-v0"), ("Atari", "Pong-v5")])
 def test_without_envpool_its_own_suites_say_what_to_install(type_, name, without_envpool):
     with pytest.raises(UserError) as caught:
-        probe_spaces(EnvironmentConfig(type=type_, name=name), worker_id=99)
+        probe_spaces(EnvironmentConfig(type=type_, name=name))
     (line,) = caught.value.lines
     assert line.startswith(f"environment.type: {type_} needs a package that isn't installed")
     assert "requirements-fast.txt" in line
