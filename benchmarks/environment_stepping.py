@@ -60,8 +60,10 @@ CASES = {
     "MiniGrid, one-hot": EnvironmentConfig(),
     "MiniGrid, one-hot, 16 x 16": EnvironmentConfig(name="MiniGrid-DoorKey-16x16-v0"),
     "MiniGrid, pixels": EnvironmentConfig(visual_observation=True),
-    "LunarLander": EnvironmentConfig(type="Gymnasium", name="LunarLander-v3"),
     "1 ms a step": EnvironmentConfig(type="Gymnasium", name="Busy-v0"),
+}
+# These come with EnvPool.
+CASES_OF_ENVPOOL = {
     "Procgen": EnvironmentConfig(type="Procgen", name="CoinrunEasy-v0"),
     "Atari": EnvironmentConfig(
         type="Atari",
@@ -144,7 +146,8 @@ def main() -> None:
     ]
     print("| environment |", " | ".join(headings), "|")
     print("| --- |", " | ".join("---:" for _ in headings), "|")
-    for name, config in CASES.items():
+    cases = CASES | CASES_OF_ENVPOOL if envpool_installed() else CASES
+    for name, config in cases.items():
         speeds = [
             "" if speed is None else f"{speed:,.0f}" for speed in measure(config, variants, rounds)
         ]

@@ -54,9 +54,10 @@ def _import_suite(suite: str) -> ModuleType:
     try:
         return importlib.import_module(SUITE_MODULES[suite])
     except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        remedy = _REMEDIES.get(package, f"pip install {package}")
         raise UserError(
-            f"environment.type: {suite} needs a package that isn't installed: {error} "
-            f"({_REMEDIES.get(error.name or '', f'pip install {error.name}')})"
+            f"environment.type: {suite} needs a package that isn't installed: {error} ({remedy})"
         ) from error
 
 
