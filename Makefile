@@ -33,8 +33,10 @@ check: lint type test
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/ready: requirements.txt | $(VENV)/bin/python
+$(VENV)/ready: requirements.txt requirements-fast.txt | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-fast.txt \
+		|| echo "EnvPool can't be installed here; everything works without it, only slower"
 	touch $@
 
 $(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready

@@ -1,4 +1,4 @@
-"""Compares stepping environments in this process with stepping them in worker processes.
+"""Compares stepping environments in this process, in worker processes and in EnvPool.
 
     python benchmarks/environment_stepping.py [ROUNDS]
 
@@ -22,11 +22,13 @@ import numpy as np
 
 from config import EnvironmentConfig
 from environments import VectorEnvironment, make_environments
+from environments.backends import choose_backend, envpool_installed
 from environments.cores import available_cores
 from environments.levels import RandomLevels
 from environments.processes import ProcessEnvironments
 
 ENVIRONMENTS = 16
+POOL_SIZES = (16, 128, 384)
 SECONDS_OF_A_TURN = 0.4
 ROUNDS = 5
 
@@ -60,42 +62,69 @@ CASES = {
     "MiniGrid, pixels": EnvironmentConfig(visual_observation=True),
     "1 ms a step": EnvironmentConfig(type="Gymnasium", name="Busy-v0"),
 }
+# These come with EnvPool.
+CASES_OF_ENVPOOL = {
+    "Procgen": EnvironmentConfig(type="Procgen", name="CoinrunEasy-v0"),
+    "Atari": EnvironmentConfig(
+        type="Atari",
+        name="Pong-v5",
+        frame_skip=4,
+        obs_stacks=4,
+        grayscale=True,
+        resize_vis_obs=[84, 84],
+    ),
+}
 
 
 def build(config: EnvironmentConfig, processes: int | None) -> VectorEnvironment:
+    """Gymnasium's environments on levels of their own, already reset."""
+    placed = config.model_copy(update={"backend": "gymnasium", "processes": processes})
+    return started(placed, ENVIRONMENTS)
+
+
+def started(config: EnvironmentConfig, count: int) -> VectorEnvironment:
     """Environments on levels of their own, already reset."""
-    placed = config.model_copy(update={"processes": processes})
-    levels = RandomLevels(list(range(ENVIRONMENTS)), 1000, 0)
-    environments = make_environments(placed, levels, ENVIRONMENTS, 0)
+    levels = RandomLevels(list(range(count)), 1000, 0)
+    environments = make_environments(config, levels, count, 0)
     environments.reset()
     return environments
 
 
 def steps_per_second(environments: VectorEnvironment) -> float:
     """Steps of single environments per second over one turn."""
+    count = len(environments)
     generator = np.random.default_rng(0)
-    actions = generator.integers(environments.spaces.branches, size=(64, ENVIRONMENTS, 1))
+    actions = generator.integers(environments.spaces.branches, size=(64, count, 1))
     steps = 0
     begin = time.perf_counter()
     while (elapsed := time.perf_counter() - begin) < SECONDS_OF_A_TURN:
         environments.step(actions[steps % len(actions)])
         steps += 1
-    return steps * ENVIRONMENTS / elapsed
+    return steps * count / elapsed
 
 
-def measure(config: EnvironmentConfig, variants: list[int], rounds: int) -> list[float]:
-    """The median speed with each number of processes."""
-    built = [build(config, processes) for processes in variants]
+def measure(config: EnvironmentConfig, variants: list[int], rounds: int) -> list[float | None]:
+    """The median speed with each number of processes and in each pool; None where there is none."""
+    built: list[VectorEnvironment | None] = [build(config, processes) for processes in variants]
+    pooled = choose_backend(config, envpool_installed()).backend == "envpool"
+    built += [started(config, count) if pooled else None for count in POOL_SIZES]
     try:
-        speeds = [[steps_per_second(environments) for environments in built] for _ in range(rounds)]
+        speeds = [
+            [steps_per_second(environments) if environments else None for environments in built]
+            for _ in range(rounds)
+        ]
     finally:
         for environments in built:
-            environments.close()
-    return [statistics.median(column) for column in zip(*speeds, strict=True)]
+            if environments is not None:
+                environments.close()
+    return [
+        None if None in column else statistics.median(column)
+        for column in zip(*speeds, strict=True)
+    ]
 
 
 def automatic_choice(config: EnvironmentConfig) -> str:
-    """What `processes: null` chooses."""
+    """What `processes: null` chooses for Gymnasium's environments."""
     environments = build(config, None)
     environments.close()
     return "processes" if isinstance(environments, ProcessEnvironments) else "in process"
@@ -109,11 +138,19 @@ def main() -> None:
         f"{datetime.date.today()}, {processor()}, {available_cores()} cores, Python "
         f"{platform.python_version()}, {ENVIRONMENTS} environments, steps/s, median of {rounds}\n"
     )
-    headings = ["in process", *(f"{number} processes" for number in variants[1:]), "null chooses"]
+    headings = [
+        "in process",
+        *(f"{number} processes" for number in variants[1:]),
+        *(f"EnvPool of {count}" for count in POOL_SIZES),
+        "null chooses",
+    ]
     print("| environment |", " | ".join(headings), "|")
     print("| --- |", " | ".join("---:" for _ in headings), "|")
-    for name, config in CASES.items():
-        speeds = [f"{speed:,.0f}" for speed in measure(config, variants, rounds)]
+    cases = CASES | CASES_OF_ENVPOOL if envpool_installed() else CASES
+    for name, config in cases.items():
+        speeds = [
+            "" if speed is None else f"{speed:,.0f}" for speed in measure(config, variants, rounds)
+        ]
         print("|", " | ".join([name, *speeds, automatic_choice(config)]), "|", flush=True)
 
 

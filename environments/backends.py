@@ -24,8 +24,8 @@ _WRAPPER_KEYS = (
     "grayscale",
     "resize_vis_obs",
 )
-# What EnvPool does by itself, in the same sense.
-_OWN_KEYS = {"Atari": {"frame_skip", "obs_stacks", "grayscale", "resize_vis_obs"}}
+# What a suite's environments do by themselves, so that no wrapper is needed.
+OWN_KEYS = {"Atari": {"frame_skip", "obs_stacks", "grayscale", "resize_vis_obs"}}
 # Their pools take a range of levels; all others play levels from everywhere.
 _TYPES_OF_CHOSEN_LEVELS = {"Procgen"}
 # A range that leaves so many levels is as good as no limit.
@@ -65,7 +65,7 @@ def _obstacle(config: EnvironmentConfig, installed: bool) -> str | None:
         return "environment.processes is for Gymnasium's environments; set it to null"
     if not is_pooled(config.type, config.name):
         return f"EnvPool has no {config.name}, or one that differs"
-    own = _OWN_KEYS.get(config.type, set())
+    own = OWN_KEYS.get(config.type, set())
     fields = EnvironmentConfig.model_fields
     wrappers = [
         f"environment.{key}"

@@ -41,6 +41,7 @@ class PooledEnvironments:
         self._count = num_environments
         self._task = pooled_task(config)
         self._name = config.name
+        self._level_arguments = self._task.level_arguments(levels.start_seed, levels.num_seeds)
         self._seeds = [levels.stream_seed(index) for index in range(num_environments)]
         self._observations = self._empty_observations(num_environments)
         self._history = _History(self.spaces.branches, num_environments)
@@ -54,7 +55,7 @@ class PooledEnvironments:
     def reset(self) -> Observations:
         """Begins the first episode of each environment and returns (E, ...) observations."""
         # A new pool, as one that was used goes on with its generators where they are.
-        self._pool = make_pool(self._name, self._task, self._seeds)
+        self._pool = make_pool(self._name, self._task, self._seeds, **self._level_arguments)
         self._history.clear()
         self._returns[:] = 0.0
         self._lengths[:] = 0

@@ -1,11 +1,12 @@
 """The environments that EnvPool plays as their originals do, by suite.
 
-The originals' dynamics were compared step by step where a state can be set (CartPole, MountainCar,
-Acrobot) or where the layout is fixed, and otherwise by statistics of random play and of the first
-observations. Those that differ are left out: MiniGrid-ObstructedMaze with boxes (another colour),
-BabyAI-ActionObjDoor (some doors are locked), BabyAI-PutNext...Carrying (what is carried at the start
-is seen). So are MiniGrid-WFC, whose originals lack a file, and CliffWalking, FrozenLake, Taxi and
-Blackjack, whose observations have another form.
+They were compared step by step where a state can be set (CartPole, MountainCar, Acrobot) or where the
+layout is fixed, and otherwise by statistics of first observations and of random play. Those that
+differ are left out: MiniGrid-ObstructedMaze with boxes (another colour), MiniGrid-MultiRoom (the agent
+sees farther at times), BabyAI-ActionObjDoor (some doors are locked), BabyAI-PutNext...Carrying (what
+is carried at the start is seen). So are MiniGrid-WFC, whose originals can't be built without a file
+that their package lacks, BabyAI-SynthS5R2, whose original can take forever to make a level, and
+CliffWalking, FrozenLake, Taxi and Blackjack, whose observations have another form.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ Dynamic-Obstacles-16x16-v0 Fetch-5x5-N2-v0 Fetch-6x6-N2-v0 Fetch-8x8-N3-v0 FourR
 GoToDoor-5x5-v0 GoToDoor-6x6-v0 GoToDoor-8x8-v0 GoToObject-6x6-N2-v0 GoToObject-8x8-N2-v0
 KeyCorridorS3R1-v0 KeyCorridorS3R2-v0 KeyCorridorS3R3-v0 KeyCorridorS4R3-v0 KeyCorridorS5R3-v0
 KeyCorridorS6R3-v0 LockedRoom-v0 MemoryS17Random-v0 MemoryS13Random-v0 MemoryS13-v0 MemoryS11-v0
-MemoryS9-v0 MemoryS7-v0 MultiRoom-N2-S4-v0 MultiRoom-N4-S5-v0 MultiRoom-N6-v0
-ObstructedMaze-1Dl-v0 ObstructedMaze-2Dl-v0 Playground-v0 PutNear-6x6-N2-v0 PutNear-8x8-N3-v0
-RedBlueDoors-6x6-v0 RedBlueDoors-8x8-v0 Unlock-v0 UnlockPickup-v0 BlockedUnlockPickup-v0
+MemoryS9-v0 MemoryS7-v0 ObstructedMaze-1Dl-v0 ObstructedMaze-2Dl-v0 Playground-v0
+PutNear-6x6-N2-v0 PutNear-8x8-N3-v0 RedBlueDoors-6x6-v0 RedBlueDoors-8x8-v0 Unlock-v0
+UnlockPickup-v0 BlockedUnlockPickup-v0
 """.split()  # noqa: SIM905  # a literal list would take a line for each
 _BABYAI = """
 BlockedUnlockPickup-v0 BossLevel-v0 BossLevelNoUnlock-v0 FindObjS5-v0 FindObjS6-v0 FindObjS7-v0
@@ -42,6 +43,8 @@ OpenDoorsOrderN2Debug-v0 OpenDoorsOrderN4-v0 OpenDoorsOrderN4Debug-v0 OpenRedBlu
 OpenRedBlueDoorsDebug-v0 OpenRedDoor-v0 OpenTwoDoors-v0 Pickup-v0 PickupAbove-v0 PickupDist-v0
 PickupDistDebug-v0 PickupLoc-v0 PutNextLocal-v0 PutNextLocalS5N3-v0 PutNextLocalS6N4-v0
 PutNextS4N1-v0 PutNextS5N1-v0 PutNextS5N2-v0 PutNextS6N3-v0 PutNextS7N4-v0 Synth-v0 SynthLoc-v0
+SynthSeq-v0 UnblockPickup-v0 Unlock-v0 UnlockLocal-v0 UnlockLocalDist-v0 UnlockPickup-v0
+UnlockPickupDist-v0 UnlockToUnlock-v0
 """.split()  # noqa: SIM905  # a literal list would take a line for each
 _NAMES = {
     "CartPole": {"CartPole-v0", "CartPole-v1"},
