@@ -27,6 +27,7 @@ class Checkpoint:
         weights: of the network, by name.
         optimiser: state of AdamW.
         generators: state of each random generator, by name.
+        backend: what stepped the environments; another can't go on with their episodes.
         environments: number of the episode and actions so far, of each worker.
         normaliser: running statistics of observations, by name; empty if they aren't normalised.
         record: the latest and the best returns, see `ReturnRecord`.
@@ -38,6 +39,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     optimiser: dict[str, Tensor]
     generators: dict[str, Tensor]
+    backend: str
     environments: list[dict[str, Any]]
     normaliser: dict[str, Tensor]
     record: dict[str, Any]

@@ -6,11 +6,13 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 
 from docopt import DocoptExit, docopt
 
+from config import Config
+from environments.backends import backend_notice
 from errors import UserError
 
 Arguments = dict[str, str | bool | None]
@@ -119,6 +121,15 @@ def run_id_option(arguments: Arguments) -> str:
     if not path.parts or path.is_absolute() or ".." in path.parts:
         raise UserError(f"--run-id={text}: must be a name, or a path below --out without `..`")
     return text.strip("/")
+
+
+def notify_of_backends(configs: Iterable[Config]) -> None:
+    """Prints why environments are stepped the slower way, where they are: each reason once."""
+    environments = {config.environment.model_dump_json(): config.environment for config in configs}
+    notices = (backend_notice(environment) for environment in environments.values())
+    for notice in dict.fromkeys(notices):
+        if notice is not None:
+            print(f"notice: {notice}", file=sys.stderr)
 
 
 def warn(lines: list[str]) -> None:

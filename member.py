@@ -85,7 +85,7 @@ class Member:
         if self.writer:
             self.writer.add_config(self.run.config.as_dict())
 
-    def save(self, update: int, environments: Sequence[EpisodeState]) -> None:
+    def save(self, update: int, backend: str, environments: Sequence[EpisodeState]) -> None:
         """Writes a checkpoint, where the run has a folder for them."""
         if self.run.checkpoints is None:
             return
@@ -100,6 +100,7 @@ class Member:
                 "actions": self.action_generator.get_state(),
                 "shuffling": self.shuffling_generator.get_state(),
             },
+            backend=backend,
             environments=[
                 {"episode": state.episode, "actions": torch.from_numpy(state.actions)}
                 for state in environments
@@ -108,11 +109,11 @@ class Member:
             record=self.record.state(),
         ).save(self.run.checkpoints)
 
-    def restore(self, checkpoint: Checkpoint) -> int:
+    def restore(self, checkpoint: Checkpoint, backend: str) -> int:
         """Takes over a checkpoint's state and returns the update at which to go on.
 
-        The episodes under way and the random numbers go on only where seed, environment and number
-        of workers are the checkpoint's, since only there do they mean the same.
+        The episodes under way and the random numbers go on only where seed, environment, what steps it
+        and number of workers are the checkpoint's, since only there do they mean the same.
 
         Raises:
             UserError: the checkpoint is of another network, or has no updates left to do.
@@ -126,6 +127,7 @@ class Member:
         saved = checkpoint.read_config(Path(path))
         self.same_environments = (
             checkpoint.seed == self.run.seed
+            and checkpoint.backend == backend
             and saved.environment == self.run.config.environment
             and saved.trainer.num_workers == self.config.num_workers
         )

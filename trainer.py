@@ -149,7 +149,7 @@ class PPOTrainer:
         states: list[EpisodeState] = []
         for member in self._members:
             checkpoint = load_checkpoint(Path(self._shared.model.model_path).expanduser())
-            self._update = member.restore(checkpoint)
+            self._update = member.restore(checkpoint, self._environments.backend)
             states += [
                 EpisodeState(state["episode"], state["actions"].numpy())
                 for state in checkpoint.environments
@@ -309,7 +309,7 @@ class PPOTrainer:
         for member in self._trained():
             first = member.number * self._buffer.workers
             own = states[first : first + self._buffer.workers]
-            member.save(self._update, own)
+            member.save(self._update, self._environments.backend, own)
 
     def _log(self, rate: float) -> None:
         explained = explained_variance(

@@ -8,6 +8,7 @@ import time
 import torch
 
 from checkpoint import checkpoint_path
+from command import notify_of_backends
 from environments import EnvironmentFailure
 from errors import UserError
 from member import Run
@@ -31,6 +32,7 @@ def train(
     """
     assert run.summaries and run.checkpoints
     _prepare_folders(run, overwrite)
+    notify_of_backends([run.config])
     console = make_console()
     trainer_config = run.config.trainer
     steps = trainer_config.updates * trainer_config.batch_size

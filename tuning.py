@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import column_title, rank, ranked_table
+from command import notify_of_backends
 from grid import Grid, show
 from plan import PlannedRun, count_steps, plan_populations, plan_runs
 from progress import duration, make_console, make_display
@@ -23,6 +24,7 @@ _NAMES = 12  # of a population's runs in a row of it
 def preview(grid: Grid, options: SweepOptions) -> int:
     """Prints what `tune` would do and returns the exit code."""
     console = make_console()
+    notify_of_backends(permutation.config for permutation in grid.permutations())
     steps = options.repetitions * sum(map(count_steps, grid.permutations()))
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
     table = Table(title="Permutations")
@@ -79,6 +81,7 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
     console = make_console()
     start = time.monotonic()
     sweep = Sweep(grid, options, overwrite)
+    notify_of_backends(population[0].permutation.config for population in sweep.populations)
     console.print(_plan_line(grid, options, sweep.steps), soft_wrap=True)
     if sweep.finished_before:
         kept = len(sweep.finished_before)

@@ -30,15 +30,22 @@ class PooledEnvironments:
         levels: whose seeds the environments take, and whose range those that know levels.
         num_environments: how many environments.
         worker_id: has no meaning for EnvPool; for the spaces' probe.
+        cores: how many cores may be used.
     """
 
     backend = "envpool"
 
     def __init__(
-        self, config: EnvironmentConfig, levels: RandomLevels, num_environments: int, worker_id: int
+        self,
+        config: EnvironmentConfig,
+        levels: RandomLevels,
+        num_environments: int,
+        worker_id: int,
+        cores: int,
     ) -> None:
         self.spaces = probe_spaces(config, worker_id)
         self._count = num_environments
+        self._cores = cores
         self._task = pooled_task(config)
         self._name = config.name
         self._level_arguments = self._task.level_arguments(levels.start_seed, levels.num_seeds)
@@ -55,7 +62,9 @@ class PooledEnvironments:
     def reset(self) -> Observations:
         """Begins the first episode of each environment and returns (E, ...) observations."""
         # A new pool, as one that was used goes on with its generators where they are.
-        self._pool = make_pool(self._name, self._task, self._seeds, **self._level_arguments)
+        self._pool = make_pool(
+            self._name, self._task, self._seeds, self._cores, **self._level_arguments
+        )
         self._history.clear()
         self._returns[:] = 0.0
         self._lengths[:] = 0

@@ -64,8 +64,8 @@ class _Single(gymnasium.Env):
         if self.render_mode is not None:
             side = _FRAME_SIZE[self._type]
             shown = {"render_width": side, "render_height": side, "render_mode": self.render_mode}
-            return make_pool(self._name, self._task, [level], **arguments, **shown)
-        return make_pool(self._name, self._task, [level], **arguments)
+            return make_pool(self._name, self._task, [level], 1, **arguments, **shown)
+        return make_pool(self._name, self._task, [level], 1, **arguments)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

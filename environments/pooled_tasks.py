@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +10,6 @@ import gymnasium
 import numpy as np
 
 from config import EnvironmentConfig
-from environments.cores import available_cores
 from environments.interface import Observations
 from environments.spaces import VECTOR, VISUAL
 
@@ -204,28 +203,28 @@ def pooled_task(config: EnvironmentConfig) -> PooledTask:
     return PooledTask(config)
 
 
-def make_pool(name: str, task: PooledTask, seeds: Sequence[int], **arguments: Any) -> Any:
+def make_pool(
+    name: str, task: PooledTask, seeds: Sequence[int], cores: int, **arguments: Any
+) -> Any:
     """A pool of one environment for each seed, in synchronous mode.
 
     Args:
         name: the id under which EnvPool knows the environment.
         task: what kind it is.
         seeds: each below 2**31; environments of the same seed are the same.
+        cores: how many cores may be used.
         **arguments: of `envpool.make_gymnasium`, besides the task's.
     """
     import envpool  # optional
 
-    return envpool.make_gymnasium(
-        name,
-        num_envs=len(seeds),
-        num_threads=_threads(len(seeds)) if task.is_costly else 1,
-        seed=list(seeds),
-        **task.arguments,
-        **arguments,
-    )
-
-
-def _threads(count: int) -> int:
-    """As many as there are cores to use; processes side by side are given a number by OpenMP's."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(count, available_cores(), int(given) if given.isdecimal() else count))
+    with warnings.catch_warnings():
+        # Gymnasium's, of the bounds of a space, whose precision nobody needs.
+        warnings.filterwarnings("ignore", message=".*precision lowered by casting")
+        return envpool.make_gymnasium(
+            name,
+            num_envs=len(seeds),
+            num_threads=min(len(seeds), cores) if task.is_costly else 1,
+            seed=list(seeds),
+            **task.arguments,
+            **arguments,
+        )

@@ -45,14 +45,15 @@ def make_environments(
         UserError: as `make_environment` and `backend_of`.
         EnvironmentFailure: an environment can't be built in a worker process.
     """
+    cores = cores or available_cores()
     if isinstance(levels, RandomLevels) and backend_of(config).backend == "envpool":
         # Optional, and only here may it be imported.
         from environments.pooled import PooledEnvironments
 
-        return PooledEnvironments(config, levels, num_environments, worker_id)
+        return PooledEnvironments(config, levels, num_environments, worker_id, cores)
     processes = config.processes
     if processes is None:
-        processes = _faster_choice(config, num_environments, worker_id, cores or available_cores())
+        processes = _faster_choice(config, num_environments, worker_id, cores)
     if processes == 0:
         return InProcessEnvironments(config, levels, num_environments, worker_id)
     return ProcessEnvironments(config, levels, num_environments, worker_id, processes)
