@@ -14,6 +14,10 @@ from environments.interface import Observations
 from environments.spaces import VECTOR, VISUAL
 
 
+# Gymnasium's, of the bounds of EnvPool's spaces, which are never looked at.
+warnings.filterwarnings("ignore", message=".*precision lowered by casting")
+
+
 class PooledTask:
     """One kind of EnvPool's environments; the base class observes a float32 "vector".
 
@@ -217,14 +221,11 @@ def make_pool(
     """
     import envpool  # optional
 
-    with warnings.catch_warnings():
-        # Gymnasium's, of the bounds of a space, whose precision nobody needs.
-        warnings.filterwarnings("ignore", message=".*precision lowered by casting")
-        return envpool.make_gymnasium(
-            name,
-            num_envs=len(seeds),
-            num_threads=min(len(seeds), cores) if task.is_costly else 1,
-            seed=list(seeds),
-            **task.arguments,
-            **arguments,
-        )
+    return envpool.make_gymnasium(
+        name,
+        num_envs=len(seeds),
+        num_threads=min(len(seeds), cores) if task.is_costly else 1,
+        seed=list(seeds),
+        **task.arguments,
+        **arguments,
+    )
