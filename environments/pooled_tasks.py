@@ -13,7 +13,6 @@ from config import EnvironmentConfig
 from environments.interface import Observations
 from environments.spaces import VECTOR, VISUAL
 
-
 # Gymnasium's, of the bounds of EnvPool's spaces, which are never looked at.
 warnings.filterwarnings("ignore", message=".*precision lowered by casting")
 
