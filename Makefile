@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 
 tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
-		--num-repetitions=2 --out=./quickstart/
+		--num-repetitions=2 --together=8 --jobs=0 --out=./quickstart/
 
 test: $(VENV)/ready-dev
 	$(RUN) -m pytest -n 2

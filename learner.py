@@ -70,6 +70,7 @@ class Learner:
         self._device = population.weights.device
         self._buffer = buffer
         self._optimiser = optimiser
+        self._compiled = compiled
         self._evaluate: Gradients
         if isinstance(rows, int) and self._network.is_dense and not compiled:
             self._evaluate = WrittenGradients(self._network)
@@ -95,7 +96,9 @@ class Learner:
             features: ([M,] T, N, size) of a trunk that policy and value function share; else None.
         """
         self._observations = self._buffer.batch_observations(self.rows)
-        self._columns = self._network.find_columns(self._observations)
+        # Their number changes, and what is compiled would have to be compiled anew each time.
+        if not self._compiled:
+            self._columns = self._network.find_columns(self._observations)
         if self._columns is not None:
             self._observations = {
                 name: self._columns.select(values) for name, values in self._observations.items()

@@ -38,11 +38,13 @@ def main(arguments: Arguments) -> int:
     # Imported here because torch takes seconds to load, which --help needn't wait for.
     from member import Run
     from training import train
-    from utils import select_device
+    from utils import check_compiler, select_device
     from validation import load_runnable_config
 
     config = load_runnable_config(path_option(arguments, "--config"))
     device = select_device(str(arguments["--device"]))
+    if arguments["--compile"]:
+        check_compiler(device)
     run = Run(config, seed, out / "summaries" / run_id, out / "checkpoints" / run_id)
     return train(
         run,

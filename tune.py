@@ -63,9 +63,11 @@ def main(arguments: Arguments) -> int:
     from environments.vector import available_cores
     from sweep import SweepOptions
     from tuning import preview, tune
-    from utils import select_device
+    from utils import check_compiler, select_device
 
     device = select_device(str(arguments["--device"]))
+    if arguments["--compile"]:
+        check_compiler(device)
     low_memory = bool(arguments["--low-mem-fix"])
     options = SweepOptions(
         out,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from enum import IntEnum
 
 import numpy as np
@@ -67,6 +69,17 @@ def select_device(name: str) -> torch.device:
         present = "auto, cpu" + (", cuda" if torch.cuda.is_available() else "")
         raise UserError(f"--device={name}: not available here; must be one of {present}") from None
     return device
+
+
+def check_compiler(device: torch.device) -> None:
+    """Makes sure that `torch.compile` can work.
+
+    Raises:
+        UserError: there is no C++ compiler, which it needs on a CPU.
+    """
+    names = [os.environ.get("CXX", "g++"), "g++", "clang++"]
+    if device.type == "cpu" and not any(map(shutil.which, names)):
+        raise UserError("--compile: needs a C++ compiler such as g++ on a CPU; leave it out")
 
 
 def choose_threads(spaces: Spaces, cores: int) -> None:

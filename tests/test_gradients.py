@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -89,3 +91,17 @@ def test_only_fully_connected_networks_are_dense():
     visual = Spaces({"visual": ((84, 84, 3), "uint8")}, (3,))
     assert population().each[0].is_dense
     assert not population(visual).each[0].is_dense
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+def test_compiled_losses_have_the_same_gradient():
+    members = population(Spaces({"vector": ((5,), "float32")}, (4,)))
+    network, found = members.each[1], []
+    observations = {"vector": torch.randn(30, 5, generator=torch.Generator().manual_seed(0))}
+    for compiled in (False, True):
+        members.gradients.zero_()
+        way = RecordedGradients(network, compiled)
+        losses = way(batch(observations, (4,)), None, COEFFICIENTS)
+        found.append((losses.total, members.gradients[1].clone()))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)

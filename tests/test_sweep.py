@@ -8,8 +8,10 @@ import torch
 import jobs
 import sweep
 import task
+import utils
 from analysis import column_title, rank
 from environments.vector import available_cores
+from errors import UserError
 from grid import load_grid
 from progress import PlainDisplay, make_console
 from results import Result
@@ -208,3 +210,12 @@ def test_jobs_are_spread_over_gpus_unless_one_is_named(monkeypatch):
     assert found == [torch.device("cuda:0"), torch.device("cuda:1"), torch.device("cuda:0")]
     assert sweep._device_of(1, torch.device("cuda:0")) == torch.device("cuda:0")
     assert sweep._device_of(1, torch.device("cpu")) == torch.device("cpu")
+
+
+def test_compiling_needs_a_compiler_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(utils.shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="--compile: needs a C"):
+        utils.check_compiler(torch.device("cpu"))
+    utils.check_compiler(torch.device("cuda"))
+    monkeypatch.setattr(utils.shutil, "which", lambda name: "/usr/bin/g++")
+    utils.check_compiler(torch.device("cpu"))
