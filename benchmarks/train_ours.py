@@ -1,0 +1,40 @@
+"""Trains one run of this project and prints its steps and seconds without the warm-up, as JSON.
+
+Usage: python benchmarks/train_ours.py WORK UPDATES SEED BACKEND
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+
+from config import Config
+from member import Run
+from trainer import PPOTrainer
+from works import WORKS
+
+
+def main() -> None:
+    """Trains and prints."""
+    name, updates, seed, backend = sys.argv[1:]
+    work = WORKS[name]
+    config = Config.model_validate(work.config(work.warm_up + int(updates), backend))
+    times: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        # A real run writes summaries and checkpoints.
+        run = Run(config, int(seed), Path(folder, "summaries"), Path(folder, "checkpoints"))
+        with PPOTrainer([run], 0, False, torch.device("cpu")) as trainer:
+            trainer.run(lambda _: times.append(time.perf_counter()))
+    seconds = times[-1] - times[work.warm_up - 1]
+    print(json.dumps({"steps": int(updates) * work.batch, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Trains one run of Stable-Baselines3 and prints its steps and seconds without the warm-up, as JSON.
+
+Usage: python benchmarks/train_sb3.py WORK UPDATES SEED VECTORISATION
+
+VECTORISATION is dummy, subproc or envpool.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from minigrid.wrappers import ImgObsWrapper, OneHotPartialObsWrapper, RGBImgPartialObsWrapper
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor
+
+from works import (
+    ADAM_EPSILON,
+    CLIP_RANGE,
+    ENTROPY_COEFFICIENT,
+    EPOCHS,
+    GAMMA,
+    LAMDA,
+    LEARNING_RATE,
+    MAX_GRAD_NORM,
+    MINI_BATCHES,
+    VALUE_COEFFICIENT,
+    WORKS,
+    Work,
+)
+
+
+class PooledVecEnv(VecEnv):
+    """EnvPool's environments, for which Stable-Baselines3 has no interface of its own.
+
+    Args:
+        name: the task.
+        count: how many environments.
+        seed: of the first one.
+    """
+
+    def __init__(self, name: str, count: int, seed: int) -> None:
+        import envpool  # optional, and only Procgen needs it
+
+        threads = len(os.sched_getaffinity(0))
+        self._pool: Any = envpool.make_gymnasium(
+            name, num_envs=count, seed=seed, num_threads=threads
+        )
+        space = self._pool.observation_space
+        super().__init__(count, space, gymnasium.spaces.Discrete(int(self._pool.action_space.n)))
+        self._actions = np.zeros(count, np.int32)
+
+    def reset(self) -> np.ndarray:
+        """Begins all episodes."""
+        return self._pool.reset()[0]
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keeps the actions for `step_wait`."""
+        self._actions = actions.astype(np.int32)
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Takes a step; where episodes ended, the next ones begin within it."""
+        observed, rewards, terminated, truncated, _ = self._pool.step(self._actions)
+        ends = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        ended = np.flatnonzero(ends)
+        if len(ended):
+            observed = observed.copy()
+            for index in ended:
+                infos[index]["terminal_observation"] = observed[index].copy()
+                infos[index]["TimeLimit.truncated"] = bool(truncated[index] & ~terminated[index])
+            observed[ended] = self._pool.reset(ended.astype(np.int32))[0]
+        return observed, rewards, ends, infos
+
+    def close(self) -> None:
+        """Ends the pool."""
+        self._pool = None
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """EnvPool's environments have no attributes, a mode of drawing included."""
+        return [None] * self.num_envs
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Isn't possible."""
+        raise NotImplementedError
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
+        """Isn't possible."""
+        raise NotImplementedError
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No environment has a wrapper."""
+        return [False] * self.num_envs
+
+
+class Clock(BaseCallback):
+    """Notes when each update begins, and ends the training after the last.
+
+    Args:
+        updates: after so many.
+    """
+
+    def __init__(self, updates: int) -> None:
+        super().__init__()
+        self.times: list[float] = []
+        self._updates = updates
+
+    def _on_rollout_start(self) -> None:
+        self.times.append(time.perf_counter())
+
+    def _on_step(self) -> bool:
+        # The rollout that follows the last update only shows when that one ended.
+        return len(self.times) <= self._updates
+
+
+def wrapper_of(work: Work) -> Callable[[gymnasium.Env], gymnasium.Env] | None:
+    """The wrappers with which an environment's users get what the work observes."""
+    if work.suite != "Minigrid":
+        return None
+    return _pixels if work.visual else _one_hot
+
+
+def _pixels(environment: gymnasium.Env) -> gymnasium.Env:
+    return ImgObsWrapper(RGBImgPartialObsWrapper(environment, tile_size=12))
+
+
+def _one_hot(environment: gymnasium.Env) -> gymnasium.Env:
+    image = ImgObsWrapper(OneHotPartialObsWrapper(environment))
+    return gymnasium.wrappers.FlattenObservation(image)
+
+
+def make_environments(work: Work, seed: int, vectorisation: str) -> VecEnv:
+    """The work's environments side by side, whose episodes are monitored."""
+    if vectorisation == "envpool":
+        return VecMonitor(PooledVecEnv(work.environment, work.workers, seed))
+    return make_vec_env(
+        work.environment,
+        n_envs=work.workers,
+        seed=seed,
+        wrapper_class=wrapper_of(work),
+        vec_env_cls={"dummy": DummyVecEnv, "subproc": SubprocVecEnv}[vectorisation],
+    )
+
+
+def policy_options(work: Work) -> dict[str, Any]:
+    """The network of the work."""
+    options: dict[str, Any] = {"optimizer_kwargs": {"eps": ADAM_EPSILON}}
+    if work.visual:
+        extractor = {"features_dim": work.layers[0]}
+        return {**options, "net_arch": [], "features_extractor_kwargs": extractor}
+    layers = list(work.layers)
+    return {
+        **options,
+        "net_arch": {"pi": layers, "vf": layers},
+        "activation_fn": torch.nn.Tanh,
+    }
+
+
+def main() -> None:
+    """Trains and prints."""
+    name, text, seed, vectorisation = sys.argv[1:]
+    work, updates = WORKS[name], int(text)
+    environments = make_environments(work, int(seed), vectorisation)
+    clock = Clock(work.warm_up + updates)
+    with tempfile.TemporaryDirectory() as folder:
+        agent = PPO(
+            "CnnPolicy" if work.visual else "MlpPolicy",
+            environments,
+            learning_rate=LEARNING_RATE,
+            n_steps=work.steps,
+            batch_size=work.batch // MINI_BATCHES,
+            n_epochs=EPOCHS,
+            gamma=GAMMA,
+            gae_lambda=LAMDA,
+            clip_range=CLIP_RANGE,
+            clip_range_vf=CLIP_RANGE,
+            ent_coef=ENTROPY_COEFFICIENT,
+            vf_coef=VALUE_COEFFICIENT,
+            max_grad_norm=MAX_GRAD_NORM,
+            policy_kwargs=policy_options(work),
+            tensorboard_log=folder,
+            seed=int(seed),
+            device="cpu",
+        )
+        agent.learn((work.warm_up + updates + 1) * work.batch, callback=clock)
+    environments.close()
+    seconds = clock.times[-1] - clock.times[work.warm_up]
+    print(json.dumps({"steps": updates * work.batch, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()
