@@ -95,8 +95,8 @@ def run(command: Sequence[str], cores: Sequence[int], threads: int | None = None
         peak = memory.stop()
         if code:
             errors.seek(0)
-            said = errors.read() + "".join(line for _, line in lines[-20:])
-            raise ContenderFailedError(f"{' '.join(command)}\nended with {code}:\n{said[-3000:]}")
+            said = errors.read().split("\n") + [line for _, line in lines]
+            raise ContenderFailedError(next(filter(str.strip, reversed(said)), f"exit code {code}"))
     return Finished(lines, seconds, peak)
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from works import WORKS
 
 from config import Config
 from member import Run
 from trainer import PPOTrainer
-from works import WORKS
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ class Work:
         return "relu" if self.visual else "tanh"
 
     def config(self, updates: int, backend: str = "auto") -> dict[str, Any]:
-        """This project's config.
+        """The config with which this project trains it.
 
         Args:
             updates: how many updates it trains.

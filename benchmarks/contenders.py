@@ -1,0 +1,300 @@
+"""Who trains the works, and the commands by which they do."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from measuring import ContenderFailedError, Measurement, run
+from works import (
+    CLIP_RANGE,
+    ENTROPY_COEFFICIENT,
+    EPOCHS,
+    GAMMA,
+    GRID,
+    GRID_RUNS,
+    LAMDA,
+    LEARNING_RATE,
+    MAX_GRAD_NORM,
+    MINI_BATCHES,
+    VALUE_COEFFICIENT,
+    WORKS,
+    Work,
+    as_yaml,
+)
+
+HERE = Path(__file__).resolve().parent
+BASELINE = "Stable-Baselines3"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the ways in which a contender can be run, of which the fastest counts.
+
+    Attributes:
+        label: what the table says of it.
+        mode: what tells the contender's script.
+        threads: of numerical libraries; None leaves them their default.
+    """
+
+    label: str
+    mode: str = ""
+    threads: int | None = None
+
+
+class Contender(Protocol):
+    """Something that trains works.
+
+    Attributes:
+        name: what the table calls it.
+    """
+
+    name: str
+
+    def variants(self, work: str) -> list[Variant]:
+        """How it can train a work; none if it can't."""
+
+    def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
+        """Trains a work for so many updates after its warm-up.
+
+        Raises:
+            ContenderFailedError: it couldn't.
+        """
+
+
+def cores_of(work: str) -> list[int]:
+    """The cores on which a work is trained."""
+    available = sorted(os.sched_getaffinity(0))
+    return available[-1:] if WORKS[work].one_core else available
+
+
+class ThisProject:
+    """A single run through this project's trainer, a grid through its command.
+
+    Args:
+        backend: what steps the environments; "auto" is EnvPool where it is installed.
+        together: how many runs of a grid train as one population.
+        jobs: how many populations train in parallel.
+    """
+
+    def __init__(self, backend: str, together: int, jobs: int) -> None:
+        self.name = "this project" + (", without EnvPool" if backend == "gymnasium" else "")
+        self._backend = backend
+        self._options = [f"--together={together}", f"--jobs={jobs}", "--device=cpu"]
+
+    def variants(self, work: str) -> list[Variant]:
+        """One, as it chooses processes and threads itself."""
+        pooled = importlib.util.find_spec("envpool") is not None
+        if self._backend == "gymnasium" and (not pooled or WORKS[work].suite == "Procgen"):
+            return []
+        label = "EnvPool" if pooled and self._backend == "auto" else "Gymnasium"
+        if WORKS[work].grid:
+            label = f"{label}, {' '.join(self._options[:2])}"
+        return [Variant(label)]
+
+    def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
+        """Trains a work."""
+        if WORKS[work].grid:
+            options = [*self._options, f"--seed={seed}"]
+            return measure_grid(WORKS[work], updates, self._backend, options, cores_of(work))
+        command = [sys.executable, HERE / "train_ours.py", work, updates, seed, self._backend]
+        threads = 1 if WORKS[work].one_core else None
+        return run([str(part) for part in command], cores_of(work), threads).measurement()
+
+
+def measure_grid(
+    work: Work, updates: int, backend: str, options: Sequence[str], cores: Sequence[int]
+) -> Measurement:
+    """Trains a grid with this project's command, twice: for the warm-up, and with more updates.
+
+    The difference of both leaves out start and warm-up.
+
+    Args:
+        work: what is trained.
+        updates: after the warm-up.
+        backend: what steps the environments.
+        options: of the command.
+        cores: on which it runs.
+
+    Raises:
+        ContenderFailedError: the command failed.
+    """
+    seconds, peaks = [], []
+    for trained in (work.warm_up, work.warm_up + updates):
+        with tempfile.TemporaryDirectory() as folder:
+            config, tuning = Path(folder, "config.yaml"), Path(folder, "tune.yaml")
+            config.write_text(as_yaml(work.config(trained, backend)))
+            tuning.write_text(as_yaml(GRID))
+            command = [
+                sys.executable,
+                str(HERE.parent / "tune.py"),
+                f"--config={config}",
+                f"--tune={tuning}",
+                f"--out={folder}/out",
+                *options,
+            ]
+            finished = run(command, cores)
+            seconds.append(finished.seconds)
+            peaks.append(finished.peak_mib)
+    return Measurement(GRID_RUNS * updates * work.batch, seconds[1] - seconds[0], peaks[1])
+
+
+class StableBaselines3:
+    """Stable-Baselines3, the runs of a grid one after another, so that one shows their rate."""
+
+    name = BASELINE
+
+    def variants(self, work: str) -> list[Variant]:
+        """Both ways to step environments and, on several cores, one thread or the default."""
+        if WORKS[work].suite == "Procgen":
+            vectors = {"envpool": "EnvPool"}
+        elif WORKS[work].one_core:
+            vectors = {"dummy": "DummyVecEnv"}
+        else:
+            vectors = {"dummy": "DummyVecEnv", "subproc": "SubprocVecEnv"}
+        threads = {"1 thread": 1} if WORKS[work].one_core else {"1 thread": 1, "all threads": None}
+        return [
+            Variant(f"{vector}, {thread}", mode, count)
+            for mode, vector in vectors.items()
+            for thread, count in threads.items()
+        ]
+
+    def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
+        """Trains a work."""
+        command = _sb3_command(work, updates, seed, variant.mode)
+        return run(command, cores_of(work), variant.threads).measurement()
+
+
+class StableBaselines3PerCore:
+    """Stable-Baselines3 with a grid's runs in parallel, one on each core."""
+
+    name = f"{BASELINE}, a run per core"
+
+    def variants(self, work: str) -> list[Variant]:
+        """One, for grids."""
+        return [Variant("DummyVecEnv, 1 thread", "dummy", 1)] if WORKS[work].grid else []
+
+    def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
+        """Trains as many runs at once as there are cores."""
+        cores = cores_of(work)
+        with ThreadPoolExecutor(len(cores)) as executor:
+            started = [
+                executor.submit(
+                    run, _sb3_command(work, updates, seed + core, variant.mode), [core], 1
+                )
+                for core in cores
+            ]
+            measured = [future.result().measurement() for future in started]
+        steps = sum(measurement.steps for measurement in measured)
+        rate = sum(measurement.rate for measurement in measured)
+        return Measurement(steps, steps / rate, sum(m.peak_mib for m in measured))
+
+
+def _sb3_command(work: str, updates: int, seed: int, mode: str) -> list[str]:
+    script = str(HERE / "train_sb3.py")
+    return [sys.executable, script, work, str(updates), str(seed), mode]
+
+
+class CleanRL:
+    """CleanRL's single-file implementation, which knows CartPole's network only.
+
+    Args:
+        path: of its `ppo.py`.
+    """
+
+    name = "CleanRL"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+
+    def variants(self, work: str) -> list[Variant]:
+        """One, for a single run on CartPole."""
+        suitable = WORKS[work].suite == "CartPole" and not WORKS[work].grid
+        return [Variant("SyncVectorEnv, 1 thread", threads=1)] if suitable else []
+
+    def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
+        """Trains a work; each update prints a line that begins with SPS."""
+        description = WORKS[work]
+        options = {
+            "env-id": description.environment,
+            "seed": seed,
+            "total-timesteps": (description.warm_up + updates) * description.batch,
+            "learning-rate": LEARNING_RATE,
+            "num-envs": description.workers,
+            "num-steps": description.steps,
+            "gamma": GAMMA,
+            "gae-lambda": LAMDA,
+            "num-minibatches": MINI_BATCHES,
+            "update-epochs": EPOCHS,
+            "clip-coef": CLIP_RANGE,
+            "ent-coef": ENTROPY_COEFFICIENT,
+            "vf-coef": VALUE_COEFFICIENT,
+            "max-grad-norm": MAX_GRAD_NORM,
+        }
+        arguments = [text for key, value in options.items() for text in (f"--{key}", str(value))]
+        finished = run(
+            [sys.executable, str(self._path), *arguments], cores_of(work), variant.threads
+        )
+        times = [moment for moment, line in finished.lines if line.startswith("SPS")]
+        seconds = times[-1] - times[description.warm_up - 1]
+        return Measurement(updates * description.batch, seconds, finished.peak_mib)
+
+
+class SampleFactory:
+    """Sample Factory, in an environment of its own, on vector observations of Gymnasium's.
+
+    Args:
+        python: the interpreter of that environment.
+    """
+
+    name = "Sample Factory"
+
+    def __init__(self, python: Path) -> None:
+        self._python = python.absolute()
+
+    def variants(self, work: str) -> list[Variant]:
+        """In one process or in several; the runs of a grid one after another."""
+        if WORKS[work].suite != "CartPole":
+            return []
+        serial = Variant("serial, 1 thread", "serial", 1)
+        if WORKS[work].one_core:
+            return [serial]
+        return [serial, Variant("parallel, 1 thread", "parallel", 1)]
+
+    def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
+        """Trains a work."""
+        script = str(HERE / "train_sample_factory.py")
+        command = [str(self._python), script, work, str(updates), str(seed), variant.mode]
+        return run(command, cores_of(work), variant.threads).measurement()
+
+
+def fastest(contender: Contender, work: str, updates: int) -> Variant | None:
+    """The variant that is the fastest in a short trial; None if there is none.
+
+    Raises:
+        ContenderFailedError: no variant worked.
+    """
+    variants = contender.variants(work)
+    if not variants:
+        return None
+    # A single variant is tried only to see whether it works.
+    trials = 1 if len(variants) == 1 else 2
+    rates: dict[Variant, float] = {}
+    failure = ContenderFailedError()
+    for variant in variants:
+        try:
+            measured = [contender.measure(work, variant, updates, seed) for seed in range(trials)]
+            rates[variant] = statistics.median(measurement.rate for measurement in measured)
+        except ContenderFailedError as error:
+            failure = error
+    if not rates:
+        raise failure
+    return max(rates, key=rates.__getitem__)
