@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import statistics
 import sys
@@ -12,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from measuring import ContenderFailedError, Measurement, run
 from works import (
@@ -30,6 +31,9 @@ from works import (
     Work,
     as_yaml,
 )
+
+from config import Config
+from environments.backends import backend_of
 
 HERE = Path(__file__).resolve().parent
 BASELINE = "Stable-Baselines3"
@@ -92,8 +96,9 @@ class ThisProject:
 
     def variants(self, work: str) -> list[Variant]:
         """One, as it chooses processes and threads itself."""
-        pooled = importlib.util.find_spec("envpool") is not None
-        if self._backend == "gymnasium" and (not pooled or WORKS[work].suite == "Procgen"):
+        config = Config.model_validate(WORKS[work].config(updates=1)).environment
+        pooled = backend_of(config).backend == "envpool"
+        if self._backend == "gymnasium" and (not pooled or config.type == "Procgen"):
             return []
         label = "EnvPool" if pooled and self._backend == "auto" else "Gymnasium"
         if WORKS[work].grid:

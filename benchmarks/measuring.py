@@ -95,8 +95,10 @@ def run(command: Sequence[str], cores: Sequence[int], threads: int | None = None
         peak = memory.stop()
         if code:
             errors.seek(0)
-            said = errors.read().split("\n") + [line for _, line in lines]
-            raise ContenderFailedError(next(filter(str.strip, reversed(said)), f"exit code {code}"))
+            said = [line for _, line in lines] + errors.read().splitlines()
+            raise ContenderFailedError(
+                next(filter(str.strip, reversed(said)), f"ended with {code}")
+            )
     return Finished(lines, seconds, peak)
 
 

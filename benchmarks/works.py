@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -99,9 +99,9 @@ class Work:
         }
 
 
-def _grid_of(work: Work) -> Work:
-    changed = {"grid": True, "one_core": False, "title": f"{work.title}, grid of {GRID_RUNS} runs"}
-    return Work(**{**work.__dict__, **changed})
+def _grid_of(work: Work, updates: int) -> Work:
+    title = f"{work.title}, grid of {GRID_RUNS} runs"
+    return replace(work, title=title, updates=updates, one_core=False, grid=True)
 
 
 _CARTPOLE = Work(
@@ -109,7 +109,7 @@ _CARTPOLE = Work(
     suite="CartPole",
     environment="CartPole-v1",
     layers=(64, 64),
-    updates=40,
+    updates=100,
     one_core=True,
 )
 _MINIGRID = Work(
@@ -122,9 +122,9 @@ _MINIGRID = Work(
 )
 WORKS = {
     "cartpole": _CARTPOLE,
-    "cartpole-grid": _grid_of(_CARTPOLE),
+    "cartpole-grid": _grid_of(_CARTPOLE, updates=40),
     "minigrid": _MINIGRID,
-    "minigrid-grid": _grid_of(_MINIGRID),
+    "minigrid-grid": _grid_of(_MINIGRID, updates=30),
     "minigrid-pixels": Work(
         title="MiniGrid-Empty-Random-6x6-v0, 84 x 84 RGB, 16 x 64 steps, convolutions and 512",
         suite="Minigrid",
