@@ -13,7 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch
+import command  # noqa: F401  # sets what the commands set before torch is loaded
+
+import torch  # isort: skip
 from works import WORKS
 
 from config import Config
