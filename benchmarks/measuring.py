@@ -88,9 +88,13 @@ def run(command: Sequence[str], cores: Sequence[int], threads: int | None = None
                 text=True,
             )
         memory = _Memory(process.pid)
-        assert process.stdout is not None
-        lines = [(time.perf_counter(), line) for line in process.stdout]
-        code = process.wait()
+        try:
+            assert process.stdout is not None
+            lines = [(time.perf_counter(), line) for line in process.stdout]
+            code = process.wait()
+        finally:
+            # Whatever ends this script, nothing goes on that would disturb later measurements.
+            process.terminate()
         seconds = time.perf_counter() - start
         peak = memory.stop()
         if code:

@@ -30,6 +30,7 @@ import datetime
 import importlib.metadata
 import importlib.util
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -160,6 +161,8 @@ def print_heading(rounds: int, sample_factory_python: str | None) -> None:
 def main() -> None:
     """Measures everything and prints the tables."""
     arguments = docopt(__doc__)
+    # As Ctrl-C does, so that what is being measured ends too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     rounds, quick = int(arguments["--rounds"]), arguments["--quick"]
     works = arguments["--work"].split(",") if arguments["--work"] else list(WORKS)
     unknown = set(works) - set(WORKS)
