@@ -49,12 +49,13 @@ class DenseLayers:
     """Fully connected layers that remember their last inputs, each followed by an activation.
 
     Args:
-        layers: their weights, and where the gradients go.
+        layers: their weights, and where the gradients go; both must stay where they are.
         activation: its name; None is none.
     """
 
     def __init__(self, layers: Sequence[Linear], activation: str | None) -> None:
-        self._layers = layers
+        # Looking parameters up in modules takes as long as a small product.
+        self._parameters = [(layer.weight, layer.bias) for layer in layers]
         self._activate: _Activation | None = None
         self._gradient: _Gradient | None = None
         if activation is not None:
@@ -71,8 +72,9 @@ class DenseLayers:
             columns: what was selected of the first layer's inputs; None is everything.
         """
         self._values, self._outputs = [], [inputs]
-        for layer in self._layers:
-            value = layer.forward(self._outputs[-1], columns)
+        for weight, bias in self._parameters:
+            merged = weight if columns is None else columns.merge(weight)
+            value = torch.addmm(bias, self._outputs[-1], merged)
             columns = None
             self._values.append(value)
             self._outputs.append(value if self._activate is None else self._activate(value))
@@ -88,11 +90,10 @@ class DenseLayers:
             columns: as in `forward`; the gradients of all other weights are left as they are.
             of_inputs: whether to return the gradient (B, inputs) of the inputs.
         """
-        for number in reversed(range(len(self._layers))):
-            layer, inputs = self._layers[number], self._outputs[number]
+        for number in reversed(range(len(self._parameters))):
+            (weight, bias), inputs = self._parameters[number], self._outputs[number]
             if self._gradient is not None:
                 gradient = self._gradient(gradient, self._values[number], self._outputs[number + 1])
-            weight, bias = layer.weight, layer.bias
             assert weight.grad is not None and bias.grad is not None
             torch.sum(gradient, 0, out=bias.grad)
             if number == 0 and columns is not None:

@@ -100,7 +100,8 @@ class MultiCategorical:
         for branch, log in enumerate(logs):
             probabilities = log.exp()
             mean_log = (probabilities * log).sum(-1, keepdim=True)
-            slope = by_entropy * (mean_log - log) - by_log_probability
+            # by_entropy * (mean_log - log) - by_log_probability
+            slope = torch.addcmul(-by_log_probability, by_entropy, mean_log - log)
             gradient = probabilities.mul_(slope)
             chosen = actions[..., branch : branch + 1]
             gradients.append(gradient.scatter_add_(-1, chosen, by_log_probability))

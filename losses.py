@@ -43,11 +43,18 @@ class Coefficients:
         clip_range: of the probability ratio and of the change in value.
         beta: coefficient of the entropy bonus.
         value_coefficient: weight of the value loss.
+        least_ratio, greatest_ratio: limits of the probability ratio.
+        least_change: of the value; the greatest is the clip range.
     """
 
     clip_range: Tensor
     beta: Tensor
     value_coefficient: Tensor
+
+    def __post_init__(self) -> None:
+        # Once for all mini-batches of an update.
+        self.least_ratio, self.greatest_ratio = 1 - self.clip_range, 1 + self.clip_range
+        self.least_change = -self.clip_range
 
 
 def ppo_losses(
@@ -91,16 +98,17 @@ def objective(
 
     The gradient is written out, which takes a third of the time that recording every operation does.
     """
-    clip_range, steps = coefficients.clip_range, values.shape[-1]
+    steps = values.shape[-1]
     log_ratio = log_probabilities - batch.log_probabilities
     ratio = log_ratio.exp()
-    clipped = torch.clamp(ratio, 1 - clip_range, 1 + clip_range)
+    clipped = torch.clamp(ratio, coefficients.least_ratio, coefficients.greatest_ratio)
     gain, clipped_gain = ratio * batch.advantages, clipped * batch.advantages
     # Where the clipped gain is the smaller one it is constant.
     by_log_probability = gain * (gain <= clipped_gain) / -steps
 
     error = values - batch.returns
-    moved = torch.clamp(values - batch.values, -clip_range, clip_range)
+    change = values - batch.values
+    moved = torch.clamp(change, coefficients.least_change, coefficients.clip_range)
     square, clipped_square = error.square(), (batch.values + moved - batch.returns).square()
     # Where the clipped error is the greater one it is constant.
     by_value = error * (square >= clipped_square) * (2 * coefficients.value_coefficient / steps)

@@ -52,9 +52,15 @@ class _Layer(nn.Module):
         self.weight = nn.Parameter(torch.empty(*axis, *shape, device="meta"))
         self.bias = nn.Parameter(torch.empty(*axis, outputs, device="meta"))
 
+    def view_weight(self, flat: Tensor) -> Tensor:
+        """A row ([M,] K) of numbers, or of gradients, as what the weight is."""
+        return flat.view(self.weight.shape)
+
     def initialise(self, generator: torch.Generator) -> None:
         """Orthogonal weights and a bias of zero, for a single member."""
-        nn.init.orthogonal_(self.weight.data, self.gain, generator=generator)
+        drawn = torch.empty(self.weight.shape)
+        nn.init.orthogonal_(drawn, self.gain, generator=generator)
+        self.weight.data.copy_(drawn)
         self.bias.data.zero_()
 
 
@@ -77,13 +83,22 @@ class Linear(_Layer):
 
 
 class Convolution(_Layer):
-    """A convolution: ([M,] B, channels, height, width) -> ([M,] B, filters, height', width')."""
+    """A convolution: ([M,] B, channels, height, width) -> ([M,] B, filters, height', width').
+
+    Its weight ([M,] filters, channels, kernel, kernel) lies in memory with the channels last, as images
+    do, which saves a sixth of the time on a CPU.
+    """
 
     def __init__(
         self, axis: tuple[int, ...], channels: int, filters: int, kernel: int, stride: int
     ) -> None:
         super().__init__(axis, (filters, channels, kernel, kernel), filters, _HIDDEN_GAIN)
         self.stride = stride
+
+    def view_weight(self, flat: Tensor) -> Tensor:
+        """A row ([M,] K) of numbers, or of gradients, as what the weight is."""
+        *axes, channels, height, width = self.weight.shape
+        return flat.view(*axes, height, width, channels).movedim(-1, -3)
 
     def forward(self, images: Tensor) -> Tensor:
         """Applies each member's filters to its own images, as groups of one convolution."""
@@ -108,6 +123,7 @@ class Trunk(nn.Module):
 
     def __init__(self, axis: tuple[int, ...], spaces: Spaces, config: ModelConfig) -> None:
         super().__init__()
+        self.in_bfloat16 = config.precision == "bfloat16"
         self.activation_name = config.activation
         self.activation = _ACTIVATIONS[config.activation]
         self.encoders = nn.ModuleDict()
@@ -139,6 +155,13 @@ class Trunk(nn.Module):
             observations: what is observed.
             columns: what was selected of the observations; None is everything.
         """
+        if not self.in_bfloat16:
+            return self._features(observations, columns)
+        device = next(iter(observations.values())).device.type
+        with torch.autocast(device, torch.bfloat16):
+            return self._features(observations, columns).float()
+
+    def _features(self, observations: dict[str, Tensor], columns: Columns | None) -> Tensor:
         features = self.encode(observations)
         for layer in self.linear_layers:
             features = self.activation(layer(features, columns))
@@ -153,8 +176,8 @@ class Trunk(nn.Module):
     def _encode(self, name: str, values: Tensor) -> Tensor:
         if name not in self.encoders:
             return values.float()
-        # [M x] B x H x W x C -> [M x] B x C x H x W, bytes to [0, 1]
-        images = values.movedim(-1, -3).float().mul_(1 / 255)
+        # Bytes to [0, 1]; [M x] B x H x W x C -> [M x] B x C x H x W
+        images = values.float().mul_(1 / 255).movedim(-1, -3)
         encoder = self.encoders[name]
         assert isinstance(encoder, nn.ModuleList)
         for layer in encoder:
@@ -237,8 +260,8 @@ class ActorCritic(nn.Module):
 
     @property
     def is_dense(self) -> bool:
-        """Whether all layers are fully connected."""
-        return not self.trunk.encoders
+        """Whether all layers are fully connected, in float32."""
+        return not self.trunk.encoders and not self.trunk.in_bfloat16
 
     def dense_inputs(self, observations: dict[str, Tensor]) -> Tensor:
         """Observations (B, ...) of a dense network -> (B, inputs)."""
@@ -253,12 +276,14 @@ class ActorCritic(nn.Module):
         """Makes all weights, and their gradients, views of ([M,] P) tensors, and returns itself."""
         offset = 0
         for layer in self._layers():
-            for name, parameter in list(layer.named_parameters()):
-                end = offset + parameter.shape[weights.dim() - 1 :].numel()
-                view = nn.Parameter(weights[..., offset:end].view(parameter.shape))
+            views = {"weight": layer.view_weight, "bias": lambda flat: flat}
+            for name, view in views.items():
+                axes = weights.dim() - 1
+                end = offset + getattr(layer, name).shape[axes:].numel()
+                parameter = nn.Parameter(view(weights[..., offset:end]))
                 if gradients is not None:
-                    view.grad = gradients[..., offset:end].view(parameter.shape)
-                setattr(layer, name, view)
+                    parameter.grad = view(gradients[..., offset:end])
+                setattr(layer, name, parameter)
                 offset = end
         return self
 

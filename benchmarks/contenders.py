@@ -87,11 +87,15 @@ class ThisProject:
         backend: what steps the environments; "auto" is EnvPool where it is installed.
         together: how many runs of a grid train as one population.
         jobs: how many populations train in parallel.
+        precision: of the products; that of images may be "bfloat16".
     """
 
-    def __init__(self, backend: str, together: int, jobs: int) -> None:
+    def __init__(self, backend: str, together: int, jobs: int, precision: str = "float32") -> None:
         self.name = "this project" + (", without EnvPool" if backend == "gymnasium" else "")
+        if precision != "float32":
+            self.name += f", {precision}"
         self._backend = backend
+        self._precision = precision
         self._options = [f"--together={together}", f"--jobs={jobs}", "--device=cpu"]
 
     def variants(self, work: str) -> list[Variant]:
@@ -99,6 +103,8 @@ class ThisProject:
         config = Config.model_validate(WORKS[work].config(updates=1)).environment
         pooled = backend_of(config).backend == "envpool"
         if self._backend == "gymnasium" and (not pooled or config.type == "Procgen"):
+            return []
+        if self._precision != "float32" and not WORKS[work].visual:
             return []
         label = "EnvPool" if pooled and self._backend == "auto" else "Gymnasium"
         if WORKS[work].grid:
@@ -110,7 +116,8 @@ class ThisProject:
         if WORKS[work].grid:
             options = [*self._options, f"--seed={seed}"]
             return measure_grid(WORKS[work], updates, self._backend, options, cores_of(work))
-        command = [sys.executable, HERE / "train_ours.py", work, updates, seed, self._backend]
+        script = HERE / "train_ours.py"
+        command = [sys.executable, script, work, updates, seed, self._backend, self._precision]
         threads = 1 if WORKS[work].one_core else None
         return run([str(part) for part in command], cores_of(work), threads).measurement()
 

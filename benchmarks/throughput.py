@@ -69,6 +69,7 @@ def find_contenders(arguments: dict[str, Any]) -> list[Contender]:
     contenders: list[Contender] = [
         ThisProject("auto", together, jobs),
         ThisProject("gymnasium", together, jobs),
+        ThisProject("auto", together, jobs, precision="bfloat16"),
     ]
     if importlib.util.find_spec("stable_baselines3"):
         contenders += [StableBaselines3(), StableBaselines3PerCore()]

@@ -1,6 +1,6 @@
 """Trains one run of this project and prints its steps and seconds without the warm-up, as JSON.
 
-Usage: python benchmarks/train_ours.py WORK UPDATES SEED BACKEND
+Usage: python benchmarks/train_ours.py WORK UPDATES SEED BACKEND PRECISION
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from trainer import PPOTrainer
 
 def main() -> None:
     """Trains and prints."""
-    name, updates, seed, backend = sys.argv[1:]
+    name, updates, seed, backend, precision = sys.argv[1:]
     work = WORKS[name]
-    config = Config.model_validate(work.config(work.warm_up + int(updates), backend))
+    config = Config.model_validate(work.config(work.warm_up + int(updates), backend, precision))
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         # A real run writes summaries and checkpoints.

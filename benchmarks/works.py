@@ -63,12 +63,15 @@ class Work:
         """The activation function: relu behind convolutions, tanh elsewhere."""
         return "relu" if self.visual else "tanh"
 
-    def config(self, updates: int, backend: str = "auto") -> dict[str, Any]:
+    def config(
+        self, updates: int, backend: str = "auto", precision: str = "float32"
+    ) -> dict[str, Any]:
         """The config with which this project trains it.
 
         Args:
             updates: how many updates it trains.
             backend: what steps the environments.
+            precision: of the products.
         """
         environment = {"type": self.suite, "name": self.environment, "backend": backend}
         if self.suite == "Minigrid":
@@ -76,6 +79,7 @@ class Work:
         return {
             "environment": environment,
             "model": {
+                "precision": precision,
                 "activation": self.activation,
                 "num_hidden_layers": len(self.layers),
                 "hidden_layer_size": self.layers[0],

@@ -66,6 +66,25 @@ def test_acting_first_and_valuing_later_is_the_same(spaces, share_parameters):
     assert torch.equal(found_values, expected_values)
 
 
+@pytest.mark.parametrize("share_parameters", [True, False])
+def test_bfloat16_is_nearly_float32_when_acting_and_when_learning(share_parameters):
+    exact = population(BOTH_SPACES, share_parameters=share_parameters)
+    rounded = population(BOTH_SPACES, share_parameters=share_parameters, precision="bfloat16")
+    observed = {name: v[0] for name, v in observations(BOTH_SPACES, 1, 8).items()}
+    found = []
+    for members in (exact, rounded):
+        parameters, values = members.each[0](observed)
+        (parameters.square().sum() + values.square().sum()).backward()
+        assert parameters.dtype == values.dtype == torch.float32
+        assert torch.equal(members.each[0].act(observed)[0], parameters)
+        found.append((parameters.detach(), values.detach(), members.gradients[0]))
+    assert not rounded.each[0].is_dense
+    for first, second in zip(*found, strict=True):
+        assert not torch.equal(first, second)
+        # Eight bits of a mantissa are two to three decimals.
+        assert (first - second).norm() < 0.02 * first.norm()
+
+
 @pytest.mark.parametrize(
     ("activation", "function"),
     [
