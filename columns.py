@@ -51,7 +51,21 @@ def find_columns(values: Tensor) -> Columns | None:
     used = values.amax(0).nonzero().squeeze(1)
     if len(used) > _SHARE * values.shape[1]:
         return None
-    columns = values.index_select(1, used).t().contiguous()
-    unique, groups = torch.unique(columns, dim=0, return_inverse=True)
-    first = used.new_zeros(len(unique)).index_copy_(0, groups, used)
-    return Columns(used, groups, first)
+    groups = _group_equal(values.index_select(1, used))
+    first = used.new_zeros(int(groups.max()) + 1 if len(groups) else 0)
+    return Columns(used, groups, first.index_copy_(0, groups, used))
+
+
+def _group_equal(values: Tensor) -> Tensor:
+    """The number of the group of equal columns that each column of (K, U) values belongs to, (U,)."""
+    # Equal columns have equal sums of randomly weighted values. Others hardly ever do, and then all
+    # columns are compared.
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(len(values), dtype=torch.float64, generator=generator).to(values.device)
+    _, groups = torch.unique(values.double().t() @ weights, return_inverse=True)
+    first = groups.new_zeros(values.shape[1]).index_copy_(
+        0, groups, torch.arange(values.shape[1], device=values.device)
+    )
+    if torch.equal(values, values.index_select(1, first.index_select(0, groups))):
+        return groups
+    return torch.unique(values.t(), dim=0, return_inverse=True)[1]

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from typing import Protocol
 
+from environments.cores import stay_on
 from plan import PlannedRun
 from results import Result
 from task import Placement, train_population
@@ -135,6 +136,9 @@ def _work(connection: Connection, placement: Placement) -> None:
     """The life of a job's process."""
     # Ctrl-C reaches the whole group of processes; the one that the user began ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Together with the threads of its environments: they take turns, so that neither waits for a core
+    # that another job is on.
+    stay_on(placement.cores)
 
     def send(message: Progress | list[Result]) -> None:
         try:

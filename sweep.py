@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from environments.vector import available_cores
+from environments.cores import share_cores
 from grid import Grid
 from grid_files import write_grid
 from jobs import run_here, run_in_processes
@@ -144,9 +144,9 @@ def place_jobs(
             low_memory=options.low_memory,
             device=_device_of(job, options.device),
             compiled=options.compiled,
-            cores=max(1, available_cores() // jobs),
+            cores=cores,
         )
-        for job in range(jobs)
+        for job, cores in enumerate(share_cores(jobs))
     ]
 
 

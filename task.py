@@ -33,7 +33,7 @@ class Placement:
         low_memory: move one mini-batch at a time to the device.
         device: where networks are trained.
         compiled: whether to compile the losses.
-        cores: how many cores the training may use.
+        cores: the numbers of the cores that the training may use.
     """
 
     out: Path
@@ -41,7 +41,7 @@ class Placement:
     low_memory: bool
     device: torch.device
     compiled: bool
-    cores: int
+    cores: list[int]
 
 
 def train_population(
@@ -77,7 +77,7 @@ def _train(population: Sequence[PlannedRun], placement: Placement, report: Repor
         placement.low_memory,
         placement.device,
         compiled=placement.compiled,
-        cores=placement.cores,
+        cores=len(placement.cores),
     ) as trainer:
         trainer.run(report)
         records, failures, steps = trainer.records, trainer.failures, trainer.steps

@@ -72,3 +72,12 @@ def test_a_rollout_without_any_used_place_can_be_learned_from():
     columns = find_columns(torch.zeros(10, 40, dtype=torch.uint8))
     assert columns.select(torch.zeros(10, 40)).shape == (10, 0)
     assert columns.merge(torch.ones(40, 3)).shape == (0, 3)
+
+
+def test_columns_that_only_seem_equal_are_kept_apart(monkeypatch):
+    values = sparse_observations(1, 20)[0]
+    monkeypatch.setattr(torch, "rand", lambda count, **_: torch.zeros(count, dtype=torch.float64))
+    columns = find_columns(values)
+    groups = dict(zip(columns.used.tolist(), columns.groups.tolist(), strict=True))
+    assert groups[4] == groups[30] == groups[31]
+    assert len(set(groups.values())) == len(columns.first) == 4

@@ -10,7 +10,8 @@ import sweep
 import task
 import utils
 from analysis import column_title, rank
-from environments.vector import available_cores
+from environments import cores
+from environments.cores import share_cores
 from errors import UserError
 from grid import load_grid
 from progress import PlainDisplay, make_console
@@ -200,7 +201,7 @@ def test_jobs_have_ports_devices_and_cores_of_their_own(grid, tmp_path):
     # Two environments for training and four for evaluation.
     assert [placement.worker_id for placement in placements] == [10, 16, 22]
     assert all(placement.low_memory for placement in placements)
-    assert {placement.cores for placement in placements} == {max(1, available_cores() // 3)}
+    assert [placement.cores for placement in placements] == share_cores(3)
     assert len(place_jobs(options, populations[:1])) == 1
 
 
@@ -219,3 +220,17 @@ def test_compiling_needs_a_compiler_on_a_cpu(monkeypatch):
     utils.check_compiler(torch.device("cuda"))
     monkeypatch.setattr(utils.shutil, "which", lambda name: "/usr/bin/g++")
     utils.check_compiler(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("available", "jobs", "shares"),
+    [
+        ([0, 1], 2, [[0], [1]]),
+        ([0, 1], 1, [[0, 1]]),
+        ([3, 5, 6], 2, [[3], [5, 6]]),
+        ([4, 7], 3, [[4], [7], [4]]),
+    ],
+)
+def test_jobs_share_all_cores_evenly(monkeypatch, available, jobs, shares):
+    monkeypatch.setattr(cores, "core_numbers", lambda: available)
+    assert cores.share_cores(jobs) == shares
