@@ -18,6 +18,10 @@ import numpy as np
 # dimension makes a vector observation.
 Observations = dict[str, np.ndarray]
 
+# Name of the observation that says which choices of discrete actions are allowed: (sum of branches,)
+# uint8, 1 where a choice is allowed. The network doesn't see it; it limits the policy.
+ACTION_MASK = "action_mask"
+
 # The level (the seed of the reset) for an environment's index and an episode's number.
 Levels = Callable[[int, int], int]
 
@@ -30,14 +34,28 @@ class EnvironmentFailure(RuntimeError):  # noqa: N818  # the environment's, not 
 class Spaces:
     """What one environment observes and does.
 
+    Either `branches` or `bounds` is empty.
+
     Attributes:
         observations: shape and NumPy type name of each observation, by name.
         branches: number of choices of each action branch; one entry for a discrete action space,
             several for a multi-discrete one.
+        bounds: least and greatest value of each dimension of a continuous action; may be infinite.
     """
 
     observations: dict[str, tuple[tuple[int, ...], str]]
-    branches: tuple[int, ...]
+    branches: tuple[int, ...] = ()
+    bounds: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def action_size(self) -> int:
+        """How many numbers make an action."""
+        return len(self.branches) or len(self.bounds)
+
+    @property
+    def action_type(self) -> str:
+        """The NumPy type name of actions."""
+        return "int64" if self.branches else "float32"
 
 
 @dataclass
@@ -97,7 +115,7 @@ class VectorEnvironment(Protocol):
         """Begins the first episode of each environment and returns (E, ...) observations."""
 
     def step(self, actions: np.ndarray) -> Step:
-        """Takes one step with actions of shape (E, branches), integers."""
+        """Takes one step with actions (E, action_size) of the spaces' action type, within bounds."""
 
     def states(self) -> list[EpisodeState]:
         """Where each environment is, for a checkpoint."""
