@@ -1,0 +1,109 @@
+"""What `learning.py` trains: environments, networks and hyperparameters that all libraries share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# As in Stable-Baselines3's defaults.
+VALUE_COEFFICIENT = 0.5
+MAX_GRAD_NORM = 0.5
+ADAM_EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class Task:
+    """One environment, and how all libraries learn it.
+
+    Policy and value function have a network each, of hidden layers with tanh; before them, where
+    `lstm` isn't 0, one LSTM layer each, trained on whole episodes.
+
+    Attributes:
+        suite, environment: type and id of the environment.
+        steps: environment steps of a run, at least; whole updates are made.
+        workers, worker_steps: environments side by side, and steps of each in a rollout.
+        mini_batches, epochs: of an update.
+        learning_rate: decays linearly to zero where `decays`.
+        layers: units of the hidden layers.
+        lstm: units of the LSTM; 0 is none.
+        options: keys of the environment's section.
+        normalize: whether observations and rewards are normalised by running statistics.
+    """
+
+    suite: str
+    environment: str
+    steps: int
+    workers: int
+    worker_steps: int
+    mini_batches: int
+    epochs: int
+    learning_rate: float
+    gamma: float
+    lamda: float
+    entropy: float
+    decays: bool = False
+    clip_range: float = 0.2
+    layers: tuple[int, ...] = (64, 64)
+    lstm: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    normalize: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Steps of an update."""
+        return self.workers * self.worker_steps
+
+    @property
+    def updates(self) -> int:
+        """How many updates are needed for all steps."""
+        return -(-self.steps // self.batch)
+
+
+TASKS = {
+    "CartPole": Task(
+        "CartPole", "CartPole-v1", 100_000, 8, 128, 4, 4, 1e-3, 0.98, 0.9, 0.0, decays=True
+    ),
+    "Acrobot": Task("Gymnasium", "Acrobot-v1", 150_000, 16, 128, 8, 4, 1e-3, 0.99, 0.94, 0.0),
+    "LunarLander": Task(
+        "Gymnasium", "LunarLander-v3", 300_000, 16, 256, 8, 8, 1e-3, 0.999, 0.98, 0.01
+    ),
+    "Pendulum": Task("Gymnasium", "Pendulum-v1", 100_000, 4, 512, 32, 10, 1e-3, 0.9, 0.95, 0.0),
+    "Empty-Random-6x6": Task(
+        "Minigrid", "MiniGrid-Empty-Random-6x6-v0", 60_000, 16, 64, 4, 4, 1e-3, 0.99, 0.95, 0.01
+    ),
+    "DoorKey-5x5": Task(
+        "Minigrid", "MiniGrid-DoorKey-5x5-v0", 200_000, 16, 128, 8, 4, 1e-3, 0.99, 0.95, 0.01
+    ),
+    "CartPole, masked": Task(
+        "CartPole",
+        "CartPole-v1",
+        100_000,
+        8,
+        128,
+        4,
+        4,
+        1e-3,
+        0.98,
+        0.9,
+        0.0,
+        layers=(64,),
+        lstm=64,
+        options={"mask_velocities": True},
+    ),
+    "MemoryS7": Task(
+        "Minigrid",
+        "MiniGrid-MemoryS7-v0",
+        200_000,
+        16,
+        128,
+        8,
+        4,
+        1e-3,
+        0.99,
+        0.95,
+        0.01,
+        layers=(64,),
+        lstm=64,
+    ),
+}
