@@ -7,7 +7,7 @@ means that the axis is there where several members are asked for at once (see `m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from environments.interface import Observations, Spaces, Step
 from model import Rows
+from recurrence import Sequences
 
 
 @dataclass
@@ -24,11 +25,13 @@ class MiniBatch:
 
     Attributes:
         observations: ([M,] B, ...) by name, in the environment's own types.
-        actions: ([M,] B, branches).
-        log_probabilities: ([M,] B), of the actions under the policy that took them.
+        actions: ([M,] B, A).
+        log_probabilities: ([M,] B), of the actions under the policy that took them; (branches, [M,] B)
+            where each branch has a probability ratio of its own.
         values: ([M,] B), as they were estimated when acting.
         advantages: ([M,] B).
         returns: ([M,] B), advantage plus value.
+        sequences: which steps follow one another; None without recurrent layers.
     """
 
     observations: dict[str, Tensor]
@@ -37,6 +40,7 @@ class MiniBatch:
     values: Tensor
     advantages: Tensor
     returns: Tensor
+    sequences: Sequences | None = None
 
 
 class RolloutBuffer:
@@ -47,13 +51,15 @@ class RolloutBuffer:
         shape: members M, steps T and workers N.
         device: where mini-batches are needed.
         low_memory: keep the rollout in host memory and move one mini-batch at a time to the device.
+        ratios: how many probability ratios there are for an action.
 
     Attributes:
         observations: (M, T, N, ...) by name, in the environment's own types.
-        actions: (M, T, N, branches) int64.
+        actions: (M, T, N, A) of the action's own type.
         rewards, ends, final_values: (M, T, N); `final_values` are those of the last observations of
             episodes that were cut off, else 0.
-        log_probabilities, values, advantages, returns: (M, T, N), what is trained on, in one tensor.
+        values, advantages, returns: (M, T, N), what is trained on, in one tensor with
+        log_probabilities: (M, T, N), or (branches, M, T, N).
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class RolloutBuffer:
         shape: tuple[int, int, int],
         device: torch.device,
         low_memory: bool,
+        ratios: int = 1,
     ) -> None:
         self.members, self.steps, self.workers = shape
         self.device = device
@@ -70,12 +77,14 @@ class RolloutBuffer:
             name: self._zeros((*shape, *item), getattr(torch, dtype))
             for name, (item, dtype) in spaces.observations.items()
         }
-        self.actions = self._zeros((*shape, len(spaces.branches)), torch.int64)
+        action_type = getattr(torch, spaces.action_type)
+        self.actions = self._zeros((*shape, spaces.action_size), action_type)
         self.rewards = self._zeros(shape)
         self.ends = self._zeros(shape, torch.bool)
         self.final_values = self._zeros(shape)
-        self._scalars = self._zeros((4, *shape))
-        self.log_probabilities, self.values, self.advantages, self.returns = self._scalars
+        self._scalars = self._zeros((3 + ratios, *shape))
+        self.values, self.advantages, self.returns, *others = self._scalars
+        self.log_probabilities = others[0] if ratios == 1 else self._scalars[3:]
         # Vectors as the network takes them, where their own type is another.
         self._inputs = {
             name: torch.zeros((shape[0], shape[2], *item), device=device)
@@ -134,11 +143,11 @@ class RolloutBuffer:
         """Completes a rollout by what the policy did.
 
         Args:
-            actions: ([M,] T, N, branches).
-            log_probabilities: ([M,] T, N).
+            actions: ([M,] T, N, A).
+            log_probabilities: ([M,] T, N), or (branches, [M,] T, N).
         """
         self.actions.copy_(actions)
-        self.log_probabilities.copy_(log_probabilities)
+        self.log_probabilities.copy_(log_probabilities.view(self.log_probabilities.shape))
         if self.storage.type != "cpu":
             self.rewards.copy_(torch.from_numpy(self._host_rewards))
             self.ends.copy_(torch.from_numpy(self._host_ends))
@@ -178,32 +187,43 @@ class RolloutBuffer:
         return {name: values[rows].flatten(0, last) for name, values in self.observations.items()}
 
     def mini_batches(
-        self, rows: Rows, observations: dict[str, Tensor], order: Tensor, count: int
+        self,
+        rows: Rows,
+        observations: dict[str, Tensor],
+        dealt: Iterable[tuple[Tensor, Sequences | None]],
     ) -> Iterator[MiniBatch]:
-        """Deals batches out in mini-batches.
+        """Gathers mini-batches.
 
         Args:
-            rows: whose batches.
+            rows: of whose batches.
             observations: what `batch_observations` gave, or what was made of it.
-            order: ([M,] T * N) a permutation of each batch's steps, on the CPU.
-            count: the number of mini-batches.
+            dealt: for each mini-batch, the positions ([M,] B) of its steps in each batch, on the CPU,
+                and which of them follow one another.
         """
-        if isinstance(rows, slice):
-            # All batches lie one after another.
-            order = order + torch.arange(self.members).unsqueeze(1) * self.size
-        first = 1 if isinstance(rows, int) else 2
+        # All batches lie one after another.
+        several = isinstance(rows, slice)
+        offsets = torch.arange(self.members).unsqueeze(1) * self.size if several else 0
+        first = 2 if several else 1
         actions = self.actions[rows].flatten(0, first)
-        # 4 x [M x] T x N -> 4 x ([M *] T * N)
+        # K x [M x] T x N -> K x ([M *] T * N)
         scalars = self._scalars[:, rows].flatten(1)
-        for chosen in order.to(self.storage).unflatten(-1, (count, -1)).unbind(-2):
+        for positions, sequences in dealt:
+            chosen = (positions + offsets).to(self.storage)
             indices = chosen.flatten()
             picked = {
                 name: self._pick(values, indices, chosen.shape)
                 for name, values in observations.items()
             }
-            numbers = scalars.index_select(1, indices).view(4, *chosen.shape)
+            numbers = self._to_device(scalars.index_select(1, indices).view(-1, *chosen.shape))
+            values, advantages, returns = numbers[:3]
             yield MiniBatch(
-                picked, self._pick(actions, indices, chosen.shape), *self._to_device(numbers)
+                picked,
+                self._pick(actions, indices, chosen.shape),
+                numbers[3] if len(numbers) == 4 else numbers[3:],
+                values,
+                advantages,
+                returns,
+                sequences,
             )
 
     def _pick(self, values: Tensor, indices: Tensor, shape: torch.Size) -> Tensor:

@@ -29,7 +29,9 @@ class Checkpoint:
         generators: state of each random generator, by name.
         backend: what stepped the environments; another can't go on with their episodes.
         environments: number of the episode and actions so far, of each worker.
-        normaliser: running statistics of observations, by name; empty if they aren't normalised.
+        statistics: running statistics that are a part of the network, by name.
+        memory: what the workers remember, see `Memory`; empty without recurrent layers.
+        rewards: state of the rewards' normaliser; empty if they aren't normalised.
         record: the latest and the best returns, see `ReturnRecord`.
     """
 
@@ -41,7 +43,9 @@ class Checkpoint:
     generators: dict[str, Tensor]
     backend: str
     environments: list[dict[str, Any]]
-    normaliser: dict[str, Tensor]
+    statistics: dict[str, Tensor]
+    memory: dict[str, Tensor]
+    rewards: dict[str, Tensor]
     record: dict[str, Any]
 
     def save(self, folder: Path) -> Path:

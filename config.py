@@ -134,22 +134,28 @@ class EnvironmentConfig(Section):
 
 
 class RecurrenceConfig(Section):
-    """A recurrent layer between the encoder and the hidden layers."""
+    """Recurrent layers between the encoder and the hidden layers."""
 
     layer_type: Literal["gru", "lstm"] = Field("gru", description="gru or lstm")
     num_layers: int = Field(1, ge=1, description="number of recurrent layers")
     hidden_state_size: int = Field(128, ge=1, description="units of the hidden state")
     sequence_length: int = Field(
-        32, description="steps of a training sequence; 0 or less: whole episodes"
+        32,
+        description="greatest length of a training sequence in steps; 0 or less: whole episodes, as "
+        "far as the rollout has them",
     )
     hidden_state_init: Literal["zero", "one", "mean", "sample", "learned"] = Field(
-        "zero", description="hidden state at an episode's start: zero, one, mean, sample or learned"
+        "zero",
+        description="hidden state at an episode's start: zero, one, mean (of the last rollout's), "
+        "sample (from a Gaussian with their mean and deviation) or learned",
     )
     reset_hidden_state: bool = Field(
         True, description="reset the hidden state at an episode's start"
     )
-    residual: bool = Field(False, description="add the layer's input to its output")
-    embed: bool = Field(False, description="a linear layer before the recurrent one")
+    residual: bool = Field(False, description="add the recurrent layers' input to their output")
+    embed: bool = Field(
+        False, description="a linear layer with the activation before the recurrent ones"
+    )
 
 
 class ModelConfig(Section):
@@ -167,8 +173,8 @@ class ModelConfig(Section):
     hidden_layer_size: int = Field(128, ge=1, description="units of each fully connected layer")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of the products in all layers but the last: float32, or bfloat16, which takes "
-        "half the time for images on processors made for it",
+        description="of the products in all layers but the last and recurrent ones: float32, or "
+        "bfloat16, which takes half the time for images on processors made for it",
     )
     share_parameters: bool = Field(
         True, description="one network for policy and value function; false: one each"
@@ -178,13 +184,16 @@ class ModelConfig(Section):
         description="give vector observations mean 0 and deviation 1, by running statistics",
     )
     recurrence: RecurrenceConfig | None = Field(
-        None, description="recurrent layer; null is none (not trainable yet)"
+        None, description="recurrent layers between encoder and hidden layers; null is none"
+    )
+    squash_actions: bool = Field(
+        False,
+        description="squash continuous actions by tanh into their bounds; false: clip them "
+        "(Haarnoja et al., 2018, Soft actor-critic)",
     )
 
     @model_validator(mode="after")
-    def _is_trainable(self) -> ModelConfig:
-        if self.recurrence is not None:
-            raise _key_error("recurrence", "recurrent layers can't be trained yet; must be null")
+    def _names_its_checkpoint(self) -> ModelConfig:
         if self.load_model and not self.model_path:
             raise _key_error("model_path", "must name a checkpoint, because load_model is true")
         return self
@@ -256,6 +265,30 @@ class TrainerConfig(Section):
         1.0e-5, gt=0, description="epsilon of AdamW, added to the root of the second moment"
     )
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
+    clip_value_loss: bool = Field(
+        True,
+        description="limit the change in value by the clip range; false: plain squared error "
+        "(Engstrom et al., 2020, Implementation matters in deep policy gradients, compares both)",
+    )
+    target_kl: float | None = Field(
+        None,
+        gt=0,
+        description="an update ends early where a mini-batch's KL divergence from the policy that "
+        "acted exceeds 1.5 times this (OpenAI Spinning Up); null: never",
+    )
+    multi_discrete_ratio: Literal["joint", "branch"] = Field(
+        "joint",
+        description="probability ratio of a multi-discrete action: joint, or branch, one for each",
+    )
+    bootstrap_truncated: bool = Field(
+        True,
+        description="add the value of what follows where a time limit cuts an episode off (Pardo et "
+        "al., 2018, Time limits in reinforcement learning); false: take it for an end",
+    )
+    normalize_rewards: bool = Field(
+        False,
+        description="divide rewards by the running standard deviation of the discounted return",
+    )
     advantage_normalization: Literal["minibatch", "batch", "none"] = Field(
         "minibatch",
         description="advantages have mean 0 and deviation 1 in each minibatch or batch, or none",

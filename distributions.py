@@ -1,14 +1,68 @@
 """Probability distributions over actions, as functions of a network's outputs.
 
 Plain tensor arithmetic, without distribution objects: building those costs more than the arithmetic.
+Those of continuous actions are in `gaussians.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+# Logit of what a mask forbids: its probability is 0 in float32, and its share of an entropy isn't NaN.
+FORBIDDEN = -1e8
+
+
+@dataclass
+class Evaluation:
+    """What a distribution says of actions, and how that changes with its parameters.
+
+    Attributes:
+        log_probability: (...), or (branches, ...) where each branch has a probability ratio of its own.
+        entropy: (...), in nats.
+        gradient: turns the slopes of what is minimised by `log_probability` and by `entropy`, of their
+            shapes, into its gradient by the parameters (..., parameters).
+    """
+
+    log_probability: Tensor
+    entropy: Tensor
+    gradient: Callable[[Tensor, Tensor], Tensor]
+
+
+class Distribution(Protocol):
+    """A distribution over actions (..., A) for each of the parameters (..., P).
+
+    Attributes:
+        num_outputs: how many numbers the policy's last layer gives.
+        free_parameters: how many more parameters there are, which don't depend on the observation.
+        ratios: how many probability ratios there are for an action.
+    """
+
+    num_outputs: int
+    free_parameters: int
+    ratios: int
+
+    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Random numbers (*shape, ...) for `sample`, on the CPU."""
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Draws actions (..., A)."""
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """The action (..., A) of a policy that isn't to explore."""
+
+    def log_probability(self, parameters: Tensor, actions: Tensor) -> Tensor:
+        """As `Evaluation.log_probability`."""
+
+    def evaluate(self, parameters: Tensor, actions: Tensor) -> Evaluation:
+        """Log-probabilities of actions, and entropies."""
+
+    def for_environment(self, actions: Tensor) -> Tensor:
+        """Actions as the environment takes them: within its bounds."""
 
 
 class MultiCategorical:
@@ -16,15 +70,15 @@ class MultiCategorical:
 
     Args:
         branches: the number of choices of each branch. Their logits lie one after another.
+        ratio_of_each_branch: whether each branch has a probability ratio of its own.
     """
 
-    def __init__(self, branches: Sequence[int]) -> None:
-        self.branches = tuple(branches)
+    free_parameters = 0
 
-    @property
-    def num_parameters(self) -> int:
-        """How many network outputs describe one distribution."""
-        return sum(self.branches)
+    def __init__(self, branches: Sequence[int], ratio_of_each_branch: bool = False) -> None:
+        self.branches = tuple(branches)
+        self.num_outputs = sum(branches)
+        self.ratios = len(self.branches) if ratio_of_each_branch else 1
 
     def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Random numbers for `sample`, of shape (*shape, sum of branches), on the CPU.
@@ -32,7 +86,7 @@ class MultiCategorical:
         They are Gumbel-distributed: the greatest of the noisy logits is a draw from their softmax
         (Gumbel, 1954, Statistical theory of extreme values and some practical applications).
         """
-        exponential = torch.empty(*shape, self.num_parameters).exponential_(generator=generator)
+        exponential = torch.empty(*shape, self.num_outputs).exponential_(generator=generator)
         return exponential.log_().neg_()
 
     def sample(self, logits: Tensor, noise: Tensor) -> Tensor:
@@ -53,31 +107,39 @@ class MultiCategorical:
             return logits.argmax(-1, keepdim=True)
         return torch.cat([part.argmax(-1, keepdim=True) for part in self._split(logits)], -1)
 
+    def for_environment(self, actions: Tensor) -> Tensor:
+        """Choices need no change."""
+        return actions
+
     def log_probability(self, logits: Tensor, actions: Tensor) -> Tensor:
-        """The logarithm of the joint probability of (..., branches) actions, of shape (...)."""
-        return self.of_actions(self.log_probabilities(logits), actions)
+        """As `Evaluation.log_probability`, of (..., branches) actions."""
+        return self._of_actions(self._log_probabilities(logits), actions)
 
-    def log_probability_and_entropy(self, logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """`log_probability` and the joint entropy in nats, both of shape (...)."""
-        logs = self.log_probabilities(logits)
-        return self.of_actions(logs, actions), self.entropy(logs)
+    def evaluate(self, logits: Tensor, actions: Tensor) -> Evaluation:
+        """Log-probabilities of (..., branches) actions, and joint entropies."""
+        logs = self._log_probabilities(logits)
+        entropy = sum_all([(log.exp() * log).sum(-1) for log in logs]).neg()
+        return Evaluation(
+            self._of_actions(logs, actions),
+            entropy,
+            lambda by_log_probability, by_entropy: self._gradient(
+                logs, actions, by_log_probability, by_entropy
+            ),
+        )
 
-    def log_probabilities(self, logits: Tensor) -> list[Tensor]:
+    def _log_probabilities(self, logits: Tensor) -> list[Tensor]:
         """The logarithms of all choices' probabilities, (..., choices) for each branch."""
         return [part.log_softmax(-1) for part in self._split(logits)]
 
-    def of_actions(self, logs: Sequence[Tensor], actions: Tensor) -> Tensor:
-        """The joint logarithm (...) for actions (..., branches), from that of all choices."""
+    def _of_actions(self, logs: Sequence[Tensor], actions: Tensor) -> Tensor:
+        """The logarithm for actions (..., branches), from that of all choices."""
         chosen = [
-            log.gather(-1, actions[..., branch : branch + 1]) for branch, log in enumerate(logs)
+            log.gather(-1, actions[..., branch : branch + 1]).squeeze(-1)
+            for branch, log in enumerate(logs)
         ]
-        return sum_all(chosen).squeeze(-1)
+        return sum_all(chosen) if self.ratios == 1 else torch.stack(chosen)
 
-    def entropy(self, logs: Sequence[Tensor]) -> Tensor:
-        """The joint entropy (...) in nats, from the logarithms of all choices' probabilities."""
-        return sum_all([(log.exp() * log).sum(-1) for log in logs]).neg()
-
-    def gradient(
+    def _gradient(
         self,
         logs: Sequence[Tensor],
         actions: Tensor,
@@ -88,23 +150,18 @@ class MultiCategorical:
 
         With p = softmax(logits) and the branch's own entropy H, the logarithm of an action's
         probability has the slope [chosen] - p, and the entropy -p (log p + H).
-
-        Args:
-            logs: the logarithms of all choices' probabilities.
-            actions: (..., branches).
-            by_log_probability: (...), the slope of what is minimised by the actions' log-probability.
-            by_entropy: (...), its slope by the joint entropy.
         """
         by_log_probability, by_entropy = by_log_probability.unsqueeze(-1), by_entropy.unsqueeze(-1)
         gradients = []
         for branch, log in enumerate(logs):
+            by_chosen = by_log_probability if self.ratios == 1 else by_log_probability[branch]
             probabilities = log.exp()
             mean_log = (probabilities * log).sum(-1, keepdim=True)
-            # by_entropy * (mean_log - log) - by_log_probability
-            slope = torch.addcmul(-by_log_probability, by_entropy, mean_log - log)
+            # by_entropy * (mean_log - log) - by_chosen
+            slope = torch.addcmul(-by_chosen, by_entropy, mean_log - log)
             gradient = probabilities.mul_(slope)
             chosen = actions[..., branch : branch + 1]
-            gradients.append(gradient.scatter_add_(-1, chosen, by_log_probability))
+            gradients.append(gradient.scatter_add_(-1, chosen, by_chosen))
         return gradients[0] if len(gradients) == 1 else torch.cat(gradients, -1)
 
     def _split(self, logits: Tensor) -> Sequence[Tensor]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from config import Config
-from distributions import MultiCategorical
 from environments import make_environments
 from environments.interface import Observations, Spaces, VectorEnvironment
 from environments.levels import ListedLevels
@@ -14,36 +16,60 @@ from model import ActorCritic
 
 
 class Policy:
-    """Chooses actions with one member's network.
+    """Chooses actions with one member's network, in several environments side by side.
 
     Args:
         network: the network, of one member.
         device: where it is.
-        generator: draws the actions; None takes the most probable ones.
+        generator: draws actions, and hidden states that are drawn.
+        stochastic: whether actions are drawn; else they are the most probable ones.
+        forgets: whether an episode's end makes a recurrent policy forget.
     """
 
     def __init__(
         self,
         network: ActorCritic,
         device: torch.device,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator,
+        stochastic: bool = False,
+        forgets: bool = True,
     ) -> None:
         self._network = network
         self._device = device
         self._generator = generator
+        self._stochastic = stochastic
+        self._forgets = forgets
+        self._states: Tensor | None = None
 
     @torch.inference_mode()
-    def act(self, observations: Observations) -> Tensor:
-        """Actions (E, branches) on the CPU for observations (E, ...)."""
+    def begin(self, count: int) -> None:
+        """Begins to act in so many environments."""
+        if self._network.state_size:
+            self._states = self._network.begin_states(count, self._generator).clone()
+
+    @torch.inference_mode()
+    def act(self, observations: Observations) -> np.ndarray:
+        """Actions (E, A) as the environment takes them, for observations (E, ...)."""
         tensors = {
             name: torch.from_numpy(values).to(self._device) for name, values in observations.items()
         }
-        distribution: MultiCategorical = self._network.distribution
-        parameters = self._network.act(tensors)[0].cpu()
-        if self._generator is None:
-            return distribution.mode(parameters)
+        acted = self._network.act(tensors, self._states)
+        self._states = acted.states
+        return self._choose(acted.parameters.cpu()).numpy()
+
+    def _choose(self, parameters: Tensor) -> Tensor:
+        distribution = self._network.distribution
+        if not self._stochastic:
+            return distribution.for_environment(distribution.mode(parameters))
         noise = distribution.noise(parameters.shape[:-1], self._generator)
-        return distribution.sample(parameters, noise)
+        return distribution.for_environment(distribution.sample(parameters, noise))
+
+    @torch.inference_mode()
+    def end_episodes(self, environments: Sequence[int]) -> None:
+        """Forgets what was remembered of the episodes that just ended in environments."""
+        if self._states is not None and self._forgets and environments:
+            count = len(environments)
+            self._states[list(environments)] = self._network.begin_states(count, self._generator)
 
 
 class Evaluator:
@@ -75,9 +101,11 @@ class Evaluator:
         played = [0] * len(self._environments)
         missing = len(levels)
         observations = self._environments.reset()
+        policy.begin(len(self._environments))
         while missing:
-            step = self._environments.step(policy.act(observations).numpy())
+            step = self._environments.step(policy.act(observations))
             observations = step.observations
+            policy.end_episodes([environment for environment, _ in step.episodes])
             for environment, episode in step.episodes:
                 position = self._levels.position(environment, played[environment])
                 played[environment] += 1

@@ -59,7 +59,7 @@ class RecordedGradients:
     def _evaluate(
         self, batch: MiniBatch, columns: Columns | None, coefficients: Coefficients
     ) -> Losses:
-        parameters, values = self._network(batch.observations, columns)
+        parameters, values = self._network(batch.observations, columns, batch.sequences)
         return ppo_losses(parameters, values, batch, self._network.distribution, coefficients)
 
 
@@ -89,19 +89,19 @@ class WrittenGradients:
         features = value_features = self._trunk.forward(inputs, columns)
         if self._value_trunk is not None:
             value_features = self._value_trunk.forward(inputs, columns)
-        logits = self._policy_head.forward(features)
+        parameters = self._network.policy_parameters(
+            self._policy_head.forward(features), batch.observations
+        )
         values = self._value_head.forward(value_features).squeeze(-1)
 
-        distribution = self._network.distribution
-        logs = distribution.log_probabilities(logits)
-        chosen = distribution.of_actions(logs, batch.actions)
-        entropy = distribution.entropy(logs)
-        losses, slopes = objective(chosen, entropy, values, batch, coefficients)
-
-        by_logits = distribution.gradient(
-            logs, batch.actions, slopes.log_probability, slopes.entropy
+        policy = self._network.distribution.evaluate(parameters, batch.actions)
+        losses, slopes = objective(
+            policy.log_probability, policy.entropy, values, batch, coefficients
         )
-        by_features = self._policy_head.backward(by_logits, of_inputs=True)
+        by_outputs = self._network.policy_gradient(
+            policy.gradient(slopes.log_probability, slopes.entropy)
+        )
+        by_features = self._policy_head.backward(by_outputs, of_inputs=True)
         by_value_features = self._value_head.backward(slopes.value.unsqueeze(-1), of_inputs=True)
         assert by_features is not None and by_value_features is not None
         if self._value_trunk is None:

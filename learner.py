@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -17,10 +17,13 @@ from torch import Tensor
 from buffer import MiniBatch, RolloutBuffer, normalise_advantages
 from columns import Columns
 from gradients import Gradients, RecordedGradients, WrittenGradients
-from losses import Coefficients
+from losses import Coefficients, Losses
 from member import Member
+from memory import Memory
 from model import Population, Rows
 from optimiser import AdamW
+from recurrence import Sequences
+from sequences import RolloutSequences
 
 # Gradients of stacked members are views of the population's rows, which the warning is about; the
 # weights are such views too, so that no layout fits better.
@@ -38,6 +41,10 @@ _LOGGED = (
 )
 
 
+# Share of the target by which the divergence of a mini-batch may exceed it.
+_KL_MARGIN = 1.5
+
+
 class Learner:
     """Trains one member, or all at once.
 
@@ -48,6 +55,7 @@ class Learner:
         buffer: the rollouts of all members.
         optimiser: of all members.
         compiled: whether to compile the losses with `torch.compile`.
+        memory: the hidden states of the rollout, for a single member with recurrent layers; else None.
 
     Attributes:
         rows: which members.
@@ -61,6 +69,7 @@ class Learner:
         buffer: RolloutBuffer,
         optimiser: AdamW,
         compiled: bool,
+        memory: Memory | None = None,
     ) -> None:
         self.rows = rows
         self._members = members
@@ -70,14 +79,18 @@ class Learner:
         self._device = population.weights.device
         self._buffer = buffer
         self._optimiser = optimiser
+        self._memory = memory
+        self._recurrence = members[0].run.config.model.recurrence
         self._compiled = compiled
         self._evaluate: Gradients
         if isinstance(rows, int) and self._network.is_dense and not compiled:
             self._evaluate = WrittenGradients(self._network)
         else:
-            self._evaluate = RecordedGradients(self._network, compiled)
+            # Sequences have other lengths in each mini-batch, and each would be compiled anew.
+            self._evaluate = RecordedGradients(self._network, compiled and memory is None)
         self._observations: dict[str, Tensor] = {}
         self._columns: Columns | None = None
+        self._rollout_sequences: RolloutSequences | None = None
         self._value_coefficient = self._stack([m.config.value_coefficient for m in members])
         self._max_grad_norm = self._stack([m.config.max_grad_norm for m in members])
         self._epsilon = self._stack([m.config.adam_epsilon for m in members])
@@ -93,8 +106,9 @@ class Learner:
         """Estimates the values of the rollout in the buffer, and prepares to learn from it.
 
         Args:
-            features: ([M,] T, N, size) of a trunk that policy and value function share; else None.
+            features: ([M,] T, N, size), where acting gave those that values are made of; else None.
         """
+        self._rollout_sequences = self._cut_sequences()
         self._observations = self._buffer.batch_observations(self.rows)
         # Their number changes, and what is compiled would have to be compiled anew each time.
         if not self._compiled:
@@ -109,6 +123,17 @@ class Learner:
             # [M x] T x N x size -> [M x] (T * N) x size, and back
             values = self._network.value_features(features.flatten(-3, -2))
             self._buffer.values[self.rows] = values.unflatten(-1, (self._buffer.steps, -1))
+
+    def _cut_sequences(self) -> RolloutSequences | None:
+        if self._memory is None:
+            return None
+        assert isinstance(self.rows, int) and self._recurrence is not None
+        return RolloutSequences(
+            self._buffer.ends[self.rows],
+            self._recurrence.sequence_length,
+            self._memory.states[self.rows],
+            self._memory.initial[self.rows],
+        )
 
     def _values_of_observations(self) -> Tensor:
         """Values ([M,] T, N), a mini-batch at a time so as not to need more memory than learning."""
@@ -149,43 +174,73 @@ class Learner:
             clip_range=self._stack([rate["clip_range"] for rate in rates]),
             beta=self._stack([rate["beta"] for rate in rates]),
             value_coefficient=self._value_coefficient,
+            clip_value=self._shared.clip_value_loss,
         )
         if self._shared.advantage_normalization == "batch":
             self._buffer.normalise_advantages(self.rows)
-        count = self._shared.num_mini_batches
-        totals = torch.zeros(
-            (*self._value_coefficient.shape[:-1], len(_LOGGED)), device=self._device
-        )
-        for _ in range(self._shared.epochs):
-            order = self._order()
-            for batch in self._buffer.mini_batches(self.rows, self._observations, order, count):
-                totals += self._learn_mini_batch(batch, coefficients, learning_rate)
-        means = (totals / (self._shared.epochs * count)).view(-1, len(_LOGGED)).tolist()
+        logged = self._learn_epochs(coefficients, learning_rate)
+        means = torch.stack(logged).mean(0).view(-1, len(_LOGGED)).tolist()
         for member, losses, rate in zip(self._members, means, rates, strict=True):
             if not all(map(math.isfinite, losses)):
                 member.failure = member.failure or f"a loss is not finite in update {update + 1}"
             member.scalars = dict(zip(_LOGGED, losses, strict=True))
+            member.scalars["policy/mini_batches"] = len(logged)
             member.scalars |= {f"schedule/{name}": value for name, value in rate.items()}
 
-    def _order(self) -> Tensor:
-        """A random order ([M,] T * N) of each member's steps, drawn by its own generator."""
+    def _learn_epochs(self, coefficients: Coefficients, learning_rate: Tensor) -> list[Tensor]:
+        """Takes an optimiser step for each mini-batch, and returns what `_LOGGED` names of each.
+
+        It ends before a step from a policy that has gone too far from the one that acted (as Spinning
+        Up does and, for each mini-batch, Stable-Baselines3).
+        """
+        limit = self._shared.target_kl and _KL_MARGIN * self._shared.target_kl
+        logged: list[Tensor] = []
+        for _ in range(self._shared.epochs):
+            dealt = self._deal()
+            for batch in self._buffer.mini_batches(self.rows, self._observations, dealt):
+                losses = self._evaluate_mini_batch(batch, coefficients)
+                if limit is not None and losses.kl_divergence.item() > limit:
+                    norm = torch.zeros_like(losses.total)
+                    return [*logged, self._logged(losses, norm)]
+                norm = self._step(learning_rate)
+                logged.append(self._logged(losses, norm))
+        return logged
+
+    def _deal(self) -> Iterator[tuple[Tensor, Sequences | None]]:
+        """Positions ([M,] B) of the steps of each mini-batch, and which of them follow one another.
+
+        The order is random, and each member's is drawn by its own generator.
+        """
+        count = self._shared.num_mini_batches
+        if self._rollout_sequences is not None:
+            generator = self._members[0].shuffling_generator
+            yield from self._rollout_sequences.mini_batches(generator, count)
+            return
         orders = [
             torch.randperm(self._buffer.size, generator=member.shuffling_generator)
             for member in self._members
         ]
-        return orders[0] if isinstance(self.rows, int) else torch.stack(orders)
+        order = orders[0] if isinstance(self.rows, int) else torch.stack(orders)
+        for chosen in order.unflatten(-1, (count, -1)).unbind(-2):
+            yield chosen, None
 
-    def _learn_mini_batch(
-        self, batch: MiniBatch, coefficients: Coefficients, learning_rate: Tensor
-    ) -> Tensor:
-        """Takes one optimiser step and returns what `_LOGGED` names, ([M,] 7)."""
+    def _evaluate_mini_batch(self, batch: MiniBatch, coefficients: Coefficients) -> Losses:
+        """The losses, whose gradient is then the parameters'."""
         if self._shared.advantage_normalization == "minibatch":
             batch.advantages = normalise_advantages(batch.advantages)
         self._gradients.zero_()
-        losses = self._evaluate(batch, self._columns, coefficients)
+        return self._evaluate(batch, self._columns, coefficients)
+
+    def _step(self, learning_rate: Tensor) -> Tensor:
+        """Takes an optimiser step, and returns the gradient's norm ([M]) before it was clipped."""
         norm = self._gradients.norm(dim=-1, keepdim=True)
         self._gradients.mul_((self._max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
         self._optimiser.step(self.rows, learning_rate, self._epsilon, self._weight_decay)
+        return norm.squeeze(-1)
+
+    @staticmethod
+    def _logged(losses: Losses, norm: Tensor) -> Tensor:
+        """What `_LOGGED` names, ([M,] 7)."""
         parts = (
             losses.policy,
             losses.value,
@@ -193,6 +248,6 @@ class Learner:
             losses.entropy,
             losses.kl_divergence,
             losses.clip_fraction,
-            norm.squeeze(-1),
+            norm,
         )
         return torch.stack(parts, -1)

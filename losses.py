@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from buffer import MiniBatch
-from distributions import MultiCategorical
+from distributions import Distribution
 
 
 @dataclass
@@ -19,11 +19,13 @@ class Losses:
     Attributes:
         total: what is minimised, the only one with a gradient.
         policy: negative clipped surrogate (equation 7).
-        value: mean of the greater of the squared errors of the value and of the clipped value, which
-            gains nothing by moving further than the clip range from its estimate when acting.
+        value: mean squared error of the values; or, clipped, the mean of the greater of the squared
+            errors of the value and of the clipped value, which gains nothing by moving further than
+            the clip range from its estimate when acting (Engstrom et al., 2020, Implementation
+            matters in deep policy gradients).
         entropy: mean entropy of the policy in nats.
-        kl_divergence: estimate of the divergence of the new policy from the old one, in nats
-            (Schulman, 2020, Approximating KL divergence, the estimator k3).
+        kl_divergence: estimate of the divergence of the new policy from the old one, in nats, over
+            all branches (Schulman, 2020, Approximating KL divergence, the estimator k3).
         clip_fraction: share of steps whose probability ratio was clipped.
     """
 
@@ -37,12 +39,13 @@ class Losses:
 
 @dataclass
 class Coefficients:
-    """What weighs and limits the losses in an update, each of shape ([M,] 1).
+    """What weighs and limits the losses in an update, each number of shape ([M,] 1).
 
     Attributes:
         clip_range: of the probability ratio and of the change in value.
         beta: coefficient of the entropy bonus.
         value_coefficient: weight of the value loss.
+        clip_value: whether the value loss is clipped.
         least_ratio, greatest_ratio: limits of the probability ratio.
         least_change: of the value; the greatest is the clip range.
     """
@@ -50,6 +53,7 @@ class Coefficients:
     clip_range: Tensor
     beta: Tensor
     value_coefficient: Tensor
+    clip_value: bool
 
     def __post_init__(self) -> None:
         # Once for all mini-batches of an update.
@@ -61,7 +65,7 @@ def ppo_losses(
     parameters: Tensor,
     values: Tensor,
     batch: MiniBatch,
-    distribution: MultiCategorical,
+    distribution: Distribution,
     coefficients: Coefficients,
 ) -> Losses:
     """PPO's losses on a mini-batch.
@@ -73,14 +77,16 @@ def ppo_losses(
         distribution: turns parameters into probabilities.
         coefficients: of the members.
     """
-    log_probabilities, entropy = distribution.log_probability_and_entropy(parameters, batch.actions)
-    total, *others = _Objective.apply(log_probabilities, entropy, values, batch, coefficients)
+    policy = distribution.evaluate(parameters, batch.actions)
+    total, *others = _Objective.apply(
+        policy.log_probability, policy.entropy, values, batch, coefficients
+    )
     return Losses(total, *others)
 
 
 @dataclass
 class Slopes:
-    """The gradient of the total loss, each of shape ([M,] B)."""
+    """The gradient of the total loss: ([branches,] [M,] B), ([M,] B) and ([M,] B)."""
 
     log_probability: Tensor
     entropy: Tensor
@@ -96,6 +102,9 @@ def objective(
 ) -> tuple[Losses, Slopes]:
     """PPO's losses from log-probabilities, entropies and values ([M,] B), and their gradient.
 
+    Where each branch of an action has a probability ratio of its own, log-probabilities are
+    (branches, [M,] B), and the mean over branches counts.
+
     The gradient is written out, which takes a third of the time that recording every operation does.
     """
     steps = values.shape[-1]
@@ -103,25 +112,21 @@ def objective(
     ratio = log_ratio.exp()
     clipped = torch.clamp(ratio, coefficients.least_ratio, coefficients.greatest_ratio)
     gain, clipped_gain = ratio * batch.advantages, clipped * batch.advantages
+    ratios = log_probabilities.numel() // values.numel()
     # Where the clipped gain is the smaller one it is constant.
-    by_log_probability = gain * (gain <= clipped_gain) / -steps
-
-    error = values - batch.returns
-    change = values - batch.values
-    moved = torch.clamp(change, coefficients.least_change, coefficients.clip_range)
-    square, clipped_square = error.square(), (batch.values + moved - batch.returns).square()
-    # Where the clipped error is the greater one it is constant.
-    by_value = error * (square >= clipped_square) * (2 * coefficients.value_coefficient / steps)
-
-    parts = (
+    by_log_probability = gain * (gain <= clipped_gain) / (-steps * ratios)
+    policy_parts = [
         torch.min(gain, clipped_gain).neg_(),
-        torch.max(square, clipped_square),
-        entropy,
         ratio - 1 - log_ratio,
         (ratio != clipped).to(ratio.dtype),
-    )
+    ]
+    if ratios > 1:
+        policy_parts = [part.mean(0) for part in policy_parts]
+
+    value_part, by_value = _value_loss(values, batch, coefficients)
     # One mean of all parts takes less time than five: 5 x [M x] B -> 5 x [M]
-    policy, value, mean_entropy, divergence, clips = torch.stack(parts).mean(-1)
+    parts = (*policy_parts, value_part, entropy)
+    policy, divergence, clips, value, mean_entropy = torch.stack(parts).mean(-1)
     total = (
         policy
         + coefficients.value_coefficient.squeeze(-1) * value
@@ -129,9 +134,25 @@ def objective(
     )
     by_entropy = (coefficients.beta / -steps).expand_as(entropy)
     return (
-        Losses(total, policy, value, mean_entropy, divergence, clips),
+        Losses(total, policy, value, mean_entropy, divergence * ratios, clips),
         Slopes(by_log_probability, by_entropy, by_value),
     )
+
+
+def _value_loss(
+    values: Tensor, batch: MiniBatch, coefficients: Coefficients
+) -> tuple[Tensor, Tensor]:
+    """Squared errors ([M,] B), and the slope of their weighted mean by the values."""
+    error = values - batch.returns
+    square = error.square()
+    slope = error * (2 * coefficients.value_coefficient / values.shape[-1])
+    if not coefficients.clip_value:
+        return square, slope
+    change = values - batch.values
+    moved = torch.clamp(change, coefficients.least_change, coefficients.clip_range)
+    clipped_square = (batch.values + moved - batch.returns).square()
+    # Where the clipped error is the greater one it is constant.
+    return torch.max(square, clipped_square), slope * (square >= clipped_square)
 
 
 class _Objective(torch.autograd.Function):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from checkpoint import Checkpoint
 from config import Config
@@ -85,8 +86,18 @@ class Member:
         if self.writer:
             self.writer.add_config(self.run.config.as_dict())
 
-    def save(self, update: int, backend: str, environments: Sequence[EpisodeState]) -> None:
-        """Writes a checkpoint, where the run has a folder for them."""
+    def save(
+        self,
+        update: int,
+        backend: str,
+        environments: Sequence[EpisodeState],
+        memory: dict[str, Tensor],
+        rewards: dict[str, Tensor],
+    ) -> None:
+        """Writes a checkpoint, where the run has a folder for them.
+
+        The arguments after `update` are attributes of `Checkpoint`.
+        """
         if self.run.checkpoints is None:
             return
         population = self._population
@@ -105,7 +116,9 @@ class Member:
                 {"episode": state.episode, "actions": torch.from_numpy(state.actions)}
                 for state in environments
             ],
-            normaliser=population.normaliser_state(self.number),
+            statistics=population.statistics(self.number),
+            memory=memory,
+            rewards=rewards,
             record=self.record.state(),
         ).save(self.run.checkpoints)
 
@@ -120,7 +133,7 @@ class Member:
         """
         path = self.run.config.model.model_path
         try:
-            self._population.load_member(self.number, checkpoint.weights, checkpoint.normaliser)
+            self._population.load_member(self.number, checkpoint.weights, checkpoint.statistics)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
         self._optimiser.restore(self.number, checkpoint.optimiser)

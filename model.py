@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -17,10 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from columns import Columns, find_columns
-from config import ModelConfig
-from distributions import MultiCategorical
-from environments.interface import Spaces
+from config import Config, ModelConfig
+from distributions import FORBIDDEN, Distribution, MultiCategorical
+from environments.interface import ACTION_MASK, Spaces
+from gaussians import DiagonalGaussian, SquashedGaussian
+from initial_states import InitialStates
+from layers import HIDDEN_GAIN, Convolution, Layer, Linear, Vector
 from normaliser import Normaliser
+from recurrence import Recurrence, Sequences
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
@@ -33,87 +39,16 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 # Filters, kernel size and stride of each layer (Mnih et al., 2015, Human-level control through deep
 # reinforcement learning).
 _CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
-# Gains of the orthogonal initialisation: nearly uniform policies and unscaled values at the start
-# (Andrychowicz et al., 2021, What matters for on-policy deep actor-critic methods).
-_HIDDEN_GAIN, _POLICY_GAIN, _VALUE_GAIN = math.sqrt(2), 0.01, 1.0
+# Gains of the last layers' initialisation: nearly uniform policies and unscaled values at the start
+# (as `HIDDEN_GAIN`).
+_POLICY_GAIN, _VALUE_GAIN = 0.01, 1.0
 
 # Which members are looked at: one, without an axis of members, or all, with it.
 Rows = int | slice
 
 
-class _Layer(nn.Module):
-    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), not yet in memory."""
-
-    def __init__(
-        self, axis: tuple[int, ...], shape: tuple[int, ...], outputs: int, gain: float
-    ) -> None:
-        super().__init__()
-        self.gain = gain
-        self.weight = nn.Parameter(torch.empty(*axis, *shape, device="meta"))
-        self.bias = nn.Parameter(torch.empty(*axis, outputs, device="meta"))
-
-    def view_weight(self, flat: Tensor) -> Tensor:
-        """A row ([M,] K) of numbers, or of gradients, as what the weight is."""
-        return flat.view(self.weight.shape)
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """Orthogonal weights and a bias of zero, for a single member."""
-        drawn = torch.empty(self.weight.shape)
-        nn.init.orthogonal_(drawn, self.gain, generator=generator)
-        self.weight.data.copy_(drawn)
-        self.bias.data.zero_()
-
-
-class Linear(_Layer):
-    """A fully connected layer: ([M,] B, inputs) -> ([M,] B, outputs).
-
-    Its weight is ([M,] inputs, outputs), which multiplies small batches twice as fast on a CPU as its
-    transpose does.
-    """
-
-    def __init__(self, axis: tuple[int, ...], inputs: int, outputs: int, gain: float) -> None:
-        super().__init__(axis, (inputs, outputs), outputs, gain)
-
-    def forward(self, inputs: Tensor, columns: Columns | None = None) -> Tensor:
-        """Applies each member's weights to its own inputs, or to what `columns` selected of them."""
-        weight = self.weight if columns is None else columns.merge(self.weight)
-        if weight.dim() == 2:
-            return torch.addmm(self.bias, inputs, weight)
-        return torch.baddbmm(self.bias.unsqueeze(1), inputs, weight)
-
-
-class Convolution(_Layer):
-    """A convolution: ([M,] B, channels, height, width) -> ([M,] B, filters, height', width').
-
-    Its weight ([M,] filters, channels, kernel, kernel) lies in memory with the channels last, as images
-    do, which saves a sixth of the time on a CPU.
-    """
-
-    def __init__(
-        self, axis: tuple[int, ...], channels: int, filters: int, kernel: int, stride: int
-    ) -> None:
-        super().__init__(axis, (filters, channels, kernel, kernel), filters, _HIDDEN_GAIN)
-        self.stride = stride
-
-    def view_weight(self, flat: Tensor) -> Tensor:
-        """A row ([M,] K) of numbers, or of gradients, as what the weight is."""
-        *axes, channels, height, width = self.weight.shape
-        return flat.view(*axes, height, width, channels).movedim(-1, -3)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Applies each member's filters to its own images, as groups of one convolution."""
-        if self.weight.dim() == 4:
-            return functional.conv2d(images, self.weight, self.bias, self.stride)
-        members = len(images)
-        # M x B x C -> B x (M * C), and back
-        grouped = images.transpose(0, 1).flatten(1, 2)
-        weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
-        filtered = functional.conv2d(grouped, weight, bias, self.stride, groups=members)
-        return filtered.unflatten(1, (members, -1)).transpose(0, 1)
-
-
 class Trunk(nn.Module):
-    """Observations to features: convolutions for images, then fully connected layers over all.
+    """Observations to features: convolutions for images, recurrent layers, fully connected ones.
 
     Args:
         axis: (M,), or () for a single member.
@@ -132,11 +67,15 @@ class Trunk(nn.Module):
             if len(shape) == 3:
                 self.encoders[name] = self._encoder(axis, shape[2])
                 width += _encoded_size(shape)
-            else:
+            elif name != ACTION_MASK:
                 width += math.prod(shape)
+        self.recurrence: Recurrence | None = None
+        if config.recurrence is not None:
+            self.recurrence = Recurrence(axis, width, config.recurrence, self.activation)
+            width = self.recurrence.output_size
         sizes = [width] + [config.hidden_layer_size] * config.num_hidden_layers
         self.linear_layers = [
-            Linear(axis, inputs, outputs, _HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
+            Linear(axis, inputs, outputs, HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
         ]
         self.layers = nn.ModuleList(self.linear_layers)
 
@@ -148,29 +87,44 @@ class Trunk(nn.Module):
             channels = filters
         return encoder
 
-    def forward(self, observations: dict[str, Tensor], columns: Columns | None = None) -> Tensor:
-        """([M,] B, ...) observations -> ([M,] B, hidden_layer_size) features.
+    def forward(
+        self,
+        observations: dict[str, Tensor],
+        columns: Columns | None = None,
+        sequences: Sequences | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Features of what is observed and remembered.
 
         Args:
-            observations: what is observed.
+            observations: ([M,] B, ...) by name.
             columns: what was selected of the observations; None is everything.
-        """
-        if not self.in_bfloat16:
-            return self._features(observations, columns)
-        device = next(iter(observations.values())).device.type
-        with torch.autocast(device, torch.bfloat16):
-            return self._features(observations, columns).float()
+            sequences: which steps follow one another, where there are recurrent layers.
 
-    def _features(self, observations: dict[str, Tensor], columns: Columns | None) -> Tensor:
-        features = self.encode(observations)
-        for layer in self.linear_layers:
-            features = self.activation(layer(features, columns))
+        Returns:
+            ([M,] B, hidden_layer_size), and the hidden states after each step as `Recurrence` has them.
+        """
+        device = next(iter(observations.values())).device.type
+        with self._precision(device):
+            features = self.encode(observations)
+        states = None
+        if self.recurrence is not None:
+            assert sequences is not None
+            features, states = self.recurrence(features.float(), sequences, columns)
             columns = None
-        return features
+        with self._precision(device):
+            for layer in self.linear_layers:
+                features = self.activation(layer(features, columns))
+                columns = None
+        return features.float(), states
+
+    def _precision(self, device: str) -> AbstractContextManager[object]:
+        return torch.autocast(device, torch.bfloat16) if self.in_bfloat16 else nullcontext()
 
     def encode(self, observations: dict[str, Tensor]) -> Tensor:
         """([M,] B, ...) observations -> ([M,] B, inputs of the first fully connected layer)."""
-        parts = [self._encode(name, value) for name, value in observations.items()]
+        parts = [
+            self._encode(name, value) for name, value in observations.items() if name != ACTION_MASK
+        ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
     def _encode(self, name: str, values: Tensor) -> Tensor:
@@ -192,60 +146,155 @@ def _encoded_size(shape: tuple[int, ...]) -> int:
     return height * width * _CONVOLUTIONS[-1][0]
 
 
+@dataclass
+class Acted:
+    """What a network gives for acting.
+
+    Attributes:
+        parameters: of the policy's distributions, ([M,] B, parameters).
+        value_features: of which the value function's last layer makes values, ([M,] B, size). None
+            where that needs a trunk of its own without recurrent layers, as values aren't needed for
+            acting and those of a whole rollout can be computed at once.
+        states: hidden states after the step, ([M,] B, state_size); None without recurrent layers.
+    """
+
+    parameters: Tensor
+    value_features: Tensor | None
+    states: Tensor | None
+
+
 class ActorCritic(nn.Module):
     """Policy and value function of one member, or of M stacked ones.
 
     Args:
         spaces: what is observed and which actions there are.
-        config: sizes, activation, and whether policy and value function share a trunk.
+        config: model and trainer.
         members: M; None is a single member without that axis.
+
+    Attributes:
+        state_size: numbers of a worker's hidden state; 0 without recurrent layers.
+
+    Raises:
+        ValueError: as `Recurrence`.
     """
 
-    def __init__(self, spaces: Spaces, config: ModelConfig, members: int | None = None) -> None:
+    def __init__(self, spaces: Spaces, config: Config, members: int | None = None) -> None:
         super().__init__()
         axis = () if members is None else (members,)
-        self.distribution = MultiCategorical(spaces.branches)
+        model = config.model
+        self.distribution = make_distribution(spaces, config)
         self.normaliser: Normaliser | None = None
-        self.trunk = Trunk(axis, spaces, config)
-        self.value_trunk = None if config.share_parameters else Trunk(axis, spaces, config)
-        size = config.hidden_layer_size
-        self.policy_head = Linear(axis, size, self.distribution.num_parameters, _POLICY_GAIN)
+        self.initial_states: InitialStates | None = None
+        self.trunk = Trunk(axis, spaces, model)
+        self.value_trunk = None if model.share_parameters else Trunk(axis, spaces, model)
+        size = model.hidden_layer_size
+        self.policy_head = Linear(axis, size, self.distribution.num_outputs, _POLICY_GAIN)
         self.value_head = Linear(axis, size, 1, _VALUE_GAIN)
+        free = self.distribution.free_parameters
+        self.free_parameters = Vector(axis, free) if free else None
+        self.state_size = sum(recurrence.state_size for recurrence in self._recurrences())
+
+    def _recurrences(self) -> list[Recurrence]:
+        trunks = [self.trunk] if self.value_trunk is None else [self.trunk, self.value_trunk]
+        return [trunk.recurrence for trunk in trunks if trunk.recurrence is not None]
+
+    @property
+    def acts_with_values(self) -> bool:
+        """Whether acting gives `Acted.value_features`."""
+        return self.value_trunk is None or bool(self.state_size)
 
     def forward(
-        self, observations: dict[str, Tensor], columns: Columns | None = None
+        self,
+        observations: dict[str, Tensor],
+        columns: Columns | None = None,
+        sequences: Sequences | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The policy's distributions and the values of observations.
 
         Args:
             observations: tensors of shape ([M,] B, ...), in the environment's own types.
             columns: what was selected of the observations; None is everything.
+            sequences: which steps follow one another, where there are recurrent layers.
 
         Returns:
             Parameters of the distributions ([M,] B, parameters), and values ([M,] B).
         """
-        observations = self._normalised(observations)
-        features = value_features = self.trunk(observations, columns)
+        normalised = self._normalised(observations)
+        features, _ = self.trunk(normalised, columns, self._of_policy(sequences))
+        value_features = features
         if self.value_trunk is not None:
-            value_features = self.value_trunk(observations, columns)
-        return self.policy_head(features), self.value_head(value_features).squeeze(-1)
+            value_features, _ = self.value_trunk(normalised, columns, self._of_value(sequences))
+        parameters = self.policy_parameters(self.policy_head(features), observations)
+        return parameters, self.value_features(value_features)
 
-    def act(self, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The policy's distributions ([M,] B, parameters), and the features ([M,] B, size) they are of.
+    def act(self, observations: dict[str, Tensor], states: Tensor | None = None) -> Acted:
+        """The policy's distributions for a step.
 
-        Acting needs no values, so that those of a whole rollout can be computed at once.
+        Args:
+            observations: tensors of shape ([M,] B, ...), in the environment's own types.
+            states: hidden states ([M,] B, state_size), where there are recurrent layers.
         """
-        features = self.trunk(self._normalised(observations))
-        return self.policy_head(features), features
+        sequences = None if states is None else Sequences(states)
+        normalised = self._normalised(observations)
+        features, after = self.trunk(normalised, None, self._of_policy(sequences))
+        parameters = self.policy_parameters(self.policy_head(features), observations)
+        if self.value_trunk is None:
+            return Acted(parameters, features, after)
+        if after is None:
+            return Acted(parameters, None, None)
+        features, value_after = self.value_trunk(normalised, None, self._of_value(sequences))
+        return Acted(parameters, features, torch.cat((after, value_after), -1))
+
+    def _of_policy(self, sequences: Sequences | None) -> Sequences | None:
+        """Sequences with the states of the policy's trunk, which come first."""
+        if sequences is None or self.value_trunk is None:
+            return sequences
+        return sequences.part(0, self.state_size // 2)
+
+    def _of_value(self, sequences: Sequences | None) -> Sequences | None:
+        """Sequences with the states of the value function's own trunk."""
+        return sequences and sequences.part(self.state_size // 2, self.state_size // 2)
+
+    def policy_parameters(self, outputs: Tensor, observations: dict[str, Tensor]) -> Tensor:
+        """The distributions' parameters ([M,] B, parameters), from outputs ([M,] B, outputs)."""
+        if self.free_parameters is not None:
+            free = self.free_parameters.values.unsqueeze(-2).expand(*outputs.shape[:-1], -1)
+            return torch.cat((outputs, free), -1)
+        if ACTION_MASK in observations:
+            return outputs.masked_fill(observations[ACTION_MASK] == 0, FORBIDDEN)
+        return outputs
+
+    def policy_gradient(self, by_parameters: Tensor) -> Tensor:
+        """The gradient (B, outputs) of a single member's outputs, from that of the parameters.
+
+        That of the free parameters is put where it belongs.
+        """
+        if self.free_parameters is None:
+            return by_parameters
+        outputs = self.distribution.num_outputs
+        assert self.free_parameters.values.grad is not None
+        torch.sum(by_parameters[:, outputs:], 0, out=self.free_parameters.values.grad)
+        return by_parameters[:, :outputs]
 
     def values(self, observations: dict[str, Tensor], columns: Columns | None = None) -> Tensor:
         """The values ([M,] B) of observations, by the value function's own trunk."""
         assert self.value_trunk is not None
-        return self.value_features(self.value_trunk(self._normalised(observations), columns))
+        features, _ = self.value_trunk(self._normalised(observations), columns)
+        return self.value_features(features)
 
     def value_features(self, features: Tensor) -> Tensor:
-        """The values ([M,] B) by the features of a shared trunk, which `act` gave."""
+        """The values ([M,] B) by the features that the value function's last layer needs."""
         return self.value_head(features).squeeze(-1)
+
+    def begin_states(self, count: int, generator: torch.Generator) -> Tensor:
+        """Hidden states (count, state_size) with which a single member's memory begins."""
+        learned = [recurrence.initial for recurrence in self._recurrences()]
+        if learned[0] is not None:
+            return torch.cat([vector.values.detach() for vector in learned if vector]).expand(
+                count, -1
+            )
+        assert self.initial_states is not None
+        return self.initial_states.draw(count, generator)
 
     def find_columns(self, observations: dict[str, Tensor]) -> Columns | None:
         """What a network must look at of a batch of observations (K, ...); None is everything."""
@@ -261,7 +310,8 @@ class ActorCritic(nn.Module):
     @property
     def is_dense(self) -> bool:
         """Whether all layers are fully connected, in float32."""
-        return not self.trunk.encoders and not self.trunk.in_bfloat16
+        trunk = self.trunk
+        return not trunk.encoders and not trunk.in_bfloat16 and trunk.recurrence is None
 
     def dense_inputs(self, observations: dict[str, Tensor]) -> Tensor:
         """Observations (B, ...) of a dense network -> (B, inputs)."""
@@ -275,14 +325,13 @@ class ActorCritic(nn.Module):
     def bind(self, weights: Tensor, gradients: Tensor | None = None) -> ActorCritic:
         """Makes all weights, and their gradients, views of ([M,] P) tensors, and returns itself."""
         offset = 0
+        axes = weights.dim() - 1
         for layer in self._layers():
-            views = {"weight": layer.view_weight, "bias": lambda flat: flat}
-            for name, view in views.items():
-                axes = weights.dim() - 1
-                end = offset + getattr(layer, name).shape[axes:].numel()
-                parameter = nn.Parameter(view(weights[..., offset:end]))
+            for name, placeholder in list(layer.named_parameters(recurse=False)):
+                end = offset + placeholder.shape[axes:].numel()
+                parameter = nn.Parameter(layer.view(name, weights[..., offset:end]))
                 if gradients is not None:
-                    parameter.grad = view(gradients[..., offset:end])
+                    parameter.grad = layer.view(name, gradients[..., offset:end])
                 setattr(layer, name, parameter)
                 offset = end
         return self
@@ -292,8 +341,17 @@ class ActorCritic(nn.Module):
         for layer in self._layers():
             layer.initialise(generator)
 
-    def _layers(self) -> Iterator[_Layer]:
-        return (module for module in self.modules() if isinstance(module, _Layer))
+    def _layers(self) -> Iterator[Layer | Vector]:
+        return (module for module in self.modules() if isinstance(module, (Layer, Vector)))
+
+
+def make_distribution(spaces: Spaces, config: Config) -> Distribution:
+    """The distribution over an environment's actions."""
+    if spaces.branches:
+        return MultiCategorical(spaces.branches, config.trainer.multi_discrete_ratio == "branch")
+    if config.model.squash_actions:
+        return SquashedGaussian(spaces.bounds)
+    return DiagonalGaussian(spaces.bounds)
 
 
 class Population:
@@ -312,19 +370,22 @@ class Population:
         each: the network of each member, on the same weights.
     """
 
-    def __init__(
-        self, spaces: Spaces, config: ModelConfig, members: int, device: torch.device
-    ) -> None:
+    def __init__(self, spaces: Spaces, config: Config, members: int, device: torch.device) -> None:
         self.each = [ActorCritic(spaces, config) for _ in range(members)]
         self.weights = torch.zeros(members, self.each[0].size, device=device)
         self.gradients = torch.zeros_like(self.weights)
         self.stacked = ActorCritic(spaces, config, members).bind(self.weights, self.gradients)
         for member, network in enumerate(self.each):
             network.bind(self.weights[member], self.gradients[member])
-        if config.normalize_observations:
+        if config.model.normalize_observations:
             self.stacked.normaliser = Normaliser.of(spaces, members, device)
             for member, network in enumerate(self.each):
                 network.normaliser = self.stacked.normaliser.member(member)
+        if config.model.recurrence is not None:
+            kind, size = config.model.recurrence.hidden_state_init, self.stacked.state_size
+            self.stacked.initial_states = InitialStates.of(kind, members, size, device)
+            for member, network in enumerate(self.each):
+                network.initial_states = self.stacked.initial_states.member(member)
 
     def initialise(self, member: int, generator: torch.Generator) -> None:
         """Draws the initial weights of one member, from a generator on the CPU."""
@@ -344,18 +405,33 @@ class Population:
         named = self.each[member].named_parameters()
         return {name: weight.detach().cpu().clone() for name, weight in named}
 
-    def normaliser_state(self, member: int) -> dict[str, Tensor]:
-        """The statistics of one member's observations; empty where they aren't normalised."""
-        normaliser = self.each[member].normaliser
-        return {} if normaliser is None else normaliser.state()
+    def observe(self, observations: dict[str, Tensor], states: Tensor | None) -> None:
+        """Takes a rollout into the running statistics, where there are any.
 
-    def observe(self, observations: dict[str, Tensor]) -> None:
-        """Takes (M, T, N, ...) observations of a rollout into the statistics, where there are any."""
+        Args:
+            observations: (M, T, N, ...) by name.
+            states: (M, T, N, state_size), hidden states; None without recurrent layers.
+        """
         if self.stacked.normaliser is not None:
             self.stacked.normaliser.update(observations)
+        if self.stacked.initial_states is not None and states is not None:
+            self.stacked.initial_states.update(states)
+
+    def statistics(self, member: int) -> dict[str, Tensor]:
+        """The running statistics that are a part of one member's network, on the CPU."""
+        return {
+            f"{kind}.{name}": values
+            for kind, part in self._statistics(member).items()
+            for name, values in part.state().items()
+        }
+
+    def _statistics(self, member: int) -> dict[str, Normaliser | InitialStates]:
+        network = self.each[member]
+        parts = {"observations": network.normaliser, "hidden_states": network.initial_states}
+        return {kind: part for kind, part in parts.items() if part is not None}
 
     def load_member(
-        self, member: int, weights: dict[str, Tensor], normaliser: dict[str, Tensor]
+        self, member: int, weights: dict[str, Tensor], statistics: dict[str, Tensor]
     ) -> None:
         """Sets the weights and the statistics of one member.
 
@@ -366,10 +442,16 @@ class Population:
         shapes = {name: tuple(weight.shape) for name, weight in own.items()}
         if shapes != {name: tuple(weight.shape) for name, weight in weights.items()}:
             raise ValueError("is of a network of another shape than model and environment make it")
-        own_normaliser = self.each[member].normaliser
-        if (own_normaliser is None) != (not normaliser):
+        if self.statistics(member).keys() != statistics.keys():
             raise ValueError("has the other setting of model.normalize_observations")
-        if own_normaliser is not None:
-            own_normaliser.restore(normaliser)
+        for kind, part in self._statistics(member).items():
+            prefix = f"{kind}."
+            part.restore(
+                {
+                    name.removeprefix(prefix): values
+                    for name, values in statistics.items()
+                    if name.startswith(prefix)
+                }
+            )
         for name, weight in weights.items():
             own[name].data.copy_(weight)

@@ -1,13 +1,15 @@
-"""Running normalisation of vector observations, a part of the network that isn't trained."""
+"""Running normalisation: of vector observations, in a part of the network that isn't trained, and of
+rewards.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from environments.interface import Spaces
+from environments.interface import ACTION_MASK, Spaces
 
-_LIMIT = 10.0  # deviations beyond which a normalised observation is clipped
+_LIMIT = 10.0  # deviations beyond which what is normalised is clipped
 
 
 class Normaliser:
@@ -33,7 +35,7 @@ class Normaliser:
         shapes = {
             name: (members, 1, *shape)
             for name, (shape, _) in spaces.observations.items()
-            if len(shape) == 1
+            if len(shape) == 1 and name != ACTION_MASK
         }
         return cls(
             {name: torch.zeros(shape, device=device) for name, shape in shapes.items()},
@@ -90,3 +92,54 @@ class Normaliser:
         for name, mean in self._mean.items():
             mean.copy_(state[f"mean.{name}"])
             self._variance[name].copy_(state[f"variance.{name}"])
+
+
+class RewardNormaliser:
+    """Divides rewards by the standard deviation that each member's discounted returns had so far.
+
+    Engstrom et al. (2020), Implementation matters in deep policy gradients, section 3.
+
+    Args:
+        members: M.
+        workers: N.
+        device: where rewards are.
+    """
+
+    def __init__(self, members: int, workers: int, device: torch.device) -> None:
+        # Sums of all returns, of their squares, and their number; and the returns under way.
+        self._moments = torch.zeros(members, 3, dtype=torch.float64, device=device)
+        self._returns = torch.zeros(members, workers, device=device)
+
+    def __call__(self, rewards: Tensor, ends: Tensor, gamma: Tensor) -> None:
+        """Normalises a rollout's rewards in place.
+
+        Args:
+            rewards: (M, T, N).
+            ends: (M, T, N) bool, which steps ended an episode.
+            gamma: (M, 1), discount factors.
+        """
+        returns = []
+        for reward, end in zip(rewards.unbind(1), ends.unbind(1), strict=True):
+            self._returns = torch.addcmul(reward, self._returns, gamma)
+            returns.append(self._returns)
+            self._returns = self._returns.masked_fill(end, 0.0)
+        seen = torch.stack(returns, 1).flatten(1).double()
+        count = torch.full_like(seen[:, 0], seen.shape[1])
+        self._moments += torch.stack((seen.sum(1), seen.square().sum(1), count), 1)
+        total, squares, count = self._moments.unbind(1)
+        variance = (squares / count - (total / count).square()).clamp(min=0)
+        deviation = (variance + 1e-8).sqrt().to(rewards.dtype)
+        rewards.div_(deviation.view(-1, 1, 1)).clamp_(-_LIMIT, _LIMIT)
+
+    def member_state(self, member: int) -> dict[str, Tensor]:
+        """What one member's returns were so far and are now, on the CPU, for a checkpoint."""
+        return {
+            "moments": self._moments[member].cpu().clone(),
+            "returns": self._returns[member].cpu().clone(),
+        }
+
+    def restore(self, member: int, state: dict[str, Tensor], same_episodes: bool) -> None:
+        """Takes over what `member_state` gave, the present returns only where episodes go on."""
+        self._moments[member].copy_(state["moments"])
+        if same_episodes:
+            self._returns[member].copy_(state["returns"])

@@ -47,17 +47,19 @@ class Agent:
             UserError: the checkpoint is of another network.
         """
         choose_threads(spaces, available_cores())
-        population = Population(spaces, self.config.model, 1, device)
+        population = Population(spaces, self.config, 1, device)
         if self.checkpoint is None:
             population.initialise(0, make_generator(seed, Stream.INITIALISATION))
         else:
             try:
                 checkpoint = self.checkpoint
-                population.load_member(0, checkpoint.weights, checkpoint.normaliser)
+                population.load_member(0, checkpoint.weights, checkpoint.statistics)
             except ValueError as error:
                 raise UserError(f"{self.name}: {error}") from None
-        generator = make_generator(seed, Stream.ACTIONS) if stochastic else None
-        return Policy(population.each[0], device, generator)
+        generator = make_generator(seed, Stream.ACTIONS)
+        recurrence = self.config.model.recurrence
+        forgets = recurrence is None or recurrence.reset_hidden_state
+        return Policy(population.each[0], device, generator, stochastic, forgets)
 
 
 def load_agents(

@@ -93,12 +93,13 @@ class _Episode:
     def frames(self) -> Iterator[np.ndarray | None]:
         """What is rendered before the first and after each step; None where a window shows it."""
         observation, _ = self._environment.reset(seed=self._seed)
+        self._policy.begin(1)
         yield self._render()
         ended = False
         while not ended:
             # One environment is a batch of one.
             batch = {name: np.asarray(value)[None] for name, value in observation.items()}
-            action = self._policy.act(batch)[0].numpy()
+            action = self._policy.act(batch)[0]
             observation, reward, terminated, truncated, _ = self._environment.step(action)
             self.total += float(reward)
             self.length += 1

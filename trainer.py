@@ -26,11 +26,14 @@ from evaluator import Evaluator, Policy
 from learner import Learner
 from losses import explained_variance
 from member import Member, Run
+from memory import Memory
 from model import Population, Rows
+from normaliser import RewardNormaliser
 from optimiser import AdamW
 from record import ReturnRecord
+from recurrence import Sequences
 from summaries import episode_scalars
-from utils import Stream, choose_threads, derive_seed
+from utils import Stream, choose_threads, derive_seed, make_generator
 
 
 class TrainingDivergedError(Exception):
@@ -92,22 +95,27 @@ class PPOTrainer:
             spaces = self._environments.spaces
             choose_threads(spaces, self._cores)
             shape = (len(runs), trainer.worker_steps, trainer.num_workers)
-            self._population = Population(spaces, self._shared.model, len(runs), device)
-            self._buffer = RolloutBuffer(spaces, shape, device, low_memory)
+            self._population = Population(spaces, self._shared, len(runs), device)
+            ratios = self._population.stacked.distribution.ratios
+            self._buffer = RolloutBuffer(spaces, shape, device, low_memory, ratios)
             self._optimiser = AdamW(self._population.weights, self._population.gradients)
             self._members = [
                 Member(run, number, self._population, self._optimiser)
                 for number, run in enumerate(runs)
             ]
-            self._learners = self._make_learners(compiled)
             # A single member acts without an axis of members, which is faster.
             self._rows: Rows = 0 if len(runs) == 1 else slice(None)
             self._actor = self._population.part(self._rows)
-            # M x T x N x size, where policy and value function share their trunk.
+            self._memory = self._make_memory(shape)
+            self._learners = self._make_learners(compiled)
+            # M x T x N x size, what values are made of once the rollout is complete.
             size = self._shared.model.hidden_layer_size
             self._features = (
-                torch.zeros(*shape, size, device=device)
-                if self._shared.model.share_parameters
+                torch.zeros(*shape, size, device=device) if self._actor.acts_with_values else None
+            )
+            self._reward_normaliser = (
+                RewardNormaliser(len(runs), trainer.num_workers, self._buffer.storage)
+                if trainer.normalize_rewards
                 else None
             )
             self._gamma = self._per_member([run.config.trainer.gamma for run in runs])
@@ -133,9 +141,20 @@ class PPOTrainer:
             self._cores,
         )
 
+    def _make_memory(self, shape: tuple[int, int, int]) -> Memory | None:
+        recurrence = self._shared.model.recurrence
+        if recurrence is None:
+            return None
+        generators = [member.action_generator for member in self._members]
+        return Memory(
+            self._population, generators, self._rows, shape, recurrence.reset_hidden_state
+        )
+
     def _make_learners(self, compiled: bool) -> list[Learner]:
-        shared = (self._population, self._buffer, self._optimiser, compiled)
-        if self._device.type == "cpu":
+        shared = (self._population, self._buffer, self._optimiser, compiled, self._memory)
+        # Sequences, and how soon an update ends, are each member's own.
+        alone = self._memory is not None or self._shared.trainer.target_kl is not None
+        if self._device.type == "cpu" or alone:
             return [Learner(member.number, [member], *shared) for member in self._members]
         return [Learner(slice(None), self._members, *shared)]
 
@@ -144,19 +163,30 @@ class PPOTrainer:
 
     def _begin(self) -> Observations:
         """Begins the first episodes, or goes on where the members' checkpoints stopped."""
+        if self._memory is not None:
+            self._memory.begin()
         if not self._shared.model.load_model:
             return self._environments.reset()
-        states: list[EpisodeState] = []
-        for member in self._members:
-            checkpoint = load_checkpoint(Path(self._shared.model.model_path).expanduser())
+        checkpoints = [
+            load_checkpoint(Path(self._shared.model.model_path).expanduser()) for _ in self._members
+        ]
+        for member, checkpoint in zip(self._members, checkpoints, strict=True):
             self._update = member.restore(checkpoint, self._environments.backend)
-            states += [
+        same = all(member.same_environments for member in self._members)
+        for member, checkpoint in zip(self._members, checkpoints, strict=True):
+            if self._reward_normaliser is not None and checkpoint.rewards:
+                self._reward_normaliser.restore(member.number, checkpoint.rewards, same)
+            if self._memory is not None and same:
+                self._memory.restore(member.number, checkpoint.memory)
+        if not same:
+            return self._environments.reset()
+        return self._environments.restore(
+            [
                 EpisodeState(state["episode"], state["actions"].numpy())
+                for checkpoint in checkpoints
                 for state in checkpoint.environments
             ]
-        if all(member.same_environments for member in self._members):
-            return self._environments.restore(states)
-        return self._environments.reset()
+        )
 
     def run(self, on_update: Callable[[Progress], None] | None = None) -> None:
         """Trains until all updates are done.
@@ -176,7 +206,8 @@ class PPOTrainer:
             self._sample()
             self._estimate_advantages()
             self._learn()
-            self._population.observe(self._buffer.observations)
+            states = None if self._memory is None else self._memory.states
+            self._population.observe(self._buffer.observations, states)
             self._update += 1
             self._evaluate()
             self._save_checkpoints()
@@ -212,18 +243,22 @@ class PPOTrainer:
         truncations: list[_Truncation] = []
         for step in range(buffer.steps):
             observed = buffer.store_observations(step, self._observations, self._rows)
-            parameters, features = self._actor.act(observed)
-            actions = distribution.sample(parameters, noise[step])
-            outputs.append((parameters, actions))
-            if self._features is not None:
-                self._features[self._rows, step] = features
-            # [M x] N x branches -> (M * N) x branches
-            outcome = self._environments.step(actions.flatten(0, -2).cpu().numpy())
+            states = None if self._memory is None else self._memory.store(step)
+            acted = self._actor.act(observed, states)
+            actions = distribution.sample(acted.parameters, noise[step])
+            outputs.append((acted.parameters, actions))
+            if self._features is not None and acted.value_features is not None:
+                self._features[self._rows, step] = acted.value_features
+            # [M x] N x A -> (M * N) x A
+            taken = distribution.for_environment(actions).flatten(0, -2).cpu().numpy()
+            outcome = self._environments.step(taken)
             buffer.store_outcome(step, outcome)
             truncations += [
-                _Truncation(step, *divmod(environment, buffer.workers), observations)
+                self._truncation(step, environment, observations, acted.states)
                 for environment, observations in outcome.final_observations
             ]
+            if self._memory is not None and acted.states is not None:
+                self._memory.advance(acted.states, outcome.terminated | outcome.truncated)
             self._note_episodes(outcome.episodes)
             self._observations = outcome.observations
         # T of [M x] N x ... -> [M x] T x N x ...
@@ -231,6 +266,15 @@ class PPOTrainer:
         log_probabilities = distribution.log_probability(all_parameters, all_actions)
         buffer.finish(all_actions, log_probabilities)
         self._value_truncations(truncations)
+
+    def _truncation(
+        self, step: int, environment: int, observations: Observations, states: Tensor | None
+    ) -> _Truncation:
+        member, worker = divmod(environment, self._buffer.workers)
+        if states is not None:
+            # [M x] N x state_size -> state_size
+            states = states[worker] if isinstance(self._rows, int) else states[member, worker]
+        return _Truncation(step, member, worker, observations, states)
 
     def _action_noise(self) -> list[Tensor]:
         """Random numbers for each step, ([M,] N, ...), each member's from its own generator."""
@@ -249,6 +293,8 @@ class PPOTrainer:
     def _value_truncations(self, truncations: list[_Truncation]) -> None:
         """Values of the last observations of episodes that were cut off, all at once."""
         self._buffer.final_values.zero_()
+        if not self._shared.trainer.bootstrap_truncated:
+            return
         for number, network in enumerate(self._population.each):
             own = [truncation for truncation in truncations if truncation.member == number]
             if not own:
@@ -259,7 +305,9 @@ class PPOTrainer:
                 )
                 for name in own[0].observations
             }
-            values = network(observed)[1].to(self._buffer.storage)
+            states = [item.states for item in own if item.states is not None]
+            sequences = Sequences(torch.stack(states)) if states else None
+            values = network(observed, None, sequences)[1].to(self._buffer.storage)
             for truncation, value in zip(own, values, strict=True):
                 self._buffer.final_values[number, truncation.step, truncation.worker] = value
 
@@ -273,7 +321,10 @@ class PPOTrainer:
             name: torch.from_numpy(values).unflatten(0, shape)[self._rows].to(self._device)
             for name, values in self._observations.items()
         }
-        last_values = self._actor(observed)[1].to(self._buffer.storage)
+        sequences = None if self._memory is None else Sequences(self._memory.now())
+        last_values = self._actor(observed, None, sequences)[1].to(self._buffer.storage)
+        if self._reward_normaliser is not None:
+            self._reward_normaliser(self._buffer.rewards, self._buffer.ends, self._gamma)
         self._buffer.estimate_advantages(last_values.view(shape), self._gamma, self._lamda)
 
     def _learn(self) -> None:
@@ -294,12 +345,19 @@ class PPOTrainer:
         if not self._evaluators:
             self._evaluators.append(Evaluator(self._shared, self._evaluation_worker_id))
         for member in self._trained():
-            policy = Policy(self._population.each[member.number], self._device)
+            policy = self._policy(member)
             episodes = self._evaluators[0].evaluate(policy)
             member.record.add_evaluation(episode["return"] for episode in episodes)
             for episode in episodes:
                 del episode["level"]
             member.scalars |= episode_scalars(episodes, "evaluation")
+
+    def _policy(self, member: Member) -> Policy:
+        """What a member's network does now, with random numbers that training doesn't use."""
+        network = self._population.each[member.number]
+        generator = make_generator(member.run.seed, Stream.EVALUATION)
+        forgets = self._memory is None or self._memory.resets
+        return Policy(network, self._device, generator, forgets=forgets)
 
     def _save_checkpoints(self) -> None:
         last = self._update == self._shared.trainer.updates
@@ -309,7 +367,10 @@ class PPOTrainer:
         for member in self._trained():
             first = member.number * self._buffer.workers
             own = states[first : first + self._buffer.workers]
-            member.save(self._update, self._environments.backend, own)
+            memory = self._memory.member_state(member.number) if self._memory else {}
+            normaliser = self._reward_normaliser
+            rewards = normaliser.member_state(member.number) if normaliser else {}
+            member.save(self._update, self._environments.backend, own, memory, rewards)
 
     def _log(self, rate: float) -> None:
         explained = explained_variance(
@@ -345,9 +406,10 @@ class PPOTrainer:
 
 @dataclass(frozen=True)
 class _Truncation:
-    """An episode that was cut off: where in the rollout, and what was observed last."""
+    """An episode that was cut off: where in the rollout, what was observed last and remembered then."""
 
     step: int
     member: int
     worker: int
     observations: Observations
+    states: Tensor | None

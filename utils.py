@@ -35,6 +35,7 @@ class Stream(IntEnum):
     ACTIONS = 1
     SHUFFLING = 2
     ENVIRONMENTS = 3
+    EVALUATION = 4
 
 
 def derive_seed(seed: int, stream: Stream, index: int = 0) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from config import Config, EnvironmentConfig, load_config
 from environments import probe_spaces
 from errors import UserError
+from model import ActorCritic
 from yaml_file import KeyPath
 
 # Height and width below which the convolutional encoder has nothing left to see: its layers (8x8 by
@@ -30,7 +33,7 @@ def load_runnable_config(path: Path) -> Config:
 
 def runnable_problems(config: Config) -> list[tuple[KeyPath, str]]:
     """Key and message of whatever would stop a config that fits the schema from running."""
-    problems = _environment_problems(config.environment)
+    problems = _environment_problems(config.environment) or _network_problems(config)
     if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
         message = f"no checkpoint at {config.model.model_path}"
         problems = [*problems, (("model", "model_path"), message)]
@@ -58,6 +61,27 @@ def _cached_environment_problems(environment_json: str) -> list[tuple[KeyPath, s
         for shape, _ in spaces.observations.values()
         if len(shape) == 3 and min(shape[:2]) < MINIMUM_VISUAL_SIZE
     ]
+
+
+def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
+    """What the environment's spaces don't allow of the network's keys."""
+    model = config.model
+    if model.squash_actions:
+        bounds = probe_spaces(config.environment).bounds
+        if not bounds:
+            message = "is for continuous actions, and these are discrete; must be false"
+            return [(("model", "squash_actions"), message)]
+        if not all(map(math.isfinite, chain.from_iterable(bounds))):
+            return [
+                (("model", "squash_actions"), "needs actions with finite bounds; must be false")
+            ]
+    if model.recurrence is not None and model.recurrence.residual:
+        try:
+            # On no device, so that it takes no memory.
+            ActorCritic(probe_spaces(config.environment), config)
+        except ValueError as error:
+            return [(("model", "recurrence", "residual"), str(error))]
+    return []
 
 
 def _split(line: str) -> tuple[KeyPath, str]:

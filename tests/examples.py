@@ -56,6 +56,13 @@ def train_population(
     return [load_checkpoint(own / "checkpoints" / name) for own in folders]
 
 
+def close(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    """Asserts that named tensors are equal but for rounding."""
+    assert first.keys() == second.keys()
+    for name, weight in first.items():
+        torch.testing.assert_close(weight, second[name], rtol=1e-5, atol=1e-5)
+
+
 def same(first: object, second: object) -> bool:
     """Whether nested dictionaries, lists and tensors are equal bit for bit."""
     if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):

@@ -159,11 +159,10 @@ def test_all_errors_are_listed_in_the_order_of_their_lines(load, tmp_path):
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
 
 
-def test_recurrence_is_a_clear_error(load, tmp_path):
-    found = only_error(load, "model:\n  recurrence:\n    layer_type: lstm\n")
-    assert found.startswith(f"{tmp_path / 'some.yaml'}, line 2: model.recurrence: ")
-    assert "can't be trained yet" in found
+def test_recurrence_is_off_unless_a_part_of_it_is_given(load):
     assert load("model: {recurrence: null}") == Config()
+    recurrence = load("model:\n  recurrence:\n    layer_type: lstm\n").model.recurrence
+    assert (recurrence.layer_type, recurrence.num_layers) == ("lstm", 1)
 
 
 def test_a_model_to_load_needs_a_path(load):

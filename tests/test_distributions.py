@@ -25,8 +25,9 @@ def test_log_probability_and_entropy_equal_those_of_torch(branches):
     parts = [Categorical(logits=part.double()) for part in logits.split(branches, -1)]
     expected = sum(part.log_prob(actions[..., i]) for i, part in enumerate(parts))
     entropy = sum(part.entropy() for part in parts)
-    found, found_entropy = distribution.log_probability_and_entropy(logits, actions)
-    assert distribution.num_parameters == sum(branches)
+    evaluation = distribution.evaluate(logits, actions)
+    found, found_entropy = evaluation.log_probability, evaluation.entropy
+    assert distribution.num_outputs == sum(branches)
     assert found.shape == found_entropy.shape == (2, 7)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(found_entropy.double(), entropy, rtol=1e-5, atol=1e-5)
@@ -83,11 +84,9 @@ def test_an_impossible_choice_is_never_drawn():
 
 def test_extreme_logits_give_finite_probabilities():
     logits = torch.tensor([[1e4, -1e4], [0.0, -1e30]])
-    found, entropy = MultiCategorical((2,)).log_probability_and_entropy(
-        logits, torch.zeros(2, 1, dtype=torch.int64)
-    )
-    assert found.tolist() == [0, 0]
-    assert entropy.tolist() == [0, 0]
+    found = MultiCategorical((2,)).evaluate(logits, torch.zeros(2, 1, dtype=torch.int64))
+    assert found.log_probability.tolist() == [0, 0]
+    assert found.entropy.tolist() == [0, 0]
 
 
 def test_tensors_are_summed():

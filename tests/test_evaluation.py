@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from config import ModelConfig
+from config import Config, ModelConfig
 from environments.interface import Spaces
 from evaluator import Evaluator, Policy
 from model import Population
@@ -14,8 +14,14 @@ from utils import Stream, make_generator
 class Balancing:
     """Pushes towards where the pole falls; no network, so that its episodes are known."""
 
+    def begin(self, count):
+        self.ended = []
+
     def act(self, observations):
-        return torch.from_numpy(observations["vector"][:, 2:3] > 0).long()
+        return (observations["vector"][:, 2:3] > 0).astype(np.int64)
+
+    def end_episodes(self, environments):
+        self.ended += environments
 
 
 def played_by_gymnasium(levels):
@@ -68,32 +74,35 @@ def test_an_evaluation_can_be_repeated():
 @pytest.fixture
 def network():
     spaces = Spaces({"vector": ((4,), "float32")}, (3,))
-    population = Population(spaces, ModelConfig(hidden_layer_size=8), 1, CPU)
+    population = Population(spaces, Config(model=ModelConfig(hidden_layer_size=8)), 1, CPU)
     population.initialise(0, make_generator(0, Stream.INITIALISATION))
     population.member_weights(0)
     return population.each[0]
 
 
-def test_a_policy_without_a_generator_takes_the_most_probable_action(network):
+def policy(network, seed, stochastic=False):
+    return Policy(network, CPU, torch.Generator().manual_seed(seed), stochastic)
+
+
+def test_a_policy_that_draws_nothing_takes_the_most_probable_action(network):
     observed = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     logits = network({"vector": torch.tensor(observed)})[0].detach().numpy()
-    actions = Policy(network, CPU).act({"vector": observed})
+    actions = policy(network, 0).act({"vector": observed})
     assert actions.shape == (50, 1)
     assert actions[:, 0].tolist() == logits.argmax(-1).tolist()
     assert len(set(actions[:, 0].tolist())) > 1
 
 
-def test_a_policy_with_a_generator_draws_the_same_actions_from_the_same_seed(network):
+def test_a_stochastic_policy_draws_the_same_actions_from_the_same_seed(network):
     observed = {"vector": np.zeros((200, 4), np.float32)}
     drawn = [
-        Policy(network, CPU, torch.Generator().manual_seed(seed)).act(observed)[:, 0].tolist()
-        for seed in (1, 1, 2)
+        policy(network, seed, stochastic=True).act(observed)[:, 0].tolist() for seed in (1, 1, 2)
     ]
     assert drawn[0] == drawn[1] != drawn[2]
     assert set(drawn[0]) == {0, 1, 2}
 
 
 def test_the_generator_is_used_up_by_the_actions(network):
-    policy = Policy(network, CPU, torch.Generator().manual_seed(1))
+    drawing = policy(network, 1, stochastic=True)
     observed = {"vector": np.zeros((200, 4), np.float32)}
-    assert policy.act(observed).tolist() != policy.act(observed).tolist()
+    assert drawing.act(observed).tolist() != drawing.act(observed).tolist()

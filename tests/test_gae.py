@@ -160,7 +160,8 @@ def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_me
     numbers = numbers + torch.tensor([[0], [100]])
     for rows, shape in ((1, (4,)), (slice(None), (2, 4))):
         observations = buffer.batch_observations(rows)
-        batches = list(buffer.mini_batches(rows, observations, orders[rows], 3))
+        dealt = [(chosen, None) for chosen in orders[rows].chunk(3, -1)]
+        batches = list(buffer.mini_batches(rows, observations, dealt))
         assert [batch.values.shape for batch in batches] == [shape] * 3
         values = torch.cat([batch.values for batch in batches], -1)
         assert torch.equal(values, numbers.float().gather(1, orders)[rows])

@@ -12,7 +12,7 @@ from losses import Coefficients
 from tests.test_columns import sparse_observations
 from tests.test_network import population
 
-COEFFICIENTS = Coefficients(torch.tensor([0.2]), torch.tensor([0.05]), torch.tensor([0.7]))
+COEFFICIENTS = Coefficients(torch.tensor([0.2]), torch.tensor([0.05]), torch.tensor([0.7]), True)
 
 
 def batch(observations, branches, size=30):

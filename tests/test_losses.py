@@ -11,9 +11,10 @@ BRANCHES = (3, 2)
 CLIP_RANGE, BETA, VALUE_COEFFICIENT = 0.2, 0.03, 0.7
 
 
-def coefficients(clip_range, beta, value_coefficient):
+def coefficients(clip_range, beta, value_coefficient, clip_value=True):
     numbers = (clip_range, beta, value_coefficient)
-    return Coefficients(*(torch.tensor([number], dtype=torch.float64) for number in numbers))
+    tensors = (torch.tensor([number], dtype=torch.float64) for number in numbers)
+    return Coefficients(*tensors, clip_value=clip_value)
 
 
 def example(seed, size=40):

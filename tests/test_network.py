@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from config import ModelConfig
+from config import Config, ModelConfig
 from environments.interface import Spaces
 from losses import Coefficients, ppo_losses
 from member import Run
@@ -14,7 +14,7 @@ from trainer import PPOTrainer
 
 
 def population(spaces=VECTOR_SPACES, members=3, **config):
-    config = ModelConfig(**{"hidden_layer_size": 16, **config})
+    config = Config(model=ModelConfig(**{"hidden_layer_size": 16, **config}))
     found = Population(spaces, config, members, CPU)
     for member in range(members):
         found.initialise(member, torch.Generator().manual_seed(member))
@@ -31,7 +31,7 @@ def observations(spaces, members, batch):
     return found
 
 
-COEFFICIENTS = Coefficients(torch.tensor([0.2]), torch.tensor([0.01]), torch.tensor([0.5]))
+COEFFICIENTS = Coefficients(torch.tensor([0.2]), torch.tensor([0.01]), torch.tensor([0.5]), True)
 BOTH_SPACES = Spaces(VISUAL_SPACES.observations | VECTOR_SPACES.observations, (3,))
 
 
@@ -56,7 +56,8 @@ def test_a_population_answers_as_each_member_alone(spaces, share_parameters):
 def test_acting_first_and_valuing_later_is_the_same(spaces, share_parameters):
     members = population(spaces, share_parameters=share_parameters)
     observed = observations(spaces, 3, 4)
-    parameters, features = members.stacked.act(observed)
+    acted = members.stacked.act(observed)
+    parameters, features = acted.parameters, acted.value_features
     expected_parameters, expected_values = members.stacked(observed)
     assert torch.equal(parameters, expected_parameters)
     if share_parameters:
@@ -76,7 +77,7 @@ def test_bfloat16_is_nearly_float32_when_acting_and_when_learning(share_paramete
         parameters, values = members.each[0](observed)
         (parameters.square().sum() + values.square().sum()).backward()
         assert parameters.dtype == values.dtype == torch.float32
-        assert torch.equal(members.each[0].act(observed)[0], parameters)
+        assert torch.equal(members.each[0].act(observed).parameters, parameters)
         found.append((parameters.detach(), values.detach(), members.gradients[0]))
     assert not rounded.each[0].is_dense
     for first, second in zip(*found, strict=True):
@@ -219,17 +220,19 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         trainer._estimate_advantages()
         learner, members = trainer._learners[0], trainer._population
         spaces = Spaces({"vector": ((4,), "float32")}, (2,))
-        reference = ActorCritic(spaces, config.model).bind(members.weights[0].clone())
+        reference = ActorCritic(spaces, config).bind(members.weights[0].clone())
         optimiser = torch.optim.AdamW(
             reference.parameters(), lr=0.01, eps=1e-5, weight_decay=0.1, foreach=False
         )
         start = members.weights.clone()
         norms = []
         observations = trainer._buffer.batch_observations(0)
-        for batch in trainer._buffer.mini_batches(0, observations, torch.arange(128), 4):
+        dealt = [(chosen, None) for chosen in torch.arange(128).chunk(4)]
+        for batch in trainer._buffer.mini_batches(0, observations, dealt):
             advantages = batch.advantages.clone()
             with torch.no_grad():
-                found = learner._learn_mini_batch(batch, COEFFICIENTS, torch.tensor([0.01]))
+                learner._evaluate_mini_batch(batch, COEFFICIENTS)
+                found = learner._step(torch.tensor([0.01]))
             mean, deviation = advantages.numpy().mean(), advantages.numpy().std()
             batch.advantages = (advantages - mean) / (deviation + 1e-8)
             losses = ppo_losses(
@@ -240,7 +243,7 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
             norm = torch.nn.utils.clip_grad_norm_(reference.parameters(), max_grad_norm)
             optimiser.step()
             norms.append(norm.item())
-            assert found[-1].item() == pytest.approx(norm.item(), rel=1e-4)
+            assert found.item() == pytest.approx(norm.item(), rel=1e-4)
             flat = torch.cat([parameter.flatten() for parameter in reference.parameters()])
             own = torch.cat([weight.flatten() for weight in members.member_weights(0).values()])
             torch.testing.assert_close(own, flat, rtol=1e-5, atol=2e-6)

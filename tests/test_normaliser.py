@@ -69,9 +69,9 @@ def test_statistics_are_saved_and_a_resumed_training_ends_the_same(tmp_path):
     whole, resumed = (
         load_checkpoint(checkpoint_path(tmp_path / name, 4)) for name in ("whole", "resumed")
     )
-    assert whole.normaliser["count"].item() == 4 * 2 * 32
-    for name, values in whole.normaliser.items():
-        assert torch.equal(values, resumed.normaliser[name])
+    assert whole.statistics["observations.count"].item() == 4 * 2 * 32
+    for name, values in whole.statistics.items():
+        assert torch.equal(values, resumed.statistics[name])
     for name, values in whole.weights.items():
         assert torch.equal(values, resumed.weights[name])
 

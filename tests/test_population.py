@@ -3,18 +3,12 @@ import torch
 
 from learner import Learner
 from member import Run
-from tests.examples import CPU, same, tiny_config, train, train_population
+from tests.examples import CPU, close, same, tiny_config, train, train_population
 from trainer import PPOTrainer
 
 
 def rate(value):
     return tiny_config(trainer={"learning_rate_schedule": {"initial": value, "final": None}})
-
-
-def close(first, second):
-    assert first.keys() == second.keys()
-    for name, weight in first.items():
-        torch.testing.assert_close(weight, second[name], rtol=1e-5, atol=1e-5)
 
 
 def test_a_member_is_trained_as_if_it_were_alone(tmp_path):

@@ -1,0 +1,97 @@
+"""What the workers of a population remember while they act with recurrent policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model import Population, Rows
+
+
+class Memory:
+    """The hidden states of M x N workers, those of the present rollout included.
+
+    Args:
+        population: the networks.
+        generators: of each member, for initial states that are drawn.
+        rows: which members are asked for, as `model.Rows`.
+        shape: members M, steps T and workers N.
+        resets: whether an episode's end makes a worker forget.
+
+    Attributes:
+        resets: whether an episode's end makes a worker forget.
+        states: (M, T, N, state_size), before each step of the rollout.
+        initial: (M, T, N) bool, where that is the state with which memory begins.
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        generators: Sequence[torch.Generator],
+        rows: Rows,
+        shape: tuple[int, int, int],
+        resets: bool,
+    ) -> None:
+        self._networks = population.each
+        self._generators = generators
+        self._rows = rows
+        self.resets = resets
+        device, size = population.weights.device, population.stacked.state_size
+        members, _, workers = shape
+        self.states = torch.zeros(*shape, size, device=device)
+        self.initial = torch.zeros(shape, dtype=torch.bool, device=device)
+        self._now = torch.zeros(members, workers, size, device=device)
+        self._now_initial = torch.zeros(members, workers, dtype=torch.bool, device=device)
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Lets all workers forget."""
+        for member in range(len(self._now)):
+            self._forget(member, slice(None), self._now.shape[1])
+
+    def now(self) -> Tensor:
+        """The hidden states ([M,] N, state_size) before the next step."""
+        return self._now[self._rows]
+
+    def store(self, step: int) -> Tensor:
+        """Keeps the present hidden states as those of a step of the rollout, and returns them."""
+        self.states[:, step] = self._now
+        self.initial[:, step] = self._now_initial
+        return self.now()
+
+    def advance(self, states: Tensor, ends: np.ndarray) -> None:
+        """Goes on after a step.
+
+        Args:
+            states: ([M,] N, state_size), after the step.
+            ends: (M * N,) bool, which workers' episodes ended with it.
+        """
+        self._now[self._rows] = states
+        self._now_initial.zero_()
+        if not self.resets or not ends.any():
+            return
+        # M * N -> M x N
+        for member, ended in enumerate(ends.reshape(self._now_initial.shape)):
+            workers = np.flatnonzero(ended)
+            if len(workers):
+                self._forget(member, torch.from_numpy(workers), len(workers))
+
+    def _forget(self, member: int, workers: Tensor | slice, count: int) -> None:
+        drawn = self._networks[member].begin_states(count, self._generators[member])
+        self._now[member, workers] = drawn
+        self._now_initial[member, workers] = True
+
+    def member_state(self, member: int) -> dict[str, Tensor]:
+        """What one member's workers remember now, on the CPU, for a checkpoint."""
+        return {
+            "hidden_states": self._now[member].cpu().clone(),
+            "initial": self._now_initial[member].cpu().clone(),
+        }
+
+    def restore(self, member: int, state: dict[str, Tensor]) -> None:
+        """Takes over what `member_state` gave."""
+        self._now[member].copy_(state["hidden_states"])
+        self._now_initial[member].copy_(state["initial"])
