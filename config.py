@@ -98,7 +98,8 @@ class EnvironmentConfig(Section):
         1, ge=1, description="steps for which each action is repeated, their rewards summed"
     )
     last_action_to_obs: bool = Field(
-        False, description="append the last action, one-hot, to the vector observation"
+        False,
+        description="append the last action (one-hot where discrete) to the vector observation",
     )
     last_reward_to_obs: bool = Field(
         False, description="append the last reward to the vector observation"

@@ -1,7 +1,8 @@
 """Turns the spaces of Gymnasium's environments into those that can be trained.
 
 Every wrapped environment observes a `Dict` of one-dimensional ("vector") and three-dimensional
-(height, width, channels; uint8) boxes, and acts in a `MultiDiscrete` space that starts at zero.
+(height, width, channels; uint8) boxes, and acts either in a `MultiDiscrete` space that starts at zero
+or in a one-dimensional float32 `Box`.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ VISUAL = "visual"
 def spaces_of(environment: gymnasium.Env) -> Spaces:
     """The `Spaces` of a wrapped environment."""
     observations, actions = environment.observation_space, environment.action_space
-    assert isinstance(observations, spaces.Dict) and isinstance(actions, spaces.MultiDiscrete)
-    return Spaces(
-        observations={name: _shape_and_type(space) for name, space in observations.items()},
-        branches=tuple(int(choices) for choices in actions.nvec),
-    )
+    assert isinstance(observations, spaces.Dict)
+    observed = {name: _shape_and_type(space) for name, space in observations.items()}
+    if isinstance(actions, spaces.MultiDiscrete):
+        return Spaces(observed, branches=tuple(actions.nvec.tolist()))
+    assert isinstance(actions, spaces.Box)
+    bounds = zip(actions.low.tolist(), actions.high.tolist(), strict=True)
+    return Spaces(observed, bounds=tuple(bounds))
 
 
 def _shape_and_type(space: spaces.Space) -> tuple[tuple[int, ...], str]:
@@ -36,11 +39,11 @@ def _shape_and_type(space: spaces.Space) -> tuple[tuple[int, ...], str]:
     return tuple(space.shape), np.dtype(space.dtype).name
 
 
-def as_multi_discrete(environment: gymnasium.Env, name: str) -> gymnasium.Env:
-    """Makes actions arrays of shape (branches,), each counted from zero.
+def as_trainable_actions(environment: gymnasium.Env, name: str) -> gymnasium.Env:
+    """Makes actions arrays of one dimension: choices counted from zero, or float32 numbers.
 
     Raises:
-        UserError: the action space is neither discrete nor one-dimensional multi-discrete.
+        UserError: the action space is neither discrete, nor one-dimensional multi-discrete, nor a box.
     """
     space = environment.action_space
     if isinstance(space, spaces.Discrete):
@@ -57,15 +60,33 @@ def as_multi_discrete(environment: gymnasium.Env, name: str) -> gymnasium.Env:
             lambda action: (action + starts).astype(kind),
             spaces.MultiDiscrete(space.nvec),
         )
-    raise UserError(f"environment.name: {name} has {_describe_actions(space)}")
-
-
-def _describe_actions(space: spaces.Space) -> str:
-    kind = type(space).__name__
-    described = "a continuous action space (Box)" if kind == "Box" else f"a {kind} action space"
+    if isinstance(space, spaces.Box):
+        return TransformAction(environment, _convert_action(space), _flat_box(space))
+    described = f"a {type(space).__name__} action space"
     if isinstance(space, spaces.MultiDiscrete):
-        described = f"a MultiDiscrete action space of {space.nvec.ndim} dimensions"
-    return f"{described}; only discrete and multi-discrete ones can be trained"
+        described += f" of {space.nvec.ndim} dimensions"
+    raise UserError(
+        f"environment.name: {name} has {described}; only Discrete, MultiDiscrete of one dimension "
+        "and Box can be trained"
+    )
+
+
+def _convert_action(space: spaces.Box) -> Callable[[np.ndarray], np.ndarray]:
+    """(dimensions,) float32 -> a copy of the space's shape and type."""
+    shape, kind = space.shape, space.dtype
+    if np.issubdtype(kind, np.integer):
+        return lambda action: np.rint(action).astype(kind).reshape(shape)
+    return lambda action: action.astype(kind).reshape(shape)
+
+
+def _flat_box(space: spaces.Box) -> spaces.Box:
+    """The greatest one-dimensional float32 box within a space of any shape and type."""
+    exact_low, exact_high = space.low.ravel(), space.high.ravel()
+    low, high = exact_low.astype(np.float32), exact_high.astype(np.float32)
+    # Rounding to float32 may have moved a bound to the outside.
+    low = np.where(low < exact_low, np.nextafter(low, np.float32(np.inf)), low)
+    high = np.where(high > exact_high, np.nextafter(high, np.float32(-np.inf)), high)
+    return spaces.Box(low, high, dtype=np.float32)
 
 
 def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:

@@ -166,27 +166,48 @@ class ObservationStack(gymnasium.Wrapper):
 
 
 class LastAction(gymnasium.Wrapper):
-    """Appends the last action to "vector", one-hot for each branch; zeros at the start."""
+    """Appends the last action to "vector"; zeros at the start.
+
+    It is one-hot for each branch of discrete actions, and as it is where actions are continuous.
+    """
 
     def __init__(self, environment: gymnasium.Env) -> None:
         super().__init__(environment)
         actions = environment.action_space
-        assert isinstance(actions, spaces.MultiDiscrete)
-        self._length = int(actions.nvec.sum())
-        self._offsets = np.cumsum(actions.nvec) - actions.nvec
-        self.observation_space = _appended_space(environment, self._length, np.uint8)
+        self._offsets: np.ndarray | None = None
+        if isinstance(actions, spaces.MultiDiscrete):
+            self._offsets = np.cumsum(actions.nvec) - actions.nvec
+            self._none = np.zeros(actions.nvec.sum(), np.uint8)
+        else:
+            assert isinstance(actions, spaces.Box)
+            self._none = np.zeros(actions.shape, np.float32)
+        kind = self._none.dtype.type
+        self.observation_space = _appended_space(environment, len(self._none), kind)
 
     def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
         """Begins an episode."""
         observation, info = self.env.reset(**arguments)
-        return _append(observation, np.zeros(self._length, np.uint8)), info
+        return _append(observation, self._none.copy()), info
 
     def step(self, action: Any) -> _Outcome:
         """Takes a step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        one_hot = np.zeros(self._length, np.uint8)
-        one_hot[self._offsets + action] = 1
-        return _append(observation, one_hot), float(reward), terminated, truncated, info
+        return (
+            _append(observation, self._encode(action)),
+            float(reward),
+            terminated,
+            truncated,
+            info,
+        )
+
+    def _encode(self, action: np.ndarray) -> np.ndarray:
+        """(action_size,) -> what is appended."""
+        encoded = self._none.copy()
+        if self._offsets is None:
+            encoded[:] = action
+        else:
+            encoded[self._offsets + action] = 1
+        return encoded
 
 
 class LastReward(gymnasium.Wrapper):

@@ -149,6 +149,12 @@ ACTED = {
     "ShiftedBranches": spaces.MultiDiscrete([2, 3], start=[5, -1]),
     "Matrix": spaces.MultiDiscrete([[2, 3], [4, 5]]),
     "Switches": spaces.MultiBinary(3),
+    "Square": spaces.Box(
+        np.array([[-1, -2], [0, 0.1]]), np.array([[1, 2], [3, 0.7]]), (2, 2), np.float64
+    ),
+    "Unbounded": spaces.Box(-np.inf, np.array([np.inf, np.inf, 0.25]), (3,), np.float32),
+    "Whole": spaces.Box(0, 3, (2,), np.int32),
+    "Hybrid": spaces.Dict({"choice": spaces.Discrete(2), "speed": spaces.Box(0, 1, (1,))}),
 }
 
 
@@ -157,6 +163,8 @@ def _register():
         gymnasium.register(f"Script{end.capitalize()}-v0", Script, kwargs={"end": end})
     gymnasium.register("ScriptLong-v0", Script, kwargs={"length": 6})
     gymnasium.register("ScriptTimeLimit-v0", Script, max_episode_steps=2)
+    pendulum = gymnasium.spec("Pendulum-v1").entry_point
+    gymnasium.register("ShortPendulum-v0", pendulum, max_episode_steps=20)
     gymnasium.register("Random-v0", Random)
     gymnasium.register("WorkerId-v0", WorkerId)
     gymnasium.register("Broken-v0", Broken)
