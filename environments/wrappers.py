@@ -15,7 +15,7 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 
 from config import EnvironmentConfig
-from environments.interface import Observations
+from environments.interface import ACTION_MASK, Observations
 from environments.spaces import VECTOR, vector_space
 from errors import UserError
 
@@ -128,22 +128,23 @@ def _transform_images(
 class ObservationStack(gymnasium.Wrapper):
     """Joins the latest observations along their last axis, the oldest first.
 
-    An episode begins with its first observation repeated.
+    An episode begins with its first observation repeated. Of action masks only the latest counts.
     """
 
     def __init__(self, environment: gymnasium.Env, count: int) -> None:
         super().__init__(environment)
         self.count = count
-        self.observation_space = spaces.Dict(
-            {
-                name: spaces.Box(
-                    np.concatenate([space.low] * count, axis=-1),
-                    np.concatenate([space.high] * count, axis=-1),
-                    dtype=space.dtype.type,
-                )
-                for name, space in _spaces(environment).items()
-            }
-        )
+        before = _spaces(environment)
+        stacked = {
+            name: spaces.Box(
+                np.concatenate([space.low] * count, axis=-1),
+                np.concatenate([space.high] * count, axis=-1),
+                dtype=space.dtype.type,
+            )
+            for name, space in before.items()
+            if name != ACTION_MASK
+        }
+        self.observation_space = spaces.Dict({**before, **stacked})
         self._stacked: Observations = {}
 
     def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
@@ -152,17 +153,21 @@ class ObservationStack(gymnasium.Wrapper):
         self._stacked = {
             name: np.concatenate([array] * self.count, axis=-1)
             for name, array in observation.items()
+            if name != ACTION_MASK
         }
-        return dict(self._stacked), info
+        return {**observation, **self._stacked}, info
 
     def step(self, action: Any) -> _Outcome:
         """Takes a step and drops the oldest observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._stacked = {
-            name: np.concatenate((self._stacked[name][..., array.shape[-1] :], array), axis=-1)
-            for name, array in observation.items()
+            name: np.concatenate(
+                (stacked[..., observation[name].shape[-1] :], observation[name]), -1
+            )
+            for name, stacked in self._stacked.items()
         }
-        return dict(self._stacked), float(reward), terminated, truncated, info
+        stacked_observation = {**observation, **self._stacked}
+        return stacked_observation, float(reward), terminated, truncated, info
 
 
 class LastAction(gymnasium.Wrapper):
