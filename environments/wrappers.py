@@ -42,6 +42,8 @@ def wrap(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env
         environment = LastAction(environment)
     if config.last_reward_to_obs:
         environment = LastReward(environment)
+    if config.positional_encoding:
+        environment = PositionalEncoding(environment)
     return environment
 
 
@@ -232,6 +234,42 @@ class LastReward(gymnasium.Wrapper):
         observation, reward, terminated, truncated, info = self.env.step(action)
         appended = _append(observation, np.array([reward], np.float32))
         return appended, float(reward), terminated, truncated, info
+
+
+class PositionalEncoding(gymnasium.Wrapper):
+    """Appends the step of the episode to "vector", as sines and cosines of several wavelengths.
+
+    They are those of Vaswani et al. (2017), Attention is all you need, section 3.5, with 16 numbers:
+    wavelengths form a geometric progression from 2 pi steps to nearly 10,000 times that. So a task
+    that is observed in part can be told its time without a memory.
+    """
+
+    def __init__(self, environment: gymnasium.Env) -> None:
+        super().__init__(environment)
+        self._step = 0
+        self.observation_space = _appended_space(environment, _ENCODING_SIZE, np.float32)
+
+    def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
+        """Begins an episode, with step 0."""
+        observation, info = self.env.reset(**arguments)
+        self._step = 0
+        return _append(observation, self._encode()), info
+
+    def step(self, action: Any) -> _Outcome:
+        """Takes a step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._step += 1
+        appended = _append(observation, self._encode())
+        return appended, float(reward), terminated, truncated, info
+
+    def _encode(self) -> np.ndarray:
+        angles = self._step * _FREQUENCIES
+        # pairs x 2 -> 16, each sine followed by its cosine
+        return np.stack((np.sin(angles), np.cos(angles)), 1).ravel().astype(np.float32)
+
+
+_ENCODING_SIZE = 16
+_FREQUENCIES = 10_000.0 ** (-np.arange(0, _ENCODING_SIZE, 2) / _ENCODING_SIZE)  # radians per step
 
 
 def _append(observation: Observations, values: np.ndarray) -> Observations:
