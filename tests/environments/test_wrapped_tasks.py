@@ -215,3 +215,19 @@ def test_a_gray_minigrid_of_any_size_is_near_to_its_luminance(size):
     expected = repeated.reshape(height, 84, width, 84).mean(axis=(1, 3))
     found = views(pixels(grayscale=True, resize_vis_obs=size))[2]
     assert np.abs(found[:, :, 0] - expected).max() <= 1.5
+
+
+@pytest.mark.parametrize("name", ["LunarLander-v3", "LunarLanderContinuous-v3"])
+def test_the_lunar_lander_flies(name):
+    pytest.importorskip("Box2D")
+    config = EnvironmentConfig(type="Gymnasium", name=name, backend="gymnasium", processes=0)
+    spaces = probe_spaces(config)
+    assert spaces.observations == {"vector": ((8,), "float32")}
+    if name == "LunarLander-v3":
+        assert spaces.branches == (4,)
+        actions, originals = [np.array([2])] * 5, [2] * 5
+    else:
+        assert spaces.bounds == ((-1, 1), (-1, 1))
+        actions = originals = [np.array([0.8, -0.9], np.float32)] * 5
+    observations, _, _ = play_original(name, 7, originals)
+    np.testing.assert_array_equal(vectors(config, 7, actions), observations)
