@@ -98,10 +98,15 @@ class EnvironmentConfig(Section):
         1, ge=1, description="steps for which each action is repeated, their rewards summed"
     )
     last_action_to_obs: bool = Field(
-        False, description="append the last action, one-hot, to the vector observation"
+        False,
+        description="append the last action (one-hot where discrete) to the vector observation",
     )
     last_reward_to_obs: bool = Field(
         False, description="append the last reward to the vector observation"
+    )
+    positional_encoding: bool = Field(
+        False,
+        description="append 16 sines and cosines of the episode's step to the vector observation",
     )
     obs_stacks: int = Field(
         1, ge=1, description="how many of the latest observations are stacked into one"

@@ -25,7 +25,7 @@ class Batch:
 
     Attributes:
         observations: arrays of shape (E, ...).
-        actions: (E, branches) int64.
+        actions: (E, action_size) of the spaces' action type.
         rewards: (E,) float32.
         terminated: (E,) bool.
         truncated: (E,) bool.
@@ -53,7 +53,7 @@ def _forms(spaces: Spaces, count: int) -> tuple[dict[str, _Form], list[_Form]]:
     observations = {
         name: ((count, *shape), kind) for name, (shape, kind) in spaces.observations.items()
     }
-    actions = ((count, len(spaces.branches)), "int64")
+    actions = ((count, spaces.action_size), spaces.action_type)
     return observations, [actions, ((count,), "float32"), ((count,), "bool"), ((count,), "bool")]
 
 

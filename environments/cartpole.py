@@ -9,7 +9,7 @@ from gymnasium.wrappers import TransformObservation
 
 from config import EnvironmentConfig
 from environments.registration import create
-from environments.spaces import VECTOR, as_multi_discrete, vector_space
+from environments.spaces import VECTOR, as_trainable_actions, vector_space
 
 # Cart position, cart velocity, pole angle, pole velocity at the tip.
 _ALL = np.array([0, 1, 2, 3])
@@ -25,4 +25,4 @@ def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> 
         lambda observation: {VECTOR: observation[kept]},
         spaces.Dict({VECTOR: vector_space(len(kept), np.float32)}),
     )
-    return as_multi_discrete(observed, config.name)
+    return as_trainable_actions(observed, config.name)

@@ -13,6 +13,7 @@ import numpy as np
 from config import EnvironmentConfig
 from environments.batch import Batch
 from environments.interface import EnvironmentFailure, EpisodeState, Levels, Observations
+from environments.spaces import spaces_of
 from environments.suites import make_environment
 
 
@@ -48,17 +49,20 @@ class EpisodePlayer:
         self.index = index
         self._environment = environment
         self._levels = levels
-        self._branches = len(environment.action_space.nvec)  # type: ignore[attr-defined]
+        self._spaces = spaces_of(environment)
         self._episode = -1
         self._return = 0.0
-        # Compact, as an episode may have no limit.
-        self._actions = array("q")
+        self._actions = self._no_actions()
+
+    def _no_actions(self) -> array:
+        # Compact, as an episode may have no limit; "f" is float32, so that a replay is exact.
+        return array("q" if self._spaces.branches else "f")
 
     def begin(self, episode: int) -> Observations:
         """Begins the episode of that number."""
         self._episode = episode
         self._return = 0.0
-        self._actions = array("q")
+        self._actions = self._no_actions()
         observation, _ = self._environment.reset(seed=self._levels(self.index, episode))
         return observation
 
@@ -67,7 +71,7 @@ class EpisodePlayer:
         return self.begin(self._episode + 1)
 
     def step(self, action: np.ndarray) -> _Outcome:
-        """Takes a step with an action of shape (branches,)."""
+        """Takes a step with an action of shape (action_size,)."""
         self._actions.extend(action.tolist())
         observation, reward, terminated, truncated, info = self._environment.step(action)
         self._return += float(reward)
@@ -78,13 +82,13 @@ class EpisodePlayer:
     def statistics(self, info: dict[str, Any]) -> dict[str, float]:
         """The statistics of the episode that just ended with this info."""
         reported = {key: float(value) for key, value in info.items() if _is_number(value)}
-        length = len(self._actions) / self._branches
+        length = len(self._actions) / self._spaces.action_size
         return {**reported, "return": self._return, "length": length}
 
     def state(self) -> EpisodeState:
         """Where the environment is."""
-        actions = np.array(self._actions, np.int64).reshape(-1, self._branches)
-        return EpisodeState(self._episode, actions)
+        actions = np.array(self._actions, self._spaces.action_type)
+        return EpisodeState(self._episode, actions.reshape(-1, self._spaces.action_size))
 
     def restore(self, state: EpisodeState) -> Observations:
         """Replays an episode up to where it was."""

@@ -44,7 +44,7 @@ class InProcessEnvironments:
         return self._batch.observations
 
     def step(self, actions: np.ndarray) -> Step:
-        """Takes one step with actions of shape (E, branches), integers."""
+        """Takes one step with actions (E, action_size) of the spaces' action type."""
         batch = self._batch
         batch.actions[...] = actions
         ends = self._block.step()

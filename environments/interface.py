@@ -89,8 +89,8 @@ class EpisodeState:
         episode: how many episodes this environment began before the one in which `actions` begin.
             With the backend "gymnasium" that is the present one. With "envpool", whose episodes
             can't be addressed, it is always 0.
-        actions: (steps, branches), the actions taken since: int64 with the backend "gymnasium",
-            the smallest unsigned type that holds every action with "envpool".
+        actions: (steps, action_size), the actions taken since: of the spaces' action type with the
+            backend "gymnasium", the smallest unsigned type that holds every action with "envpool".
     """
 
     episode: int

@@ -15,7 +15,7 @@ from minigrid.minigrid_env import MiniGridEnv
 from config import EnvironmentConfig
 from environments import minigrid_view
 from environments.registration import create
-from environments.spaces import VECTOR, VISUAL, as_multi_discrete, vector_space
+from environments.spaces import VECTOR, VISUAL, as_trainable_actions, vector_space
 
 _TILE_SIZE = 12  # a view of 7 x 7 tiles makes 84 x 84 pixels
 _OBJECTS, _COLORS, _STATES = len(OBJECT_TO_IDX), len(COLOR_TO_IDX), len(STATE_TO_IDX)
@@ -31,7 +31,7 @@ def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> 
         # On the instance, so that no other environment is affected.
         setattr(grid_world, "gen_obs", partial(minigrid_view.observe, grid_world))  # noqa: B010
     observe = _observe_pixels if config.visual_observation else _observe_one_hot
-    return as_multi_discrete(observe(_Success(environment)), config.name)
+    return as_trainable_actions(observe(_Success(environment)), config.name)
 
 
 class _Success(gymnasium.Wrapper):

@@ -22,7 +22,7 @@ from gymnasium.wrappers import HumanRendering
 from config import EnvironmentConfig
 from environments.interface import Observations
 from environments.pooled_tasks import make_pool, pooled_images
-from environments.spaces import VISUAL, as_multi_discrete
+from environments.spaces import VISUAL, as_trainable_actions
 from errors import UserError
 
 _MODULES = {"Procgen": "envpool.procgen", "Atari": "envpool.atari"}
@@ -41,7 +41,7 @@ def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> 
     game: gymnasium.Env = _Single(config, None if render_mode is None else "rgb_array")
     if render_mode == "human":
         game = HumanRendering(game)
-    return as_multi_discrete(game, config.name)
+    return as_trainable_actions(game, config.name)
 
 
 class _Single(gymnasium.Env):

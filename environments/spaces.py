@@ -1,7 +1,8 @@
 """Turns the spaces of Gymnasium's environments into those that can be trained.
 
 Every wrapped environment observes a `Dict` of one-dimensional ("vector") and three-dimensional
-(height, width, channels; uint8) boxes, and acts in a `MultiDiscrete` space that starts at zero.
+(height, width, channels; uint8) boxes, and acts either in a `MultiDiscrete` space that starts at zero
+or in a one-dimensional float32 `Box`. The name `ACTION_MASK` is an action mask's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import TransformAction, TransformObservation
 
-from environments.interface import Observations, Spaces
+from environments.interface import ACTION_MASK, Observations, Spaces
 from errors import UserError
 
 VECTOR = "vector"
@@ -24,11 +25,13 @@ VISUAL = "visual"
 def spaces_of(environment: gymnasium.Env) -> Spaces:
     """The `Spaces` of a wrapped environment."""
     observations, actions = environment.observation_space, environment.action_space
-    assert isinstance(observations, spaces.Dict) and isinstance(actions, spaces.MultiDiscrete)
-    return Spaces(
-        observations={name: _shape_and_type(space) for name, space in observations.items()},
-        branches=tuple(int(choices) for choices in actions.nvec),
-    )
+    assert isinstance(observations, spaces.Dict)
+    observed = {name: _shape_and_type(space) for name, space in observations.items()}
+    if isinstance(actions, spaces.MultiDiscrete):
+        return Spaces(observed, branches=tuple(actions.nvec.tolist()))
+    assert isinstance(actions, spaces.Box)
+    bounds = zip(actions.low.tolist(), actions.high.tolist(), strict=True)
+    return Spaces(observed, bounds=tuple(bounds))
 
 
 def _shape_and_type(space: spaces.Space) -> tuple[tuple[int, ...], str]:
@@ -36,11 +39,11 @@ def _shape_and_type(space: spaces.Space) -> tuple[tuple[int, ...], str]:
     return tuple(space.shape), np.dtype(space.dtype).name
 
 
-def as_multi_discrete(environment: gymnasium.Env, name: str) -> gymnasium.Env:
-    """Makes actions arrays of shape (branches,), each counted from zero.
+def as_trainable_actions(environment: gymnasium.Env, name: str) -> gymnasium.Env:
+    """Makes actions arrays of one dimension: choices counted from zero, or float32 numbers.
 
     Raises:
-        UserError: the action space is neither discrete nor one-dimensional multi-discrete.
+        UserError: the action space is neither discrete, nor one-dimensional multi-discrete, nor a box.
     """
     space = environment.action_space
     if isinstance(space, spaces.Discrete):
@@ -57,19 +60,39 @@ def as_multi_discrete(environment: gymnasium.Env, name: str) -> gymnasium.Env:
             lambda action: (action + starts).astype(kind),
             spaces.MultiDiscrete(space.nvec),
         )
-    raise UserError(f"environment.name: {name} has {_describe_actions(space)}")
-
-
-def _describe_actions(space: spaces.Space) -> str:
-    kind = type(space).__name__
-    described = "a continuous action space (Box)" if kind == "Box" else f"a {kind} action space"
+    if isinstance(space, spaces.Box):
+        return TransformAction(environment, _convert_action(space), _flat_box(space))
+    described = f"a {type(space).__name__} action space"
     if isinstance(space, spaces.MultiDiscrete):
-        described = f"a MultiDiscrete action space of {space.nvec.ndim} dimensions"
-    return f"{described}; only discrete and multi-discrete ones can be trained"
+        described += f" of {space.nvec.ndim} dimensions"
+    raise UserError(
+        f"environment.name: {name} has {described}; only Discrete, MultiDiscrete of one dimension "
+        "and Box can be trained"
+    )
+
+
+def _convert_action(space: spaces.Box) -> Callable[[np.ndarray], np.ndarray]:
+    """(dimensions,) float32 -> a copy of the space's shape and type."""
+    shape, kind = space.shape, space.dtype
+    if np.issubdtype(kind, np.integer):
+        return lambda action: np.rint(action).astype(kind).reshape(shape)
+    return lambda action: action.astype(kind).reshape(shape)
+
+
+def _flat_box(space: spaces.Box) -> spaces.Box:
+    """The greatest one-dimensional float32 box within a space of any shape and type."""
+    exact_low, exact_high = space.low.ravel(), space.high.ravel()
+    low, high = exact_low.astype(np.float32), exact_high.astype(np.float32)
+    # Rounding to float32 may have moved a bound to the outside.
+    low = np.where(low < exact_low, np.nextafter(low, np.float32(np.inf)), low)
+    high = np.where(high > exact_high, np.nextafter(high, np.float32(-np.inf)), high)
+    return spaces.Box(low, high, dtype=np.float32)
 
 
 def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:
     """Makes observations a dictionary: images under a name each, all else flat in "vector".
+
+    An action mask that is observed keeps its name, too.
 
     Raises:
         UserError: the observation space holds something that can't be trained from.
@@ -80,7 +103,7 @@ def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:
         return TransformObservation(
             environment, lambda observation: {VISUAL: convert(observation)}, converted
         )
-    if isinstance(space, spaces.Dict) and any(map(_is_image, space.values())):
+    if isinstance(space, spaces.Dict):
         return _split_dictionary(environment, space, name)
     _check_flattenable(space, name)
     return TransformObservation(
@@ -91,26 +114,51 @@ def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:
 
 
 def _split_dictionary(environment: gymnasium.Env, space: spaces.Dict, name: str) -> gymnasium.Env:
-    """Keeps the images of a dictionary apart and flattens the rest into "vector"."""
-    images = {key: inner for key, inner in space.items() if _is_image(inner)}
-    rest = spaces.Dict({key: inner for key, inner in space.items() if key not in images})
-    if rest and VECTOR in images:
+    """Keeps the images and the mask of a dictionary apart and flattens the rest into "vector"."""
+    kept = {key: _image_space(inner) for key, inner in space.items() if _is_image(inner)}
+    if ACTION_MASK in space.spaces:
+        kept[ACTION_MASK] = _mask_space(space[ACTION_MASK], environment.action_space, name)
+    rest = spaces.Dict({key: inner for key, inner in space.items() if key not in kept})
+    if rest and VECTOR in kept:
         raise UserError(f"environment.name: {name} has an image under the reserved name {VECTOR}")
     _check_flattenable(rest, name)
-    converted: dict[str, spaces.Space] = {key: _image_space(inner) for key, inner in images.items()}
+    converted: dict[str, spaces.Space] = dict(kept)
     if rest:
         converted[VECTOR] = vector_space(spaces.flatdim(rest), np.float32)
-    conversions = {key: _convert_image(inner) for key, inner in images.items()}
 
     def convert(observation: dict[str, Any]) -> Observations:
         arrays = {
-            key: convert_image(observation[key]) for key, convert_image in conversions.items()
+            key: np.asarray(observation[key], np.uint8).reshape(inner.shape)
+            for key, inner in kept.items()
         }
         if rest:
             arrays[VECTOR] = _flatten(rest, {key: observation[key] for key in rest})
         return arrays
 
     return TransformObservation(environment, convert, spaces.Dict(converted))
+
+
+def _mask_space(space: spaces.Space, actions: spaces.Space, name: str) -> spaces.Box:
+    """The space of an observed action mask.
+
+    Raises:
+        UserError: it is none, or not one of these actions.
+    """
+    is_mask = (
+        isinstance(actions, (spaces.Discrete, spaces.MultiDiscrete))
+        and space.shape == (spaces.flatdim(actions),)
+        and (isinstance(space, spaces.MultiBinary) or _is_unit_box(space))
+    )
+    if not is_mask:
+        raise UserError(
+            f"environment.name: {name} observes something named {ACTION_MASK} that isn't a mask of "
+            "its actions"
+        )
+    return spaces.Box(0, 1, space.shape, np.uint8)
+
+
+def _is_unit_box(space: spaces.Space) -> bool:
+    return isinstance(space, spaces.Box) and not space.low.any() and bool((space.high == 1).all())
 
 
 def vector_space(length: int, kind: type) -> spaces.Box:

@@ -29,7 +29,7 @@ _REMEDIES = {"envpool": "on Linux: pip install -r requirements-fast.txt"}
 def make_environment(
     config: EnvironmentConfig, worker_id: int = 0, render_mode: str | None = None
 ) -> gymnasium.Env:
-    """Builds one environment with a Dict observation space and a MultiDiscrete action space.
+    """Builds one environment with the spaces that `environments/spaces.py` describes.
 
     Args:
         config: which environment, and how it is wrapped.

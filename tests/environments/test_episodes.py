@@ -8,6 +8,7 @@ import pytest
 from config import EnvironmentConfig
 from environments import EnvironmentFailure, EpisodeState, make_environments
 from environments.levels import ListedLevels, RandomLevels
+from environments.vector import random_action
 from tests.environments import scripted
 
 
@@ -28,17 +29,20 @@ def listed(count):
 
 
 def ones(environments):
-    return np.ones((len(environments), len(environments.spaces.branches)), np.int64)
+    return np.ones((len(environments), environments.spaces.action_size), np.int64)
 
 
 def record(environments, steps, generator):
     """Copies of the outcomes of random actions."""
-    shape = (len(environments), len(environments.spaces.branches))
     found = []
     for _ in range(steps):
-        actions = generator.integers(environments.spaces.branches, size=shape)
+        actions = random_actions(environments.spaces, generator, len(environments))
         found.append(copy.deepcopy(environments.step(actions)))
     return found
+
+
+def random_actions(spaces, generator, count):
+    return np.stack([random_action(spaces, {}, generator) for _ in range(count)])
 
 
 def assert_same_observations(found, expected):
@@ -158,6 +162,10 @@ CONFIGS = [
     EnvironmentConfig(type="CartPole", name="CartPole-v1"),
     EnvironmentConfig(name="MiniGrid-Dynamic-Obstacles-5x5-v0"),
     EnvironmentConfig(name="MiniGrid-Empty-5x5-v0", visual_observation=True, frame_skip=2),
+    EnvironmentConfig(
+        type="Gymnasium", name=scripted.name("ShortPendulum"), last_action_to_obs=True
+    ),
+    EnvironmentConfig(type="Gymnasium", name=scripted.name("ShortTaxi"), obs_stacks=2),
 ]
 NAMED = pytest.mark.parametrize("config", CONFIGS, ids=[config.name for config in CONFIGS])
 
@@ -188,9 +196,8 @@ def test_an_environment_does_not_depend_on_its_neighbours(config):
     alone.reset()
     among.reset()
     generator = np.random.default_rng(1)
-    branches = alone.spaces.branches
     for _ in range(80):
-        actions = generator.integers(branches, size=(4, len(branches)))
+        actions = random_actions(alone.spaces, generator, 4)
         step, other = alone.step(actions[:1]), among.step(actions)
         assert step.rewards[0] == other.rewards[0]
         for name, array in step.observations.items():
@@ -207,6 +214,7 @@ def test_a_restored_environment_goes_on_as_the_original(config, saver, restorer)
     assert_same_observations(restored.restore(states), steps[-1].observations)
     for state, again in zip(states, restored.states(), strict=True):
         assert state.episode == again.episode
+        assert state.actions.dtype == again.actions.dtype == original.spaces.action_type
         np.testing.assert_array_equal(state.actions, again.actions)
     expected = record(original, 80, np.random.default_rng(2))
     assert_same_steps(record(restored, 80, np.random.default_rng(2)), expected)
@@ -228,6 +236,19 @@ def test_states_hold_the_present_episode_only(processes):
     assert state.episode == 1
     assert state.actions.dtype == np.int64
     assert state.actions.tolist() == [[3], [2]]
+    environments.close()
+
+
+def test_states_hold_continuous_actions_exactly(processes):
+    environments = build("Unbounded", listed(2), 2, processes)
+    environments.reset()
+    taken = random_actions(environments.spaces, np.random.default_rng(1), 2 * 3)
+    taken = taken.reshape(3, 2, 3)
+    for actions in taken:
+        environments.step(actions)
+    for index, state in enumerate(environments.states()):
+        assert state.actions.dtype == np.float32
+        np.testing.assert_array_equal(state.actions, taken[:, index])
     environments.close()
 
 

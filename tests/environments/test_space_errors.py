@@ -85,10 +85,11 @@ def test_a_module_that_cannot_be_imported():
     assert line.startswith("environment.name: the module of no_such_module:Thing-v0 can't be imp")
 
 
-def test_continuous_actions():
-    assert one_line("Gymnasium", "Pendulum-v1") == (
-        "environment.name: Pendulum-v1 has a continuous action space (Box); "
-        "only discrete and multi-discrete ones can be trained"
+def test_hybrid_actions():
+    name = scripted.name("Hybrid")
+    assert one_line("Gymnasium", name) == (
+        f"environment.name: {name} has a Dict action space; only Discrete, MultiDiscrete of one "
+        "dimension and Box can be trained"
     )
 
 

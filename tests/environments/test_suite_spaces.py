@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from config import EnvironmentConfig
-from environments import make_environment, probe_spaces
+from environments import Spaces, make_environment, probe_spaces
 from tests.environments import scripted
 
 
@@ -90,6 +90,46 @@ def test_every_branch_of_an_action_arrives(identifier, action, expected):
     environment = scripted_environment(identifier)
     environment.reset(seed=0)
     assert environment.step(np.array(action))[4]["action"].tolist() == expected
+
+
+def test_continuous_actions_have_bounds():
+    found = probe_spaces(EnvironmentConfig(type="Gymnasium", name="Pendulum-v1"))
+    assert found == Spaces({"vector": ((3,), "float32")}, bounds=((-2.0, 2.0),))
+    assert (found.action_size, found.action_type) == (1, "float32")
+    bounds = probe_spaces(
+        EnvironmentConfig(type="Gymnasium", name=scripted.name("Unbounded"))
+    ).bounds
+    assert bounds == ((-np.inf, np.inf), (-np.inf, np.inf), (-np.inf, 0.25))
+
+
+def test_bounds_that_float32_lacks_are_rounded_inwards():
+    bounds = probe_spaces(EnvironmentConfig(type="Gymnasium", name=scripted.name("Square"))).bounds
+    assert bounds[:3] == ((-1, 1), (-2, 2), (0, 3))
+    (low, high) = bounds[3]
+    assert 0.1 <= low < 0.1 + 1e-8
+    assert 0.7 - 1e-7 < high <= 0.7
+    assert (np.float32(low), np.float32(high)) == (low, high)
+
+
+def test_a_continuous_action_arrives_in_its_own_shape_and_type():
+    environment = scripted_environment("Square")
+    assert environment.action_space.shape == (4,)
+    assert environment.action_space.dtype == np.float32
+    environment.reset(seed=0)
+    given = np.array([0.5, -1.5, 2.25, 0.25], np.float32)
+    received = environment.step(given)[4]["action"]
+    assert received.tolist() == [[0.5, -1.5], [2.25, 0.25]]
+    assert received.dtype == np.float64
+    given[:] = 0  # memory that is used again
+    assert received[0, 0] == 0.5
+
+
+def test_whole_numbers_are_rounded():
+    environment = scripted_environment("Whole")
+    environment.reset(seed=0)
+    received = environment.step(np.array([2.6, 0.4], np.float32))[4]["action"]
+    assert received.tolist() == [3, 0]
+    assert received.dtype == np.int32
 
 
 def test_masked_cartpole_observes_the_positions_of_the_original():

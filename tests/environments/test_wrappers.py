@@ -128,6 +128,18 @@ def test_last_action_is_one_hot_for_each_branch():
     assert observation[2:].tolist() == [0, 1, 1, 0, 0, 0, 0, 1, 0]
 
 
+def test_a_continuous_last_action_is_appended_as_it_is():
+    config = EnvironmentConfig(type="Gymnasium", name="Pendulum-v1", last_action_to_obs=True)
+    environment = make_environment(config)
+    assert probe_spaces(config).observations == {"vector": ((4,), "float32")}
+    assert environment.reset(seed=0)[0]["vector"][3] == 0
+    action = np.array([-1.3], np.float32)
+    observation = environment.step(action)[0]["vector"]
+    action[:] = 0
+    assert observation[3] == np.float32(-1.3)
+    assert observation.dtype == np.float32
+
+
 def test_only_float_values_turn_a_one_hot_vector_into_floats():
     def observations(**keys):
         return probe_spaces(EnvironmentConfig(**keys)).observations
