@@ -13,6 +13,7 @@ from docopt import DocoptExit, docopt
 
 from config import Config
 from environments.backends import backend_notice
+from environments.ports import DefaultWorkerId
 from errors import UserError
 
 Arguments = dict[str, str | bool | None]
@@ -87,6 +88,23 @@ def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
     if value < minimum:
         raise UserError(f"{name}={text}: must be a whole number of at least {minimum}")
     return value
+
+
+def worker_id_option(arguments: Arguments, usage: str) -> int:
+    """The value of `--worker-id`: a `DefaultWorkerId` where the user gave none.
+
+    Args:
+        arguments: as parsed.
+        usage: what they were parsed with, which names the default.
+
+    Raises:
+        UserError: it is no whole number, or negative.
+    """
+    value = integer_option(arguments, "--worker-id", minimum=0)
+    # Without its default, an option that wasn't given has no value.
+    without_default = re.sub(r"(--worker-id=<n>[^\[]*)\[default: \d+\]", r"\1", usage)
+    chosen = docopt(without_default)["--worker-id"] is not None
+    return value if chosen else DefaultWorkerId(value)
 
 
 def path_option(arguments: Arguments, name: str) -> Path:
