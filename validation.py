@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from config import Config, EnvironmentConfig, load_config
-from environments import probe_spaces
+from environments import EnvironmentFailure, probe
 from errors import UserError
 from yaml_file import KeyPath
 
@@ -30,34 +30,45 @@ def load_runnable_config(path: Path) -> Config:
 
 def runnable_problems(config: Config) -> list[tuple[KeyPath, str]]:
     """Key and message of whatever would stop a config that fits the schema from running."""
-    problems = _environment_problems(config.environment)
+    problems, agents = _environment_problems(config.environment)
+    workers = config.trainer.num_workers
+    if workers % agents:
+        message = f"{workers} isn't a multiple of the {agents} agents in a player"
+        problems = [*problems, (("trainer", "num_workers"), message)]
     if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
         message = f"no checkpoint at {config.model.model_path}"
         problems = [*problems, (("model", "model_path"), message)]
     return problems
 
 
-def _environment_problems(environment: EnvironmentConfig) -> list[tuple[KeyPath, str]]:
+# Key and message of each problem, and how many environments exist only together.
+_Found = tuple[list[tuple[KeyPath, str]], int]
+
+
+def _environment_problems(environment: EnvironmentConfig) -> _Found:
     return _cached_environment_problems(environment.model_dump_json(by_alias=True))
 
 
 @lru_cache(maxsize=1024)
-def _cached_environment_problems(environment_json: str) -> list[tuple[KeyPath, str]]:
+def _cached_environment_problems(environment_json: str) -> _Found:
     environment = EnvironmentConfig.model_validate_json(environment_json)
     try:
-        spaces = probe_spaces(environment)
+        found = probe(environment)
     except UserError as error:
-        return [_split(line) for line in error.lines]
-    return [
+        return [_split(line) for line in error.lines], 1
+    except EnvironmentFailure as error:
+        return [(("environment", "name"), f"{environment.name} can't be played: {error}")], 1
+    problems: list[tuple[KeyPath, str]] = [
         (
             ("environment", "name"),
             f"the visual observation of {shape[1]} x {shape[0]} pixels is too small for the "
             f"encoder; must be at least {MINIMUM_VISUAL_SIZE} x {MINIMUM_VISUAL_SIZE} "
             "(set environment.resize_vis_obs)",
         )
-        for shape, _ in spaces.observations.values()
+        for shape, _ in found.spaces.observations.values()
         if len(shape) == 3 and min(shape[:2]) < MINIMUM_VISUAL_SIZE
     ]
+    return problems, found.agents
 
 
 def _split(line: str) -> tuple[KeyPath, str]:
