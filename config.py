@@ -273,6 +273,10 @@ class EnvironmentConfig(Section):
     last_reward_to_obs: bool = Field(
         False, description="append the last reward to the vector observation"
     )
+    positional_encoding: bool = Field(
+        False,
+        description="append 16 sines and cosines of the episode's step to the vector observation",
+    )
     obs_stacks: int = Field(
         1, ge=1, description="how many of the latest observations are stacked into one"
     )

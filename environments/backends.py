@@ -22,6 +22,7 @@ _WRAPPER_KEYS = (
     "frame_skip",
     "last_action_to_obs",
     "last_reward_to_obs",
+    "positional_encoding",
     "obs_stacks",
     "grayscale",
     "resize_vis_obs",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gymnasium
 
 from config import EnvironmentConfig
+from environments.masks import with_action_mask
 from environments.registration import create
 from environments.spaces import as_named_arrays, as_trainable_actions
 
 
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
-    """The environment of that id, with images as they are and all else as a float32 "vector"."""
+    """The environment of that id: images as they are, all else as a float32 "vector", and a mask."""
     environment = as_trainable_actions(create(config, worker_id, render_mode), config.name)
-    return as_named_arrays(environment, config.name)
+    return with_action_mask(as_named_arrays(environment, config.name), config.name)

@@ -2,7 +2,7 @@
 
 Every wrapped environment observes a `Dict` of one-dimensional ("vector") and three-dimensional
 (height, width, channels; uint8) boxes, and acts either in a `MultiDiscrete` space that starts at zero
-or in a one-dimensional float32 `Box`.
+or in a one-dimensional float32 `Box`. The name `ACTION_MASK` is an action mask's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import TransformAction, TransformObservation
 
-from environments.interface import Observations, Spaces
+from environments.interface import ACTION_MASK, Observations, Spaces
 from errors import UserError
 
 VECTOR = "vector"
@@ -92,6 +92,8 @@ def _flat_box(space: spaces.Box) -> spaces.Box:
 def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:
     """Makes observations a dictionary: images under a name each, all else flat in "vector".
 
+    An action mask that is observed keeps its name, too.
+
     Raises:
         UserError: the observation space holds something that can't be trained from.
     """
@@ -101,7 +103,7 @@ def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:
         return TransformObservation(
             environment, lambda observation: {VISUAL: convert(observation)}, converted
         )
-    if isinstance(space, spaces.Dict) and any(map(_is_image, space.values())):
+    if isinstance(space, spaces.Dict):
         return _split_dictionary(environment, space, name)
     _check_flattenable(space, name)
     return TransformObservation(
@@ -112,26 +114,51 @@ def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:
 
 
 def _split_dictionary(environment: gymnasium.Env, space: spaces.Dict, name: str) -> gymnasium.Env:
-    """Keeps the images of a dictionary apart and flattens the rest into "vector"."""
-    images = {key: inner for key, inner in space.items() if _is_image(inner)}
-    rest = spaces.Dict({key: inner for key, inner in space.items() if key not in images})
-    if rest and VECTOR in images:
+    """Keeps the images and the mask of a dictionary apart and flattens the rest into "vector"."""
+    kept = {key: _image_space(inner) for key, inner in space.items() if _is_image(inner)}
+    if ACTION_MASK in space.spaces:
+        kept[ACTION_MASK] = _mask_space(space[ACTION_MASK], environment.action_space, name)
+    rest = spaces.Dict({key: inner for key, inner in space.items() if key not in kept})
+    if rest and VECTOR in kept:
         raise UserError(f"environment.name: {name} has an image under the reserved name {VECTOR}")
     _check_flattenable(rest, name)
-    converted: dict[str, spaces.Space] = {key: _image_space(inner) for key, inner in images.items()}
+    converted: dict[str, spaces.Space] = dict(kept)
     if rest:
         converted[VECTOR] = vector_space(spaces.flatdim(rest), np.float32)
-    conversions = {key: _convert_image(inner) for key, inner in images.items()}
 
     def convert(observation: dict[str, Any]) -> Observations:
         arrays = {
-            key: convert_image(observation[key]) for key, convert_image in conversions.items()
+            key: np.asarray(observation[key], np.uint8).reshape(inner.shape)
+            for key, inner in kept.items()
         }
         if rest:
             arrays[VECTOR] = _flatten(rest, {key: observation[key] for key in rest})
         return arrays
 
     return TransformObservation(environment, convert, spaces.Dict(converted))
+
+
+def _mask_space(space: spaces.Space, actions: spaces.Space, name: str) -> spaces.Box:
+    """The space of an observed action mask.
+
+    Raises:
+        UserError: it is none, or not one of these actions.
+    """
+    is_mask = (
+        isinstance(actions, (spaces.Discrete, spaces.MultiDiscrete))
+        and space.shape == (spaces.flatdim(actions),)
+        and (isinstance(space, spaces.MultiBinary) or _is_unit_box(space))
+    )
+    if not is_mask:
+        raise UserError(
+            f"environment.name: {name} observes something named {ACTION_MASK} that isn't a mask of "
+            "its actions"
+        )
+    return spaces.Box(0, 1, space.shape, np.uint8)
+
+
+def _is_unit_box(space: spaces.Space) -> bool:
+    return isinstance(space, spaces.Box) and not space.low.any() and bool((space.high == 1).all())
 
 
 def vector_space(length: int, kind: type) -> spaces.Box:

@@ -10,7 +10,7 @@ from config import PLAYER_TYPES, EnvironmentConfig
 from environments.backends import backend_of
 from environments.cores import available_cores
 from environments.in_process import InProcessEnvironments
-from environments.interface import Levels, Spaces, VectorEnvironment
+from environments.interface import ACTION_MASK, Levels, Observations, Spaces, VectorEnvironment
 from environments.levels import RandomLevels
 from environments.processes import ProcessEnvironments
 from environments.spaces import spaces_of
@@ -82,21 +82,31 @@ def _seconds_of_a_step(config: EnvironmentConfig, worker_id: int) -> float:
     try:
         generator = np.random.default_rng(0)
         spaces = spaces_of(environment)
-        environment.reset(seed=0)
+        observation, _ = environment.reset(seed=0)
         steps = 0
         begin = time.perf_counter()
         while (elapsed := time.perf_counter() - begin) < _SECONDS_OF_MEASUREMENT or not steps:
-            _, _, terminated, truncated, _ = environment.step(random_action(spaces, generator))
+            action = random_action(spaces, observation, generator)
+            observation, _, terminated, truncated, _ = environment.step(action)
             steps += 1
             if terminated or truncated:
-                environment.reset(seed=steps)
+                observation, _ = environment.reset(seed=steps)
         return elapsed / steps
     finally:
         environment.close()
 
 
-def random_action(spaces: Spaces, generator: np.random.Generator) -> np.ndarray:
-    """A random action (action_size,): uniform within its bounds, normal where there are none."""
+def random_action(
+    spaces: Spaces, observation: Observations, generator: np.random.Generator
+) -> np.ndarray:
+    """A random action (action_size,): uniform among all that are allowed.
+
+    Continuous ones are uniform within their bounds, and normal where there are none.
+    """
+    if ACTION_MASK in observation:
+        ends = np.cumsum(spaces.branches)
+        allowed = map(np.flatnonzero, np.split(observation[ACTION_MASK], ends[:-1]))
+        return np.array([choices[generator.integers(len(choices))] for choices in allowed])
     if spaces.branches:
         return generator.integers(spaces.branches)
     low, high = np.array(spaces.bounds).T

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 
 from config import EnvironmentConfig
-from environments.interface import Observations
+from environments.interface import ACTION_MASK, Observations
 from environments.spaces import VECTOR, vector_space
 from errors import UserError
 
@@ -42,6 +42,8 @@ def wrap(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env
         environment = LastAction(environment)
     if config.last_reward_to_obs:
         environment = LastReward(environment)
+    if config.positional_encoding:
+        environment = PositionalEncoding(environment)
     return environment
 
 
@@ -128,22 +130,23 @@ def _transform_images(
 class ObservationStack(gymnasium.Wrapper):
     """Joins the latest observations along their last axis, the oldest first.
 
-    An episode begins with its first observation repeated.
+    An episode begins with its first observation repeated. Of action masks only the latest counts.
     """
 
     def __init__(self, environment: gymnasium.Env, count: int) -> None:
         super().__init__(environment)
         self.count = count
-        self.observation_space = spaces.Dict(
-            {
-                name: spaces.Box(
-                    np.concatenate([space.low] * count, axis=-1),
-                    np.concatenate([space.high] * count, axis=-1),
-                    dtype=space.dtype.type,
-                )
-                for name, space in _spaces(environment).items()
-            }
-        )
+        before = _spaces(environment)
+        stacked = {
+            name: spaces.Box(
+                np.concatenate([space.low] * count, axis=-1),
+                np.concatenate([space.high] * count, axis=-1),
+                dtype=space.dtype.type,
+            )
+            for name, space in before.items()
+            if name != ACTION_MASK
+        }
+        self.observation_space = spaces.Dict({**before, **stacked})
         self._stacked: Observations = {}
 
     def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
@@ -152,17 +155,21 @@ class ObservationStack(gymnasium.Wrapper):
         self._stacked = {
             name: np.concatenate([array] * self.count, axis=-1)
             for name, array in observation.items()
+            if name != ACTION_MASK
         }
-        return dict(self._stacked), info
+        return {**observation, **self._stacked}, info
 
     def step(self, action: Any) -> _Outcome:
         """Takes a step and drops the oldest observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._stacked = {
-            name: np.concatenate((self._stacked[name][..., array.shape[-1] :], array), axis=-1)
-            for name, array in observation.items()
+            name: np.concatenate(
+                (stacked[..., observation[name].shape[-1] :], observation[name]), -1
+            )
+            for name, stacked in self._stacked.items()
         }
-        return dict(self._stacked), float(reward), terminated, truncated, info
+        stacked_observation = {**observation, **self._stacked}
+        return stacked_observation, float(reward), terminated, truncated, info
 
 
 class LastAction(gymnasium.Wrapper):
@@ -227,6 +234,42 @@ class LastReward(gymnasium.Wrapper):
         observation, reward, terminated, truncated, info = self.env.step(action)
         appended = _append(observation, np.array([reward], np.float32))
         return appended, float(reward), terminated, truncated, info
+
+
+class PositionalEncoding(gymnasium.Wrapper):
+    """Appends the step of the episode to "vector", as sines and cosines of several wavelengths.
+
+    They are those of Vaswani et al. (2017), Attention is all you need, section 3.5, with 16 numbers:
+    wavelengths form a geometric progression from 2 pi steps to nearly 10,000 times that. So a task
+    that is observed in part can be told its time without a memory.
+    """
+
+    def __init__(self, environment: gymnasium.Env) -> None:
+        super().__init__(environment)
+        self._step = 0
+        self.observation_space = _appended_space(environment, _ENCODING_SIZE, np.float32)
+
+    def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
+        """Begins an episode, with step 0."""
+        observation, info = self.env.reset(**arguments)
+        self._step = 0
+        return _append(observation, self._encode()), info
+
+    def step(self, action: Any) -> _Outcome:
+        """Takes a step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._step += 1
+        appended = _append(observation, self._encode())
+        return appended, float(reward), terminated, truncated, info
+
+    def _encode(self) -> np.ndarray:
+        angles = self._step * _FREQUENCIES
+        # pairs x 2 -> 16, each sine followed by its cosine
+        return np.stack((np.sin(angles), np.cos(angles)), 1).ravel().astype(np.float32)
+
+
+_ENCODING_SIZE = 16
+_FREQUENCIES = 10_000.0 ** (-np.arange(0, _ENCODING_SIZE, 2) / _ENCODING_SIZE)  # radians per step
 
 
 def _append(observation: Observations, values: np.ndarray) -> Observations:

@@ -10,6 +10,8 @@ import signal
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
+from gymnasium.envs.toy_text.taxi import TaxiEnv
 
 
 class Script(gymnasium.Env):
@@ -93,6 +95,95 @@ class Spaces(gymnasium.Env):
         return self.observation_space.sample(), 0.0, False, False, {"action": action}
 
 
+class Masked(gymnasium.Env):
+    """Observes seed and time; allows the choices time % 2, and all but time % 3; ends at time 3.
+
+    The mask is in `info`, in one piece.
+    """
+
+    action_space = spaces.MultiDiscrete([2, 3])
+    observation_space = spaces.Box(0, np.inf, (2,), np.float32)
+    closed_at = None  # the time at which nothing of the second branch is allowed
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.seed, self.time = seed, 0
+        return self.observe(), self.inform()
+
+    def step(self, action):
+        self.time += 1
+        return self.observe(), 1.0, self.time == 3, False, self.inform()
+
+    def observe(self):
+        return np.array([self.seed, self.time], np.float32)
+
+    def inform(self):
+        return {"action_mask": np.concatenate(self.masks())}
+
+    def masks(self):
+        allowed = np.arange(3) != (self.time % 3)
+        if self.time == self.closed_at:
+            allowed[:] = False
+        return (np.arange(2) == self.time % 2).astype(np.int8), allowed
+
+
+class MaskedInfoOfBranches(Masked):
+    def inform(self):
+        return {"action_mask": self.masks()}
+
+
+class MaskedMethod(Masked):
+    def inform(self):
+        return {}
+
+    def action_masks(self):
+        return np.concatenate(self.masks()).astype(bool).tolist()
+
+
+class MaskedObserved(Masked):
+    observation_space = spaces.Dict(
+        {"action_mask": spaces.MultiBinary(5), "inner": Masked.observation_space}
+    )
+
+    def observe(self):
+        return {"action_mask": np.concatenate(self.masks()), "inner": super().observe()}
+
+    def inform(self):
+        return {}
+
+
+class MaskedUntilTheEnd(Masked):
+    closed_at = 3
+
+
+class MaskedClosedAtTwo(Masked):
+    closed_at = 2
+
+
+class MaskedForgetful(Masked):
+    def inform(self):
+        return super().inform() if self.time == 0 else {}
+
+
+class MaskedShort(Masked):
+    def inform(self):
+        return {"action_mask": np.ones(4)}
+
+
+class MaskedContinuous(Masked):
+    action_space = spaces.Box(0, 1, (1,), np.float32)
+
+
+class MaskedReserved(MaskedObserved):
+    observation_space = spaces.Dict(
+        {"action_mask": spaces.Box(-1, 1, (5,)), "inner": Masked.observation_space}
+    )
+
+
+class MaskedReservedImage(MaskedObserved):
+    observation_space = spaces.Dict({"action_mask": spaces.Box(0, 255, (8, 8, 3), np.uint8)})
+
+
 class WorkerId(Script):
     """Observes the worker id that it was built with."""
 
@@ -143,6 +234,18 @@ OBSERVED = {
     ),
     "FiveChannels": spaces.Box(0, 255, (8, 8, 5), np.uint8),
 }
+MASKED = (
+    MaskedInfoOfBranches,
+    MaskedMethod,
+    MaskedObserved,
+    MaskedUntilTheEnd,
+    MaskedClosedAtTwo,
+    MaskedForgetful,
+    MaskedShort,
+    MaskedContinuous,
+    MaskedReserved,
+    MaskedReservedImage,
+)
 ACTED = {
     "Shifted": spaces.Discrete(3, start=-1),
     "Branches": spaces.MultiDiscrete([2, 3, 4]),
@@ -163,9 +266,13 @@ def _register():
         gymnasium.register(f"Script{end.capitalize()}-v0", Script, kwargs={"end": end})
     gymnasium.register("ScriptLong-v0", Script, kwargs={"length": 6})
     gymnasium.register("ScriptTimeLimit-v0", Script, max_episode_steps=2)
-    pendulum = gymnasium.spec("Pendulum-v1").entry_point
-    gymnasium.register("ShortPendulum-v0", pendulum, max_episode_steps=20)
+    gymnasium.register("ShortPendulum-v0", PendulumEnv, max_episode_steps=20)
     gymnasium.register("Random-v0", Random)
+    gymnasium.register("AnyTaxi-v0", TaxiEnv)  # under a name that is the same in all releases
+    gymnasium.register("ShortTaxi-v0", TaxiEnv, max_episode_steps=20)
+    gymnasium.register("MaskedInfo-v0", Masked)
+    for masked in MASKED:
+        gymnasium.register(f"{masked.__name__}-v0", masked)
     gymnasium.register("WorkerId-v0", WorkerId)
     gymnasium.register("Broken-v0", Broken)
     gymnasium.register("BrokenFromTheStart-v0", BrokenFromTheStart)

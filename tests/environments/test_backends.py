@@ -78,6 +78,7 @@ OBSTACLES = [
     ({"frame_skip": 2}, "it has no environment.frame_skip for "),
     ({"obs_stacks": 2, "last_reward_to_obs": True}, "last_reward_to_obs and no environment.obs_st"),
     ({"last_action_to_obs": True}, "environment.last_action_to_obs"),
+    ({"positional_encoding": True}, "environment.positional_encoding"),
     ({"visual_observation": True, "grayscale": True}, "environment.grayscale"),
     ({"visual_observation": True, "resize_vis_obs": [42, 42]}, "environment.resize_vis_obs"),
     ({"reset_params": seeds(1000, 20)}, "set environment.reset_params.num-seeds to 0"),

@@ -42,7 +42,7 @@ def record(environments, steps, generator):
 
 
 def random_actions(spaces, generator, count):
-    return np.stack([random_action(spaces, generator) for _ in range(count)])
+    return np.stack([random_action(spaces, {}, generator) for _ in range(count)])
 
 
 def assert_same_observations(found, expected):
@@ -165,6 +165,7 @@ CONFIGS = [
     EnvironmentConfig(
         type="Gymnasium", name=scripted.name("ShortPendulum"), last_action_to_obs=True
     ),
+    EnvironmentConfig(type="Gymnasium", name=scripted.name("ShortTaxi"), obs_stacks=2),
 ]
 NAMED = pytest.mark.parametrize("config", CONFIGS, ids=[config.name for config in CONFIGS])
 

@@ -8,7 +8,7 @@ from environments.vector import random_action
 
 def many(spaces, count=2000):
     generator = np.random.default_rng(0)
-    return np.stack([random_action(spaces, generator) for _ in range(count)])
+    return np.stack([random_action(spaces, {}, generator) for _ in range(count)])
 
 
 def test_discrete_ones_take_every_choice():
