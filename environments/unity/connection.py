@@ -55,7 +55,6 @@ if not hasattr(np, "bool"):
 logging_util.set_log_level(logging_util.ERROR)
 
 _SECONDS_BETWEEN_CHECKS = 0.1
-_SECONDS_TO_END = 5.0
 _SECONDS_TO_ANSWER = 1.0  # of a reply that is under way when a connection ends
 _OK, _QUIT = 200, 400  # states of a message
 
@@ -149,7 +148,7 @@ class Connection(UnityEnvironment):
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise PlayerFailure(f"the player on port {self._port} failed: {line}") from error
 
-    def shut_down(self, patience: float = _SECONDS_TO_END) -> None:
+    def shut_down(self, patience: float) -> None:
         """Asks the player to quit, and kills it if that takes longer than so many seconds."""
         # Registered in the constructor of mlagents-envs, and would keep this object for ever.
         atexit.unregister(self._close)

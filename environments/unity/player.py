@@ -16,8 +16,8 @@ from mlagents_envs.side_channel.engine_configuration_channel import EngineConfig
 from mlagents_envs.side_channel.environment_parameters_channel import EnvironmentParametersChannel
 
 from config import EnvironmentConfig
-from environments.interface import Observations
-from environments.unity.connection import Connection, PlayerFailure
+from environments.interface import EnvironmentFailure, Observations
+from environments.unity.connection import Connection
 from environments.unity.scene import Scene, choose_behavior
 from environments.unity.tower import Tower
 from errors import UserError
@@ -73,6 +73,7 @@ class Player:
     Raises:
         UserError: there is no such player, or what it plays can't be trained.
         PlayerFailure: it died or hung.
+        EnvironmentFailure: its agents don't stay the same, or don't ask for decisions.
     """
 
     def __init__(
@@ -169,7 +170,7 @@ class Player:
             if not waiting or (self.agents == 1 and outcomes[0].ended):
                 return
             self._act(actions)
-        raise PlayerFailure(
+        raise EnvironmentFailure(
             f"{len(waiting)} of the {self.agents} agents of {self.scene.behavior} asked for no "
             f"decision in {_EXCHANGES} steps"
         )
@@ -220,15 +221,15 @@ class Player:
 
     def _take_seat(self) -> int:
         if not self._free:
-            raise PlayerFailure(
+            raise EnvironmentFailure(
                 f"the scene has more agents of {self.scene.behavior} than the {self.agents} that it "
                 "began with; their number must stay the same"
             )
         return self._free.pop(0)
 
-    def close(self) -> None:
-        """Ends the player."""
-        self._connection.shut_down()
+    def close(self, patience: float = 5.0) -> None:
+        """Asks the player to quit, and kills it if that takes longer than so many seconds."""
+        self._connection.shut_down(patience)
 
 
 def _engine(config: EnvironmentConfig, shown: bool) -> EngineConfigurationChannel:

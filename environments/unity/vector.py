@@ -283,7 +283,7 @@ class _Team:
                     f"{failure}; {self._failures} failed in a row before an episode ended"
                 ) from failure
             _logger.warning("warning: %s; another one is started", failure)
-            self._player.close()
+            self._player.close(patience=0)
             try:
                 self._player = self._launch()
                 return self._begin(episodes)

@@ -126,6 +126,7 @@ def main():
     """Parses what mlagents-envs and a config's `arguments` put on the command line."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--mlagents-port", type=int, dest="port")
+    parser.add_argument("--home")
     parser.add_argument("-nographics", action="store_true")
     parser.add_argument("-batchmode", action="store_true")
     parser.add_argument("--scene", default="copy", choices=scenes.SCENES)
