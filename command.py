@@ -13,6 +13,7 @@ from docopt import DocoptExit, docopt
 
 from config import Config
 from environments.backends import backend_notice
+from environments.interface import EnvironmentFailure
 from environments.ports import DefaultWorkerId
 from errors import UserError
 
@@ -23,6 +24,7 @@ Arguments = dict[str, str | bool | None]
 # set before torch is loaded, and processes inherit it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
@@ -42,6 +44,9 @@ def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
+    except EnvironmentFailure as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(FAILED)
     except OSError as error:
         if error.filename is None:
             raise

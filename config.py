@@ -180,9 +180,12 @@ class TowerParameters(TrainingSeeds):
 
 
 def _check_levels(levels: LevelSeeds, limit: int) -> None:
-    last = sum(levels.trained()) - 1
-    if last >= limit or levels.start_seed >= limit:
-        raise _key_error("num-seeds", f"the last level would be {last}; must be below {limit}")
+    first, count = levels.trained()
+    if first >= limit:
+        raise _key_error("start-seed", f"{first} is out of range; must be less than {limit}")
+    if first + count > limit:
+        message = f"the last level would be {first + count - 1}; must be less than {limit}"
+        raise _key_error("num-seeds", message)
 
 
 # The types whose environments are Unity players.

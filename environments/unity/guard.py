@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 _GRACE = 3.0  # seconds in which players may leave by themselves
 _PAUSE = 0.05
+_HAS_GROUPS = os.name == "posix"  # of processes; without them, players are on their own
 
 
 class Guard:
@@ -29,7 +30,7 @@ class Guard:
         Args:
             player: its process id, which is also that of its group.
         """
-        if self._pipe is None:
+        if _HAS_GROUPS and self._pipe is None:
             self._pipe = _start()
         self._tell(f"+{player}\n")
 
@@ -38,10 +39,10 @@ class Guard:
         self._tell(f"-{player}\n")
 
     def _tell(self, line: str) -> None:
-        assert self._pipe is not None
         # A guard that somebody killed is no reason to fail.
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._pipe, line.encode())
+            if self._pipe is not None:
+                os.write(self._pipe, line.encode())
 
 
 def _start() -> int:
@@ -60,7 +61,8 @@ def _start() -> int:
 def kill_group(leader: int) -> None:
     """Kills a process and all that it started, whichever of them are left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+        if _HAS_GROUPS:
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _watch(lines: Iterable[str]) -> None:

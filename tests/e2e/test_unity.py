@@ -168,6 +168,17 @@ def test_a_failed_training_leaves_no_player(tmp_path):
     assert_players_end(tmp_path, seconds=0)
 
 
+def test_failures_of_players_that_are_evaluated_or_shown_are_one_line(tmp_path):
+    prepare(tmp_path, "--scene=senses", "--fail=die:1")
+    for command, options in (("eval", []), ("enjoy", ["--video=a.mp4"])):
+        done = run(command, "--config=base.yaml", "--untrained", *options, cwd=tmp_path)
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("failed: the player on port ") and "died (exit code 3)" in last
+        assert "Traceback" not in done.stderr
+    assert_players_end(tmp_path, seconds=0)
+
+
 @pytest.mark.parametrize("command", ["train", "tune"])
 def test_ctrl_c_leaves_no_player(tmp_path, command):
     prepare(tmp_path, updates=10_000)
