@@ -32,7 +32,7 @@ _REMEDIES = {
     "envpool": "on Linux: pip install -r requirements-fast.txt",
     "mlagents_envs": _UNITY_REMEDY,
     "grpc": _UNITY_REMEDY,
-    "distutils": f"with Python 3.10 or 3.11: {_UNITY_REMEDY}",
+    "distutils": _UNITY_REMEDY,
 }
 
 

@@ -19,8 +19,6 @@ from tests.unity_player.recorder import read_records
 from tests.unity_player.use import assert_players_end, players_with, running, unity_config
 from validation import runnable_problems
 
-pytestmark = pytest.mark.skipif(sys.version_info >= (3, 12), reason="mlagents-envs needs distutils")
-
 
 @pytest.fixture
 def player(tmp_path):
