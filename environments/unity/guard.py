@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable
 
@@ -23,6 +24,7 @@ class Guard:
 
     def __init__(self) -> None:
         self._pipe: int | None = None
+        self._lock = threading.Lock()  # players are started by several threads
 
     def watch(self, player: int) -> None:
         """Has a player killed as soon as this process has ended.
@@ -30,8 +32,9 @@ class Guard:
         Args:
             player: its process id, which is also that of its group.
         """
-        if _HAS_GROUPS and self._pipe is None:
-            self._pipe = _start()
+        with self._lock:
+            if _HAS_GROUPS and self._pipe is None:
+                self._pipe = _start()
         self._tell(f"+{player}\n")
 
     def release(self, player: int) -> None:
@@ -51,8 +54,15 @@ def _start() -> int:
 
     theirs, ours = os.pipe()
     try:
-        # Apart from the terminal, whose Ctrl-C isn't meant for it.
-        subprocess.Popen([sys.executable, "-IS", __file__], stdin=theirs, start_new_session=True)
+        # Apart from the terminal, whose Ctrl-C isn't meant for it, and from whoever reads what this
+        # process prints until nobody can print there any more.
+        subprocess.Popen(
+            [sys.executable, "-IS", __file__],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     finally:
         os.close(theirs)
     return ours

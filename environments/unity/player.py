@@ -23,6 +23,7 @@ from environments.unity.tower import Tower
 from errors import UserError
 
 _EXCHANGES = 1000  # within which every agent must ask for a decision
+_SECONDS_TO_QUIT = 5.0
 _SHOWN_SIZE = (1280, 720)
 _SHOWN_RATE = 60  # frames per second
 
@@ -227,7 +228,7 @@ class Player:
             )
         return self._free.pop(0)
 
-    def close(self, patience: float = 5.0) -> None:
+    def close(self, patience: float = _SECONDS_TO_QUIT) -> None:
         """Asks the player to quit, and kills it if that takes longer than so many seconds."""
         self._connection.shut_down(patience)
 
