@@ -1,11 +1,12 @@
 # The whole routine: `make tune`, `make test`, `make lint`, `make format`, `make type`, `make docs`.
-# Each sets up .venv first where it is missing or older than the requirements.
+# Each sets up .venv first where it is missing or older than the requirements; `make unity` does that
+# for training with Unity players.
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: tune test lint format type docs check
+.PHONY: tune test lint format type docs check unity
 
 tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
@@ -30,6 +31,8 @@ docs: $(VENV)/ready
 
 check: lint type test
 
+unity: $(VENV)/ready-unity
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -39,6 +42,10 @@ $(VENV)/ready: requirements.txt requirements-fast.txt | $(VENV)/bin/python
 		|| echo "EnvPool can't be installed here; everything works without it, only slower"
 	touch $@
 
-$(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
+$(VENV)/ready-unity: requirements-unity.txt $(VENV)/ready
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-unity.txt
+	touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt requirements-unity.txt $(VENV)/ready
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

@@ -13,6 +13,8 @@ from docopt import DocoptExit, docopt
 
 from config import Config
 from environments.backends import backend_notice
+from environments.interface import EnvironmentFailure
+from environments.ports import DefaultWorkerId
 from errors import UserError
 
 Arguments = dict[str, str | bool | None]
@@ -22,6 +24,7 @@ Arguments = dict[str, str | bool | None]
 # set before torch is loaded, and processes inherit it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
@@ -41,6 +44,9 @@ def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
+    except EnvironmentFailure as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(FAILED)
     except OSError as error:
         if error.filename is None:
             raise
@@ -87,6 +93,23 @@ def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
     if value < minimum:
         raise UserError(f"{name}={text}: must be a whole number of at least {minimum}")
     return value
+
+
+def worker_id_option(arguments: Arguments, usage: str) -> int:
+    """The value of `--worker-id`: a `DefaultWorkerId` where the user gave none.
+
+    Args:
+        arguments: as parsed.
+        usage: what they were parsed with, which names the default.
+
+    Raises:
+        UserError: it is no whole number, or negative.
+    """
+    value = integer_option(arguments, "--worker-id", minimum=0)
+    # Without its default, an option that wasn't given has no value.
+    without_default = re.sub(r"(--worker-id=<n>[^\[]*)\[default: \d+\]", r"\1", usage)
+    chosen = docopt(without_default)["--worker-id"] is not None
+    return value if chosen else DefaultWorkerId(value)
 
 
 def path_option(arguments: Arguments, name: str) -> Path:

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Len
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from errors import UserError
@@ -44,6 +53,10 @@ class LevelSeeds(Section):
         0, ge=0, lt=2**31, alias="num-seeds", description="how many seeds; 0 is no limit"
     )
 
+    def trained(self) -> tuple[int, int]:
+        """First level that is trained on, and how many there are; 0 is no limit."""
+        return self.start_seed, self.num_seeds
+
 
 class TrainingSeeds(LevelSeeds):
     """The levels trained on; the default leaves the seeds below 1000 to the evaluation."""
@@ -58,6 +71,158 @@ class TrainingSeeds(LevelSeeds):
         alias="num-seeds",
         description="how many levels are trained on; 0 is no limit",
     )
+
+
+# Players are sent numbers as float32, which holds whole ones exactly up to here.
+_EXACT_LEVELS: Final = 2**24
+
+
+class UnityParameters(TrainingSeeds):
+    """The levels trained on; any other key is a parameter of the scene, and a number."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float]
+
+    def trained(self) -> tuple[int, int]:
+        """First level that is trained on, and how many there are."""
+        return self.start_seed, self.num_seeds or _EXACT_LEVELS - self.start_seed
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> UnityParameters:
+        _check_levels(self, _EXACT_LEVELS)
+        if "seed" in (self.model_extra or {}):
+            raise _key_error("seed", "is the level's; choose it by start-seed and num-seeds")
+        return self
+
+
+class TowerParameters(TrainingSeeds):
+    """The towers trained on, and what they are like."""
+
+    start_seed: int = Field(
+        0, ge=0, lt=2**31, alias="start-seed", description="first tower that is trained on"
+    )
+    num_seeds: int = Field(
+        100, ge=1, lt=2**31, alias="num-seeds", description="how many towers are trained on"
+    )
+    tower_seed: int | None = Field(
+        None,
+        ge=0,
+        lt=100_000,
+        alias="tower-seed",
+        description="the one tower that is trained on; null: those of start-seed and num-seeds",
+    )
+    starting_floor: int = Field(
+        0, ge=0, le=99, alias="starting-floor", description="floor on which an episode begins"
+    )
+    total_floors: int = Field(
+        100, ge=1, le=100, alias="total-floors", description="floors of a tower"
+    )
+    dense_reward: int = Field(
+        1, ge=0, le=1, alias="dense-reward", description="1 also rewards doors, keys and puzzles"
+    )
+    lighting_type: int = Field(
+        1,
+        ge=0,
+        le=2,
+        alias="lighting-type",
+        description="no realtime light (0), one light (1), or one of many colours (2)",
+    )
+    visual_theme: int = Field(
+        1,
+        ge=0,
+        le=2,
+        alias="visual-theme",
+        description="the default theme (0), themes in their order (1), or a random one for each "
+        "floor (2)",
+    )
+    agent_perspective: int = Field(
+        1, ge=0, le=1, alias="agent-perspective", description="first person (0) or third person (1)"
+    )
+    allowed_rooms: int = Field(
+        2,
+        ge=0,
+        le=2,
+        alias="allowed-rooms",
+        description="normal rooms (0), also those with keys (1), and those with puzzles (2)",
+    )
+    allowed_modules: int = Field(
+        2,
+        ge=0,
+        le=2,
+        alias="allowed-modules",
+        description="rooms without modules (0), with easy ones (1), or with all (2)",
+    )
+    allowed_floors: int = Field(
+        2,
+        ge=0,
+        le=2,
+        alias="allowed-floors",
+        description="straight floors (0), also branching ones (1), and circular ones (2)",
+    )
+    default_theme: int = Field(
+        0,
+        ge=0,
+        le=4,
+        alias="default-theme",
+        description="Ancient (0), Moorish (1), Industrial (2), Modern (3) or Future (4)",
+    )
+
+    def trained(self) -> tuple[int, int]:
+        """First tower that is trained on, and how many there are."""
+        if self.tower_seed is not None:
+            return self.tower_seed, 1
+        return self.start_seed, self.num_seeds
+
+    @model_validator(mode="after")
+    def _towers_exist(self) -> TowerParameters:
+        _check_levels(self, 100_000)
+        return self
+
+
+def _check_levels(levels: LevelSeeds, limit: int) -> None:
+    first, count = levels.trained()
+    if first >= limit:
+        raise _key_error("start-seed", f"{first} is out of range; must be less than {limit}")
+    if first + count > limit:
+        message = f"the last level would be {first + count - 1}; must be less than {limit}"
+        raise _key_error("num-seeds", message)
+
+
+# The types whose environments are Unity players.
+PLAYER_TYPES = ("Unity", "ObstacleTower")
+# The types whose reset_params have keys of their own.
+RESET_PARAMS: Final[dict[str, type[TrainingSeeds]]] = {
+    "Unity": UnityParameters,
+    "ObstacleTower": TowerParameters,
+}
+
+
+class UnityConfig(Section):
+    """How Unity players are started."""
+
+    behavior: str | None = Field(
+        None,
+        min_length=1,
+        description="behaviour whose agents are trained; null: the only one of the scene",
+    )
+    graphics: bool | None = Field(
+        None,
+        description="draw while training, which cameras need; null: for ObstacleTower only",
+    )
+    time_scale: float = Field(20.0, gt=0, le=100, description="how much faster than real time")
+    screen_size: Annotated[list[Annotated[int, Field(ge=1)]], Len(2, 2)] = Field(
+        [84, 84], description="[width, height] of the window in pixels"
+    )
+    quality_level: int = Field(
+        5, ge=0, description="number of the quality settings of the project, the lowest is 0"
+    )
+    launch_timeout: float = Field(
+        60.0, gt=0, description="seconds until a player must have answered for the first time"
+    )
+    step_timeout: float = Field(
+        60.0, gt=0, description="seconds until a player must have answered a step or a reset"
+    )
+    arguments: list[str] = Field([], description="further arguments on the player's command line")
 
 
 class EvaluationSeeds(LevelSeeds):
@@ -78,14 +243,17 @@ class EvaluationSeeds(LevelSeeds):
 class EnvironmentConfig(Section):
     """What the agent acts in and what it observes."""
 
-    type: Literal["CartPole", "Gymnasium", "Minigrid", "Procgen", "Atari"] = Field(
+    type: Literal[
+        "CartPole", "Gymnasium", "Minigrid", "Procgen", "Atari", "Unity", "ObstacleTower"
+    ] = Field(
         "Minigrid",
-        description="suite of the environment: CartPole, Gymnasium, Minigrid, Procgen or Atari",
+        description="suite of the environment: CartPole, Gymnasium, Minigrid, Procgen, Atari, "
+        "Unity or ObstacleTower",
     )
     name: str = Field(
         "MiniGrid-Empty-Random-6x6-v0",
         min_length=1,
-        description="id under which the suite knows the environment",
+        description="id under which the suite knows the environment; path of a Unity player",
     )
     mask_velocities: bool = Field(
         False, description="CartPole only: hide both velocities, so that memory is needed"
@@ -93,6 +261,10 @@ class EnvironmentConfig(Section):
     visual_observation: bool = Field(
         False,
         description="Minigrid only: observe 84 x 84 RGB pixels instead of the one-hot (7, 7, 20) view",
+    )
+    full_actions: bool = Field(
+        False,
+        description="ObstacleTower only: walk backwards and sideways, too, not just forwards",
     )
     frame_skip: int = Field(
         1, ge=1, description="steps for which each action is repeated, their rewards summed"
@@ -126,16 +298,50 @@ class EnvironmentConfig(Section):
         description="processes that step Gymnasium's environments; 0 steps them in this one; "
         "null measures at the start which is faster (the results are the same)",
     )
-    reset_params: TrainingSeeds = Field(
-        TrainingSeeds(), description="the levels that are trained on"
+    reset_params: SerializeAsAny[TrainingSeeds | UnityParameters | TowerParameters] = Field(
+        TrainingSeeds(), validate_default=True, description="the levels that are trained on"
     )
+    unity: UnityConfig = Field(
+        UnityConfig(), description="Unity and ObstacleTower only: how players are started"
+    )
+
+    @field_validator("reset_params", mode="before")
+    @classmethod
+    def _has_the_keys_of_the_type(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = info.data.get("type", "")
+        section = RESET_PARAMS.get(kind, TrainingSeeds)
+        if isinstance(value, TrainingSeeds) and type(value) is not section:
+            value = value.model_dump(by_alias=True, exclude_unset=True)
+        if section is TowerParameters and isinstance(value, dict):
+            # Checked here, where it is known which keys could have been meant.
+            for key in set(value) - set(keys_of(section)):
+                raise _key_error(key, "unknown key" + nearest(key, keys_of(section)))
+        return section.model_validate(value)
 
     @model_validator(mode="after")
     def _keys_belong_to_the_type(self) -> EnvironmentConfig:
-        for key, suite in (("mask_velocities", "CartPole"), ("visual_observation", "Minigrid")):
-            if getattr(self, key) and self.type != suite:
-                raise _key_error(key, f"works with type {suite} only, not with {self.type}")
+        for key, suites in _KEYS_OF_TYPES.items():
+            default = EnvironmentConfig.model_fields[key].default
+            if getattr(self, key) != default and self.type not in suites:
+                only = " and ".join(suites)
+                raise _key_error(key, f"works with type {only} only, not with {self.type}")
         return self
+
+    @model_validator(mode="after")
+    def _players_step_themselves(self) -> EnvironmentConfig:
+        if self.type in PLAYER_TYPES and self.backend != "auto":
+            raise _key_error("backend", f"must be auto for type {self.type}")
+        if self.type in PLAYER_TYPES and self.processes is not None:
+            raise _key_error("processes", "must be null: players are processes of their own")
+        return self
+
+
+_KEYS_OF_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    "mask_velocities": ("CartPole",),
+    "visual_observation": ("Minigrid",),
+    "full_actions": ("ObstacleTower",),
+    "unity": PLAYER_TYPES,
+}
 
 
 class RecurrenceConfig(Section):
@@ -478,12 +684,20 @@ def section_at(key_path: KeyPath) -> type[Section]:
 
 def subsection(section: type[Section], key: str) -> type[Section] | None:
     """The class of the section under `key`, or None where a plain value stands."""
+    return next(iter(subsections(section, key)), None)
+
+
+def subsections(section: type[Section], key: str) -> list[type[Section]]:
+    """The classes of the section under `key`: several where it depends on the environment's type."""
     for name, info in section.model_fields.items():
         if (info.alias or name) == key:
-            for candidate in (info.annotation, *getattr(info.annotation, "__args__", ())):
-                if isinstance(candidate, type) and issubclass(candidate, Section):
-                    return candidate
-    return None
+            candidates = (info.annotation, *getattr(info.annotation, "__args__", ()))
+            return [
+                candidate
+                for candidate in candidates
+                if isinstance(candidate, type) and issubclass(candidate, Section)
+            ]
+    return []
 
 
 def keys_of(section: type[Section]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from config import Config, Section, subsection
+from config import RESET_PARAMS, Config, Section, TrainingSeeds, subsection
 from yaml_file import dump_yaml, replace_file
 
 _HERE = Path(__file__).parent
@@ -78,9 +78,12 @@ def _tables(section: type[Section], path: tuple[str, ...]) -> Iterator[str]:
         yield "\n| key | default | range | meaning |\n| --- | --- | --- | --- |\n"
         yield from plain
     for below_path, below, info in inner:
-        yield f"\n{'#' * (len(below_path) + 1)} `{'.'.join(below_path)}`\n\n"
-        yield f"{_sentence(info.description or '')}\n"
+        heading = f"\n{'#' * (len(below_path) + 1)} `{'.'.join(below_path)}`"
+        yield f"{heading}\n\n{_sentence(info.description or '')}\n"
         yield from _tables(below, below_path)
+        for kind, own in RESET_PARAMS.items() if below is TrainingSeeds else ():
+            yield f"{heading} of type {kind}\n\n{(own.__doc__ or '').strip()}\n"
+            yield from _tables(own, below_path)
 
 
 def _row(key: str, info: FieldInfo) -> str:

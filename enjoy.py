@@ -21,12 +21,12 @@ Options:
 
 from __future__ import annotations
 
-from command import Arguments, integer_option, optional_path, run_command
+from command import Arguments, integer_option, optional_path, run_command, worker_id_option
 
 
 def main(arguments: Arguments) -> int:
     """Runs the command and returns its exit code."""
-    worker_id = integer_option(arguments, "--worker-id", minimum=0)
+    worker_id = worker_id_option(arguments, __doc__)
     seed = integer_option(arguments, "--seed", minimum=0)
     config_path, checkpoint_path, video = (
         optional_path(arguments, name) for name in ("--config", "--checkpoint", "--video")

@@ -28,6 +28,7 @@ from config import (
     nearest,
     read_config,
     subsection,
+    subsections,
 )
 from errors import UserError
 from validation import runnable_problems
@@ -290,9 +291,8 @@ def _nearest_path(key: str, paths: list[KeyPath]) -> str:
 def _all_key_paths(section: type[Section], prefix: KeyPath = ()) -> Iterator[KeyPath]:
     for key in keys_of(section):
         yield (*prefix, key)
-        inner = subsection(section, key)
-        if inner is not None:
-            yield from _all_key_paths(inner, (*prefix, key))
+        inner = [_all_key_paths(each, (*prefix, key)) for each in subsections(section, key)]
+        yield from dict.fromkeys(path for paths in inner for path in paths)
 
 
 def schedule_names() -> list[str]:

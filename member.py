@@ -49,6 +49,7 @@ class Member:
     Attributes:
         failure: why the member is no longer trained; None while it is.
         episodes: statistics of the training episodes that ended in the present update.
+        crashes: how many of its environments broke down and were replaced so far.
         scalars: what is logged of the present update, by tag.
         same_environments: whether a checkpoint's episodes under way may go on.
     """
@@ -65,6 +66,7 @@ class Member:
         self.shuffling_generator = make_generator(run.seed, Stream.SHUFFLING)
         self.record = ReturnRecord()
         self.episodes: list[dict[str, float]] = []
+        self.crashes = 0
         self.scalars: dict[str, float] = {}
         self.writer = SummaryWriter(run.summaries) if run.summaries else None
         population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))

@@ -7,8 +7,8 @@ Usage:
 Options:
     --config=<path>      The config [default: ./configs/default.yaml].
     --worker-id=<n>      Offset of the communication port of each environment instance; several
-                         sessions with Unity environments on one machine need distinct ones
-                         [default: 2].
+                         sessions with Unity environments on one machine need distinct ones; if left
+                         out, ports that are in use are passed over [default: 2].
     --run-id=<path>      Tag of the training session, in the names of the TensorBoard summaries and
                          the checkpoints [default: default].
     --low-mem-fix        Move one mini-batch at a time to the GPU instead of the whole batch, for
@@ -25,13 +25,20 @@ Options:
 
 from __future__ import annotations
 
-from command import Arguments, integer_option, path_option, run_command, run_id_option
+from command import (
+    Arguments,
+    integer_option,
+    path_option,
+    run_command,
+    run_id_option,
+    worker_id_option,
+)
 
 
 def main(arguments: Arguments) -> int:
     """Runs the command and returns its exit code."""
     seed = integer_option(arguments, "--seed", minimum=0)
-    worker_id = integer_option(arguments, "--worker-id", minimum=0)
+    worker_id = worker_id_option(arguments, __doc__)
     run_id = run_id_option(arguments)
     out = path_option(arguments, "--out")
 

@@ -135,7 +135,7 @@ class PPOTrainer:
         ]
         return make_environments(
             self._shared.environment,
-            RandomLevels(seeds, levels.start_seed, levels.num_seeds),
+            RandomLevels(seeds, *levels.trained()),
             len(seeds),
             worker_id,
             self._cores,
@@ -260,6 +260,8 @@ class PPOTrainer:
             if self._memory is not None and acted.states is not None:
                 self._memory.advance(acted.states, outcome.terminated | outcome.truncated)
             self._note_episodes(outcome.episodes)
+            for environment, _ in outcome.crashes:
+                self._members[environment // buffer.workers].crashes += 1
             self._observations = outcome.observations
         # T of [M x] N x ... -> [M x] T x N x ...
         all_parameters, all_actions = (torch.stack(each, -3) for each in zip(*outputs, strict=True))
@@ -380,6 +382,8 @@ class PPOTrainer:
             member.scalars |= episode_scalars(member.episodes, "episode")
             member.scalars["value/explained_variance"] = explained[member.number]
             member.scalars["time/steps_per_second"] = rate
+            if member.crashes:
+                member.scalars["episode/crashes"] = member.crashes
             member.episodes.clear()
             if member.writer:
                 member.writer.add_scalars(member.scalars, self.steps)

@@ -12,8 +12,8 @@ Options:
     --num-repetitions=<n>   How often each permutation is trained. All are trained once, one after
                             another; then the next repetition starts [default: 1].
     --worker-id=<n>         Offset of the communication port of each environment instance; several
-                            sessions with Unity environments on one machine need distinct ones
-                            [default: 2].
+                            sessions with Unity environments on one machine need distinct ones; if
+                            left out, ports that are in use are passed over [default: 2].
     --run-id=<path>         Tag of the training session, in the names of the TensorBoard summaries
                             and the checkpoints [default: default].
     --low-mem-fix           Move one mini-batch at a time to the GPU instead of the whole batch,
@@ -39,7 +39,15 @@ Options:
 
 from __future__ import annotations
 
-from command import Arguments, integer_option, path_option, run_command, run_id_option, warn
+from command import (
+    Arguments,
+    integer_option,
+    path_option,
+    run_command,
+    run_id_option,
+    warn,
+    worker_id_option,
+)
 from grid import Grid, load_grid
 
 
@@ -47,7 +55,7 @@ def main(arguments: Arguments) -> int:
     """Runs the command and returns its exit code."""
     repetitions = integer_option(arguments, "--num-repetitions", minimum=1)
     seed = integer_option(arguments, "--seed", minimum=0)
-    worker_id = integer_option(arguments, "--worker-id", minimum=0)
+    worker_id = worker_id_option(arguments, __doc__)
     together = integer_option(arguments, "--together", minimum=1)
     jobs = integer_option(arguments, "--jobs", minimum=0)
     run_id = run_id_option(arguments)

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from config import Config, EnvironmentConfig, load_config
-from environments import probe_spaces
+from environments import EnvironmentFailure, probe
 from errors import UserError
 from model import ActorCritic
 from yaml_file import KeyPath
@@ -33,41 +33,54 @@ def load_runnable_config(path: Path) -> Config:
 
 def runnable_problems(config: Config) -> list[tuple[KeyPath, str]]:
     """Key and message of whatever would stop a config that fits the schema from running."""
-    problems = _environment_problems(config.environment) or _network_problems(config)
+    problems, agents = _environment_problems(config.environment)
+    workers = config.trainer.num_workers
+    if workers % agents:
+        message = f"{workers} isn't a multiple of the {agents} agents in a player"
+        problems = [*problems, (("trainer", "num_workers"), message)]
+    # Spaces are known only of an environment that could be built.
+    problems = problems or _network_problems(config)
     if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
         message = f"no checkpoint at {config.model.model_path}"
         problems = [*problems, (("model", "model_path"), message)]
     return problems
 
 
-def _environment_problems(environment: EnvironmentConfig) -> list[tuple[KeyPath, str]]:
+# Key and message of each problem, and how many environments exist only together.
+_Found = tuple[list[tuple[KeyPath, str]], int]
+
+
+def _environment_problems(environment: EnvironmentConfig) -> _Found:
     return _cached_environment_problems(environment.model_dump_json(by_alias=True))
 
 
 @lru_cache(maxsize=1024)
-def _cached_environment_problems(environment_json: str) -> list[tuple[KeyPath, str]]:
+def _cached_environment_problems(environment_json: str) -> _Found:
     environment = EnvironmentConfig.model_validate_json(environment_json)
     try:
-        spaces = probe_spaces(environment)
+        found = probe(environment)
     except UserError as error:
-        return [_split(line) for line in error.lines]
-    return [
+        return [_split(line) for line in error.lines], 1
+    except EnvironmentFailure as error:
+        return [(("environment", "name"), f"{environment.name} can't be played: {error}")], 1
+    problems: list[tuple[KeyPath, str]] = [
         (
             ("environment", "name"),
             f"the visual observation of {shape[1]} x {shape[0]} pixels is too small for the "
             f"encoder; must be at least {MINIMUM_VISUAL_SIZE} x {MINIMUM_VISUAL_SIZE} "
             "(set environment.resize_vis_obs)",
         )
-        for shape, _ in spaces.observations.values()
+        for shape, _ in found.spaces.observations.values()
         if len(shape) == 3 and min(shape[:2]) < MINIMUM_VISUAL_SIZE
     ]
+    return problems, found.agents
 
 
 def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
     """What the environment's spaces don't allow of the network's keys."""
     model = config.model
     if model.squash_actions:
-        bounds = probe_spaces(config.environment).bounds
+        bounds = probe(config.environment).spaces.bounds
         if not bounds:
             message = "is for continuous actions, and these are discrete; must be false"
             return [(("model", "squash_actions"), message)]
@@ -78,7 +91,7 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
     if model.recurrence is not None and model.recurrence.residual:
         try:
             # On no device, so that it takes no memory.
-            ActorCritic(probe_spaces(config.environment), config)
+            ActorCritic(probe(config.environment).spaces, config)
         except ValueError as error:
             return [(("model", "recurrence", "residual"), str(error))]
     return []

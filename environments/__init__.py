@@ -12,7 +12,7 @@ from environments.interface import (
     Step,
     VectorEnvironment,
 )
-from environments.suites import make_environment, probe_spaces
+from environments.suites import make_environment, probe, probe_spaces
 from environments.vector import make_environments
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "backend_notice",
     "make_environment",
     "make_environments",
+    "probe",
     "probe_spaces",
 ]

@@ -1,5 +1,7 @@
 """Chooses what steps the environments: Gymnasium, one at a time, or EnvPool, all at once.
 
+Unity players step themselves.
+
 EnvPool is fast but optional, knows some tasks only, and can't be told which level to play. Where it
 can't play what the config asks for, Gymnasium does.
 """
@@ -10,11 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from config import EnvironmentConfig
+from config import PLAYER_TYPES, EnvironmentConfig
 from environments.pooled_names import is_pooled
 from errors import UserError
 
-Backend = Literal["gymnasium", "envpool"]
+Backend = Literal["gymnasium", "envpool", "unity"]
 
 _WRAPPER_KEYS = (
     "frame_skip",
@@ -26,7 +28,10 @@ _WRAPPER_KEYS = (
     "resize_vis_obs",
 )
 # What a suite's environments do by themselves, so that no wrapper is needed.
-OWN_KEYS = {"Atari": {"frame_skip", "obs_stacks", "grayscale", "resize_vis_obs"}}
+OWN_KEYS = {
+    "Atari": {"frame_skip", "obs_stacks", "grayscale", "resize_vis_obs"},
+    **{key: {"frame_skip"} for key in PLAYER_TYPES},
+}
 # Their pools take a range of levels; all others play levels from everywhere.
 _TYPES_OF_CHOSEN_LEVELS = {"Procgen"}
 # A range that leaves so many levels is as good as no limit.
@@ -39,7 +44,7 @@ class Choice:
     """What steps the environments, and why.
 
     Attributes:
-        backend: "gymnasium" or "envpool".
+        backend: "gymnasium", "envpool", or "unity" for Unity players, which nothing else can step.
         obstacle: why EnvPool can't, with what would help; None where it can.
     """
 
@@ -54,6 +59,8 @@ def choose_backend(config: EnvironmentConfig, installed: bool) -> Choice:
         config: which environment, and what is asked for.
         installed: whether EnvPool can be imported.
     """
+    if config.type in PLAYER_TYPES:
+        return Choice("unity", None)
     if config.backend == "gymnasium":
         return Choice("gymnasium", None)
     obstacle = _obstacle(config, installed)

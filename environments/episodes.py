@@ -58,6 +58,11 @@ class EpisodePlayer:
         # Compact, as an episode may have no limit; "f" is float32, so that a replay is exact.
         return array("q" if self._spaces.branches else "f")
 
+    @property
+    def episode(self) -> int:
+        """The number of the present episode, from 0."""
+        return self._episode
+
     def begin(self, episode: int) -> Observations:
         """Begins the episode of that number."""
         self._episode = episode

@@ -9,7 +9,7 @@ So there is no step that only resets, and none that must not be trained on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -71,6 +71,8 @@ class Step:
             observed last (arrays without the axis E), from which the return is bootstrapped.
         episodes: for each episode that ended, the index of its environment and its statistics:
             `return`, `length` (steps) and every number that the environment reported at its end.
+        crashes: for each environment that broke down and was replaced, its index and the reason. Its
+            episode counts as truncated, has no statistics, and is begun again.
     """
 
     observations: Observations
@@ -79,11 +81,15 @@ class Step:
     truncated: np.ndarray
     final_observations: list[tuple[int, Observations]]
     episodes: list[tuple[int, dict[str, float]]]
+    crashes: list[tuple[int, str]] = field(default_factory=list)
 
 
 @dataclass
 class EpisodeState:
     """Where one environment is: enough to get there again by replaying actions.
+
+    With the backend "unity", whose players can't be put into a state, there are no actions: an episode
+    under way is begun again.
 
     Attributes:
         episode: how many episodes this environment began before the one in which `actions` begin.
@@ -102,7 +108,7 @@ class VectorEnvironment(Protocol):
 
     Attributes:
         spaces: what each of them observes and does.
-        backend: "gymnasium" or "envpool"; states of one can't be restored with the other.
+        backend: "gymnasium", "envpool" or "unity"; states of one can't be restored with another.
     """
 
     spaces: Spaces

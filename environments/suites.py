@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from types import ModuleType
 
 import gymnasium
@@ -10,6 +11,7 @@ import gymnasium
 from config import EnvironmentConfig
 from environments.backends import OWN_KEYS, backend_of
 from environments.interface import Spaces
+from environments.ports import PROBING
 from environments.spaces import spaces_of
 from environments.wrappers import wrap
 from errors import UserError
@@ -21,13 +23,21 @@ SUITE_MODULES = {
     "Minigrid": "environments.minigrid_suite",
     "Procgen": "environments.pooled_suites",
     "Atari": "environments.pooled_suites",
+    "Unity": "environments.unity.suite",
+    "ObstacleTower": "environments.unity.suite",
 }
 # How to install what isn't installed by its name alone.
-_REMEDIES = {"envpool": "on Linux: pip install -r requirements-fast.txt"}
+_UNITY_REMEDY = "pip install -r requirements-unity.txt"
+_REMEDIES = {
+    "envpool": "on Linux: pip install -r requirements-fast.txt",
+    "mlagents_envs": _UNITY_REMEDY,
+    "grpc": _UNITY_REMEDY,
+    "distutils": _UNITY_REMEDY,
+}
 
 
 def make_environment(
-    config: EnvironmentConfig, worker_id: int = 0, render_mode: str | None = None
+    config: EnvironmentConfig, worker_id: int = PROBING, render_mode: str | None = None
 ) -> gymnasium.Env:
     """Builds one environment with the spaces that `environments/spaces.py` describes.
 
@@ -39,8 +49,17 @@ def make_environment(
     Raises:
         UserError: a line "environment.KEY: ..." for each thing that can't be built.
     """
-    suite = _import_suite(config.type)
-    return wrap(suite.make(config, worker_id, render_mode), _left_to_wrappers(config))
+    suite = import_suite(config.type)
+    return wrap_as_configured(suite.make(config, worker_id, render_mode), config)
+
+
+def wrap_as_configured(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env:
+    """Wraps what a suite made, but for what its environments do by themselves.
+
+    Raises:
+        UserError: as `wrap`.
+    """
+    return wrap(environment, _left_to_wrappers(config))
 
 
 def _left_to_wrappers(config: EnvironmentConfig) -> EnvironmentConfig:
@@ -50,7 +69,12 @@ def _left_to_wrappers(config: EnvironmentConfig) -> EnvironmentConfig:
     return config.model_copy(update={key: fields[key].default for key in own})
 
 
-def _import_suite(suite: str) -> ModuleType:
+def import_suite(suite: str) -> ModuleType:
+    """The module of a suite.
+
+    Raises:
+        UserError: a package that it needs isn't installed.
+    """
     try:
         return importlib.import_module(SUITE_MODULES[suite])
     except ModuleNotFoundError as error:
@@ -61,14 +85,28 @@ def _import_suite(suite: str) -> ModuleType:
         ) from error
 
 
-_probed: dict[tuple[str, int], Spaces] = {}
+@dataclass(frozen=True)
+class Probe:
+    """What is learnt of an environment by building it.
+
+    Attributes:
+        spaces: what it observes and does.
+        agents: how many environments exist only together, as the agents of one Unity player do.
+    """
+
+    spaces: Spaces
+    agents: int = 1
 
 
-def probe_spaces(config: EnvironmentConfig, worker_id: int = 0) -> Spaces:
-    """What the environment of a config observes and does, found by building it once.
+_probed: dict[tuple[str, int], Probe] = {}
+
+
+def probe(config: EnvironmentConfig, worker_id: int = PROBING) -> Probe:
+    """Builds the environment of a config, once, to learn what it is like.
 
     Raises:
         UserError: as `make_environment` and `backend_of`.
+        EnvironmentFailure: a Unity player died or hung.
     """
     if config.backend == "envpool":
         backend_of(config)
@@ -78,7 +116,13 @@ def probe_spaces(config: EnvironmentConfig, worker_id: int = 0) -> Spaces:
     if key not in _probed:
         environment = make_environment(config, worker_id)
         try:
-            _probed[key] = spaces_of(environment)
+            agents = getattr(environment.unwrapped, "agents", 1)
+            _probed[key] = Probe(spaces_of(environment), agents)
         finally:
             environment.close()
     return _probed[key]
+
+
+def probe_spaces(config: EnvironmentConfig, worker_id: int = PROBING) -> Spaces:
+    """What the environment of a config observes and does; see `probe`."""
+    return probe(config, worker_id).spaces

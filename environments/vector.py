@@ -1,4 +1,4 @@
-"""Chooses where environments are stepped: in EnvPool, in this process or in others."""
+"""Chooses where environments are stepped: in EnvPool, in Unity players, in this process or in others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from config import EnvironmentConfig
+from config import PLAYER_TYPES, EnvironmentConfig
 from environments.backends import backend_of
 from environments.cores import available_cores
 from environments.in_process import InProcessEnvironments
@@ -14,7 +14,7 @@ from environments.interface import ACTION_MASK, Levels, Observations, Spaces, Ve
 from environments.levels import RandomLevels
 from environments.processes import ProcessEnvironments
 from environments.spaces import spaces_of
-from environments.suites import make_environment
+from environments.suites import import_suite, make_environment
 
 # By `benchmarks/environment_stepping.py`, exchanging a step with worker processes takes about
 # this long. They must promise a clear gain, as they keep cores busy that others may have a use for.
@@ -46,6 +46,11 @@ def make_environments(
         EnvironmentFailure: an environment can't be built in a worker process.
     """
     cores = cores or available_cores()
+    if config.type in PLAYER_TYPES:
+        import_suite(config.type)  # which says what is missing
+        from environments.unity.vector import UnityEnvironments
+
+        return UnityEnvironments(config, levels, num_environments, worker_id)
     if isinstance(levels, RandomLevels) and backend_of(config).backend == "envpool":
         # Optional, and only here may it be imported.
         from environments.pooled import PooledEnvironments

@@ -1,0 +1,1 @@
+"""Environments that are Unity players, to which ML-Agents talks over a port each."""

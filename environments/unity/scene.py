@@ -1,0 +1,141 @@
+"""What the agents of a scene observe and do, in terms of named arrays and actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from gymnasium import spaces
+from mlagents_envs.base_env import ActionTuple, BehaviorSpec
+
+from config import EnvironmentConfig
+from environments.interface import ACTION_MASK, Observations
+from environments.spaces import VECTOR, VISUAL, vector_space
+from errors import UserError
+
+
+class Scene:
+    """The behaviour that is trained, in a scene of any kind.
+
+    Args:
+        config: which environment.
+        behavior: name of the behaviour.
+        spec: what ML-Agents says of it.
+
+    Attributes:
+        observation_space: of one agent.
+        action_space: of one agent.
+
+    Raises:
+        UserError: its actions or observations can't be trained.
+    """
+
+    def __init__(self, config: EnvironmentConfig, behavior: str, spec: BehaviorSpec) -> None:
+        self.config = config
+        self.behavior = behavior
+        self._visual: dict[str, int] = {}
+        self._vector: list[int] = []
+        for index, observed in enumerate(spec.observation_specs):
+            if len(observed.shape) == 3:
+                name = f"{VISUAL}_{len(self._visual)}" if self._visual else VISUAL
+                self._visual[name] = index
+            else:
+                self._vector.append(index)
+        self.action_space = self._actions(spec)
+        self.observation_space = spaces.Dict(self._observed(spec))
+
+    def _actions(self, spec: BehaviorSpec) -> spaces.Space:
+        actions = spec.action_spec
+        if actions.continuous_size and actions.discrete_size:
+            raise UserError(
+                f"environment.name: the behaviour {self.behavior} has {actions.continuous_size} "
+                f"continuous and {actions.discrete_size} discrete actions; only one kind at a time "
+                "can be trained"
+            )
+        if actions.discrete_size:
+            return spaces.MultiDiscrete(actions.discrete_branches)
+        if actions.continuous_size:
+            return spaces.Box(-1.0, 1.0, (actions.continuous_size,), np.float32)
+        raise UserError(f"environment.name: the behaviour {self.behavior} has no actions")
+
+    def _observed(self, spec: BehaviorSpec) -> dict[str, spaces.Space]:
+        shapes = [observed.shape for observed in spec.observation_specs]
+        observed: dict[str, spaces.Space] = {
+            name: spaces.Box(0, 255, shapes[index], np.uint8)
+            for name, index in self._visual.items()
+        }
+        if self._vector:
+            length = sum(int(np.prod(shapes[index])) for index in self._vector)
+            observed[VECTOR] = vector_space(length, np.float32)
+        if not observed:
+            raise UserError(f"environment.name: the behaviour {self.behavior} observes nothing")
+        if isinstance(self.action_space, spaces.MultiDiscrete):
+            choices = int(self.action_space.nvec.sum())
+            observed[ACTION_MASK] = spaces.Box(0, 1, (choices,), np.uint8)
+        return observed
+
+    def observe(
+        self, arrays: Sequence[np.ndarray], forbidden: Sequence[np.ndarray] | None
+    ) -> list[Observations]:
+        """What each of A agents observes.
+
+        Args:
+            arrays: of each sensor, (A, ...) float32; those of images are within 0 and 1.
+            forbidden: for each branch, (A, choices) bool, what mustn't be chosen; None is nothing.
+        """
+        count = len(arrays[0])
+        named: Observations = {
+            name: np.rint(np.clip(arrays[index], 0.0, 1.0) * 255.0).astype(np.uint8)
+            for name, index in self._visual.items()
+        }
+        if self._vector:
+            flat = [arrays[index].reshape(count, -1) for index in self._vector]
+            named[VECTOR] = np.concatenate(flat, 1).astype(np.float32)
+        mask = self.observation_space.spaces.get(ACTION_MASK)
+        if mask is not None:
+            allowed = np.ones((count, *mask.shape), np.uint8)  # type: ignore[misc]
+            if forbidden is not None:
+                allowed -= np.concatenate(forbidden, 1).astype(np.uint8)
+            named[ACTION_MASK] = allowed
+        return [{name: array[agent] for name, array in named.items()} for agent in range(count)]
+
+    def actions(self, actions: np.ndarray) -> ActionTuple:
+        """What ML-Agents is told of actions (A, size)."""
+        if isinstance(self.action_space, spaces.MultiDiscrete):
+            return ActionTuple(discrete=actions.astype(np.int32))
+        return ActionTuple(continuous=np.clip(actions, -1.0, 1.0).astype(np.float32))
+
+    @staticmethod
+    def parameters(config: EnvironmentConfig, level: int) -> dict[str, float]:
+        """What the player is told before an episode of that level begins."""
+        return {**(config.reset_params.model_extra or {}), "seed": float(level)}
+
+    def statistics(self, arrays: Sequence[np.ndarray], agent: int) -> dict[str, float]:
+        """What is known of an episode by its last observations, those of each sensor (A, ...)."""
+        return {}
+
+    @property
+    def picture(self) -> str | None:
+        """The observation that shows what happens; None where there is none."""
+        return next(iter(self._visual), None)
+
+
+def choose_behavior(specs: Mapping[str, BehaviorSpec], wanted: str | None) -> str:
+    """The name of the behaviour that is trained.
+
+    Names end in what tells teams apart, such as `?team=0`, which may be left out.
+
+    Raises:
+        UserError: there are several and none is named, or none has the name.
+    """
+    found = [name for name in specs if wanted in (None, name, name.partition("?")[0])]
+    if len(found) == 1:
+        return found[0]
+    has = f"the scene has {_listed(specs)}"
+    if wanted is None:
+        raise UserError(f"environment.unity.behavior: {has}; name the one to be trained")
+    raise UserError(f"environment.unity.behavior: {wanted} names {len(found)} behaviours; {has}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,81 @@
+"""Unity players as single environments, which are shown and whose spaces are probed.
+
+Training and evaluation step several at the same time, in `vector.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from config import EnvironmentConfig
+from environments.interface import Observations
+from environments.unity.player import Player
+from errors import UserError
+
+
+def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
+    """The first agent of a scene; the others, if there are any, stand still.
+
+    Raises:
+        UserError: as `Player`, and where there is nothing to make a picture of.
+    """
+    environment = _FirstAgent(config, worker_id, render_mode)
+    if render_mode == "rgb_array" and environment.picture is None:
+        environment.close()
+        raise UserError(
+            f"environment.name: {config.name} has no visual observation to make a video of; watch "
+            "the player's own window, without --video"
+        )
+    return environment
+
+
+class _FirstAgent(gymnasium.Env):
+    """Plays the first agent; its first visual observation is what is rendered."""
+
+    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 30}  # noqa: RUF012  # Gymnasium's way
+
+    def __init__(self, config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> None:
+        self.render_mode = render_mode
+        level, _ = config.reset_params.trained()
+        self._player = Player(config, worker_id, level, render_mode is not None, threading.Event())
+        self._level = level
+        self._observation: Observations = {}
+        self.agents = self._player.agents
+        self.picture = self._player.scene.picture
+        self.observation_space = self._player.scene.observation_space
+        self.action_space = self._player.scene.action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Begins an episode of the level of that number."""
+        super().reset(seed=seed)
+        self._level = self._level if seed is None else seed
+        self._observation = self._player.reset(self._level)[0]
+        return self._observation, {}
+
+    def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
+        """Takes a step."""
+        actions = np.zeros((self.agents, len(action)), np.asarray(action).dtype)
+        actions[0] = action
+        outcome = self._player.step(actions)[0]
+        observation = outcome.final if outcome.ended else outcome.observation
+        assert observation is not None
+        self._observation = observation
+        ends = outcome.terminated, outcome.truncated
+        return observation, outcome.reward, *ends, dict(outcome.statistics)
+
+    def render(self) -> np.ndarray | None:
+        """The picture (height, width, 3) uint8; None where the player's window shows it."""
+        if self.render_mode != "rgb_array" or self.picture is None:
+            return None
+        image = self._observation[self.picture]
+        return np.repeat(image[..., :1], 3, axis=2) if image.shape[2] < 3 else image[..., :3]
+
+    def close(self) -> None:
+        """Ends the player."""
+        self._player.close()

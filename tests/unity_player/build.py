@@ -1,0 +1,17 @@
+"""Writes the executable that stands for a build of a Unity project, as the tests' configs name it."""
+
+import sys
+from pathlib import Path
+
+PLAYER = Path(__file__).with_name("player.py")
+
+
+def build_player(folder):
+    """Writes a player and returns its path, without the ending that Linux builds have."""
+    path = Path(folder, "player.x86_64")
+    # The interpreter that runs the tests, which has what the stand-in imports. The folder is there to
+    # tell this player's processes from others.
+    command = f'exec "{sys.executable}" "{PLAYER}" --home="{folder}" "$@"'
+    path.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path.with_suffix("")
