@@ -94,7 +94,7 @@ TASKS = {
     "MemoryS7": Task(
         "Minigrid",
         "MiniGrid-MemoryS7-v0",
-        200_000,
+        100_000,
         16,
         128,
         8,
