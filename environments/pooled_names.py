@@ -6,9 +6,9 @@ differ are left out: MiniGrid-ObstructedMaze with boxes (another colour), MiniGr
 sees farther at times), BabyAI-ActionObjDoor (some doors are locked), BabyAI-PutNext...Carrying (what
 is carried at the start is seen). So are MiniGrid-WFC, whose originals can't be built without a file
 that their package lacks, BabyAI-SynthS5R2, whose original can take forever to make a level, and
-CliffWalking, FrozenLake, Taxi and Blackjack, whose observations have another form, and LunarLander, whose
-physics can't be compared step by step and which a trained policy lands a little worse (a mean return of
-242 ± 2 for 251 ± 2 in 400 episodes each).
+CliffWalking, FrozenLake, Taxi and Blackjack, whose observations have another form, and LunarLander,
+whose physics can't be compared step by step and which a trained policy lands a little worse (a mean
+return of 242 ± 2 for 251 ± 2 in 400 episodes each).
 """
 
 from __future__ import annotations
