@@ -121,14 +121,17 @@ def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> N
             frames = [frame for frame in episode.frames() if frame is not None]
             imageio.imwrite(temporary, frames, duration=1000 / rate, loop=0)
         else:
-            _write_mp4(temporary, episode, rate)
+            _write_mp4(temporary, episode, rate, path)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _write_mp4(path: Path, episode: _Episode, rate: float) -> None:
-    writer: Any = get_writer(path, fps=rate, macro_block_size=2)
+def _write_mp4(temporary: Path, episode: _Episode, rate: float, path: Path) -> None:
+    writer: Any = get_writer(temporary, fps=rate, macro_block_size=2)
     with writer:
         for frame in episode.frames():
-            writer.append_data(frame)
+            try:
+                writer.append_data(frame)
+            except OSError as error:  # says less than what ffmpeg itself has printed
+                raise UserError(f"--video={path}: ffmpeg ended before the episode did") from error

@@ -23,6 +23,9 @@ from typing import Any
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 # Players inherit it: they would look for this machine behind a proxy.
 os.environ.setdefault("no_grpc_proxy", "localhost,127.0.0.1")
+# Processes that are forked to start another program (as ffmpeg is) would abort now and then: gRPC's
+# handler of forks polls file descriptors that such a process has closed (grpc/grpc, issue 43055).
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import grpc
 import numpy as np

@@ -4,6 +4,7 @@ import json
 import imageio.v3 as imageio
 import pytest
 import torch
+from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageSequence
 
 from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
@@ -92,6 +93,19 @@ def test_a_gif_lasts_as_long_as_the_episode(trained):
         durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
         assert image.size == (600, 400)
     assert sum(durations) == 20 * (length + 1)
+
+
+def test_an_encoder_that_ends_early_is_one_line(trained, monkeypatch):
+    # It answers questions, and ends as soon as it is to encode.
+    encoder = trained / "ffmpeg"
+    encoder.write_text(
+        f'#!/bin/sh\ncase "$*" in *rawvideo*) exit 1;; esac\nexec {get_ffmpeg_exe()} "$@"\n'
+    )
+    encoder.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(encoder))
+    options = ["--checkpoint=checkpoints/x", "--video=early/a.mp4"]
+    assert "ffmpeg ended before the episode did" in fail("enjoy", *options, cwd=trained)[-1]
+    assert not list((trained / "early").iterdir())
 
 
 def test_missing_checkpoints_and_displays_are_one_line(trained, monkeypatch):

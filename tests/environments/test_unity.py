@@ -534,3 +534,25 @@ with running(unity_config({str(player)!r}, *{arguments}), 2, {first_worker_id}) 
         finally:
             trainer.kill()
     assert_players_end(player.parent)
+
+
+FORKS = """
+import os, subprocess
+from concurrent.futures import ThreadPoolExecutor
+import environments.unity.connection
+import grpc
+server = grpc.server(ThreadPoolExecutor(2))
+server.add_insecure_port("127.0.0.1:0")
+server.start()
+quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": os.setpgrp}
+print({subprocess.call(["true"], **quiet) for _ in range(1500)})
+"""
+
+
+@pytest.mark.slow
+def test_programs_that_are_started_beside_players_run():
+    # As imageio starts ffmpeg. With gRPC's handlers of forks, one in some hundred aborts.
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "{0}\n", done.stderr
