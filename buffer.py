@@ -17,6 +17,7 @@ from torch import Tensor
 from environments.interface import Observations, Spaces, Step
 from model import Rows
 from recurrence import Sequences
+from repeats import Repeats
 
 
 @dataclass
@@ -24,7 +25,8 @@ class MiniBatch:
     """Steps that are trained on together.
 
     Attributes:
-        observations: ([M,] B, ...) by name, in the environment's own types.
+        observations: ([M,] B, ...) by name, in the environment's own types; (D, ...), those that are
+            distinct, where `observed` is given.
         actions: ([M,] B, A).
         log_probabilities: ([M,] B), of the actions under the policy that took them; (branches, [M,] B)
             where each branch has a probability ratio of its own.
@@ -32,6 +34,7 @@ class MiniBatch:
         advantages: ([M,] B).
         returns: ([M,] B), advantage plus value.
         sequences: which steps follow one another; None without recurrent layers.
+        observed: (B,) which of the observations belongs to each step; None where each has its own.
     """
 
     observations: dict[str, Tensor]
@@ -41,6 +44,18 @@ class MiniBatch:
     advantages: Tensor
     returns: Tensor
     sequences: Sequences | None = None
+    observed: Tensor | None = None
+
+    def spread(self, outputs: Tensor) -> Tensor:
+        """What a network gives for each observation -> what it gives for each step."""
+        return outputs if self.observed is None else outputs.index_select(0, self.observed)
+
+    def collect(self, gradient: Tensor) -> Tensor:
+        """The gradient of what `spread` returned -> that of what it was given."""
+        if self.observed is None:
+            return gradient
+        count = len(next(iter(self.observations.values())))
+        return gradient.new_zeros(count, *gradient.shape[1:]).index_add_(0, self.observed, gradient)
 
 
 class RolloutBuffer:
@@ -191,6 +206,7 @@ class RolloutBuffer:
         rows: Rows,
         observations: dict[str, Tensor],
         dealt: Iterable[tuple[Tensor, Sequences | None]],
+        repeats: Repeats | None = None,
     ) -> Iterator[MiniBatch]:
         """Gathers mini-batches.
 
@@ -199,6 +215,7 @@ class RolloutBuffer:
             observations: what `batch_observations` gave, or what was made of it.
             dealt: for each mini-batch, the positions ([M,] B) of its steps in each batch, on the CPU,
                 and which of them follow one another.
+            repeats: where only the distinct ones of a single member's observations are given.
         """
         # All batches lie one after another.
         several = isinstance(rows, slice)
@@ -210,26 +227,27 @@ class RolloutBuffer:
         for positions, sequences in dealt:
             chosen = (positions + offsets).to(self.storage)
             indices = chosen.flatten()
-            picked = {
-                name: self._pick(values, indices, chosen.shape)
-                for name, values in observations.items()
-            }
+            wanted, observed = indices.view(chosen.shape), None
+            if repeats is not None:
+                wanted, observed = repeats.among(indices)
+            picked = {name: self._pick(values, wanted) for name, values in observations.items()}
             numbers = self._to_device(scalars.index_select(1, indices).view(-1, *chosen.shape))
             values, advantages, returns = numbers[:3]
             yield MiniBatch(
                 picked,
-                self._pick(actions, indices, chosen.shape),
+                self._pick(actions, chosen),
                 numbers[3] if len(numbers) == 4 else numbers[3:],
                 values,
                 advantages,
                 returns,
                 sequences,
+                observed,
             )
 
-    def _pick(self, values: Tensor, indices: Tensor, shape: torch.Size) -> Tensor:
-        """Chosen rows of (K, ...) values, as (*shape, ...) on the device."""
-        picked = values.index_select(0, indices)
-        return self._to_device(picked.view(*shape, *values.shape[1:]))
+    def _pick(self, values: Tensor, indices: Tensor) -> Tensor:
+        """Rows of (K, ...) values, by ([M,] B) indices, on the device."""
+        picked = values.index_select(0, indices.flatten())
+        return self._to_device(picked.view(*indices.shape, *values.shape[1:]))
 
     def _to_device(self, values: Tensor) -> Tensor:
         if self.storage == self.device:

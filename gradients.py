@@ -60,7 +60,13 @@ class RecordedGradients:
         self, batch: MiniBatch, columns: Columns | None, coefficients: Coefficients
     ) -> Losses:
         parameters, values = self._network(batch.observations, columns, batch.sequences)
-        return ppo_losses(parameters, values, batch, self._network.distribution, coefficients)
+        return ppo_losses(
+            batch.spread(parameters),
+            batch.spread(values),
+            batch,
+            self._network.distribution,
+            coefficients,
+        )
 
 
 class WrittenGradients:
@@ -92,17 +98,18 @@ class WrittenGradients:
         parameters = self._network.policy_parameters(
             self._policy_head.forward(features), batch.observations
         )
-        values = self._value_head.forward(value_features).squeeze(-1)
+        values = batch.spread(self._value_head.forward(value_features).squeeze(-1))
 
-        policy = self._network.distribution.evaluate(parameters, batch.actions)
+        policy = self._network.distribution.evaluate(batch.spread(parameters), batch.actions)
         losses, slopes = objective(
             policy.log_probability, policy.entropy, values, batch, coefficients
         )
         by_outputs = self._network.policy_gradient(
-            policy.gradient(slopes.log_probability, slopes.entropy)
+            batch.collect(policy.gradient(slopes.log_probability, slopes.entropy))
         )
+        by_values = batch.collect(slopes.value.unsqueeze(-1))
         by_features = self._policy_head.backward(by_outputs, of_inputs=True)
-        by_value_features = self._value_head.backward(slopes.value.unsqueeze(-1), of_inputs=True)
+        by_value_features = self._value_head.backward(by_values, of_inputs=True)
         assert by_features is not None and by_value_features is not None
         if self._value_trunk is None:
             by_features = by_features + by_value_features

@@ -23,6 +23,7 @@ from memory import Memory
 from model import Population, Rows
 from optimiser import AdamW
 from recurrence import Sequences
+from repeats import Repeats, find_repeats
 from sequences import RolloutSequences
 
 # Gradients of stacked members are views of the population's rows, which the warning is about; the
@@ -90,6 +91,7 @@ class Learner:
             self._evaluate = RecordedGradients(self._network, compiled and memory is None)
         self._observations: dict[str, Tensor] = {}
         self._columns: Columns | None = None
+        self._repeats: Repeats | None = None
         self._rollout_sequences: RolloutSequences | None = None
         self._value_coefficient = self._stack([m.config.value_coefficient for m in members])
         self._max_grad_norm = self._stack([m.config.max_grad_norm for m in members])
@@ -110,8 +112,9 @@ class Learner:
         """
         self._rollout_sequences = self._cut_sequences()
         self._observations = self._buffer.batch_observations(self.rows)
-        # Their number changes, and what is compiled would have to be compiled anew each time.
+        # Their numbers change, and what is compiled would have to be compiled anew each time.
         if not self._compiled:
+            self._find_repeats()
             self._columns = self._network.find_columns(self._observations)
         if self._columns is not None:
             self._observations = {
@@ -123,6 +126,20 @@ class Learner:
             # [M x] T x N x size -> [M x] (T * N) x size, and back
             values = self._network.value_features(features.flatten(-3, -2))
             self._buffer.values[self.rows] = values.unflatten(-1, (self._buffer.steps, -1))
+
+    def _find_repeats(self) -> None:
+        """Leaves only the distinct observations, where the member is alone and that pays."""
+        self._repeats = None
+        of_bytes = all(values.dtype == torch.uint8 for values in self._observations.values())
+        alone = isinstance(self.rows, int) and self._memory is None
+        if not (alone and of_bytes and self._device.type == "cpu"):
+            return
+        self._repeats = find_repeats(self._observations)
+        if self._repeats is not None:
+            self._observations = {
+                name: values.index_select(0, self._repeats.first)
+                for name, values in self._observations.items()
+            }
 
     def _cut_sequences(self) -> RolloutSequences | None:
         if self._memory is None:
@@ -139,19 +156,22 @@ class Learner:
         """Values ([M,] T, N), a mini-batch at a time so as not to need more memory than learning."""
         axis = () if isinstance(self.rows, int) else (len(self._members),)
         shaped = {
-            # ([M *] T * N) x ... -> [M x] (T * N) x ...
-            name: values.view(*axis, self._buffer.size, *values.shape[1:])
+            # ([M *] K) x ... -> [M x] K x ...
+            name: values.view(*axis, -1, *values.shape[1:])
             for name, values in self._observations.items()
         }
         size = self._buffer.size // self._shared.num_mini_batches
+        count = next(iter(shaped.values())).shape[len(axis)]
         parts = []
-        for start in range(0, self._buffer.size, size):
+        for start in range(0, count, size):
             observed = {
-                name: values.narrow(len(axis), start, size).to(self._device)
+                name: values.narrow(len(axis), start, min(size, count - start)).to(self._device)
                 for name, values in shaped.items()
             }
             parts.append(self._network.values(observed, self._columns))
         values = torch.cat(parts, -1).to(self._buffer.storage)
+        if self._repeats is not None:
+            values = values.index_select(0, self._repeats.numbers)
         return values.unflatten(-1, (self._buffer.steps, -1))
 
     @property
@@ -197,7 +217,9 @@ class Learner:
         logged: list[Tensor] = []
         for _ in range(self._shared.epochs):
             dealt = self._deal()
-            for batch in self._buffer.mini_batches(self.rows, self._observations, dealt):
+            for batch in self._buffer.mini_batches(
+                self.rows, self._observations, dealt, self._repeats
+            ):
                 losses = self._evaluate_mini_batch(batch, coefficients)
                 if limit is not None and losses.kl_divergence.item() > limit:
                     norm = torch.zeros_like(losses.total)

@@ -151,8 +151,10 @@ def _value_loss(
     change = values - batch.values
     moved = torch.clamp(change, coefficients.least_change, coefficients.clip_range)
     clipped_square = (batch.values + moved - batch.returns).square()
-    # Where the clipped error is the greater one it is constant.
-    return torch.max(square, clipped_square), slope * (square >= clipped_square)
+    # Where the clipped error is the greater one it is constant. Where nothing is clipped the two differ
+    # by rounding only.
+    counts = (square >= clipped_square) | (moved == change)
+    return torch.max(square, clipped_square), slope * counts
 
 
 class _Objective(torch.autograd.Function):

@@ -178,6 +178,21 @@ def test_the_value_loss_is_the_greater_of_both_errors(target, loss, slope):
     assert value.grad.item() == pytest.approx(slope)
 
 
+def test_rounding_does_not_stop_a_value_that_is_not_clipped():
+    # old + (value - old) isn't quite the value in float32, where the two have different signs.
+    random = np.random.default_rng(0)
+    old = torch.tensor(random.uniform(0, 0.1, 1000), dtype=torch.float32)
+    values = torch.tensor(random.uniform(-0.05, 0, 1000), dtype=torch.float32, requires_grad=True)
+    assert (old + (values - old) != values).any()
+    targets = torch.tensor(random.normal(size=1000), dtype=torch.float32)
+    zeros, actions = torch.zeros(1000), torch.zeros(1000, 1, dtype=torch.int64)
+    batch = MiniBatch({}, actions, zeros - np.log(2), old, zeros, targets)
+    distribution = MultiCategorical((2,))
+    single = Coefficients(*torch.tensor([[0.2], [0.0], [1.0]]), clip_value=True)
+    ppo_losses(torch.zeros(1000, 2), values, batch, distribution, single).total.backward()
+    torch.testing.assert_close(values.grad, 2 * (values.detach() - targets) / 1000)
+
+
 def test_members_have_losses_of_their_own():
     first, second = example(0), example(1)
     both = {name: np.stack([first[name], second[name]]) for name in first}
