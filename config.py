@@ -75,6 +75,7 @@ class TrainingSeeds(LevelSeeds):
 
 # Players are sent numbers as float32, which holds whole ones exactly up to here.
 _EXACT_LEVELS: Final = 2**24
+_GREATEST_FLOAT32: Final = 3.4028234663852886e38
 
 
 class UnityParameters(TrainingSeeds):
@@ -92,6 +93,11 @@ class UnityParameters(TrainingSeeds):
         _check_levels(self, _EXACT_LEVELS)
         if "seed" in (self.model_extra or {}):
             raise _key_error("seed", "is the level's; choose it by start-seed and num-seeds")
+        for name, value in (self.model_extra or {}).items():
+            if not name.isascii():
+                raise _key_error(name, "players know names of ASCII characters only")
+            if abs(value) > _GREATEST_FLOAT32:
+                raise _key_error(name, f"must fit a 32-bit float, at most {_GREATEST_FLOAT32:.3g}")
         return self
 
 

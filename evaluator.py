@@ -105,7 +105,9 @@ class Evaluator:
         while missing:
             step = self._environments.step(policy.act(observations))
             observations = step.observations
-            policy.end_episodes([environment for environment, _ in step.episodes])
+            # An episode that broke down is begun anew, and nothing of it is remembered.
+            ended = [environment for environment, _ in (*step.episodes, *step.crashes)]
+            policy.end_episodes(ended)
             for environment, episode in step.episodes:
                 position = self._levels.position(environment, played[environment])
                 played[environment] += 1

@@ -37,6 +37,8 @@ def test_any_number_is_a_parameter_of_a_scene(tmp_path):
     line = error_of(tmp_path, "type: Unity, reset_params: {gravity: much}")
     assert line == "reset_params.gravity: the text 'much' where a number belongs"
     assert "choose it by start-seed" in error_of(tmp_path, "type: Unity, reset_params: {seed: 3}")
+    assert "ASCII characters" in error_of(tmp_path, "type: Unity, reset_params: {größe: 3}")
+    assert "32-bit float" in error_of(tmp_path, "type: Unity, reset_params: {gravity: 1e+60}")
 
 
 def test_the_tower_has_its_own_keys(tmp_path):

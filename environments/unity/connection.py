@@ -184,7 +184,9 @@ class _Communicator(RpcCommunicator):
 
     def _serve(self, port: int) -> bool:
         # Without the option, two servers could have the same port, and each some of the messages.
-        server = grpc.server(ThreadPoolExecutor(2), options=(("grpc.so_reuseport", 0),))
+        # With the usual limit of 4 MB, players with large observations would be cut off.
+        options = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1))
+        server = grpc.server(ThreadPoolExecutor(2), options=options)
         servicer = UnityToExternalServicerImplementation()
         add_UnityToExternalProtoServicer_to_server(servicer, server)
         try:
