@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -271,8 +272,9 @@ def _check_version(theirs: str) -> None:
     """
     ours = UnityEnvironment.API_VERSION
     length = 2 if theirs.startswith("0.") else 1
-    if theirs.split(".")[:length] != ours.split(".")[:length]:
+    known = re.fullmatch(r"\d+\.\d+(\.\d+)?", theirs)
+    if not known or theirs.split(".")[:length] != ours.split(".")[:length]:
         raise UserError(
             f"environment.name: the player speaks version {theirs or 'unknown'} of the protocol of "
-            f"ML-Agents and mlagents-envs {ours}; build it with com.unity.ml-agents 1.0 to 2.x"
+            f"ML-Agents and mlagents-envs {ours}; build it with com.unity.ml-agents 1.0 or newer"
         )

@@ -167,7 +167,7 @@ class Player:
         """Goes on until every agent has asked for a decision; without actions, they do nothing."""
         waiting = set(range(self.agents))
         for _ in range(_EXCHANGES):
-            waiting -= self._receive(outcomes)
+            self._receive(outcomes, waiting)
             if not waiting or (self.agents == 1 and outcomes[0].ended):
                 return
             self._act(actions)
@@ -185,16 +185,19 @@ class Player:
             self._connection.set_actions(behavior, self.scene.actions(actions[seats]))
         self._connection.step()
 
-    def _receive(self, outcomes: list[Outcome]) -> set[int]:
-        """Takes over what the player answered, and returns the seats that ask for a decision."""
+    def _receive(self, outcomes: list[Outcome], waiting: set[int]) -> None:
+        """Takes over what the player answered, and keeps the seats up to date that are waited for.
+
+        One whose episode ended after it had asked is waited for again.
+        """
         decisions, ends = self._connection.get_steps(self.scene.behavior)
         finals = self.scene.observe(ends.obs, None) if len(ends) else []
         for row, agent in enumerate(ends.agent_id.tolist()):
             if agent in self._seats:
                 seat = self._seats.pop(agent)
                 self._free.append(seat)
+                waiting.add(seat)
                 self._end(outcomes[seat], ends, row, finals[row])
-        asking = set()
         observed = (
             self.scene.observe(decisions.obs, decisions.action_mask) if len(decisions) else []
         )
@@ -206,8 +209,7 @@ class Player:
             else:
                 self._seats[agent] = self._take_seat()
             outcomes[self._seats[agent]].observation = observed[row]
-            asking.add(self._seats[agent])
-        return asking
+            waiting.discard(self._seats[agent])
 
     def _end(self, outcome: Outcome, ends: TerminalSteps, row: int, final: Observations) -> None:
         """Notes an episode's end, unless another one ended in the same step before."""

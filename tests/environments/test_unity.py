@@ -183,6 +183,18 @@ def test_agents_whose_decisions_fall_apart_wait_for_each_other(player, records, 
     assert len(rewards[0]) >= 3 * len(rewards[1]) - 2
 
 
+def test_an_agent_that_ended_while_others_were_waited_for_is_waited_for_too(
+    player, first_worker_id
+):
+    config = unity_config(player, "--scene=late", "--agents=2", "--lazy=4", "--length=3")
+    with running(config, 2, first_worker_id) as environments:
+        environments.reset()
+        steps = [environments.step(np.zeros((2, 1), np.int64)) for _ in range(20)]
+    assert sum(len(step.episodes) for step in steps) > 4
+    assert not any(step.crashes for step in steps)
+    assert all(step.observations["vector"].sum(1).tolist() == [1, 1] for step in steps)
+
+
 def test_the_next_episode_begins_within_the_same_step(player, first_worker_id):
     with running(unity_config(player, "--length=2"), 1, first_worker_id) as environments:
         environments.reset()
@@ -463,6 +475,7 @@ def test_a_slow_player_is_waited_for(player, first_worker_id):
         (["--unknown"], "died (exit code 2)"),
         (["--version=2.0.0"], "speaks version 2.0.0 of the protocol"),
         (["--version=0.15.0"], "speaks version 0.15.0 of the protocol"),
+        (["--version=1"], "speaks version 1 of the protocol"),
     ],
 )
 def test_a_player_that_cannot_be_talked_to_is_one_line(player, arguments, told):

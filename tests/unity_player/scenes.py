@@ -254,6 +254,15 @@ class Growing(Copy):
         return output
 
 
+class Late(Copy):
+    """A scene whose agents let two steps pass between their episodes."""
+
+    def begin(self, number):
+        agent = super().begin(number)
+        agent.wait = 2 if agent.episode > self.options.agents else 0
+        return agent
+
+
 class Tower(Scene):
     """Obstacle Tower in little: a floor for each two cues that were followed."""
 
@@ -291,5 +300,6 @@ class Tower(Scene):
 
 
 SCENES = {
-    kind.__name__.lower(): kind for kind in (Copy, Senses, Reach, Hybrid, Crowd, Growing, Tower)
+    kind.__name__.lower(): kind
+    for kind in (Copy, Senses, Reach, Hybrid, Crowd, Growing, Late, Tower)
 }
