@@ -166,6 +166,26 @@ class Connection(UnityEnvironment):
             _guard.release(player.pid)
 
 
+class _Servicer(UnityToExternalServicerImplementation):
+    """Passes on the messages of the first player that introduces itself, and refuses all others.
+
+    The player of a trainer that was killed may look for it again where another one serves by now;
+    refused, it quits.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._peer: str | None = None
+
+    def Exchange(self, request: Any, context: Any) -> Any:  # noqa: N802  # named by the protocol
+        """A player's message; returns the answer."""
+        if self._peer is None and request.unity_output.HasField("rl_initialization_output"):
+            self._peer = context.peer()
+        if context.peer() != self._peer:
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "another player is served here")
+        return super().Exchange(request, context)
+
+
 class _Communicator(RpcCommunicator):
     """The server to which a player connects."""
 
@@ -188,7 +208,7 @@ class _Communicator(RpcCommunicator):
         # With the usual limit of 4 MB, players with large observations would be cut off.
         options = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1))
         server = grpc.server(ThreadPoolExecutor(2), options=options)
-        servicer = UnityToExternalServicerImplementation()
+        servicer = _Servicer()
         add_UnityToExternalProtoServicer_to_server(servicer, server)
         try:
             bound = server.add_insecure_port(f"127.0.0.1:{port}")

@@ -5,8 +5,11 @@ import subprocess
 import sys
 import time
 
+import grpc
 import numpy as np
 import pytest
+from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
+from mlagents_envs.communicator_objects.unity_to_external_pb2_grpc import UnityToExternalProtoStub
 
 from environments import EnvironmentFailure, make_environment, probe
 from environments.interface import ACTION_MASK
@@ -410,6 +413,24 @@ def test_worker_ids_end_where_ports_do(player):
 
 
 # Players that fail
+
+
+def test_messages_of_other_players_are_refused(player, first_worker_id):
+    with running(unity_config(player), 1, first_worker_id) as environments:
+        environments.reset()
+        with grpc.insecure_channel(f"127.0.0.1:{5005 + first_worker_id}") as channel:
+            foreign = UnityToExternalProtoStub(channel)
+            for message in (UnityMessageProto(), introduction()):
+                with pytest.raises(grpc.RpcError, match="another player is served here"):
+                    foreign.Exchange(message, timeout=5)
+        steps = [environments.step(np.zeros((1, 1), np.int64)) for _ in range(3)]
+    assert not any(step.crashes for step in steps)
+
+
+def introduction():
+    message = UnityMessageProto()
+    message.unity_output.rl_initialization_output.communication_version = "1.5.0"
+    return message
 
 
 def test_a_player_that_dies_is_replaced_and_its_episode_discarded(
