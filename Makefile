@@ -18,6 +18,7 @@ test: $(VENV)/ready-dev
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/tach check
 
 format: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check --fix .
@@ -26,8 +27,9 @@ format: $(VENV)/ready-dev
 type: $(VENV)/ready-dev
 	$(VENV)/bin/mypy
 
-docs: $(VENV)/ready
-	$(RUN) -m config_reference
+docs: $(VENV)/ready-dev
+	$(RUN) -m schema.reference
+	$(RUN) docs/draw_wings.py
 
 check: lint type test
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from environments.interface import Observations, Spaces, Step
 from model import Rows
-from recurrence import Sequences
-from repeats import Repeats
+from networks.recurrence import Sequences
+from networks.repeats import Repeats
 
 
 @dataclass

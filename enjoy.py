@@ -21,7 +21,7 @@ Options:
 
 from __future__ import annotations
 
-from command import Arguments, integer_option, optional_path, run_command, worker_id_option
+from commands.command import Arguments, integer_option, optional_path, run_command, worker_id_option
 
 
 def main(arguments: Arguments) -> int:
@@ -33,8 +33,8 @@ def main(arguments: Arguments) -> int:
     )
 
     # Imported here because torch takes seconds to load, which --help needn't wait for.
-    from playing import load_agents
-    from showing import check_output, show_episode
+    from commands.playing import load_agents
+    from commands.showing import check_output, show_episode
     from utils import select_device
 
     check_output(video)

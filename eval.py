@@ -21,7 +21,7 @@ Options:
 
 from __future__ import annotations
 
-from command import Arguments, optional_path, run_command, worker_id_option
+from commands.command import Arguments, optional_path, run_command, worker_id_option
 
 
 def main(arguments: Arguments) -> int:
@@ -32,8 +32,8 @@ def main(arguments: Arguments) -> int:
     )
 
     # Imported here because torch takes seconds to load, which --help needn't wait for.
-    from evaluation import evaluate_agents
-    from playing import load_agents
+    from commands.evaluation import evaluate_agents
+    from commands.playing import load_agents
     from utils import select_device
 
     device = select_device(str(arguments["--device"]))

@@ -25,7 +25,7 @@ Options:
 
 from __future__ import annotations
 
-from command import (
+from commands.command import (
     Arguments,
     integer_option,
     path_option,
@@ -43,10 +43,10 @@ def main(arguments: Arguments) -> int:
     out = path_option(arguments, "--out")
 
     # Imported here because torch takes seconds to load, which --help needn't wait for.
-    from member import Run
-    from training import train
+    from commands.training import train
+    from ppo.member import Run
+    from ppo.validation import load_runnable_config
     from utils import check_compiler, select_device
-    from validation import load_runnable_config
 
     config = load_runnable_config(path_option(arguments, "--config"))
     device = select_device(str(arguments["--device"]))

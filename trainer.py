@@ -12,27 +12,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from buffer import RolloutBuffer
-from checkpoint import load_checkpoint
 from environments import make_environments
 from environments.interface import EpisodeState, Observations, VectorEnvironment
 from environments.levels import RandomLevels
 from environments.vector import available_cores
-from evaluator import Evaluator, Policy
-from learner import Learner
-from losses import explained_variance
-from member import Member, Run
-from memory import Memory
-from model import Population, Rows
-from normaliser import RewardNormaliser
-from optimiser import AdamW
-from record import ReturnRecord
-from recurrence import Sequences
-from summaries import episode_scalars
+from model import Population
+from networks.normaliser import RewardNormaliser
+from networks.recurrence import Sequences
+from ppo.checkpoint import load_checkpoint
+from ppo.evaluator import Evaluator, Policy
+from ppo.learner import Learner
+from ppo.losses import explained_variance
+from ppo.member import Member, Run
+from ppo.memory import Memory
+from ppo.optimiser import AdamW
+from ppo.record import ReturnRecord
+from ppo.sampler import Sampler
+from ppo.summaries import episode_scalars
 from utils import Stream, choose_threads, derive_seed, make_generator
 
 
@@ -103,16 +103,11 @@ class PPOTrainer:
                 Member(run, number, self._population, self._optimiser)
                 for number, run in enumerate(runs)
             ]
-            # A single member acts without an axis of members, which is faster.
-            self._rows: Rows = 0 if len(runs) == 1 else slice(None)
-            self._actor = self._population.part(self._rows)
             self._memory = self._make_memory(shape)
-            self._learners = self._make_learners(compiled)
-            # M x T x N x size, what values are made of once the rollout is complete.
-            size = self._shared.model.hidden_layer_size
-            self._features = (
-                torch.zeros(*shape, size, device=device) if self._actor.acts_with_values else None
+            self._sampler = Sampler(
+                self._members, self._population, self._environments, self._buffer, self._memory
             )
+            self._learners = self._make_learners(compiled)
             self._reward_normaliser = (
                 RewardNormaliser(len(runs), trainer.num_workers, self._buffer.storage)
                 if trainer.normalize_rewards
@@ -121,7 +116,7 @@ class PPOTrainer:
             self._gamma = self._per_member([run.config.trainer.gamma for run in runs])
             self._lamda = self._per_member([run.config.trainer.lamda for run in runs])
             self._update = 0
-            self._observations = self._begin()
+            self._sampler.observations = self._begin()
         except BaseException:
             self.close()
             raise
@@ -146,9 +141,8 @@ class PPOTrainer:
         if recurrence is None:
             return None
         generators = [member.action_generator for member in self._members]
-        return Memory(
-            self._population, generators, self._rows, shape, recurrence.reset_hidden_state
-        )
+        rows = self._population.rows
+        return Memory(self._population, generators, rows, shape, recurrence.reset_hidden_state)
 
     def _make_learners(self, compiled: bool) -> list[Learner]:
         shared = (self._population, self._buffer, self._optimiser, compiled, self._memory)
@@ -203,7 +197,7 @@ class PPOTrainer:
             member.write_config()
         while self._update < trainer.updates:
             start = time.perf_counter()
-            self._sample()
+            self._sampler.sample()
             self._estimate_advantages()
             self._learn()
             states = None if self._memory is None else self._memory.states
@@ -234,97 +228,21 @@ class PPOTrainer:
     def _trained(self) -> list[Member]:
         return [member for member in self._members if not member.failure]
 
-    @torch.inference_mode()
-    def _sample(self) -> None:
-        """Collects T steps of every worker."""
-        buffer, distribution = self._buffer, self._actor.distribution
-        noise = self._action_noise()
-        outputs: list[tuple[Tensor, Tensor]] = []
-        truncations: list[_Truncation] = []
-        for step in range(buffer.steps):
-            observed = buffer.store_observations(step, self._observations, self._rows)
-            states = None if self._memory is None else self._memory.store(step)
-            acted = self._actor.act(observed, states)
-            actions = distribution.sample(acted.parameters, noise[step])
-            outputs.append((acted.parameters, actions))
-            if self._features is not None and acted.value_features is not None:
-                self._features[self._rows, step] = acted.value_features
-            # [M x] N x A -> (M * N) x A
-            taken = distribution.for_environment(actions).flatten(0, -2).cpu().numpy()
-            outcome = self._environments.step(taken)
-            buffer.store_outcome(step, outcome)
-            truncations += [
-                self._truncation(step, environment, observations, acted.states)
-                for environment, observations in outcome.final_observations
-            ]
-            if self._memory is not None and acted.states is not None:
-                self._memory.advance(acted.states, outcome.terminated | outcome.truncated)
-            self._note_episodes(outcome.episodes)
-            for environment, _ in outcome.crashes:
-                self._members[environment // buffer.workers].crashes += 1
-            self._observations = outcome.observations
-        # T of [M x] N x ... -> [M x] T x N x ...
-        all_parameters, all_actions = (torch.stack(each, -3) for each in zip(*outputs, strict=True))
-        log_probabilities = distribution.log_probability(all_parameters, all_actions)
-        buffer.finish(all_actions, log_probabilities)
-        self._value_truncations(truncations)
-
-    def _truncation(
-        self, step: int, environment: int, observations: Observations, states: Tensor | None
-    ) -> _Truncation:
-        member, worker = divmod(environment, self._buffer.workers)
-        if states is not None:
-            # [M x] N x state_size -> state_size
-            states = states[worker] if isinstance(self._rows, int) else states[member, worker]
-        return _Truncation(step, member, worker, observations, states)
-
-    def _action_noise(self) -> list[Tensor]:
-        """Random numbers for each step, ([M,] N, ...), each member's from its own generator."""
-        distribution, shape = self._actor.distribution, (self._buffer.steps, self._buffer.workers)
-        draws = [distribution.noise(shape, member.action_generator) for member in self._members]
-        # T of M x N x ...
-        noise = torch.stack(draws, 1).to(self._device)
-        return [step[self._rows] for step in noise.unbind()]
-
-    def _note_episodes(self, episodes: list[tuple[int, dict[str, float]]]) -> None:
-        for environment, episode in episodes:
-            member = self._members[environment // self._buffer.workers]
-            member.episodes.append(episode)
-            member.record.add_episodes([episode["return"]])
-
-    def _value_truncations(self, truncations: list[_Truncation]) -> None:
-        """Values of the last observations of episodes that were cut off, all at once."""
-        self._buffer.final_values.zero_()
-        if not self._shared.trainer.bootstrap_truncated:
-            return
-        for number, network in enumerate(self._population.each):
-            own = [truncation for truncation in truncations if truncation.member == number]
-            if not own:
-                continue
-            observed = {
-                name: torch.from_numpy(np.stack([item.observations[name] for item in own])).to(
-                    self._device
-                )
-                for name in own[0].observations
-            }
-            states = [item.states for item in own if item.states is not None]
-            sequences = Sequences(torch.stack(states)) if states else None
-            values = network(observed, None, sequences)[1].to(self._buffer.storage)
-            for truncation, value in zip(own, values, strict=True):
-                self._buffer.final_values[number, truncation.step, truncation.worker] = value
-
     @torch.no_grad()
     def _estimate_advantages(self) -> None:
+        rows, features = self._population.rows, self._sampler.features
         for learner in self._learners:
-            features = None if self._features is None else self._features[learner.rows]
-            learner.estimate_values(features)
+            of_learner = None if features is None else features[learner.rows]
+            learner.estimate_values(of_learner)
         shape = (len(self._members), self._buffer.workers)
         observed = {
-            name: torch.from_numpy(values).unflatten(0, shape)[self._rows].to(self._device)
-            for name, values in self._observations.items()
+            name: torch.from_numpy(values).unflatten(0, shape)[rows].to(self._device)
+            for name, values in self._sampler.observations.items()
         }
         sequences = None if self._memory is None else Sequences(self._memory.now())
-        last_values = self._actor(observed, None, sequences)[1].to(self._buffer.storage)
+        last_values = self._population.part(rows)(observed, None, sequences)[1].to(
+            self._buffer.storage
+        )
         if self._reward_normaliser is not None:
             self._reward_normaliser(self._buffer.rewards, self._buffer.ends, self._gamma)
         self._buffer.estimate_advantages(last_values.view(shape), self._gamma, self._lamda)
@@ -406,14 +324,3 @@ class PPOTrainer:
         for member in getattr(self, "_members", []):
             if member.writer:
                 member.writer.close()
-
-
-@dataclass(frozen=True)
-class _Truncation:
-    """An episode that was cut off: where in the rollout, what was observed last and remembered then."""
-
-    step: int
-    member: int
-    worker: int
-    observations: Observations
-    states: Tensor | None

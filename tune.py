@@ -39,7 +39,7 @@ Options:
 
 from __future__ import annotations
 
-from command import (
+from commands.command import (
     Arguments,
     integer_option,
     path_option,
@@ -48,7 +48,7 @@ from command import (
     warn,
     worker_id_option,
 )
-from grid import Grid, load_grid
+from sweeps.grid import Grid, load_grid
 
 
 def main(arguments: Arguments) -> int:
@@ -68,9 +68,9 @@ def main(arguments: Arguments) -> int:
         return _generate(grid, arguments)
 
     # Imported here because torch takes seconds to load, which writing configs needn't wait for.
+    from commands.tuning import preview, tune
     from environments.vector import available_cores
-    from sweep import SweepOptions
-    from tuning import preview, tune
+    from sweeps.sweep import SweepOptions
     from utils import check_compiler, select_device
 
     device = select_device(str(arguments["--device"]))
@@ -95,7 +95,7 @@ def main(arguments: Arguments) -> int:
 
 
 def _generate(grid: Grid, arguments: Arguments) -> int:
-    from grid_files import write_grid
+    from sweeps.files import write_grid
 
     out = path_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))

@@ -1,4 +1,4 @@
-"""What several modules share and nothing else owns: decay schedules, seeds and the device."""
+"""What several modules share and nothing else owns: schedules, seeds and the device."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from enum import IntEnum
 import numpy as np
 import torch
 
-from config import DecaySchedule
 from environments.interface import Spaces
-from errors import UserError
+from schema.errors import UserError
+from schema.schedules import DecaySchedule
 
 
 def scheduled_value(schedule: DecaySchedule, update: int, updates: int) -> float:

@@ -32,8 +32,8 @@ from works import (
     as_yaml,
 )
 
-from config import Config
 from environments.backends import backend_of
+from schema.config import Config
 
 HERE = Path(__file__).resolve().parent
 BASELINE = "Stable-Baselines3"

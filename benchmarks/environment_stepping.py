@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import gymnasium
 import numpy as np
 
-from config import EnvironmentConfig
 from environments import VectorEnvironment, make_environments
 from environments.backends import choose_backend, envpool_installed
 from environments.cores import available_cores
 from environments.levels import RandomLevels
-from environments.processes import ProcessEnvironments
+from environments.stepping.processes import ProcessEnvironments
+from schema.environment import EnvironmentConfig
 
 ENVIRONMENTS = 16
 POOL_SIZES = (16, 128, 384)

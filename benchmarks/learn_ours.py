@@ -16,13 +16,13 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import command  # noqa: F401  # sets what the commands set before torch is loaded
+from commands import command  # noqa: F401  # sets what the commands set before torch is loaded
 
 import torch  # isort: skip
 from learning_tasks import ADAM_EPSILON, MAX_GRAD_NORM, TASKS, VALUE_COEFFICIENT, Task
 
-from config import Config
-from member import Run
+from ppo.member import Run
+from schema.config import Config
 from trainer import PPOTrainer, Progress
 
 

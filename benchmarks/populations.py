@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from works import GRID, Work
 
-from config import Config
-from member import Run
+from ppo.member import Run
+from schema.config import Config
 from trainer import PPOTrainer, Progress
 
 _ENDLESS = 1_000_000

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from works import EPOCHS, MINI_BATCHES, Work
 
-from config import Config
 from environments import Spaces, make_environments
 from environments.levels import RandomLevels
+from schema.config import Config
 
 _SECONDS = 0.5
 _WARM_UP_STEPS = 20

@@ -13,13 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import command  # noqa: F401  # sets what the commands set before torch is loaded
+from commands import command  # noqa: F401  # sets what the commands set before torch is loaded
 
 import torch  # isort: skip
 from works import WORKS
 
-from config import Config
-from member import Run
+from ppo.member import Run
+from schema.config import Config
 from trainer import PPOTrainer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from environments.backends import backend_notice
+from environments.building import make_environment, probe, probe_spaces
 from environments.interface import (
     EnvironmentFailure,
     EpisodeState,
@@ -12,7 +13,6 @@ from environments.interface import (
     Step,
     VectorEnvironment,
 )
-from environments.suites import make_environment, probe, probe_spaces
 from environments.vector import make_environments
 
 __all__ = [

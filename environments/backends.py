@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from config import PLAYER_TYPES, EnvironmentConfig
-from environments.pooled_names import is_pooled
-from errors import UserError
+from environments.pooled.names import is_pooled
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
+from schema.unity import PLAYER_TYPES
 
 Backend = Literal["gymnasium", "envpool", "unity"]
 

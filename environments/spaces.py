@@ -16,7 +16,7 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformAction, TransformObservation
 
 from environments.interface import ACTION_MASK, Observations, Spaces
-from errors import UserError
+from schema.errors import UserError
 
 VECTOR = "vector"
 VISUAL = "visual"

@@ -6,15 +6,16 @@ import time
 
 import numpy as np
 
-from config import PLAYER_TYPES, EnvironmentConfig
 from environments.backends import backend_of
+from environments.building import import_suite, make_environment
 from environments.cores import available_cores
-from environments.in_process import InProcessEnvironments
 from environments.interface import ACTION_MASK, Levels, Observations, Spaces, VectorEnvironment
 from environments.levels import RandomLevels
-from environments.processes import ProcessEnvironments
 from environments.spaces import spaces_of
-from environments.suites import import_suite, make_environment
+from environments.stepping.in_process import InProcessEnvironments
+from environments.stepping.processes import ProcessEnvironments
+from schema.environment import EnvironmentConfig
+from schema.unity import PLAYER_TYPES
 
 # By `benchmarks/environment_stepping.py`, exchanging a step with worker processes takes about
 # this long. They must promise a clear gain, as they keep cores busy that others may have a use for.
@@ -53,7 +54,7 @@ def make_environments(
         return UnityEnvironments(config, levels, num_environments, worker_id)
     if isinstance(levels, RandomLevels) and backend_of(config).backend == "envpool":
         # Optional, and only here may it be imported.
-        from environments.pooled import PooledEnvironments
+        from environments.pooled.vector import PooledEnvironments
 
         return PooledEnvironments(config, levels, num_environments, worker_id, cores)
     processes = config.processes

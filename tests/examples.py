@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from checkpoint import Checkpoint, load_checkpoint
-from config import Config
 from environments.interface import Spaces
-from grid import deep_merge
-from member import Run
+from ppo.checkpoint import Checkpoint, load_checkpoint
+from ppo.member import Run
+from schema.config import Config
+from sweeps.grid import deep_merge
 from trainer import PPOTrainer
 
 CPU = torch.device("cpu")

@@ -5,20 +5,20 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-
-from checkpoint import checkpoint_path
-from config import Config
-from distributions import FORBIDDEN, MultiCategorical
-from environments.interface import ACTION_MASK, Spaces
-from losses import ppo_losses
-from member import Run
-from model import Population
-from normaliser import RewardNormaliser
-from tests.examples import CPU, same, tiny_config, train
 from tests.test_losses import BRANCHES, MiniBatch, coefficients, example
+
+from environments.interface import ACTION_MASK, Spaces
+from model import Population
+from networks.distributions import FORBIDDEN, MultiCategorical
+from networks.normaliser import RewardNormaliser
+from ppo.checkpoint import checkpoint_path
+from ppo.losses import ppo_losses
+from ppo.member import Run
+from ppo.validation import runnable_problems
+from schema.config import Config
+from tests.examples import CPU, same, tiny_config, train
 from trainer import PPOTrainer
 from utils import Stream, make_generator
-from validation import runnable_problems
 
 PENDULUM = {"type": "Gymnasium", "name": "Pendulum-v1", "processes": 0}
 
@@ -160,7 +160,7 @@ def test_without_bootstrapping_a_time_limit_is_an_end():
         trainer = {"worker_steps": 210, "num_workers": 2, "bootstrap_truncated": bootstraps}
         config = tiny_config(environment=PENDULUM, trainer=trainer)
         with PPOTrainer([Run(config, 1)], 2, False, CPU) as trained:
-            trained._sample()
+            trained._sampler.sample()
             found.append(trained._buffer.final_values[0].abs().amax(1))
             assert trained._buffer.ends[0, 199].all(), "Pendulum's limit is 200 steps"
     assert found[0][199] > 0

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from learner import Learner
-from member import Run
+from ppo.learner import Learner
+from ppo.member import Run
 from tests.examples import CPU, close, same, tiny_config, train, train_population
 from trainer import PPOTrainer
 

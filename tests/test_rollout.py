@@ -4,8 +4,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from distributions import MultiCategorical
-from member import Run
+from networks.distributions import MultiCategorical
+from ppo.member import Run
 from tests.examples import CPU, tiny_config
 from tests.test_gae import naive_advantages
 from trainer import PPOTrainer
@@ -44,7 +44,7 @@ def sampled():
     with PPOTrainer(
         [Run(config, seed) for seed, config in enumerate(configs)], 2, False, CPU
     ) as it:
-        it._sample()
+        it._sampler.sample()
         it._estimate_advantages()
         yield it
     del gymnasium.registry["Counting-v0"]
@@ -99,7 +99,7 @@ def test_only_episodes_that_were_cut_off_are_worth_their_last_observation(sample
 
 def test_advantages_of_a_rollout_equal_those_of_each_trajectory_alone(sampled):
     buffer = sampled._buffer
-    following = sampled._observations["vector"].reshape(2, buffer.workers, 2)
+    following = sampled._sampler.observations["vector"].reshape(2, buffer.workers, 2)
     for member, gamma in enumerate((0.9, 0.5)):
         for worker in range(buffer.workers):
             expected = naive_advantages(

@@ -1,7 +1,7 @@
 import pytest
 
-from config import BetaSchedule, LearningRateSchedule
 from environments.levels import ListedLevels, RandomLevels
+from schema.schedules import BetaSchedule, LearningRateSchedule
 from utils import Stream, derive_seed, make_generator, scheduled_value
 
 

@@ -34,7 +34,7 @@ import numpy as np
 from environments.interface import EnvironmentFailure
 from environments.ports import candidate_ports, describe_conflict
 from environments.unity.guard import Guard, kill_group
-from errors import UserError
+from schema.errors import UserError
 
 _REMEDY = "pip install -r requirements-unity.txt"
 try:

@@ -15,12 +15,12 @@ from mlagents_envs.base_env import TerminalSteps
 from mlagents_envs.side_channel.engine_configuration_channel import EngineConfigurationChannel
 from mlagents_envs.side_channel.environment_parameters_channel import EnvironmentParametersChannel
 
-from config import EnvironmentConfig
 from environments.interface import EnvironmentFailure, Observations
 from environments.unity.connection import Connection
 from environments.unity.scene import Scene, choose_behavior
 from environments.unity.tower import Tower
-from errors import UserError
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
 
 _EXCHANGES = 1000  # within which every agent must ask for a decision
 _SECONDS_TO_QUIT = 5.0

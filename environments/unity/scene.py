@@ -8,10 +8,10 @@ import numpy as np
 from gymnasium import spaces
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
-from config import EnvironmentConfig
 from environments.interface import ACTION_MASK, Observations
 from environments.spaces import VECTOR, VISUAL, vector_space
-from errors import UserError
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
 
 
 class Scene:

@@ -11,10 +11,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from config import EnvironmentConfig
 from environments.interface import Observations
 from environments.unity.player import Player
-from errors import UserError
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
 
 
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:

@@ -8,11 +8,11 @@ import numpy as np
 from gymnasium import spaces
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
-from config import EnvironmentConfig
 from environments.interface import Observations
 from environments.spaces import VECTOR, vector_space
 from environments.unity.scene import Scene
-from errors import UserError
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
 
 # Walking (none, forwards, backwards), turning (none, left, right), jumping, sidestepping.
 _BRANCHES = [3, 3, 2, 3]

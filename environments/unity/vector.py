@@ -12,8 +12,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from config import EnvironmentConfig
-from environments.episodes import EpisodePlayer
+from environments.building import wrap_as_configured
 from environments.interface import (
     EnvironmentFailure,
     EpisodeState,
@@ -23,10 +22,11 @@ from environments.interface import (
     Step,
 )
 from environments.spaces import spaces_of
-from environments.suites import wrap_as_configured
+from environments.stepping.episodes import EpisodePlayer
 from environments.unity.connection import PlayerFailure
 from environments.unity.player import Outcome, Player
 from environments.unity.scene import Scene
+from schema.environment import EnvironmentConfig
 
 _FAILURES_IN_A_ROW = 3  # that are forgiven, of one player before it ends an episode
 

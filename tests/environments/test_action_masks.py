@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from config import EnvironmentConfig
 from environments import EnvironmentFailure, make_environment, make_environments, probe_spaces
 from environments.interface import ACTION_MASK
 from environments.levels import ListedLevels
 from environments.vector import random_action
-from errors import UserError
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
 from tests.environments import scripted
 
 FORMS = ["Info", "InfoOfBranches", "Method", "Observed"]

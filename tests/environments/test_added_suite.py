@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import environments
-from config import EnvironmentConfig
 from environments import Spaces, make_environments, probe_spaces
+from environments.building import SUITE_MODULES
 from environments.levels import ListedLevels
-from environments.suites import SUITE_MODULES
-from errors import UserError
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
 
 PAGE = Path(environments.__file__).parents[1] / "docs" / "add_environment.md"
 MODULE = "corridor_of_the_documentation"

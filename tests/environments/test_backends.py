@@ -5,12 +5,13 @@ import sys
 
 import pytest
 
-from config import EnvironmentConfig, TrainingSeeds
 from environments import backend_notice, backends, make_environments, probe_spaces, suites
 from environments.backends import choose_backend, envpool_installed
-from environments.in_process import InProcessEnvironments
 from environments.levels import RandomLevels
-from errors import UserError
+from environments.stepping.in_process import InProcessEnvironments
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
+from schema.levels import TrainingSeeds
 
 NOTICE = "the environments are stepped by Gymnasium, not by the faster EnvPool: "
 
@@ -19,7 +20,7 @@ NOTICE = "the environments are stepped by Gymnasium, not by the faster EnvPool: 
 def without_envpool(monkeypatch):
     """As if EnvPool weren't installed."""
     monkeypatch.setitem(sys.modules, "envpool", None)
-    monkeypatch.delitem(sys.modules, "environments.pooled_suites", raising=False)
+    monkeypatch.delitem(sys.modules, "environments.pooled.suites", raising=False)
     monkeypatch.setattr(suites, "_probed", {})  # or another test's answer may be remembered
     envpool_installed.cache_clear()
     yield
@@ -168,7 +169,7 @@ def test_the_backend_changes_no_spaces(with_envpool):
 
 SCRIPT = """
 import sys
-from config import EnvironmentConfig
+from schema.environment import EnvironmentConfig
 from environments import backend_notice, make_environments
 from environments.levels import ListedLevels, RandomLevels
 

@@ -5,10 +5,10 @@ import copy
 import numpy as np
 import pytest
 
-from config import EnvironmentConfig
 from environments import EnvironmentFailure, EpisodeState, make_environments
 from environments.levels import ListedLevels, RandomLevels
 from environments.vector import random_action
+from schema.environment import EnvironmentConfig
 from tests.environments import scripted
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from minigrid.wrappers import OneHotPartialObsWrapper, RGBImgPartialObsWrapper
 
-from config import EnvironmentConfig
 from environments import make_environment
+from schema.environment import EnvironmentConfig
 
 # Doors, keys, boxes, lava, moving balls, carried objects, and levels with see-through walls.
 NAMES = [

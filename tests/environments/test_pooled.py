@@ -6,14 +6,14 @@ import gymnasium
 import numpy as np
 import pytest
 
-from config import EnvironmentConfig
 from environments import EnvironmentFailure, EpisodeState, make_environments, probe_spaces
-from environments.in_process import InProcessEnvironments
 from environments.levels import ListedLevels, RandomLevels
+from environments.stepping.in_process import InProcessEnvironments
+from schema.environment import EnvironmentConfig
 
 pytest.importorskip("envpool")
 
-from environments.pooled import PooledEnvironments
+from environments.pooled.vector import PooledEnvironments
 
 CARTPOLE = EnvironmentConfig(type="CartPole", name="CartPole-v1")
 MASKED = EnvironmentConfig(type="CartPole", name="CartPole-v0", mask_velocities=True)
@@ -342,8 +342,8 @@ SEEN = {
 @pytest.mark.parametrize(("name", "carries"), SEEN.items())
 def test_pictures_are_those_of_the_views(name, carries):
     """Whatever is seen or carried is drawn as the original draws it."""
-    from environments import minigrid_view
-    from environments.minigrid_suite import draw_many
+    from environments.suites import minigrid_view
+    from environments.suites.minigrid_suite import draw_many
 
     grid_world = gymnasium.make(name).unwrapped
     grid_world.reset(seed=0)

@@ -7,16 +7,17 @@ import cv2
 import numpy as np
 import pytest
 
-from config import EnvironmentConfig, TrainingSeeds
 from environments import make_environment, make_environments, probe_spaces
-from environments.in_process import InProcessEnvironments
 from environments.levels import ListedLevels, RandomLevels
-from errors import UserError
+from environments.stepping.in_process import InProcessEnvironments
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
+from schema.levels import TrainingSeeds
 
 pytest.importorskip("envpool")
 
-from environments import pooled_suites
-from environments.pooled import PooledEnvironments
+from environments.pooled import suites as pooled_suites
+from environments.pooled.vector import PooledEnvironments
 
 try:
     ctypes.CDLL("libQt5Gui.so.5")

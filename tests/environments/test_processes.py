@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import environments
-from config import EnvironmentConfig
 from environments import EnvironmentFailure, make_environments
 from environments import vector as choice
-from environments.in_process import InProcessEnvironments
 from environments.levels import ListedLevels
-from environments.processes import ProcessEnvironments, split
+from environments.stepping.in_process import InProcessEnvironments
+from environments.stepping.processes import ProcessEnvironments, split
+from schema.environment import EnvironmentConfig
 from tests.environments import scripted
 
 ROOT = Path(environments.__file__).parents[1]
@@ -99,7 +99,7 @@ def test_an_environment_that_cannot_be_built_in_a_process_is_reported():
 SCRIPT = """
 import sys, time
 sys.path.insert(0, {root!r})
-from config import EnvironmentConfig
+from schema.environment import EnvironmentConfig
 from environments import make_environments
 from environments.levels import ListedLevels
 

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from config import EnvironmentConfig
 from environments import probe_spaces, suites
-from errors import UserError
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
 from tests.environments import scripted
 
 
@@ -73,7 +73,7 @@ def test_a_missing_dependency_says_what_to_install(monkeypatch):
 
 def test_a_missing_suite_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "minigrid.core.constants", None)
-    monkeypatch.delitem(sys.modules, "environments.minigrid_suite", raising=False)
+    monkeypatch.delitem(sys.modules, "environments.suites.minigrid_suite", raising=False)
     monkeypatch.setattr(suites, "_probed", {})  # or another test's answer may be remembered
     line = one_line("Minigrid", "MiniGrid-LavaGapS5-v0")
     assert line.startswith("environment.type: Minigrid needs a package that isn't installed")

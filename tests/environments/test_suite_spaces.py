@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from config import EnvironmentConfig
 from environments import Spaces, make_environment, probe_spaces
+from schema.environment import EnvironmentConfig
 from tests.environments import scripted
 
 

@@ -15,12 +15,12 @@ from environments import EnvironmentFailure, make_environment, probe
 from environments.interface import ACTION_MASK
 from environments.levels import ListedLevels
 from environments.ports import DefaultWorkerId
-from errors import UserError
+from ppo.validation import runnable_problems
+from schema.errors import UserError
 from tests.e2e.commands import ROOT
 from tests.unity_player.build import build_player
 from tests.unity_player.recorder import read_records
 from tests.unity_player.use import assert_players_end, players_with, running, unity_config
-from validation import runnable_problems
 
 
 @pytest.fixture
@@ -539,7 +539,7 @@ def test_agents_that_are_too_many_stand_still(player, first_worker_id):
 
 
 def test_workers_must_be_whole_players(player):
-    from config import Config
+    from schema.config import Config
 
     environment = unity_config(player, "--agents=3").model_dump(by_alias=True)
     config = Config.model_validate({"environment": environment})

@@ -7,9 +7,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from config import EnvironmentConfig
 from environments import make_environment, make_environments, probe_spaces
 from environments.levels import ListedLevels
+from schema.environment import EnvironmentConfig
 
 RIGHT = np.array([1])
 # A walk that turns, so that consecutive views differ.

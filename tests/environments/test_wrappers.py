@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from config import EnvironmentConfig
 from environments import make_environment, probe_spaces
+from schema.environment import EnvironmentConfig
 from tests.environments import scripted
 
 

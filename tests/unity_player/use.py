@@ -5,9 +5,9 @@ import os
 import time
 from pathlib import Path
 
-from config import EnvironmentConfig
 from environments import make_environments
 from environments.levels import RandomLevels
+from schema.environment import EnvironmentConfig
 
 _QUICK = {"launch_timeout": 20.0, "step_timeout": 20.0}
 

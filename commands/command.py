@@ -1,0 +1,161 @@
+"""What all commands share: parsing their usage text, reading options, and ending with one clear line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePath
+
+from docopt import DocoptExit, docopt
+
+from environments.backends import backend_notice
+from environments.interface import EnvironmentFailure
+from environments.ports import DefaultWorkerId
+from schema.config import Config
+from schema.errors import UserError
+
+Arguments = dict[str, str | bool | None]
+
+# Threads of torch that wait for each other soon sleep instead of keeping a core busy: where others use
+# the cores too, a training with images takes half the time, and elsewhere as long as before. It must be
+# set before torch is loaded, and processes inherit it.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+FAILED = 1
+USAGE_ERROR = 2
+INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
+
+
+def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
+    """Parses the command line, runs a command and exits with its code.
+
+    Exit codes: 0 for success, 1 for a failed run, 2 for usage and config errors, 130 for Ctrl-C.
+
+    Args:
+        usage: the docopt usage text.
+        main: the command; takes the parsed arguments and returns the exit code.
+    """
+    try:
+        sys.exit(main(_parse(usage)))
+    except UserError as error:
+        for line in error.lines:
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except EnvironmentFailure as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _parse(usage: str) -> Arguments:
+    try:
+        return dict(docopt(usage))
+    except DocoptExit as error:
+        raise UserError(_usage_error(usage, str(error))) from None
+
+
+def _usage_error(usage: str, message: str) -> str:
+    command = Path(sys.argv[0]).name
+    known = re.findall(r"--[a-z][a-z-]*", usage)
+    for argument in sys.argv[1:]:
+        name = argument.partition("=")[0]
+        if not argument.startswith("-"):
+            return f"{argument}: {command} takes options only; see python {command} --help"
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"see python {command} --help"
+            return f"{name}: unknown option of {command}; {hint}"
+    problem = message.splitlines()[0] if message else "wrong options"
+    return f"{problem}; see python {command} --help"
+
+
+def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
+    """The value of an option that is a whole number.
+
+    Raises:
+        UserError: it is none, or less than `minimum`.
+    """
+    text = str(arguments[name])
+    try:
+        value = int(text)
+    except ValueError:
+        value = minimum - 1
+    if value < minimum:
+        raise UserError(f"{name}={text}: must be a whole number of at least {minimum}")
+    return value
+
+
+def worker_id_option(arguments: Arguments, usage: str) -> int:
+    """The value of `--worker-id`: a `DefaultWorkerId` where the user gave none.
+
+    Args:
+        arguments: as parsed.
+        usage: what they were parsed with, which names the default.
+
+    Raises:
+        UserError: it is no whole number, or negative.
+    """
+    value = integer_option(arguments, "--worker-id", minimum=0)
+    # Without its default, an option that wasn't given has no value.
+    without_default = re.sub(r"(--worker-id=<n>[^\[]*)\[default: \d+\]", r"\1", usage)
+    chosen = docopt(without_default)["--worker-id"] is not None
+    return value if chosen else DefaultWorkerId(value)
+
+
+def path_option(arguments: Arguments, name: str) -> Path:
+    """The value of an option that is a path, with `~` expanded.
+
+    Raises:
+        UserError: it is empty.
+    """
+    text = str(arguments[name])
+    if not text:
+        raise UserError(f"{name}=: must be a path")
+    return Path(text).expanduser()
+
+
+def optional_path(arguments: Arguments, name: str) -> Path | None:
+    """The value of an option that is a path, or None where it was left out.
+
+    Raises:
+        UserError: it is empty.
+    """
+    return None if arguments[name] is None else path_option(arguments, name)
+
+
+def run_id_option(arguments: Arguments) -> str:
+    """The tag of the training session, which names folders below the output's.
+
+    Raises:
+        UserError: it would lead out of there.
+    """
+    text = str(arguments["--run-id"])
+    path = PurePath(text)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise UserError(f"--run-id={text}: must be a name, or a path below --out without `..`")
+    return text.strip("/")
+
+
+def notify_of_backends(configs: Iterable[Config]) -> None:
+    """Prints why environments are stepped the slower way, where they are: each reason once."""
+    environments = {config.environment.model_dump_json(): config.environment for config in configs}
+    notices = (backend_notice(environment) for environment in environments.values())
+    for notice in dict.fromkeys(notices):
+        if notice is not None:
+            print(f"notice: {notice}", file=sys.stderr)
+
+
+def warn(lines: list[str]) -> None:
+    """Prints warnings."""
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)

@@ -1,0 +1,102 @@
+"""What `eval.py` does: plays the evaluation's levels with agents, shows and writes the results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from commands.display import make_console
+from commands.playing import Agent
+from ppo.evaluator import Evaluator
+from schema.yaml_file import replace_file
+
+_MEASURES = ("return", "length")
+
+
+def evaluate_agents(
+    agents: Sequence[Agent],
+    worker_id: int,
+    device: torch.device,
+    stochastic: bool,
+    out: Path | None,
+) -> int:
+    """Evaluates each agent, prints a table, writes CSV and JSON and returns the exit code.
+
+    Args:
+        agents: who is evaluated, in this order.
+        worker_id: offset of the environments' communication ports.
+        device: where networks are.
+        stochastic: draw actions instead of taking the most probable ones.
+        out: folder of `evaluation.csv` and `evaluation.json`; None writes nothing.
+
+    Raises:
+        UserError: a checkpoint is of another network.
+    """
+    console = make_console()
+    reports = []
+    for agent in agents:
+        episodes = _evaluate(agent, worker_id, device, stochastic)
+        reports.append({"agent": agent.name, **summarise(episodes), "per_level": episodes})
+        if len(agents) > 1:
+            console.print(f"{agent.name}: return {reports[-1]['return_mean']:.4g}", soft_wrap=True)
+    console.print(_table(reports))
+    if out is not None:
+        _write(reports, out)
+        console.print(f"written to {out}", soft_wrap=True)
+    return 0
+
+
+def _evaluate(
+    agent: Agent, worker_id: int, device: torch.device, stochastic: bool
+) -> list[dict[str, float]]:
+    evaluator = Evaluator(agent.config, worker_id)
+    try:
+        policy = agent.policy(evaluator.spaces, device, seed=0, stochastic=stochastic)
+        return evaluator.evaluate(policy)
+    finally:
+        evaluator.close()
+
+
+def summarise(episodes: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The number of episodes, and mean, standard deviation, least and greatest return and length."""
+    summary: dict[str, float] = {"episodes": len(episodes)}
+    for measure in _MEASURES:
+        values = [episode[measure] for episode in episodes]
+        summary[f"{measure}_mean"] = fmean(values)
+        summary[f"{measure}_deviation"] = pstdev(values)
+        summary[f"{measure}_min"] = min(values)
+        summary[f"{measure}_max"] = max(values)
+    return summary
+
+
+def _table(reports: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title="Evaluation", caption="±: standard deviation over episodes")
+    table.add_column("agent", overflow="fold")
+    for column in ("episodes", "return", "min", "max", "length", "min", "max"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for report in reports:
+        cells = [str(report["episodes"])]
+        for measure in _MEASURES:
+            mean, deviation = report[f"{measure}_mean"], report[f"{measure}_deviation"]
+            cells.append(f"{mean:.4g} ± {deviation:.3g}")
+            cells += [f"{report[f'{measure}_{end}']:.4g}" for end in ("min", "max")]
+        table.add_row(report["agent"], *cells)
+    return table
+
+
+def _write(reports: Sequence[dict[str, Any]], out: Path) -> None:
+    columns = [name for name in reports[0] if name != "per_level"]
+    with replace_file(out / "evaluation.csv") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(reports)
+    with replace_file(out / "evaluation.json") as file:
+        json.dump(reports, file, indent=2)
+        file.write("\n")

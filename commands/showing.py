@@ -1,0 +1,137 @@
+"""What `enjoy.py` does: plays one episode in a window, or into a video file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import imageio.v3 as imageio
+import numpy as np
+import torch
+from imageio.v2 import get_writer
+
+from commands.display import make_console
+from commands.playing import Agent
+from environments import make_environment
+from environments.spaces import spaces_of
+from ppo.evaluator import Policy
+from schema.errors import UserError
+
+_FORMATS = (".mp4", ".gif")
+_DEFAULT_RATE = 30  # frames per second, where the environment names no rate
+
+
+def check_output(video: Path | None) -> None:
+    """Makes sure that there is something to show the episode on.
+
+    Raises:
+        UserError: the video's format is unknown, or there is neither a video nor a display.
+    """
+    if video is not None:
+        if video.suffix.lower() not in _FORMATS:
+            raise UserError(f"--video={video}: must end in {' or '.join(_FORMATS)}")
+        return
+    variables = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    if sys.platform == "linux" and not any(map(os.environ.get, variables)):
+        raise UserError("there is no display here; write a video with --video=<path>")
+
+
+def show_episode(
+    agent: Agent,
+    seed: int,
+    worker_id: int,
+    device: torch.device,
+    stochastic: bool,
+    video: Path | None,
+) -> int:
+    """Plays one episode, prints its return and length and returns the exit code.
+
+    Args:
+        agent: who plays.
+        seed: the level, and the seed of the actions drawn.
+        worker_id: offset of the environment's communication port.
+        device: where the network is.
+        stochastic: draw actions instead of taking the most probable ones.
+        video: file to write; None shows a window.
+
+    Raises:
+        UserError: the checkpoint is of another network, or the environment renders no pictures.
+    """
+    mode = "human" if video is None else "rgb_array"
+    environment = make_environment(agent.config.environment, worker_id, mode)
+    try:
+        policy = agent.policy(spaces_of(environment), device, seed, stochastic)
+        episode = _Episode(environment, policy, seed)
+        if video is None:
+            for _ in episode.frames():
+                pass
+        else:
+            _write_video(video, episode, environment)
+    finally:
+        environment.close()
+    console = make_console()
+    console.print(f"seed {seed}: return {episode.total:.4g}, length {episode.length}")
+    if video is not None:
+        console.print(f"video: {video}", soft_wrap=True)
+    return 0
+
+
+class _Episode:
+    """Plays an episode; afterwards, its return and length are known."""
+
+    def __init__(self, environment: gymnasium.Env, policy: Policy, seed: int) -> None:
+        self._environment = environment
+        self._policy = policy
+        self._seed = seed
+        self.total = 0.0
+        self.length = 0
+
+    def frames(self) -> Iterator[np.ndarray | None]:
+        """What is rendered before the first and after each step; None where a window shows it."""
+        observation, _ = self._environment.reset(seed=self._seed)
+        self._policy.begin(1)
+        yield self._render()
+        ended = False
+        while not ended:
+            # One environment is a batch of one.
+            batch = {name: np.asarray(value)[None] for name, value in observation.items()}
+            action = self._policy.act(batch)[0]
+            observation, reward, terminated, truncated, _ = self._environment.step(action)
+            self.total += float(reward)
+            self.length += 1
+            ended = terminated or truncated
+            yield self._render()
+
+    def _render(self) -> np.ndarray | None:
+        frame = self._environment.render()
+        return None if frame is None else np.asarray(frame)
+
+
+def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> None:
+    """Writes frame by frame, into a temporary file that takes the video's place at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rate = environment.metadata.get("render_fps") or _DEFAULT_RATE
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        if path.suffix.lower() == ".gif":
+            frames = [frame for frame in episode.frames() if frame is not None]
+            imageio.imwrite(temporary, frames, duration=1000 / rate, loop=0)
+        else:
+            _write_mp4(temporary, episode, rate, path)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_mp4(temporary: Path, episode: _Episode, rate: float, path: Path) -> None:
+    writer: Any = get_writer(temporary, fps=rate, macro_block_size=2)
+    with writer:
+        for frame in episode.frames():
+            try:
+                writer.append_data(frame)
+            except OSError as error:  # says less than what ffmpeg itself has printed
+                raise UserError(f"--video={path}: ffmpeg ended before the episode did") from error

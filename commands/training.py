@@ -1,0 +1,76 @@
+"""What `train.py` shows around one training."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import torch
+
+from commands.command import notify_of_backends
+from commands.display import duration, make_console, make_display
+from environments import EnvironmentFailure
+from ppo.checkpoint import checkpoint_path
+from ppo.member import Run
+from schema.errors import UserError
+from trainer import PPOTrainer, TrainingDivergedError
+
+
+def train(
+    run: Run,
+    worker_id: int,
+    low_memory: bool,
+    device: torch.device,
+    compiled: bool,
+    overwrite: bool,
+) -> int:
+    """Trains one run, prints what it reached and returns the exit code.
+
+    Raises:
+        UserError: the run's folders hold an earlier training, which this one neither continues nor
+            is to overwrite.
+    """
+    assert run.summaries and run.checkpoints
+    _prepare_folders(run, overwrite)
+    notify_of_backends([run.config])
+    console = make_console()
+    trainer_config = run.config.trainer
+    steps = trainer_config.updates * trainer_config.batch_size
+    name = run.config.environment.name
+    start = time.monotonic()
+    console.print(
+        f"{name}: {trainer_config.updates:,} updates, {steps:,} environment steps on {device}",
+        soft_wrap=True,
+    )
+    with PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer:
+        try:
+            with make_display(console, 1, steps) as display:
+                display.started(0, [name], trainer_config.updates)
+                trainer.run(lambda progress: display.progressed(0, progress))
+        except (TrainingDivergedError, EnvironmentFailure) as error:
+            console.print(f"failed: {error}", markup=False, soft_wrap=True)
+            return 1
+        record = trainer.records[0]
+    judged = "the last evaluation" if run.config.evaluation.evaluate else "the last 100 episodes"
+    if record.final is None:
+        console.print("no episode ended; train for more updates")
+    else:
+        console.print(f"return {record.final:.4g} ± {record.deviation:.3g} over {judged}")
+    checkpoint = checkpoint_path(run.checkpoints, trainer_config.updates)
+    console.print(f"checkpoint: {checkpoint}", soft_wrap=True)
+    console.print(f"curves: tensorboard --logdir '{run.summaries}'", soft_wrap=True)
+    console.print(f"took {duration(time.monotonic() - start)}")
+    return 0
+
+
+def _prepare_folders(run: Run, overwrite: bool) -> None:
+    for folder in (run.summaries, run.checkpoints):
+        if folder is None or not folder.exists():
+            continue
+        if overwrite and not run.config.model.load_model:
+            shutil.rmtree(folder)
+        elif any(folder.iterdir()) and not run.config.model.load_model:
+            raise UserError(
+                f"{folder}: holds an earlier training; choose another --run-id or --out, "
+                "or replace it with --overwrite"
+            )

@@ -1,0 +1,1 @@
+"""EnvPool: many environments that one call steps."""

@@ -1,0 +1,1 @@
+"""Steps single environments side by side, in this process or in others."""

@@ -1,0 +1,195 @@
+"""Plays episode after episode in single environments, and in several that share a batch."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from environments.building import make_environment
+from environments.interface import EnvironmentFailure, EpisodeState, Levels, Observations
+from environments.spaces import spaces_of
+from environments.stepping.batch import Batch
+from schema.environment import EnvironmentConfig
+
+
+@dataclass
+class Ends:
+    """What a step reports about the episodes that ended in it; see `Step`."""
+
+    final_observations: list[tuple[int, Observations]] = field(default_factory=list)
+    episodes: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+
+
+@dataclass
+class _Outcome:
+    """The outcome of one step of one environment, still within the episode that it belongs to."""
+
+    observation: Observations
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+class EpisodePlayer:
+    """One environment, whose episodes each begin at the level that is due.
+
+    Args:
+        environment: the wrapped environment.
+        index: its number among all that are stepped together.
+        levels: the level of each environment and episode.
+    """
+
+    def __init__(self, environment: gymnasium.Env, index: int, levels: Levels) -> None:
+        self.index = index
+        self._environment = environment
+        self._levels = levels
+        self._spaces = spaces_of(environment)
+        self._episode = -1
+        self._return = 0.0
+        self._actions = self._no_actions()
+
+    def _no_actions(self) -> array:
+        # Compact, as an episode may have no limit; "f" is float32, so that a replay is exact.
+        return array("q" if self._spaces.branches else "f")
+
+    @property
+    def episode(self) -> int:
+        """The number of the present episode, from 0."""
+        return self._episode
+
+    def begin(self, episode: int) -> Observations:
+        """Begins the episode of that number."""
+        self._episode = episode
+        self._return = 0.0
+        self._actions = self._no_actions()
+        observation, _ = self._environment.reset(seed=self._levels(self.index, episode))
+        return observation
+
+    def begin_next(self) -> Observations:
+        """Begins the episode after the present one."""
+        return self.begin(self._episode + 1)
+
+    def step(self, action: np.ndarray) -> _Outcome:
+        """Takes a step with an action of shape (action_size,)."""
+        self._actions.extend(action.tolist())
+        observation, reward, terminated, truncated, info = self._environment.step(action)
+        self._return += float(reward)
+        # What ended for real has no value left to bootstrap from, whatever the time limit says.
+        ended = bool(terminated)
+        return _Outcome(observation, float(reward), ended, bool(truncated) and not ended, info)
+
+    def statistics(self, info: dict[str, Any]) -> dict[str, float]:
+        """The statistics of the episode that just ended with this info."""
+        reported = {key: float(value) for key, value in info.items() if _is_number(value)}
+        length = len(self._actions) / self._spaces.action_size
+        return {**reported, "return": self._return, "length": length}
+
+    def state(self) -> EpisodeState:
+        """Where the environment is."""
+        actions = np.array(self._actions, self._spaces.action_type)
+        return EpisodeState(self._episode, actions.reshape(-1, self._spaces.action_size))
+
+    def restore(self, state: EpisodeState) -> Observations:
+        """Replays an episode up to where it was."""
+        observation = self.begin(state.episode)
+        for action in state.actions:
+            outcome = self.step(action)
+            if outcome.terminated or outcome.truncated:
+                raise EnvironmentFailure(
+                    f"environment {self.index} can't be restored: its episode ended during the "
+                    "replay, so the same level and actions don't lead to the same episode"
+                )
+            observation = outcome.observation
+        return observation
+
+    def close(self) -> None:
+        """Frees what the environment holds."""
+        self._environment.close()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
+
+
+class EpisodeBlock:
+    """Environments that are stepped one after the other, and write into a batch.
+
+    Args:
+        config: which environment.
+        levels: the level of each environment and episode.
+        worker_id: worker id of the environment of index 0.
+        indices: which of the batch's environments this block plays.
+        batch: the arrays of all environments.
+    """
+
+    def __init__(
+        self,
+        config: EnvironmentConfig,
+        levels: Levels,
+        worker_id: int,
+        indices: range,
+        batch: Batch,
+    ) -> None:
+        self._batch = batch
+        self._players: list[EpisodePlayer] = []
+        try:
+            for index in indices:
+                environment = make_environment(config, worker_id + index)
+                self._players.append(EpisodePlayer(environment, index, levels))
+        except BaseException:
+            self.close()
+            raise
+
+    def reset(self) -> None:
+        """Begins the first episode of each environment."""
+        for player in self._players:
+            self._write(player, player.begin(0))
+
+    def step(self) -> Ends:
+        """Takes a step with the batch's actions."""
+        ends = Ends()
+        batch = self._batch
+        for player in self._players:
+            index = player.index
+            outcome = player.step(batch.actions[index])
+            batch.rewards[index] = outcome.reward
+            batch.terminated[index] = outcome.terminated
+            batch.truncated[index] = outcome.truncated
+            if outcome.terminated or outcome.truncated:
+                ends.episodes.append((index, player.statistics(outcome.info)))
+                if outcome.truncated:
+                    ends.final_observations.append((index, self._copy(outcome.observation)))
+                outcome.observation = player.begin_next()
+            self._write(player, outcome.observation)
+        return ends
+
+    def states(self) -> list[EpisodeState]:
+        """Where each environment is."""
+        return [player.state() for player in self._players]
+
+    def restore(self, states: Sequence[EpisodeState]) -> None:
+        """Brings each environment to where it was."""
+        for player, state in zip(self._players, states, strict=True):
+            self._write(player, player.restore(state))
+
+    def close(self) -> None:
+        """Frees every environment; calling it again does nothing."""
+        while self._players:
+            self._players.pop().close()
+
+    def _write(self, player: EpisodePlayer, observation: Observations) -> None:
+        for name, array_of_all in self._batch.observations.items():
+            array_of_all[player.index] = observation[name]
+
+    def _copy(self, observation: Observations) -> Observations:
+        """A copy of the same types as in the batch; environments may reuse their arrays."""
+        return {
+            name: np.array(observation[name], array_of_all.dtype)
+            for name, array_of_all in self._batch.observations.items()
+        }

@@ -1,0 +1,1 @@
+"""A module per suite that builds its single environments."""

@@ -1,0 +1,16 @@
+"""Any environment that is registered with Gymnasium and has discrete or continuous actions."""
+
+from __future__ import annotations
+
+import gymnasium
+
+from environments.spaces import as_named_arrays, as_trainable_actions
+from environments.suites.registration import create
+from environments.wrappers.masks import with_action_mask
+from schema.environment import EnvironmentConfig
+
+
+def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
+    """The environment of that id: images as they are, all else as a float32 "vector", and a mask."""
+    environment = as_trainable_actions(create(config, worker_id, render_mode), config.name)
+    return with_action_mask(as_named_arrays(environment, config.name), config.name)

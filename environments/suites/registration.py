@@ -1,0 +1,106 @@
+"""Creates environments that Gymnasium knows by an id, with errors that name the config's key."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
+
+CARTPOLE_NAMES = ("CartPole-v0", "CartPole-v1")
+MINIGRID_PREFIXES = ("MiniGrid-", "BabyAI-")
+
+
+def create(
+    config: EnvironmentConfig, worker_id: int, render_mode: str | None, order_enforce: bool = True
+) -> gymnasium.Env:
+    """Creates the environment of an id, or of "module:id" after importing the module.
+
+    Args:
+        config: its type and its name, the id.
+        worker_id: given to environments whose constructor has a parameter of that name.
+        render_mode: "human", "rgb_array" or None.
+        order_enforce: whether to keep Gymnasium's check that `reset` comes before `step`.
+
+    Raises:
+        UserError: it is unknown, another suite's or out of date, or a package that it needs is
+            missing.
+    """
+    name = config.name
+    spec = _find(name, config.type)
+    spec = dataclasses.replace(spec, order_enforce=spec.order_enforce and order_enforce)
+    try:
+        arguments = _arguments(spec, worker_id, render_mode)
+        return gymnasium.make(spec, disable_env_checker=True, **arguments)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise UserError(f"environment.name: {name} can't be created: {_remedy(error)}") from error
+
+
+def _arguments(spec: EnvSpec, worker_id: int, render_mode: str | None) -> dict[str, Any]:
+    entry = spec.entry_point
+    creator = load_env_creator(entry) if isinstance(entry, str) else entry
+    arguments: dict[str, Any] = {}
+    if creator is not None and "worker_id" in inspect.signature(creator).parameters:
+        arguments["worker_id"] = worker_id
+    if render_mode is not None:
+        arguments["render_mode"] = render_mode
+    return arguments
+
+
+def _remedy(error: Exception) -> str:
+    message = str(error).strip().rstrip(".")
+    if isinstance(error, ModuleNotFoundError) and error.name and "pip install" not in message:
+        return f"{message}; install the package that provides it (pip install {error.name})"
+    return message
+
+
+def _find(name: str, suite: str) -> EnvSpec:
+    """What is registered under an id that belongs to a suite."""
+    module, _, identifier = name.rpartition(":")
+    if module:
+        _import_module(module, name)
+    spec = gymnasium.registry.get(identifier)
+    if spec is None:
+        hint = _nearest(identifier, suite)
+        raise UserError(f"environment.name: {suite} knows no environment {name}{hint}")
+    owner = _suite_of(identifier)
+    # CartPole is registered with Gymnasium like any other environment, so both types play it.
+    if owner != suite and (owner, suite) != ("CartPole", "Gymnasium"):
+        raise UserError(
+            f"environment.name: {name} isn't of type {suite}; set environment.type to {owner}"
+            + (f", or use {' or '.join(CARTPOLE_NAMES)}" if suite == "CartPole" else "")
+        )
+    return spec
+
+
+def _import_module(module: str, name: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"environment.name: the module of {name} can't be imported: {error}"
+        ) from error
+
+
+def _suite_of(identifier: str) -> str:
+    if identifier in CARTPOLE_NAMES:
+        return "CartPole"
+    return "Minigrid" if identifier.startswith(MINIGRID_PREFIXES) else "Gymnasium"
+
+
+def _nearest(identifier: str, suite: str) -> str:
+    """A hint at the id that was probably meant, or nothing where none is similar."""
+    suites = {suite, "CartPole"} if suite == "Gymnasium" else {suite}
+    known: Iterable[str] = [key for key in gymnasium.registry if _suite_of(key) in suites]
+    close = difflib.get_close_matches(identifier, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; use {' or '.join(CARTPOLE_NAMES)}" if suite == "CartPole" else ""

@@ -1,0 +1,117 @@
+"""Finds out which actions a Gymnasium environment allows, and makes that an observation.
+
+There are three customs: an observation of that name, a value of that name in `info` (as Gymnasium's
+Taxi reports it), and a method `action_masks()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from environments.interface import ACTION_MASK, EnvironmentFailure, Observations
+from schema.errors import UserError
+
+# Picks the mask out of an observation and its info, or from wherever it is.
+_Find = Callable[[Observations, dict[str, Any]], Any]
+
+_NO_MASK = np.empty(0, np.uint8)
+
+
+def with_action_mask(environment: gymnasium.Env, name: str) -> gymnasium.Env:
+    """Adds the observation `ACTION_MASK` where actions are discrete and a mask is offered.
+
+    Args:
+        environment: with named observations and trainable actions.
+        name: under which errors mention it.
+
+    Raises:
+        UserError: the mask doesn't fit the actions.
+    """
+    actions = environment.action_space
+    if not isinstance(actions, spaces.MultiDiscrete):
+        return environment
+    # No space tells what an info will hold.
+    observation, info = environment.reset(seed=0)
+    find = _offer(environment, info)
+    if find is None:
+        return environment
+    offered, choices = len(_joined(find(observation, info))), int(actions.nvec.sum())
+    if offered != choices:
+        raise UserError(
+            f"environment.name: {name} offers an action mask of {offered} numbers for "
+            f"{choices} choices"
+        )
+    return ActionMask(environment, name, find)
+
+
+def _offer(environment: gymnasium.Env, info: dict[str, Any]) -> _Find | None:
+    observed = environment.observation_space
+    assert isinstance(observed, spaces.Dict)
+    if ACTION_MASK in observed.spaces:
+        return lambda observation, _: observation[ACTION_MASK]
+    if ACTION_MASK in info:
+        return lambda _, info: info.get(ACTION_MASK, _NO_MASK)
+    if environment.has_wrapper_attr("action_masks"):
+        method = environment.get_wrapper_attr("action_masks")
+        return lambda _, __: method()
+    return None
+
+
+class ActionMask(gymnasium.Wrapper):
+    """Observes which choices are allowed as `ACTION_MASK`, and makes sure that some are.
+
+    Args:
+        environment: with named observations and `MultiDiscrete` actions.
+        name: under which errors mention it.
+        find: picks the mask out of an observation and its info: one array, or one for each branch.
+    """
+
+    def __init__(self, environment: gymnasium.Env, name: str, find: _Find) -> None:
+        super().__init__(environment)
+        actions, observed = environment.action_space, environment.observation_space
+        assert isinstance(actions, spaces.MultiDiscrete) and isinstance(observed, spaces.Dict)
+        self._name = name
+        self._find = find
+        self._all = np.ones(actions.nvec.sum(), np.uint8)
+        self._starts = np.cumsum(actions.nvec) - actions.nvec
+        mask = spaces.Box(0, 1, self._all.shape, np.uint8)
+        self.observation_space = spaces.Dict({**observed.spaces, ACTION_MASK: mask})
+
+    def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
+        """Begins an episode."""
+        observation, info = self.env.reset(**arguments)
+        return {**observation, ACTION_MASK: self._mask(observation, info)}, info
+
+    def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
+        """Takes a step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        # After an end nothing is chosen any more, and many environments have nothing to allow.
+        ended = terminated or truncated
+        mask = self._all.copy() if ended else self._mask(observation, info)
+        return {**observation, ACTION_MASK: mask}, float(reward), terminated, truncated, info
+
+    def _mask(self, observation: Observations, info: dict[str, Any]) -> np.ndarray:
+        """The mask (sum of branches,) uint8."""
+        mask = _joined(self._find(observation, info))
+        if mask.shape != self._all.shape:
+            raise EnvironmentFailure(
+                f"{self._name} gave an action mask of {len(mask)} numbers for {len(self._all)} choices"
+            )
+        is_open = np.logical_or.reduceat(mask, self._starts)
+        if not is_open.all():
+            raise EnvironmentFailure(
+                f"{self._name} gave an action mask that allows no choice of action branch "
+                f"{int(is_open.argmin()) + 1} of {len(is_open)}"
+            )
+        return mask
+
+
+def _joined(mask: Any) -> np.ndarray:
+    """One mask of all branches, or one for each of them, of any type -> (numbers,) uint8."""
+    joined = mask.ravel() if isinstance(mask, np.ndarray) else np.hstack(mask)
+    return (joined != 0).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""What the actor-critic in `model.py` is made of."""

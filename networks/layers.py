@@ -1,0 +1,108 @@
+"""Layers of one member, or of M stacked ones.
+
+Each of a stacked layer's parameters and inputs has a leading axis M; a single member's has none. `[M,]`
+in a shape means that the axis is there in the first kind only.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from networks.columns import Columns
+
+# Gain of the orthogonal initialisation of all layers but the last (Andrychowicz et al., 2021, What
+# matters for on-policy deep actor-critic methods).
+HIDDEN_GAIN = math.sqrt(2)
+
+
+class Layer(nn.Module):
+    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), not yet in memory."""
+
+    def __init__(
+        self, axis: tuple[int, ...], shape: tuple[int, ...], outputs: int, gain: float
+    ) -> None:
+        super().__init__()
+        self.gain = gain
+        self.weight = nn.Parameter(torch.empty(*axis, *shape, device="meta"))
+        self.bias = nn.Parameter(torch.empty(*axis, outputs, device="meta"))
+
+    def view(self, name: str, flat: Tensor) -> Tensor:
+        """A row ([M,] K) of numbers, or of gradients, as what the parameter of that name is."""
+        return flat.view(getattr(self, name).shape)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Orthogonal weights and a bias of zero, for a single member."""
+        drawn = torch.empty(self.weight.shape)
+        nn.init.orthogonal_(drawn, self.gain, generator=generator)
+        self.weight.data.copy_(drawn)
+        self.bias.data.zero_()
+
+
+class Linear(Layer):
+    """A fully connected layer: ([M,] B, inputs) -> ([M,] B, outputs).
+
+    Its weight is ([M,] inputs, outputs), which multiplies small batches twice as fast on a CPU as its
+    transpose does.
+    """
+
+    def __init__(self, axis: tuple[int, ...], inputs: int, outputs: int, gain: float) -> None:
+        super().__init__(axis, (inputs, outputs), outputs, gain)
+
+    def forward(self, inputs: Tensor, columns: Columns | None = None) -> Tensor:
+        """Applies each member's weights to its own inputs, or to what `columns` selected of them."""
+        weight = self.weight if columns is None else columns.merge(self.weight)
+        if weight.dim() == 2:
+            return torch.addmm(self.bias, inputs, weight)
+        return torch.baddbmm(self.bias.unsqueeze(1), inputs, weight)
+
+
+class Convolution(Layer):
+    """A convolution: ([M,] B, channels, height, width) -> ([M,] B, filters, height', width').
+
+    Its weight ([M,] filters, channels, kernel, kernel) lies in memory with the channels last, as images
+    do, which saves a sixth of the time on a CPU.
+    """
+
+    def __init__(
+        self, axis: tuple[int, ...], channels: int, filters: int, kernel: int, stride: int
+    ) -> None:
+        super().__init__(axis, (filters, channels, kernel, kernel), filters, HIDDEN_GAIN)
+        self.stride = stride
+
+    def view(self, name: str, flat: Tensor) -> Tensor:
+        """As any layer's, but with a weight whose channels come last in memory."""
+        if name == "bias":
+            return flat
+        *axes, channels, height, width = self.weight.shape
+        return flat.view(*axes, height, width, channels).movedim(-1, -3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Applies each member's filters to its own images, as groups of one convolution."""
+        if self.weight.dim() == 4:
+            return functional.conv2d(images, self.weight, self.bias, self.stride)
+        members = len(images)
+        # M x B x C -> B x (M * C), and back
+        grouped = images.transpose(0, 1).flatten(1, 2)
+        weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
+        filtered = functional.conv2d(grouped, weight, bias, self.stride, groups=members)
+        return filtered.unflatten(1, (members, -1)).transpose(0, 1)
+
+
+class Vector(nn.Module):
+    """Free parameters ([M,] size), which don't depend on what is observed; zeros at first."""
+
+    def __init__(self, axis: tuple[int, ...], size: int) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.empty(*axis, size, device="meta"))
+
+    def view(self, name: str, flat: Tensor) -> Tensor:
+        """A row ([M,] size) of numbers, or of gradients, as what the parameter is."""
+        return flat.view(self.values.shape)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Zeros, for a single member."""
+        self.values.data.zero_()

@@ -1,0 +1,132 @@
+"""The trunk of a network: observations to features.
+
+`[M,]` in a shape is the axis of members that stacked networks have (see `model.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from environments.interface import ACTION_MASK, Spaces
+from networks.columns import Columns
+from networks.layers import HIDDEN_GAIN, Convolution, Linear
+from networks.recurrence import Recurrence, Sequences
+from schema.model import ModelConfig
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elu": functional.elu,
+    "leaky_relu": functional.leaky_relu,
+    "relu": functional.relu,
+    "swish": functional.silu,
+    "tanh": torch.tanh,
+    "gelu": functional.gelu,
+}
+# Filters, kernel size and stride of each layer (Mnih et al., 2015, Human-level control through deep
+# reinforcement learning).
+_CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+
+
+class Trunk(nn.Module):
+    """Observations to features: convolutions for images, recurrent layers, fully connected ones.
+
+    Args:
+        axis: (M,), or () for a single member.
+        spaces: what is observed.
+        config: sizes and activation.
+    """
+
+    def __init__(self, axis: tuple[int, ...], spaces: Spaces, config: ModelConfig) -> None:
+        super().__init__()
+        self.in_bfloat16 = config.precision == "bfloat16"
+        self.activation_name = config.activation
+        self.activation = _ACTIVATIONS[config.activation]
+        self.encoders = nn.ModuleDict()
+        width = 0
+        for name, (shape, _) in spaces.observations.items():
+            if len(shape) == 3:
+                self.encoders[name] = self._encoder(axis, shape[2])
+                width += _encoded_size(shape)
+            elif name != ACTION_MASK:
+                width += math.prod(shape)
+        self.recurrence: Recurrence | None = None
+        if config.recurrence is not None:
+            self.recurrence = Recurrence(axis, width, config.recurrence, self.activation)
+            width = self.recurrence.output_size
+        sizes = [width] + [config.hidden_layer_size] * config.num_hidden_layers
+        self.linear_layers = [
+            Linear(axis, inputs, outputs, HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
+        ]
+        self.layers = nn.ModuleList(self.linear_layers)
+
+    @staticmethod
+    def _encoder(axis: tuple[int, ...], channels: int) -> nn.ModuleList:
+        encoder = nn.ModuleList()
+        for filters, kernel, stride in _CONVOLUTIONS:
+            encoder.append(Convolution(axis, channels, filters, kernel, stride))
+            channels = filters
+        return encoder
+
+    def forward(
+        self,
+        observations: dict[str, Tensor],
+        columns: Columns | None = None,
+        sequences: Sequences | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Features of what is observed and remembered.
+
+        Args:
+            observations: ([M,] B, ...) by name.
+            columns: what was selected of the observations; None is everything.
+            sequences: which steps follow one another, where there are recurrent layers.
+
+        Returns:
+            ([M,] B, hidden_layer_size), and the hidden states after each step as `Recurrence` has them.
+        """
+        device = next(iter(observations.values())).device.type
+        with self._precision(device):
+            features = self.encode(observations)
+        states = None
+        if self.recurrence is not None:
+            assert sequences is not None
+            features, states = self.recurrence(features.float(), sequences, columns)
+            columns = None
+        with self._precision(device):
+            for layer in self.linear_layers:
+                features = self.activation(layer(features, columns))
+                columns = None
+        return features.float(), states
+
+    def _precision(self, device: str) -> AbstractContextManager[object]:
+        return torch.autocast(device, torch.bfloat16) if self.in_bfloat16 else nullcontext()
+
+    def encode(self, observations: dict[str, Tensor]) -> Tensor:
+        """([M,] B, ...) observations -> ([M,] B, inputs of the first fully connected layer)."""
+        parts = [
+            self._encode(name, value) for name, value in observations.items() if name != ACTION_MASK
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+    def _encode(self, name: str, values: Tensor) -> Tensor:
+        if name not in self.encoders:
+            return values.float()
+        # Bytes to [0, 1]; [M x] B x H x W x C -> [M x] B x C x H x W
+        images = values.float().mul_(1 / 255).movedim(-1, -3)
+        encoder = self.encoders[name]
+        assert isinstance(encoder, nn.ModuleList)
+        for layer in encoder:
+            images = self.activation(layer(images))
+        return images.flatten(-3)
+
+
+def _encoded_size(shape: tuple[int, ...]) -> int:
+    height, width = shape[0], shape[1]
+    for _, kernel, stride in _CONVOLUTIONS:
+        height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+    return height * width * _CONVOLUTIONS[-1][0]

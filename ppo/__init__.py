@@ -1,0 +1,1 @@
+"""The parts of the algorithm that `trainer.py` puts in order."""

@@ -1,0 +1,94 @@
+"""Checkpoints of one run: written atomically, read without running any code that they may hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from schema.config import Config, validate_config
+from schema.errors import UserError
+from schema.yaml_file import Document, replace_file
+
+_PATTERN = "update_*.pt"
+
+
+@dataclass
+class Checkpoint:
+    """Everything that a run needs to go on as if it had never stopped.
+
+    Attributes:
+        config: the run's config, as a YAML file has it.
+        seed: the run's seed.
+        update: how many updates are done.
+        weights: of the network, by name.
+        optimiser: state of AdamW.
+        generators: state of each random generator, by name.
+        backend: what stepped the environments; another can't go on with their episodes.
+        environments: number of the episode and actions so far, of each worker.
+        statistics: running statistics that are a part of the network, by name.
+        memory: what the workers remember, see `Memory`; empty without recurrent layers.
+        rewards: state of the rewards' normaliser; empty if they aren't normalised.
+        record: the latest and the best returns, see `ReturnRecord`.
+    """
+
+    config: dict[str, Any]
+    seed: int
+    update: int
+    weights: dict[str, Tensor]
+    optimiser: dict[str, Tensor]
+    generators: dict[str, Tensor]
+    backend: str
+    environments: list[dict[str, Any]]
+    statistics: dict[str, Tensor]
+    memory: dict[str, Tensor]
+    rewards: dict[str, Tensor]
+    record: dict[str, Any]
+
+    def save(self, folder: Path) -> Path:
+        """Writes the checkpoint into a folder, under its update's name, and returns its path."""
+        path = checkpoint_path(folder, self.update)
+        with replace_file(path, "wb") as file:
+            torch.save({field.name: getattr(self, field.name) for field in fields(self)}, file)
+        return path
+
+    def read_config(self, path: Path) -> Config:
+        """The checkpoint's config, validated; `path` is the checkpoint's own, for messages."""
+        return validate_config(self.config, Document(path, self.config))
+
+
+def checkpoint_path(folder: Path, update: int) -> Path:
+    """Where a run's checkpoint after so many updates is."""
+    return folder / _PATTERN.replace("*", f"{update:06d}")
+
+
+def list_checkpoints(path: Path) -> list[Path]:
+    """The checkpoint at a path, or all checkpoints in the folder at it, in the order of updates.
+
+    Raises:
+        UserError: there is none.
+    """
+    if path.is_file():
+        return [path]
+    found = sorted(path.glob(_PATTERN))
+    if not found:
+        raise UserError(f"{path}: no checkpoint here; must be a .pt file or a folder of them")
+    return found
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint to the CPU.
+
+    Raises:
+        UserError: the file can't be read or is no checkpoint.
+    """
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+        return Checkpoint(**data)
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror}") from None
+    except Exception:  # whatever the unpickler stumbles over
+        raise UserError(f"{path}: is no checkpoint of this program, or a damaged one") from None

@@ -1,0 +1,160 @@
+"""One member of a population: what belongs to its run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from environments.interface import EpisodeState
+from model import Population
+from ppo.checkpoint import Checkpoint
+from ppo.optimiser import AdamW
+from ppo.record import ReturnRecord
+from ppo.summaries import SummaryWriter
+from schema.config import Config
+from schema.errors import UserError
+from utils import Stream, make_generator, scheduled_value
+
+
+@dataclass(frozen=True)
+class Run:
+    """One member's training: what to train, from which seed, and where the results go.
+
+    Attributes:
+        config: the config.
+        seed: all randomness of the run derives from it.
+        summaries: folder of the TensorBoard summaries; None writes none.
+        checkpoints: folder of the checkpoints; None writes none.
+    """
+
+    config: Config
+    seed: int
+    summaries: Path | None = None
+    checkpoints: Path | None = None
+
+
+class Member:
+    """A run's generators, record and summaries, and its rows in what the population shares.
+
+    Args:
+        run: what is trained, and where the results go.
+        number: the member's place in the population.
+        population: the networks, of which this member's is initialised.
+        optimiser: of all networks.
+
+    Attributes:
+        failure: why the member is no longer trained; None while it is.
+        episodes: statistics of the training episodes that ended in the present update.
+        crashes: how many of its environments broke down and were replaced so far.
+        scalars: what is logged of the present update, by tag.
+        same_environments: whether a checkpoint's episodes under way may go on.
+    """
+
+    def __init__(self, run: Run, number: int, population: Population, optimiser: AdamW) -> None:
+        self.run = run
+        self._population = population
+        self._optimiser = optimiser
+        self.failure: str | None = None
+        self.number = number
+        self.config = run.config.trainer
+        self.same_environments = False
+        self.action_generator = make_generator(run.seed, Stream.ACTIONS)
+        self.shuffling_generator = make_generator(run.seed, Stream.SHUFFLING)
+        self.record = ReturnRecord()
+        self.episodes: list[dict[str, float]] = []
+        self.crashes = 0
+        self.scalars: dict[str, float] = {}
+        self.writer = SummaryWriter(run.summaries) if run.summaries else None
+        population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))
+
+    def scheduled(self, update: int) -> dict[str, float]:
+        """Learning rate, entropy coefficient and clip range of an update."""
+        schedules = {
+            "learning_rate": self.config.learning_rate_schedule,
+            "beta": self.config.beta_schedule,
+            "clip_range": self.config.clip_range_schedule,
+        }
+        return {
+            name: scheduled_value(schedule, update, self.config.updates)
+            for name, schedule in schedules.items()
+        }
+
+    def write_config(self) -> None:
+        """Writes the config into the summaries."""
+        if self.writer:
+            self.writer.add_config(self.run.config.as_dict())
+
+    def save(
+        self,
+        update: int,
+        backend: str,
+        environments: Sequence[EpisodeState],
+        memory: dict[str, Tensor],
+        rewards: dict[str, Tensor],
+    ) -> None:
+        """Writes a checkpoint, where the run has a folder for them.
+
+        The arguments after `update` are attributes of `Checkpoint`.
+        """
+        if self.run.checkpoints is None:
+            return
+        population = self._population
+        Checkpoint(
+            config=self.run.config.as_dict(),
+            seed=self.run.seed,
+            update=update,
+            weights=population.member_weights(self.number),
+            optimiser=self._optimiser.member_state(self.number),
+            generators={
+                "actions": self.action_generator.get_state(),
+                "shuffling": self.shuffling_generator.get_state(),
+            },
+            backend=backend,
+            environments=[
+                {"episode": state.episode, "actions": torch.from_numpy(state.actions)}
+                for state in environments
+            ],
+            statistics=population.statistics(self.number),
+            memory=memory,
+            rewards=rewards,
+            record=self.record.state(),
+        ).save(self.run.checkpoints)
+
+    def restore(self, checkpoint: Checkpoint, backend: str) -> int:
+        """Takes over a checkpoint's state and returns the update at which to go on.
+
+        The episodes under way and the random numbers go on only where seed, environment, what steps it
+        and number of workers are the checkpoint's, since only there do they mean the same.
+
+        Raises:
+            UserError: the checkpoint is of another network, or has no updates left to do.
+        """
+        path = self.run.config.model.model_path
+        try:
+            self._population.load_member(self.number, checkpoint.weights, checkpoint.statistics)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
+        self._optimiser.restore(self.number, checkpoint.optimiser)
+        saved = checkpoint.read_config(Path(path))
+        self.same_environments = (
+            checkpoint.seed == self.run.seed
+            and checkpoint.backend == backend
+            and saved.environment == self.run.config.environment
+            and saved.trainer.num_workers == self.config.num_workers
+        )
+        if self.same_environments:
+            self.action_generator.set_state(checkpoint.generators["actions"])
+            self.shuffling_generator.set_state(checkpoint.generators["shuffling"])
+            self.record.restore(checkpoint.record)
+        resume_at = self.config.resume_at
+        update = checkpoint.update if resume_at is None else resume_at
+        if update >= self.config.updates:
+            raise UserError(
+                f"{path}: nothing is left to train: it goes on at update {update}, "
+                f"and trainer.updates is {self.config.updates}"
+            )
+        return update

@@ -1,0 +1,152 @@
+"""Lets the workers of a population act, a rollout at a time.
+
+Axes: members M, workers N, steps T (see `buffer.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from buffer import RolloutBuffer
+from environments.interface import Observations, VectorEnvironment
+from model import Population
+from networks.recurrence import Sequences
+from ppo.member import Member
+from ppo.memory import Memory
+
+
+class Sampler:
+    """Collects rollouts.
+
+    Args:
+        members: whose workers act.
+        population: their networks.
+        environments: of all workers, member by member.
+        buffer: takes the rollouts.
+        memory: what workers remember; None without recurrent layers.
+
+    Attributes:
+        observations: what the workers see at present, (M * N, ...) by name. Set it before the first
+            rollout.
+        features: (M, T, N, size), what values of the rollout are made of; None where acting doesn't
+            give that.
+    """
+
+    observations: Observations
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        population: Population,
+        environments: VectorEnvironment,
+        buffer: RolloutBuffer,
+        memory: Memory | None,
+    ) -> None:
+        self._members = members
+        self._population = population
+        self._environments = environments
+        self._buffer = buffer
+        self._memory = memory
+        self._rows = population.rows
+        self._actor = population.part(self._rows)
+        self._device = population.weights.device
+        size = self._actor.value_head.weight.shape[-2]
+        shape = (len(members), buffer.steps, buffer.workers, size)
+        self.features = (
+            torch.zeros(shape, device=self._device) if self._actor.acts_with_values else None
+        )
+
+    @torch.inference_mode()
+    def sample(self) -> None:
+        """Collects T steps of every worker."""
+        buffer, distribution = self._buffer, self._actor.distribution
+        noise = self._action_noise()
+        outputs: list[tuple[Tensor, Tensor]] = []
+        truncations: list[_Truncation] = []
+        for step in range(buffer.steps):
+            observed = buffer.store_observations(step, self.observations, self._rows)
+            states = None if self._memory is None else self._memory.store(step)
+            acted = self._actor.act(observed, states)
+            actions = distribution.sample(acted.parameters, noise[step])
+            outputs.append((acted.parameters, actions))
+            if self.features is not None and acted.value_features is not None:
+                self.features[self._rows, step] = acted.value_features
+            # [M x] N x A -> (M * N) x A
+            taken = distribution.for_environment(actions).flatten(0, -2).cpu().numpy()
+            outcome = self._environments.step(taken)
+            buffer.store_outcome(step, outcome)
+            truncations += [
+                self._truncation(step, environment, observations, acted.states)
+                for environment, observations in outcome.final_observations
+            ]
+            if self._memory is not None and acted.states is not None:
+                self._memory.advance(acted.states, outcome.terminated | outcome.truncated)
+            self._note_episodes(outcome.episodes)
+            for environment, _ in outcome.crashes:
+                self._members[environment // buffer.workers].crashes += 1
+            self.observations = outcome.observations
+        # T of [M x] N x ... -> [M x] T x N x ...
+        all_parameters, all_actions = (torch.stack(each, -3) for each in zip(*outputs, strict=True))
+        log_probabilities = distribution.log_probability(all_parameters, all_actions)
+        buffer.finish(all_actions, log_probabilities)
+        self._value_truncations(truncations)
+
+    def _truncation(
+        self, step: int, environment: int, observations: Observations, states: Tensor | None
+    ) -> _Truncation:
+        member, worker = divmod(environment, self._buffer.workers)
+        if states is not None:
+            # [M x] N x state_size -> state_size
+            states = states[worker] if isinstance(self._rows, int) else states[member, worker]
+        return _Truncation(step, member, worker, observations, states)
+
+    def _action_noise(self) -> list[Tensor]:
+        """Random numbers for each step, ([M,] N, ...), each member's from its own generator."""
+        distribution, shape = self._actor.distribution, (self._buffer.steps, self._buffer.workers)
+        draws = [distribution.noise(shape, member.action_generator) for member in self._members]
+        # T of M x N x ...
+        noise = torch.stack(draws, 1).to(self._device)
+        return [step[self._rows] for step in noise.unbind()]
+
+    def _note_episodes(self, episodes: list[tuple[int, dict[str, float]]]) -> None:
+        for environment, episode in episodes:
+            member = self._members[environment // self._buffer.workers]
+            member.episodes.append(episode)
+            member.record.add_episodes([episode["return"]])
+
+    def _value_truncations(self, truncations: list[_Truncation]) -> None:
+        """Values of the last observations of episodes that were cut off, all at once."""
+        self._buffer.final_values.zero_()
+        if not self._members[0].config.bootstrap_truncated:
+            return
+        for number, network in enumerate(self._population.each):
+            own = [truncation for truncation in truncations if truncation.member == number]
+            if not own:
+                continue
+            observed = {
+                name: torch.from_numpy(np.stack([item.observations[name] for item in own])).to(
+                    self._device
+                )
+                for name in own[0].observations
+            }
+            states = [item.states for item in own if item.states is not None]
+            sequences = Sequences(torch.stack(states)) if states else None
+            values = network(observed, None, sequences)[1].to(self._buffer.storage)
+            for truncation, value in zip(own, values, strict=True):
+                self._buffer.final_values[number, truncation.step, truncation.worker] = value
+
+
+@dataclass(frozen=True)
+class _Truncation:
+    """An episode that was cut off: where in the rollout, what was observed last and remembered then."""
+
+    step: int
+    member: int
+    worker: int
+    observations: Observations
+    states: Tensor | None

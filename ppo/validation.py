@@ -1,0 +1,103 @@
+"""Checks that need more than the schema: that an environment exists and suits the network."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+
+from environments import EnvironmentFailure, probe
+from model import ActorCritic
+from schema.config import Config, load_config
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
+from schema.yaml_file import KeyPath
+
+# Height and width below which the convolutional encoder has nothing left to see: its layers (8x8 by
+# 4, 4x4 by 2, 3x3 by 1) reduce 36 pixels to one.
+MINIMUM_VISUAL_SIZE = 36
+
+
+def load_runnable_config(path: Path) -> Config:
+    """Reads a config and makes sure that it can be trained or played.
+
+    Raises:
+        UserError: a line for each error.
+    """
+    config = load_config(path)
+    problems = runnable_problems(config)
+    if problems:
+        raise UserError(f"{path}: {'.'.join(key)}: {message}" for key, message in problems)
+    return config
+
+
+def runnable_problems(config: Config) -> list[tuple[KeyPath, str]]:
+    """Key and message of whatever would stop a config that fits the schema from running."""
+    problems, agents = _environment_problems(config.environment)
+    workers = config.trainer.num_workers
+    if workers % agents:
+        message = f"{workers} isn't a multiple of the {agents} agents in a player"
+        problems = [*problems, (("trainer", "num_workers"), message)]
+    # Spaces are known only of an environment that could be built.
+    problems = problems or _network_problems(config)
+    if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
+        message = f"no checkpoint at {config.model.model_path}"
+        problems = [*problems, (("model", "model_path"), message)]
+    return problems
+
+
+# Key and message of each problem, and how many environments exist only together.
+_Found = tuple[list[tuple[KeyPath, str]], int]
+
+
+def _environment_problems(environment: EnvironmentConfig) -> _Found:
+    return _cached_environment_problems(environment.model_dump_json(by_alias=True))
+
+
+@lru_cache(maxsize=1024)
+def _cached_environment_problems(environment_json: str) -> _Found:
+    environment = EnvironmentConfig.model_validate_json(environment_json)
+    try:
+        found = probe(environment)
+    except UserError as error:
+        return [_split(line) for line in error.lines], 1
+    except EnvironmentFailure as error:
+        return [(("environment", "name"), f"{environment.name} can't be played: {error}")], 1
+    problems: list[tuple[KeyPath, str]] = [
+        (
+            ("environment", "name"),
+            f"the visual observation of {shape[1]} x {shape[0]} pixels is too small for the "
+            f"encoder; must be at least {MINIMUM_VISUAL_SIZE} x {MINIMUM_VISUAL_SIZE} "
+            "(set environment.resize_vis_obs)",
+        )
+        for shape, _ in found.spaces.observations.values()
+        if len(shape) == 3 and min(shape[:2]) < MINIMUM_VISUAL_SIZE
+    ]
+    return problems, found.agents
+
+
+def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
+    """What the environment's spaces don't allow of the network's keys."""
+    model = config.model
+    if model.squash_actions:
+        bounds = probe(config.environment).spaces.bounds
+        if not bounds:
+            message = "is for continuous actions, and these are discrete; must be false"
+            return [(("model", "squash_actions"), message)]
+        if not all(map(math.isfinite, chain.from_iterable(bounds))):
+            return [
+                (("model", "squash_actions"), "needs actions with finite bounds; must be false")
+            ]
+    if model.recurrence is not None and model.recurrence.residual:
+        try:
+            # On no device, so that it takes no memory.
+            ActorCritic(probe(config.environment).spaces, config)
+        except ValueError as error:
+            return [(("model", "recurrence", "residual"), str(error))]
+    return []
+
+
+def _split(line: str) -> tuple[KeyPath, str]:
+    key, _, message = line.partition(": ")
+    return tuple(key.split(".")), message

@@ -1,0 +1,1 @@
+"""What a config may say, and how its file is read."""

@@ -1,0 +1,89 @@
+"""A whole config, and how it is read from a file.
+
+The schema is the one source of names, types, ranges, defaults and help: `configs/default.yaml` and
+the table in `docs/configuration.md` are generated from it (`make docs`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
+from schema.evaluation import EvaluationConfig
+from schema.messages import section_errors
+from schema.model import ModelConfig
+from schema.section import Section, subsection
+from schema.trainer import TrainerConfig
+from schema.yaml_file import Document, KeyPath, read_yaml
+
+
+class Config(Section):
+    """A whole config."""
+
+    environment: EnvironmentConfig = Field(
+        EnvironmentConfig(), description="what the agent acts in and what it observes"
+    )
+    model: ModelConfig = Field(ModelConfig(), description="the network and its checkpoints")
+    evaluation: EvaluationConfig = Field(
+        EvaluationConfig(), description="evaluation during training, and what eval.py plays"
+    )
+    trainer: TrainerConfig = Field(TrainerConfig(), description="PPO and its hyperparameters")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every key and value, named as in a YAML file."""
+        return self.model_dump(by_alias=True)
+
+
+def load_config(path: Path) -> Config:
+    """Reads, completes with defaults and validates a config.
+
+    Raises:
+        UserError: a line for each error, with file, line, key, what is wrong and what would be right.
+    """
+    document = read_config(path)
+    return validate_config(document.data, document)
+
+
+def read_config(path: Path) -> Document:
+    """Reads a config without validating it; a section with nothing under it counts as left out.
+
+    Raises:
+        UserError: the file is no valid YAML.
+    """
+    document = read_yaml(path)
+    _drop_empty_sections(document.data, Config)
+    return document
+
+
+def _drop_empty_sections(data: dict[str, Any], section: type[Section]) -> None:
+    for key in list(data):
+        inner = subsection(section, key)
+        if inner is not None and isinstance(data[key], dict):
+            _drop_empty_sections(data[key], inner)
+        elif inner is not None and data[key] is None:
+            del data[key]
+
+
+def validate_config(data: dict[str, Any], document: Document) -> Config:
+    """The config that `data` describes; `document` is where it came from, for messages.
+
+    Raises:
+        UserError: as `load_config`.
+    """
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        found = sorted(config_errors(error), key=lambda item: document.line(item[0]))
+        raise UserError(
+            f"{document.where(key_path)}: {'.'.join(key_path)}: {message}"
+            for key_path, message in found
+        ) from None
+
+
+def config_errors(error: ValidationError, combinations: bool = True) -> list[tuple[KeyPath, str]]:
+    """The key and the message of each error that validation found; see `section_errors`."""
+    return section_errors(error, Config, combinations)

@@ -1,0 +1,117 @@
+"""The section `environment`: what the agent acts in and what it observes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from annotated_types import Len
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+
+from schema.levels import TrainingSeeds
+from schema.messages import nearest
+from schema.section import Section, key_error, keys_of
+from schema.unity import PLAYER_TYPES, RESET_PARAMS, TowerParameters, UnityConfig, UnityParameters
+
+
+class EnvironmentConfig(Section):
+    """What the agent acts in and what it observes."""
+
+    type: Literal[
+        "CartPole", "Gymnasium", "Minigrid", "Procgen", "Atari", "Unity", "ObstacleTower"
+    ] = Field(
+        "Minigrid",
+        description="suite of the environment: CartPole, Gymnasium, Minigrid, Procgen, Atari, "
+        "Unity or ObstacleTower",
+    )
+    name: str = Field(
+        "MiniGrid-Empty-Random-6x6-v0",
+        min_length=1,
+        description="id under which the suite knows the environment; path of a Unity player",
+    )
+    mask_velocities: bool = Field(
+        False, description="CartPole only: hide both velocities, so that memory is needed"
+    )
+    visual_observation: bool = Field(
+        False,
+        description="Minigrid only: observe 84 x 84 RGB pixels instead of the one-hot (7, 7, 20) view",
+    )
+    full_actions: bool = Field(
+        False,
+        description="ObstacleTower only: walk backwards and sideways, too, not just forwards",
+    )
+    frame_skip: int = Field(
+        1, ge=1, description="steps for which each action is repeated, their rewards summed"
+    )
+    last_action_to_obs: bool = Field(
+        False,
+        description="append the last action (one-hot where discrete) to the vector observation",
+    )
+    last_reward_to_obs: bool = Field(
+        False, description="append the last reward to the vector observation"
+    )
+    positional_encoding: bool = Field(
+        False,
+        description="append 16 sines and cosines of the episode's step to the vector observation",
+    )
+    obs_stacks: int = Field(
+        1, ge=1, description="how many of the latest observations are stacked into one"
+    )
+    grayscale: bool = Field(False, description="turn a visual observation into shades of gray")
+    resize_vis_obs: Annotated[list[Annotated[int, Field(ge=1)]], Len(2, 2)] | None = Field(
+        None, description="[width, height] to which a visual observation is resized; null keeps it"
+    )
+    backend: Literal["auto", "gymnasium", "envpool"] = Field(
+        "auto",
+        description="what steps the environments: gymnasium, envpool (fast, for some of them), or "
+        "auto: envpool where it plays the same task and is installed",
+    )
+    processes: int | None = Field(
+        None,
+        ge=0,
+        description="processes that step Gymnasium's environments; 0 steps them in this one; "
+        "null measures at the start which is faster (the results are the same)",
+    )
+    reset_params: SerializeAsAny[TrainingSeeds | UnityParameters | TowerParameters] = Field(
+        TrainingSeeds(), validate_default=True, description="the levels that are trained on"
+    )
+    unity: UnityConfig = Field(
+        UnityConfig(), description="Unity and ObstacleTower only: how players are started"
+    )
+
+    @field_validator("reset_params", mode="before")
+    @classmethod
+    def _has_the_keys_of_the_type(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = info.data.get("type", "")
+        section = RESET_PARAMS.get(kind, TrainingSeeds)
+        if isinstance(value, TrainingSeeds) and type(value) is not section:
+            value = value.model_dump(by_alias=True, exclude_unset=True)
+        if section is TowerParameters and isinstance(value, dict):
+            # Checked here, where it is known which keys could have been meant.
+            for key in set(value) - set(keys_of(section)):
+                raise key_error(key, "unknown key" + nearest(key, keys_of(section)))
+        return section.model_validate(value)
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_type(self) -> EnvironmentConfig:
+        for key, suites in _KEYS_OF_TYPES.items():
+            default = EnvironmentConfig.model_fields[key].default
+            if getattr(self, key) != default and self.type not in suites:
+                only = " and ".join(suites)
+                raise key_error(key, f"works with type {only} only, not with {self.type}")
+        return self
+
+    @model_validator(mode="after")
+    def _players_step_themselves(self) -> EnvironmentConfig:
+        if self.type in PLAYER_TYPES and self.backend != "auto":
+            raise key_error("backend", f"must be auto for type {self.type}")
+        if self.type in PLAYER_TYPES and self.processes is not None:
+            raise key_error("processes", "must be null: players are processes of their own")
+        return self
+
+
+_KEYS_OF_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    "mask_velocities": ("CartPole",),
+    "visual_observation": ("Minigrid",),
+    "full_actions": ("ObstacleTower",),
+    "unity": PLAYER_TYPES,
+}

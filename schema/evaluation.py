@@ -1,0 +1,17 @@
+"""The section `evaluation`: evaluation during training, and what `eval.py` plays."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from schema.levels import EvaluationSeeds
+from schema.section import Section
+
+
+class EvaluationConfig(Section):
+    """Evaluation during training, and what `eval.py` plays."""
+
+    evaluate: bool = Field(False, description="evaluate during training")
+    num_workers: int = Field(4, ge=1, description="environments that are evaluated side by side")
+    seeds: EvaluationSeeds = Field(EvaluationSeeds(), description="the levels that are evaluated")
+    interval: int = Field(10, ge=1, description="updates between evaluations")

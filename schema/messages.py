@@ -1,0 +1,88 @@
+"""What is wrong with a config, in plain words that name the key and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from schema.section import COMBINATION, Section, keys_of, section_at
+from schema.yaml_file import KeyPath
+
+
+def section_errors(
+    error: ValidationError, root: type[Section], combinations: bool = True
+) -> list[tuple[KeyPath, str]]:
+    """The key and the message of each error that validation found.
+
+    Args:
+        error: what pydantic raised.
+        root: the section that was validated.
+        combinations: whether to include errors of keys that are valid each for itself.
+    """
+    return [
+        _describe(details, root)
+        for details in error.errors()
+        if combinations or details["type"] != COMBINATION
+    ]
+
+
+def _describe(details: ErrorDetails, root: type[Section]) -> tuple[KeyPath, str]:
+    key_path = tuple(str(part) for part in details["loc"])
+    context = details.get("ctx", {})
+    kind, value = details["type"], details["input"]
+    if kind == COMBINATION:
+        return (*key_path, context["key"]), details["msg"]
+    if kind == "extra_forbidden":
+        return key_path, "unknown key" + nearest(
+            key_path[-1], keys_of(section_at(root, key_path[:-1]))
+        )
+    if kind == "literal_error":
+        return key_path, f"{_show(value)} isn't one of {context['expected']}"
+    if kind in _BOUNDS:
+        bound = next(iter(context.values()))
+        return key_path, f"{_show(value)} is out of range; must be {_BOUNDS[kind]} {bound}"
+    if kind in ("too_short", "too_long"):
+        needed = context.get("min_length") or context.get("max_length")
+        return key_path, f"has {context['actual_length']} values; must have {needed}"
+    if kind in _EXPECTED:
+        return key_path, f"{_show(value)} where {_EXPECTED[kind]} belongs"
+    return key_path, f"{_show(value)}: {details['msg']}"
+
+
+_BOUNDS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "string_too_short": "a name",
+    "list_type": "a list",
+    "model_type": "a section of keys and values",
+    "model_attributes_type": "a section of keys and values",
+}
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"the text '{value}'" if value.isprintable() else f"the text {value!r}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """A hint at the name that was probably meant: "; did you mean x?", or all there are."""
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; must be one of {', '.join(names)}"

@@ -1,0 +1,64 @@
+"""What all sections of a config have in common, and how to find one by its path."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
+
+from schema.yaml_file import KeyPath
+
+COMBINATION: Final = "combination"  # the type of errors that a whole section's check finds
+
+
+class Section(BaseModel):
+    """A section of the config: unknown keys are errors, and text is never taken for a number."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        validate_by_alias=True,
+        validate_by_name=False,
+        protected_namespaces=(),
+    )
+
+
+def key_error(key: str, message: str) -> PydanticCustomError:
+    """An error of a whole section's check that names the key at fault."""
+    return PydanticCustomError(COMBINATION, "{message}", {"message": message, "key": key})
+
+
+def section_at(root: type[Section], key_path: KeyPath) -> type[Section]:
+    """The section's class at a path below another such as ("trainer", "beta_schedule")."""
+    section = root
+    for key in key_path:
+        inner = subsection(section, key)
+        assert inner is not None, f"{key_path} is no section"
+        section = inner
+    return section
+
+
+def subsection(section: type[Section], key: str) -> type[Section] | None:
+    """The class of the section under `key`, or None where a plain value stands."""
+    return next(iter(subsections(section, key)), None)
+
+
+def subsections(section: type[Section], key: str) -> list[type[Section]]:
+    """The classes of the section under `key`: several where it depends on the environment's type."""
+    for name, info in section.model_fields.items():
+        if (info.alias or name) == key:
+            candidates = (info.annotation, *getattr(info.annotation, "__args__", ()))
+            return [
+                candidate
+                for candidate in candidates
+                if isinstance(candidate, type) and issubclass(candidate, Section)
+            ]
+    return []
+
+
+def keys_of(section: type[Section]) -> list[str]:
+    """The keys of a section, as they are written in YAML, in their order."""
+    return [info.alias or name for name, info in section.model_fields.items()]

@@ -1,0 +1,88 @@
+"""The section `trainer`: PPO and its hyperparameters."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from schema.schedules import BetaSchedule, ClipRangeSchedule, LearningRateSchedule
+from schema.section import Section, key_error
+
+
+class TrainerConfig(Section):
+    """PPO and its hyperparameters."""
+
+    algorithm: Literal["PPO"] = Field("PPO", description="the algorithm: PPO")
+    gamma: float = Field(0.99, ge=0, le=1, description="discount factor")
+    lamda: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
+    updates: int = Field(50, ge=1, description="how often a rollout is collected and trained on")
+    epochs: int = Field(4, ge=1, description="passes over each rollout")
+    num_workers: int = Field(16, ge=1, description="environments that are stepped side by side")
+    worker_steps: int = Field(64, ge=1, description="steps of each environment in a rollout")
+    num_mini_batches: int = Field(
+        4,
+        ge=1,
+        description="mini-batches of an epoch; must divide num_workers x worker_steps",
+    )
+    value_coefficient: float = Field(0.5, ge=0, description="weight of the value loss")
+    max_grad_norm: float = Field(0.5, gt=0, description="norm to which the gradient is clipped")
+    adam_epsilon: float = Field(
+        1.0e-5, gt=0, description="epsilon of AdamW, added to the root of the second moment"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
+    clip_value_loss: bool = Field(
+        True,
+        description="limit the change in value by the clip range; false: plain squared error "
+        "(Engstrom et al., 2020, Implementation matters in deep policy gradients, compares both)",
+    )
+    target_kl: float | None = Field(
+        None,
+        gt=0,
+        description="an update ends early where a mini-batch's KL divergence from the policy that "
+        "acted exceeds 1.5 times this (OpenAI Spinning Up); null: never",
+    )
+    multi_discrete_ratio: Literal["joint", "branch"] = Field(
+        "joint",
+        description="probability ratio of a multi-discrete action: joint, or branch, one for each",
+    )
+    bootstrap_truncated: bool = Field(
+        True,
+        description="add the value of what follows where a time limit cuts an episode off (Pardo et "
+        "al., 2018, Time limits in reinforcement learning); false: take it for an end",
+    )
+    normalize_rewards: bool = Field(
+        False,
+        description="divide rewards by the running standard deviation of the discounted return",
+    )
+    advantage_normalization: Literal["minibatch", "batch", "none"] = Field(
+        "minibatch",
+        description="advantages have mean 0 and deviation 1 in each minibatch or batch, or none",
+    )
+    resume_at: int | None = Field(
+        None, ge=0, description="update at which load_model continues; null: the checkpoint's own"
+    )
+    learning_rate_schedule: LearningRateSchedule = Field(
+        LearningRateSchedule(), description="learning rate of AdamW"
+    )
+    beta_schedule: BetaSchedule = Field(
+        BetaSchedule(), description="coefficient of the entropy bonus"
+    )
+    clip_range_schedule: ClipRangeSchedule = Field(
+        ClipRangeSchedule(), description="clip range of the probability ratio and of the value"
+    )
+
+    @property
+    def batch_size(self) -> int:
+        """Steps of a rollout, over all workers."""
+        return self.num_workers * self.worker_steps
+
+    @model_validator(mode="after")
+    def _mini_batches_divide_the_batch(self) -> TrainerConfig:
+        if self.batch_size % self.num_mini_batches:
+            raise key_error(
+                "num_mini_batches",
+                f"{self.num_mini_batches} doesn't divide the batch of {self.batch_size} "
+                f"(num_workers {self.num_workers} x worker_steps {self.worker_steps})",
+            )
+        return self

@@ -1,0 +1,222 @@
+"""Reads YAML files strictly, remembering line numbers, and writes files atomically.
+
+PyYAML does the parsing; what differs from its safe loader is what a config file needs: numbers and
+truth values as YAML 1.2 defines them (``1e-3`` is a number, ``no`` is text), and duplicate keys,
+tags and aliases as errors instead of surprises.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from schema.errors import UserError
+
+# The C parser and emitter are about ten times as fast; PyYAML built without them works too.
+_BaseLoader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+_INTEGER = re.compile(r"[-+]?[0-9](_?[0-9])*")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9](_?[0-9])*(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_CONSTANTS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_CONSTANTS |= {"true": True, "True": True, "TRUE": True}
+_CONSTANTS |= {"false": False, "False": False, "FALSE": False}
+_MAXIMUM_DEPTH = 50
+_MAXIMUM_DIGITS = 1000
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass
+class Document:
+    """A YAML file that was read: its data, and the line on which each key stands.
+
+    Attributes:
+        path: the file.
+        data: the mapping at its root; empty for an empty file.
+        lines: the line, counted from 1, of each key, by its path from the root.
+    """
+
+    path: Path
+    data: dict[str, Any]
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+
+    def line(self, key_path: KeyPath) -> int:
+        """The line of the key, or of the nearest section above it that has one; 0 for none."""
+        for length in range(len(key_path), 0, -1):
+            if key_path[:length] in self.lines:
+                return self.lines[key_path[:length]]
+        return 0
+
+    def where(self, key_path: KeyPath) -> str:
+        """The file, and the line of the key where it is known."""
+        line = self.line(key_path)
+        return f"{self.path}, line {line}" if line else str(self.path)
+
+
+def read_yaml(path: Path) -> Document:
+    """Reads a file whose root is a mapping (or that is empty).
+
+    Raises:
+        UserError: the file can't be read, is no valid YAML, or holds tags, aliases or
+            duplicate keys.
+    """
+    document = Document(path, {})
+    root = _compose(path)
+    if root is None or (isinstance(root, yaml.ScalarNode) and root.value in ("", "~", "null")):
+        return document
+    if not isinstance(root, yaml.MappingNode):
+        raise UserError(f"{path}: must hold sections of keys and values, such as `trainer:`")
+    document.data = _construct(root, (), document)
+    return document
+
+
+def _compose(path: Path) -> yaml.Node | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is no text file in UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror}") from None
+    try:
+        _refuse_tags_aliases_and_depth(text, path)
+        return yaml.compose(text, Loader=_BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{path}{line}: malformed YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
+        raise UserError(f"{path}: malformed YAML: {reason}") from None
+
+
+def _refuse_tags_aliases_and_depth(text: str, path: Path) -> None:
+    """Looks at the parser's events, so that nothing is expanded or recursed into before."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_BaseLoader):
+        assert event.start_mark is not None
+        where = f"{path}, line {event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent):
+            raise UserError(
+                f"{where}: aliases (`*{event.anchor}`) aren't allowed; write the value itself"
+            )
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise UserError(f"{where}: tags (`{tag}`) aren't allowed; write a plain value")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAXIMUM_DEPTH:
+            raise UserError(f"{where}: nested too deeply")
+
+
+def _construct(node: Any, key_path: KeyPath, document: Document) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return _construct_mapping(node, key_path, document)
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _construct(item, (*key_path, str(i)), document) for i, item in enumerate(node.value)
+        ]
+    return node.value if node.style in ("'", '"', "|", ">") else _plain_scalar(node.value)
+
+
+def _construct_mapping(
+    node: yaml.MappingNode, key_path: KeyPath, document: Document
+) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise UserError(f"{document.path}, line {line}: a key must be a plain name")
+        key = key_node.value
+        child_path = (*key_path, key)
+        if key in mapping:
+            first = document.lines[child_path]
+            raise UserError(
+                f"{document.path}, line {line}: {'.'.join(child_path)}: duplicate key; "
+                f"it stands on line {first} already"
+            )
+        document.lines[child_path] = line
+        mapping[key] = _construct(value_node, child_path, document)
+    return mapping
+
+
+def _plain_scalar(text: str) -> Any:
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    # Python refuses to read endless digits as a whole number; as a float they are infinite.
+    if _INTEGER.fullmatch(text) and len(text) <= _MAXIMUM_DIGITS:
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _SPECIAL_FLOAT.fullmatch(text):
+        return float(text.replace(".", "", 1))
+    return text
+
+
+def dump_yaml(data: Any) -> str:
+    """The data as block-style YAML that `read_yaml` reads back unchanged, keys in their order."""
+    text: str = yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=1000
+    )
+    return text
+
+
+class _Dumper(_SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_float(dumper: Any, value: float) -> yaml.Node:
+    # repr's `1e-05` is the shortest text that reads back exactly, but plain YAML 1.1 readers take
+    # it for text unless there is a point: `1.0e-05`.
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    text = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(text, text)
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+def _represent_text(dumper: Any, value: str) -> yaml.Node:
+    # Text that `read_yaml` would take for something else needs quotes, and so does text that other
+    # readers would (the emitter quotes that by itself).
+    style = None if _plain_scalar(value) is value else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _represent_list(dumper: Any, value: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+
+
+_Dumper.add_representer(float, _represent_float)
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(list, _represent_list)
+
+
+@contextmanager
+def replace_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Opens a temporary file beside `path` that takes its place only when all is written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoding = None if "b" in mode else "utf-8"
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, mode, encoding=encoding, newline=None if "b" in mode else "") as file:
+            yield file
+        os.chmod(temporary, 0o666 & ~_current_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""From a search space to permutations, to runs, to results."""

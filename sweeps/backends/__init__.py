@@ -1,0 +1,1 @@
+"""Where the populations of a sweep are trained."""

@@ -1,0 +1,245 @@
+"""Search space in, permutations out: reads a tuning config and expands it over a base config.
+
+A tuning config lists choices under `hyperparameters` (any key of the config) and under each decay
+schedule. A grid is their Cartesian product in the order of the file, the last key varying fastest.
+It is generated lazily: neither the time to the first permutation nor memory grows with its size.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ppo.validation import runnable_problems
+from schema.config import Config, config_errors, read_config
+from schema.errors import UserError
+from schema.schedules import DecaySchedule
+from schema.trainer import TrainerConfig
+from schema.yaml_file import Document, KeyPath, read_yaml
+from sweeps.choices import canonical, show, show_choices
+from sweeps.keys import Axis, resolve_axes, schedule_names
+
+_REPORTED = 10  # errors and warnings of a large grid are counted beyond this many
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """One combination of choices and the whole config it makes.
+
+    Attributes:
+        index: its position in the grid, from 0.
+        choices: the value of each tuned key, by the axis's label.
+        config: the base config with the choices merged in, valid.
+    """
+
+    index: int
+    choices: dict[str, Any]
+    config: Config
+
+
+class Grid:
+    """The permutations of a tuning config over a base config.
+
+    Args:
+        base: the base config's document.
+        tune: the tuning config's document.
+        axes: what is tuned.
+    """
+
+    def __init__(self, base: Document, tune: Document, axes: list[Axis]) -> None:
+        self.base = base
+        self.tune = tune
+        self.axes = axes
+
+    @property
+    def size(self) -> int:
+        """The number of permutations, however large."""
+        return math.prod(len(axis.choices) for axis in self.axes)
+
+    def __len__(self) -> int:
+        """The number of permutations."""
+        return self.size
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the tuned keys."""
+        return [axis.label for axis in self.axes]
+
+    def name(self, index: int) -> str:
+        """The index of a permutation, zero-padded so that names sort as numbers."""
+        return str(index).zfill(len(str(len(self) - 1)))
+
+    def permutations(self) -> Iterator[Permutation]:
+        """Every permutation of a validated grid, in order."""
+        for index, (values, data) in enumerate(self._merged()):
+            yield Permutation(
+                index, dict(zip(self.labels, values, strict=True)), Config.model_validate(data)
+            )
+
+    def unique(self) -> Grid:
+        """The grid without the permutations that repeat an earlier one."""
+        return Grid(self.base, self.tune, [axis.unique() for axis in self.axes])
+
+    def validate(self) -> list[str]:
+        """Validates the base config, every choice and every permutation.
+
+        Returns:
+            Warnings, a line each.
+
+        Raises:
+            UserError: a line for each error (the first ten of permutations, and their number).
+        """
+        errors = self._base_errors() + [line for axis in self.axes for line in self._errors(axis)]
+        if errors:
+            raise UserError(errors)
+        return self._repetition_warnings() + self._validate_permutations()
+
+    def _merged(self) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+        for values in product(*(axis.choices for axis in self.axes)):
+            data = self.base.data
+            for axis, value in zip(self.axes, values, strict=True):
+                data = deep_merge(data, _nested(axis.key_path, value))
+            yield values, data
+
+    def _base_errors(self) -> list[str]:
+        tuned = [axis.key_path for axis in self.axes]
+        return [
+            f"{self.base.where(key_path)}: {'.'.join(key_path)}: {message}"
+            for key_path, message in _key_errors(self.base.data)
+            if not any(key_path[: len(path)] == path for path in tuned)
+        ]
+
+    def _errors(self, axis: Axis) -> list[str]:
+        lines = []
+        for choice in axis.choices:
+            data = deep_merge(self.base.data, _nested(axis.key_path, choice))
+            for key_path, message in _key_errors(data):
+                if key_path[: len(axis.key_path)] == axis.key_path:
+                    key = ".".join((axis.label, *key_path[len(axis.key_path) :]))
+                    where = self.tune.where(axis.line_path)
+                    lines.append(f"{where}: {key}: choice {show(choice)}: {message}")
+        return lines
+
+    def _validate_permutations(self) -> list[str]:
+        errors: list[str] = []
+        rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
+        failed = 0
+        for index, (values, data) in enumerate(self._merged()):
+            problems, config = _problems(data)
+            if problems:
+                failed += 1
+            if problems and failed <= _REPORTED:
+                choices = show_choices(dict(zip(self.labels, values, strict=True)))
+                where = f"{self.tune.path}: permutation {self.name(index)} ({choices})"
+                errors += [f"{where}: {'.'.join(path)}: {message}" for path, message in problems]
+            if config is not None:
+                _note_rising_schedules(config.trainer, index, rising)
+        if failed > _REPORTED:
+            errors.append(f"{self.tune.path}: {failed} of {len(self)} permutations are not valid")
+        if errors:
+            raise UserError(errors)
+        return [self._rising_warning(name, found) for name, found in rising.items() if found]
+
+    def _rising_warning(self, name: str, found: list[int]) -> str:
+        names = ", ".join(self.name(index) for index in found[:_REPORTED])
+        more = f" and {len(found) - _REPORTED} more" if len(found) > _REPORTED else ""
+        plural = "permutation" if len(found) == 1 else "permutations"
+        return (
+            f"{self.tune.path}: {name}: final is greater than initial in {plural} {names}{more}; "
+            "the schedule rises there"
+        )
+
+    def _repetition_warnings(self) -> list[str]:
+        repeated = len(self) - len(self.unique())
+        if not repeated:
+            return []
+        choices = [
+            f"{axis.label} lists {text}" for axis in self.axes if (text := _repeated_choices(axis))
+        ]
+        return [
+            f"{self.tune.path}: {repeated} of {len(self)} permutations repeat another: "
+            f"{'; '.join(choices)}. --unique drops them"
+        ]
+
+
+def load_grid(base_path: Path, tune_path: Path) -> Grid:
+    """Reads a base config and a tuning config and resolves what is tuned.
+
+    Raises:
+        UserError: a file can't be read, or the tuning config names what doesn't exist.
+    """
+    base = read_config(base_path)
+    tune = read_yaml(tune_path)
+    if not tune.data:
+        raise UserError(
+            f"{tune_path}: is empty; list choices under `hyperparameters` or a decay schedule"
+        )
+    grid = Grid(base, tune, resolve_axes(tune))
+    if grid.size > sys.maxsize:
+        raise UserError(f"{tune_path}: {grid.size:.1e} permutations are more than can be counted")
+    return grid
+
+
+def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """The base with the override's values; mappings merge key by key, anything else replaces.
+
+    Neither argument is changed; the result shares the parts that only one of them has.
+    """
+    merged = dict(base)
+    for key, value in override.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = deep_merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _nested(key_path: KeyPath, value: Any) -> dict[str, Any]:
+    for key in reversed(key_path):
+        value = {key: value}
+    return value
+
+
+def _key_errors(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
+    """Errors of single keys; combinations are left to the permutations."""
+    try:
+        Config.model_validate(data)
+    except ValidationError as error:
+        return config_errors(error, combinations=False)
+    return []
+
+
+def _problems(data: dict[str, Any]) -> tuple[list[tuple[KeyPath, str]], Config | None]:
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        return config_errors(error), None
+    return runnable_problems(config), config
+
+
+def _note_rising_schedules(
+    trainer: TrainerConfig, index: int, rising: dict[str, list[int]]
+) -> None:
+    for name, found in rising.items():
+        schedule: DecaySchedule = getattr(trainer, name)
+        if schedule.final is not None and schedule.final > schedule.initial:
+            found.append(index)
+
+
+def _repeated_choices(axis: Axis) -> str:
+    keys = [canonical(choice) for choice in axis.choices]
+    counts = {key: keys.count(key) for key in keys}
+    values = dict(zip(keys, axis.choices, strict=True))
+    return " and ".join(
+        f"{show(values[key])} {'twice' if count == 2 else f'{count} times'}"
+        for key, count in counts.items()
+        if count > 1
+    )

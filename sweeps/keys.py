@@ -1,0 +1,145 @@
+"""Which keys of the config a tuning config tunes, and with which choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from schema.config import Config
+from schema.errors import UserError
+from schema.messages import nearest
+from schema.schedules import DecaySchedule
+from schema.section import Section, keys_of, subsection, subsections
+from schema.trainer import TrainerConfig
+from schema.yaml_file import Document, KeyPath
+from sweeps.choices import canonical
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One tuned key and its choices.
+
+    Attributes:
+        key_path: the key, from the config's root.
+        label: the key as the tuning config writes it, a schedule's with the schedule's name.
+        choices: the values in their order.
+        line_path: where the tuning config has it.
+    """
+
+    key_path: KeyPath
+    label: str
+    choices: tuple[Any, ...]
+    line_path: KeyPath
+
+    def unique(self) -> Axis:
+        """The same key with each choice once, where it first stood."""
+        first = {canonical(choice): choice for choice in reversed(self.choices)}
+        ordered = dict.fromkeys(map(canonical, self.choices))
+        return Axis(self.key_path, self.label, tuple(first[key] for key in ordered), self.line_path)
+
+
+def resolve_axes(tune: Document) -> list[Axis]:
+    """The tuned keys of a tuning config, in its order.
+
+    Raises:
+        UserError: a line for each key that doesn't exist, has no choices or is tuned twice.
+    """
+    axes, errors = _resolve_axes(tune)
+    errors += _conflicts(axes, tune)
+    if errors:
+        raise UserError(errors)
+    return axes
+
+
+def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
+    axes: list[Axis] = []
+    errors: list[str] = []
+    sections = ["hyperparameters", *schedule_names()]
+    for name, keys in tune.data.items():
+        if name not in sections:
+            errors.append(
+                f"{tune.where((name,))}: {name}: unknown section{nearest(name, sections)}"
+            )
+        elif not isinstance(keys, dict) or not keys:
+            errors.append(f"{tune.where((name,))}: {name}: holds no keys; list some or remove it")
+        else:
+            for key, choices in keys.items():
+                try:
+                    axes.append(_axis(name, key, choices))
+                except UserError as error:
+                    where = tune.where((name, key))
+                    errors += [f"{where}: {name}.{key}: {line}" for line in error.lines]
+    return axes, errors
+
+
+def _axis(section: str, key: str, choices: Any) -> Axis:
+    in_schedule = section != "hyperparameters"
+    path = _resolve_in_schedule(section, key) if in_schedule else resolve_key(key)
+    values = tuple(choices) if isinstance(choices, list) else (choices,)
+    if not values:
+        raise UserError("an empty list; write at least one choice")
+    return Axis(path, f"{section}.{key}" if in_schedule else key, values, (section, key))
+
+
+def _resolve_in_schedule(section: str, key: str) -> KeyPath:
+    schedule = subsection(TrainerConfig, section)
+    assert schedule is not None
+    if key not in keys_of(schedule):
+        raise UserError(f"unknown key{nearest(key, keys_of(schedule))}")
+    return ("trainer", section, key)
+
+
+def resolve_key(key: str) -> KeyPath:
+    """The path of the config's key that a name under `hyperparameters` means.
+
+    A dotted path from the root names exactly one. Any other name means the trainer's key if the
+    trainer has it, else the one section's that has it.
+
+    Raises:
+        UserError: no key or several keys have that name.
+    """
+    parts = tuple(key.split("."))
+    paths = list(_all_key_paths(Config))
+    for exact in (parts, ("trainer", *parts)):
+        if exact in paths:
+            return exact
+    found = [path for path in paths if path[-len(parts) :] == parts]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError("several sections have it; write " + " or ".join(map(".".join, found)))
+    raise UserError("unknown key" + _nearest_path(key, paths))
+
+
+def _nearest_path(key: str, paths: list[KeyPath]) -> str:
+    names = [".".join(path) if "." in key else path[-1] for path in paths]
+    hint = nearest(key, names)
+    return hint if hint.startswith("; did") else "; docs/configuration.md lists all keys"
+
+
+def _all_key_paths(section: type[Section], prefix: KeyPath = ()) -> Iterator[KeyPath]:
+    for key in keys_of(section):
+        yield (*prefix, key)
+        inner = [_all_key_paths(each, (*prefix, key)) for each in subsections(section, key)]
+        yield from dict.fromkeys(path for paths in inner for path in paths)
+
+
+def schedule_names() -> list[str]:
+    """The decay schedules, each of which may be a section of the tuning config."""
+    inner = {key: subsection(TrainerConfig, key) for key in keys_of(TrainerConfig)}
+    return [key for key, section in inner.items() if section and issubclass(section, DecaySchedule)]
+
+
+def _conflicts(axes: list[Axis], tune: Document) -> list[str]:
+    """Keys that are tuned twice, under two names or as a section and one of its keys."""
+    errors = []
+    for position, later in enumerate(axes):
+        for earlier in axes[:position]:
+            length = min(len(earlier.key_path), len(later.key_path))
+            if earlier.key_path[:length] == later.key_path[:length]:
+                errors.append(
+                    f"{tune.where(later.line_path)}: {'.'.join(later.line_path)}: tunes what "
+                    f"{'.'.join(earlier.line_path)} tunes already; remove one of them"
+                )
+    return errors

@@ -1,0 +1,252 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from environments.interface import Spaces
+from model import ActorCritic, Population
+from ppo.losses import Coefficients, ppo_losses
+from ppo.member import Run
+from schema.config import Config
+from schema.model import ModelConfig
+from tests.examples import CPU, VECTOR_SPACES, VISUAL_SPACES, global_random_state, tiny_config
+from trainer import PPOTrainer
+
+
+def population(spaces=VECTOR_SPACES, members=3, **config):
+    config = Config(model=ModelConfig(**{"hidden_layer_size": 16, **config}))
+    found = Population(spaces, config, members, CPU)
+    for member in range(members):
+        found.initialise(member, torch.Generator().manual_seed(member))
+    return found
+
+
+def observations(spaces, members, batch):
+    random = np.random.default_rng(0)
+    found = {}
+    for name, (shape, kind) in spaces.observations.items():
+        size = (members, batch, *shape)
+        values = random.integers(256, size=size) if kind == "uint8" else random.normal(size=size)
+        found[name] = torch.tensor(values.astype(kind))
+    return found
+
+
+COEFFICIENTS = Coefficients(torch.tensor([0.2]), torch.tensor([0.01]), torch.tensor([0.5]), True)
+BOTH_SPACES = Spaces(VISUAL_SPACES.observations | VECTOR_SPACES.observations, (3,))
+
+
+@pytest.mark.parametrize("share_parameters", [True, False])
+@pytest.mark.parametrize("spaces", [VECTOR_SPACES, VISUAL_SPACES, BOTH_SPACES])
+def test_a_population_answers_as_each_member_alone(spaces, share_parameters):
+    members = population(spaces, share_parameters=share_parameters)
+    observed = observations(spaces, 3, 4)
+    parameters, values = members.stacked(observed)
+    assert parameters.shape == (3, 4, sum(spaces.branches))
+    assert values.shape == (3, 4)
+    for member, network in enumerate(members.each):
+        own = {name: value[member] for name, value in observed.items()}
+        own_parameters, own_values = network(own)
+        torch.testing.assert_close(parameters[member], own_parameters, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(values[member], own_values, rtol=1e-5, atol=1e-5)
+    assert (values[0] - values[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("share_parameters", [True, False])
+@pytest.mark.parametrize("spaces", [VECTOR_SPACES, VISUAL_SPACES, BOTH_SPACES])
+def test_acting_first_and_valuing_later_is_the_same(spaces, share_parameters):
+    members = population(spaces, share_parameters=share_parameters)
+    observed = observations(spaces, 3, 4)
+    acted = members.stacked.act(observed)
+    parameters, features = acted.parameters, acted.value_features
+    expected_parameters, expected_values = members.stacked(observed)
+    assert torch.equal(parameters, expected_parameters)
+    if share_parameters:
+        found_values = members.stacked.value_features(features)
+    else:
+        found_values = members.stacked.values(observed)
+    assert torch.equal(found_values, expected_values)
+
+
+@pytest.mark.parametrize("share_parameters", [True, False])
+def test_bfloat16_is_nearly_float32_when_acting_and_when_learning(share_parameters):
+    exact = population(BOTH_SPACES, share_parameters=share_parameters)
+    rounded = population(BOTH_SPACES, share_parameters=share_parameters, precision="bfloat16")
+    observed = {name: v[0] for name, v in observations(BOTH_SPACES, 1, 8).items()}
+    found = []
+    for members in (exact, rounded):
+        parameters, values = members.each[0](observed)
+        (parameters.square().sum() + values.square().sum()).backward()
+        assert parameters.dtype == values.dtype == torch.float32
+        assert torch.equal(members.each[0].act(observed).parameters, parameters)
+        found.append((parameters.detach(), values.detach(), members.gradients[0]))
+    assert not rounded.each[0].is_dense
+    for first, second in zip(*found, strict=True):
+        assert not torch.equal(first, second)
+        # Eight bits of a mantissa are two to three decimals.
+        assert (first - second).norm() < 0.02 * first.norm()
+
+
+@pytest.mark.parametrize(
+    ("activation", "function"),
+    [
+        ("tanh", np.tanh),
+        ("relu", lambda x: np.maximum(x, 0)),
+        ("leaky_relu", lambda x: np.where(x > 0, x, 0.01 * x)),
+        ("elu", lambda x: np.where(x > 0, x, np.expm1(x))),
+        ("swish", lambda x: x / (1 + np.exp(-x))),
+        ("gelu", lambda x: x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))),
+    ],
+)
+def test_a_network_of_vectors_is_what_its_weights_say(activation, function):
+    members = population(members=1, activation=activation, share_parameters=False)
+    random = np.random.default_rng(1)
+    weights = {
+        name: random.normal(size=tuple(weight.shape))
+        for name, weight in members.member_weights(0).items()
+    }
+    members.load_member(0, {name: torch.tensor(w) for name, w in weights.items()}, {})
+    observed = random.normal(size=(6, 5))
+
+    def layer(name, inputs):
+        return inputs @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+    def trunk(name):
+        hidden = function(layer(f"{name}.layers.0", observed))
+        return function(layer(f"{name}.layers.1", hidden))
+
+    parameters, values = members.stacked({"vector": torch.tensor(observed[None]).float()})
+    np.testing.assert_allclose(
+        parameters[0].detach(), layer("policy_head", trunk("trunk")), rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        values[0].detach(), layer("value_head", trunk("value_trunk"))[:, 0], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_images_are_scaled_to_one_and_see_their_own_channels():
+    members = population(VISUAL_SPACES, members=1, activation="relu", num_hidden_layers=1)
+    observed = observations(VISUAL_SPACES, 1, 2)["visual"]
+    weights = {name: w.double() for name, w in members.member_weights(0).items()}
+    features = observed[0].permute(0, 3, 1, 2).double() / 255
+    for number, stride in enumerate((4, 2, 1)):
+        prefix = f"trunk.encoders.visual.{number}"
+        features = torch.nn.functional.conv2d(
+            features, weights[f"{prefix}.weight"], weights[f"{prefix}.bias"], stride
+        ).relu()
+    assert features.shape == (2, 64, 7, 7)
+    hidden = features.flatten(1) @ weights["trunk.layers.0.weight"]
+    expected = hidden.relu() @ weights["value_head.weight"]
+    found = members.stacked({"visual": observed})[1][0].double()
+    torch.testing.assert_close(found, expected[:, 0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("spaces", [VECTOR_SPACES, VISUAL_SPACES])
+def test_initial_weights_are_orthogonal_and_initial_biases_zero(spaces):
+    members = population(spaces, share_parameters=False)
+    gains = {"policy_head": 0.01, "value_head": 1.0}
+    for member in range(3):
+        weights = members.member_weights(member)
+        for name, weight in weights.items():
+            if name.endswith("bias"):
+                assert weight.abs().max() == 0
+                continue
+            gain = gains.get(name.split(".")[0], math.sqrt(2))
+            matrix = weight.flatten(1).double()
+            short = matrix if len(matrix) <= matrix.shape[1] else matrix.T
+            product = short @ short.T
+            expected = gain**2 * torch.eye(len(short), dtype=torch.float64)
+            torch.testing.assert_close(product, expected, rtol=1e-4, atol=gain**2 * 1e-5)
+
+
+def test_initial_weights_depend_on_their_generator_alone():
+    before = global_random_state()
+    torch.manual_seed(1)
+    first = population(members=2)
+    state = global_random_state()
+    again = population(members=3)
+    assert global_random_state() == state != before
+    assert torch.equal(first.weights, again.weights[:2])
+    assert not torch.equal(again.weights[0], again.weights[1])
+
+
+def test_all_weights_and_gradients_are_views_of_flat_rows():
+    members = population(VISUAL_SPACES, share_parameters=False)
+    size = sum(parameter.numel() for parameter in members.each[0].parameters())
+    assert members.weights.shape == members.gradients.shape == (3, size)
+    observed = observations(VISUAL_SPACES, 3, 2)
+    assert not members.gradients.any()
+    own = {name: value[1] for name, value in observed.items()}
+    parameters, values = members.each[1](own)
+    (parameters.square().sum() + values.square().sum()).backward()
+    assert members.gradients[1].any()
+    assert not members.gradients[0].any()
+    assert not members.gradients[2].any()
+    flat = torch.cat([parameter.grad.flatten() for parameter in members.each[1].parameters()])
+    assert flat.square().sum() == pytest.approx(members.gradients[1].square().sum().item())
+    members.weights[1] = 0.25
+    assert all((parameter == 0.25).all() for parameter in members.each[1].parameters())
+    assert all((parameter[1] == 0.25).all() for parameter in members.stacked.parameters())
+    assert not any((parameter == 0.25).all() for parameter in members.each[0].parameters())
+
+
+def test_the_weights_of_one_member_move_to_another():
+    members = population()
+    observed = observations(VECTOR_SPACES, 3, 2)
+    before = members.weights.clone()
+    members.load_member(2, members.member_weights(0), {})
+    assert torch.equal(members.weights[2], before[0])
+    assert torch.equal(members.weights[:2], before[:2])
+    observed["vector"][2] = observed["vector"][0]
+    values = members.stacked(observed)[1]
+    torch.testing.assert_close(values[2], values[0])
+
+
+def test_weights_of_another_network_are_refused():
+    members = population()
+    before = members.weights.clone()
+    for other in (population(hidden_layer_size=8), population(share_parameters=False)):
+        with pytest.raises(ValueError, match="another shape"):
+            members.load_member(0, other.member_weights(0), {})
+    assert torch.equal(members.weights, before)
+
+
+@pytest.mark.parametrize("max_grad_norm", [0.05, 100.0])
+def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm):
+    config = tiny_config(
+        trainer={"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "num_mini_batches": 4}
+    )
+    with PPOTrainer([Run(config, 1)], 2, False, CPU) as trainer:
+        trainer._sampler.sample()
+        trainer._estimate_advantages()
+        learner, members = trainer._learners[0], trainer._population
+        spaces = Spaces({"vector": ((4,), "float32")}, (2,))
+        reference = ActorCritic(spaces, config).bind(members.weights[0].clone())
+        optimiser = torch.optim.AdamW(
+            reference.parameters(), lr=0.01, eps=1e-5, weight_decay=0.1, foreach=False
+        )
+        start = members.weights.clone()
+        norms = []
+        observations = trainer._buffer.batch_observations(0)
+        dealt = [(chosen, None) for chosen in torch.arange(128).chunk(4)]
+        for batch in trainer._buffer.mini_batches(0, observations, dealt):
+            advantages = batch.advantages.clone()
+            with torch.no_grad():
+                learner._evaluate_mini_batch(batch, COEFFICIENTS)
+                found = learner._step(torch.tensor([0.01]))
+            mean, deviation = advantages.numpy().mean(), advantages.numpy().std()
+            batch.advantages = (advantages - mean) / (deviation + 1e-8)
+            losses = ppo_losses(
+                *reference(batch.observations), batch, reference.distribution, COEFFICIENTS
+            )
+            optimiser.zero_grad()
+            losses.total.sum().backward()
+            norm = torch.nn.utils.clip_grad_norm_(reference.parameters(), max_grad_norm)
+            optimiser.step()
+            norms.append(norm.item())
+            assert found.item() == pytest.approx(norm.item(), rel=1e-4)
+            flat = torch.cat([parameter.flatten() for parameter in reference.parameters()])
+            own = torch.cat([weight.flatten() for weight in members.member_weights(0).values()])
+            torch.testing.assert_close(own, flat, rtol=1e-5, atol=2e-6)
+        assert (members.weights - start).abs().max() > 0.01
+        assert all(0.05 < norm < 100 for norm in norms), "both sides of the clipping are tried"

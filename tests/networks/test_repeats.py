@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import torch
+from tests.test_gradients import COEFFICIENTS, batch
+from tests.test_network import population
+
+from environments.interface import ACTION_MASK, Spaces
+from networks.repeats import find_repeats
+from ppo import learner
+from ppo.gradients import RecordedGradients, WrittenGradients
+from ppo.member import Run
+from schema.config import Config
+from tests.examples import CPU
+from trainer import PPOTrainer
+
+
+def of_bytes(values):
+    return torch.tensor(values, dtype=torch.uint8)
+
+
+def test_each_distinct_observation_is_found_once():
+    repeats = find_repeats({"vector": of_bytes([[7, 0], [0, 7], [7, 0], [7, 0], [0, 7], [7, 0]])})
+    assert repeats.first.tolist() == [0, 1]
+    assert repeats.numbers.tolist() == [0, 1, 0, 0, 1, 0]
+    wanted, observed = repeats.among(torch.tensor([4, 1]))
+    assert (wanted.tolist(), observed.tolist()) == ([1], [0, 0])
+    wanted, observed = repeats.among(torch.tensor([4, 3, 1]))
+    assert (wanted.tolist(), observed.tolist()) == ([0, 1], [1, 0, 1])
+
+
+def test_observations_are_the_same_only_where_all_their_parts_are():
+    first = of_bytes([[1, 2], [1, 2], [1, 2], [1, 2], [1, 2], [1, 2]])
+    second = of_bytes([3, 3, 4, 3, 4, 4]).view(6, 1, 1, 1)
+    assert find_repeats({"a": first, "b": second}).numbers.tolist() == [0, 0, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize(("distinct", "found"), [(5, True), (6, False)])
+def test_they_are_looked_for_only_as_long_as_that_may_pay(distinct, found):
+    values = of_bytes([number % distinct for number in range(10)]).view(10, 1)
+    assert (find_repeats({"vector": values}) is not None) == found
+
+
+SPACES = {
+    "vector": Spaces({"vector": ((6,), "uint8")}, (4, 3)),
+    "mask": Spaces({"vector": ((6,), "uint8"), ACTION_MASK: ((4,), "uint8")}, (4,)),
+    "visual": Spaces({"visual": ((36, 36, 3), "uint8")}, (4,)),
+}
+
+
+def repeated(spaces, size, distinct):
+    """Observations (size, ...) of a few kinds, with masks that allow the first action at least."""
+    random = np.random.default_rng(0)
+    numbers = random.integers(distinct, size=size)
+    found = {}
+    for name, (shape, _) in spaces.observations.items():
+        values = random.integers(2 if name == ACTION_MASK else 256, size=(distinct, *shape))
+        values[:, 0] = 1
+        found[name] = of_bytes(values[numbers])
+    return found
+
+
+@pytest.mark.parametrize("kind", SPACES)
+@pytest.mark.parametrize("share_parameters", [True, False])
+@pytest.mark.parametrize("way", [RecordedGradients, WrittenGradients])
+def test_losses_and_gradients_are_those_of_all_observations(kind, share_parameters, way):
+    if kind == "visual" and way is WrittenGradients:
+        pytest.skip("for fully connected networks only")
+    members = population(SPACES[kind], members=1, share_parameters=share_parameters)
+    network = members.each[0]
+    evaluate = way(network) if way is WrittenGradients else way(network, compiled=False)
+    whole = repeated(SPACES[kind], 30, 7)
+    repeats = find_repeats(whole)
+    assert len(repeats.first) == 7
+    parts = batch(
+        {name: values[repeats.first] for name, values in whole.items()}, SPACES[kind].branches
+    )
+    parts.observed = repeats.numbers
+    found = []
+    for steps in (batch(whole, SPACES[kind].branches), parts):
+        members.gradients.zero_()
+        # The first action of each branch, as others may be forbidden.
+        steps.actions.zero_()
+        losses = evaluate(steps, None, COEFFICIENTS)
+        found.append((list(vars(losses).values()), members.gradients.clone()))
+    assert found[0][1].any()
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+@pytest.mark.parametrize("share_parameters", [True, False])
+def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):
+    config = Config.model_validate(
+        {
+            "environment": {"visual_observation": pixels, "processes": 0},
+            "model": {"hidden_layer_size": 16, "share_parameters": share_parameters},
+            "trainer": {
+                "updates": 1,
+                "epochs": 2,
+                "num_workers": 4,
+                "worker_steps": 64,
+                "num_mini_batches": 4,
+                # Steps that rounding doesn't make great where gradients are tiny.
+                "adam_epsilon": 1e-3,
+            },
+        }
+    )
+    found, counts = [], []
+    for look in (find_repeats, lambda _: None):
+        monkeypatch.setattr(learner, "find_repeats", look)
+        with PPOTrainer([Run(config, 3)], 2, False, CPU) as trainer:
+            initial = trainer._population.weights.clone()
+            trainer.run()
+            counts.append(len(next(iter(trainer._learners[0]._observations.values()))))
+            found.append((trainer._population.weights.clone(), trainer._buffer.values.clone()))
+    assert 10 < counts[0] < 64 < counts[1] == 256
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-5)
+    assert (found[0][0] - initial).abs().max() > 1e-3

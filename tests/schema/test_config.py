@@ -1,0 +1,206 @@
+import pytest
+
+from ppo.validation import load_runnable_config
+from schema.config import Config, load_config
+from schema.errors import UserError
+
+
+@pytest.fixture
+def load(tmp_path):
+    path = tmp_path / "some.yaml"
+
+    def load_text(text):
+        path.write_text(text)
+        return load_config(path)
+
+    return load_text
+
+
+def errors_of(load, text):
+    with pytest.raises(UserError) as failure:
+        load(text)
+    return failure.value.lines
+
+
+def only_error(load, text):
+    lines = errors_of(load, text)
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_an_empty_file_gives_the_defaults(load):
+    config = load("")
+    assert config == Config()
+    assert config.trainer.gamma == 0.99
+    assert config.trainer.num_workers == 16
+    assert config.trainer.learning_rate_schedule.initial == 1e-3
+    assert config.trainer.learning_rate_schedule.final is None
+    assert config.environment.reset_params.start_seed == 1000
+    assert config.evaluation.seeds.num_seeds == 50
+
+
+def test_given_values_replace_the_defaults_and_nothing_else(load):
+    config = load("trainer:\n  gamma: 0.5\n  beta_schedule: {initial: 1e-4}\n")
+    assert config.trainer.gamma == 0.5
+    assert config.trainer.beta_schedule.initial == 0.0001
+    expected = Config().as_dict()
+    expected["trainer"]["gamma"] = 0.5
+    expected["trainer"]["beta_schedule"]["initial"] = 0.0001
+    assert config.as_dict() == expected
+
+
+def test_whole_numbers_are_numbers_where_a_fraction_may_stand(load):
+    assert load("trainer: {gamma: 1}").trainer.gamma == 1.0
+
+
+@pytest.mark.parametrize(
+    "text", ["trainer:\nmodel:\n", "trainer:\n  beta_schedule:\nevaluation:\n  seeds: null\n"]
+)
+def test_an_empty_section_counts_as_left_out(load, text):
+    assert load(text) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "nearest"),
+    [
+        ("trainer:\n  n_workers: 4\n", 2, "trainer.n_workers", "num_workers"),
+        ("\ntrianer: {}\n", 2, "trianer", "trainer"),
+        (
+            "trainer:\n  beta_schedule:\n    inital: 1\n",
+            3,
+            "trainer.beta_schedule.inital",
+            "initial",
+        ),
+        (
+            "evaluation:\n  seeds: {start_seed: 1}\n",
+            2,
+            "evaluation.seeds.start_seed",
+            "start-seed",
+        ),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(load, tmp_path, text, line, key, nearest):
+    found = only_error(load, text)
+    where = f"{tmp_path / 'some.yaml'}, line {line}"
+    assert found == f"{where}: {key}: unknown key; did you mean {nearest}?"
+
+
+def test_an_unknown_key_like_no_other_lists_all(load):
+    found = only_error(load, "evaluation: {zzz: 1}")
+    assert found.endswith("unknown key; must be one of evaluate, num_workers, seeds, interval")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("trainer: {gamma: '0.9'}", "trainer.gamma", "the text '0.9' where a number belongs"),
+        ("trainer: {gamma: no}", "trainer.gamma", "the text 'no' where a number belongs"),
+        ("trainer: {epochs: 2.0}", "trainer.epochs", "2.0 where a whole number belongs"),
+        ("trainer: {epochs: true}", "trainer.epochs", "true where a whole number belongs"),
+        ("trainer: {epochs: }", "trainer.epochs", "nothing (null) where a whole number belongs"),
+        ("trainer: {gamma: .inf}", "trainer.gamma", "inf"),
+        ("trainer: {gamma: .nan}", "trainer.gamma", "nan"),
+        ("trainer: 5", "trainer", "5 where a section of keys and values belongs"),
+        ("model: {activation: 3}", "model.activation", "3 isn't one of"),
+        ("model: {activation: relu6}", "model.activation", "the text 'relu6' isn't one of"),
+        ("model: {load_model: 1}", "model.load_model", "1 where true or false belongs"),
+        ("trainer: {gamma: 1.01}", "trainer.gamma", "1.01 is out of range; must be at most 1"),
+        ("trainer: {gamma: -1}", "trainer.gamma", "-1 is out of range; must be at least 0"),
+        ("trainer: {max_grad_norm: 0}", "trainer.max_grad_norm", "must be more than 0"),
+        ("environment: {name: ''}", "environment.name", "where a name belongs"),
+        (
+            "environment: {resize_vis_obs: [84]}",
+            "environment.resize_vis_obs",
+            "has 1 values; must have 2",
+        ),
+        ("environment: {resize_vis_obs: 84}", "environment.resize_vis_obs", "84 where a list"),
+        (
+            "evaluation: {seeds: {start-seed: 2147483648}}",
+            "evaluation.seeds.start-seed",
+            "must be less than 2147483648",
+        ),
+    ],
+)
+def test_a_wrong_value_says_what_belongs_there(load, tmp_path, text, key, words):
+    found = only_error(load, text)
+    assert found.startswith(f"{tmp_path / 'some.yaml'}, line 1: {key}: ")
+    assert words in found
+
+
+@pytest.mark.parametrize("key", ["epochs", "gamma"])
+def test_a_number_of_endless_digits_is_one_line(load, tmp_path, key):
+    found = only_error(load, f"trainer:\n  {key}: {'9' * 5000}\n")
+    assert found.startswith(f"{tmp_path / 'some.yaml'}, line 2: ")
+
+
+def test_mini_batches_must_divide_the_batch(load, tmp_path):
+    text = "trainer:\n  num_workers: 3\n  worker_steps: 5\n  num_mini_batches: 4\n"
+    assert only_error(load, text) == (
+        f"{tmp_path / 'some.yaml'}, line 4: trainer.num_mini_batches: 4 doesn't divide the batch "
+        "of 15 (num_workers 3 x worker_steps 5)"
+    )
+    assert load(text.replace("batches: 4", "batches: 5")).trainer.batch_size == 15
+
+
+def test_all_errors_are_listed_in_the_order_of_their_lines(load, tmp_path):
+    lines = errors_of(
+        load,
+        "trainer:\n  gamma: 2\n  epochs: x\nevaluation:\n  intervall: 3\n"
+        "model: {num_hidden_layers: 0}\n",
+    )
+    file = tmp_path / "some.yaml"
+    starts = [
+        f"{file}, line 2: trainer.gamma: ",
+        f"{file}, line 3: trainer.epochs: ",
+        f"{file}, line 5: evaluation.intervall: ",
+        f"{file}, line 6: model.num_hidden_layers: ",
+    ]
+    assert len(lines) == len(starts)
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
+
+
+def test_recurrence_is_off_unless_a_part_of_it_is_given(load):
+    assert load("model: {recurrence: null}") == Config()
+    recurrence = load("model:\n  recurrence:\n    layer_type: lstm\n").model.recurrence
+    assert (recurrence.layer_type, recurrence.num_layers) == ("lstm", 1)
+
+
+def test_a_model_to_load_needs_a_path(load):
+    assert "model.model_path: must name a checkpoint" in only_error(
+        load, "model: {load_model: true}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "suite"), [("mask_velocities", "CartPole"), ("visual_observation", "Minigrid")]
+)
+def test_a_key_of_another_suite_is_an_error(load, key, suite):
+    found = only_error(load, f"environment: {{type: Gymnasium, name: x, {key}: true}}")
+    assert f"environment.{key}: works with type {suite} only, not with Gymnasium" in found
+
+
+def test_an_environment_of_another_suite_cannot_be_run(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("environment: {type: Minigrid, name: CartPole-v1}\n")
+    with pytest.raises(UserError) as failure:
+        load_runnable_config(path)
+    assert len(failure.value.lines) == 1
+    assert failure.value.lines[0].startswith(f"{path}: environment.name: CartPole-v1 isn't of type")
+
+
+def test_a_checkpoint_that_is_not_there_cannot_be_continued(tmp_path):
+    path = tmp_path / "some.yaml"
+    missing = tmp_path / "update_000001.pt"
+    path.write_text(
+        "environment: {type: CartPole, name: CartPole-v1}\n"
+        f"model: {{load_model: true, model_path: '{missing}'}}\n"
+    )
+    with pytest.raises(UserError) as failure:
+        load_runnable_config(path)
+    assert failure.value.lines == [f"{path}: model.model_path: no checkpoint at {missing}"]
+
+
+def test_a_config_reads_back_from_its_own_dictionary():
+    config = Config.model_validate({"evaluation": {"seeds": {"start-seed": 7}}})
+    assert config.as_dict()["evaluation"]["seeds"] == {"start-seed": 7, "num-seeds": 50}
+    assert Config.model_validate(config.as_dict()) == config

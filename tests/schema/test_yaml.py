@@ -1,0 +1,199 @@
+import math
+import os
+import stat
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schema.errors import UserError
+from schema.yaml_file import dump_yaml, read_yaml, replace_file
+
+
+@pytest.fixture
+def read(tmp_path):
+    path = tmp_path / "some.yaml"
+
+    def read_text(text):
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_yaml(path)
+
+    return read_text
+
+
+def only_line(failure):
+    assert len(failure.value.lines) == 1
+    line = failure.value.lines[0]
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1.0e-3", 0.001),
+        ("-2E4", -20000.0),
+        (".5", 0.5),
+        ("1_000", 1000),
+        ("+7", 7),
+        ("010", 10),
+        (".inf", math.inf),
+        ("-.inf", -math.inf),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("no", "no"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("off", "off"),
+        ("1:30", "1:30"),
+        ("2020-01-01", "2020-01-01"),
+        ("0x10", "0x10"),
+        ("1.2.3", "1.2.3"),
+        ("'1'", "1"),
+        ('"true"', "true"),
+        ("''", ""),
+        ("[1, 2.0, x]", [1, 2.0, "x"]),
+        ("[]", []),
+    ],
+)
+def test_plain_values_have_the_types_of_yaml_1_2(read, text, value):
+    found = read(f"key: {text}\n").data["key"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_not_a_number_is_read_as_such(read):
+    assert math.isnan(read("key: .nan\n").data["key"])
+
+
+def test_keys_keep_their_order_and_know_their_lines(read):
+    document = read("# comment\nlast:\n  inner: 1\n\n  other: [1]\nfirst: 2\n")
+    assert list(document.data) == ["last", "first"]
+    assert document.line(("last",)) == 2
+    assert document.line(("last", "inner")) == 3
+    assert document.line(("last", "other")) == 5
+    assert document.line(("first",)) == 6
+    assert document.line(("last", "missing", "deeper")) == 2
+    assert document.line(("nowhere",)) == 0
+    assert document.where(("last", "other")) == f"{document.path}, line 5"
+    assert document.where(("nowhere",)) == str(document.path)
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "null\n", "~\n"])
+def test_a_file_without_content_is_an_empty_mapping(read, text):
+    assert read(text).data == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", 5, "b.c: duplicate key; it stands on line 3"),
+        ("a: 1\nb: !!python/object:os.system x\n", 2, "tags"),
+        ("a: !mine [1]\n", 1, "tags"),
+        ("a: &x 1\nb: *x\n", 2, "aliases"),
+        ("a: 1\nb: [1, 2\n", 3, "malformed YAML"),
+        ("a: 1\n  b: 2\n", 2, "malformed YAML"),
+        ("a: 1\n\tb: 2\n", 2, "malformed YAML"),
+        ("a: 'open\n", 2, "malformed YAML"),
+        ("a: 1\n---\nb: 2\n", 2, "malformed YAML"),
+        ("x: 1\n? [a, b]\n: 1\n", 2, "a key must be a plain name"),
+        ("a: 1\nb: " + "[" * 60 + "]" * 60 + "\n", 2, "nested too deeply"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_with_file_and_line(read, tmp_path, text, line, words):
+    with pytest.raises(UserError) as failure:
+        read(text)
+    message = only_line(failure)
+    assert message.startswith(f"{tmp_path / 'some.yaml'}, line {line}: ")
+    assert words in message
+
+
+@pytest.mark.parametrize("text", [b"a: \xff\xfe\n", b"a: \x00\n", "- 1\n- 2\n", "just text\n"])
+def test_what_is_no_mapping_of_text_is_one_line_with_the_file(read, tmp_path, text):
+    with pytest.raises(UserError) as failure:
+        read(text)
+    assert only_line(failure).startswith(f"{tmp_path / 'some.yaml'}")
+
+
+def test_a_bomb_of_nesting_is_refused_without_recursion(read):
+    with pytest.raises(UserError, match="nested too deeply"):
+        read("a: " + "[" * 100_000)
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
+def test_a_missing_file_or_a_folder_is_one_line(tmp_path, name):
+    with pytest.raises(UserError) as failure:
+        read_yaml(tmp_path / name)
+    assert "can't be read" in only_line(failure)
+
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | _text
+    | st.sampled_from(["no", "1e-3", "1.0", "null", "~", "true", "0x1", "- a", "a: b", "#", "1:30"])
+)
+_values = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def types_of(value):
+    if isinstance(value, dict):
+        return {key: types_of(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [types_of(inner) for inner in value]
+    return type(value)
+
+
+@given(data=st.dictionaries(_text, _values, max_size=4))
+def test_what_is_written_reads_back_unchanged(data, tmp_path_factory):
+    path = tmp_path_factory.mktemp("round_trip") / "some.yaml"
+    path.write_text(dump_yaml(data), encoding="utf-8")
+    found = read_yaml(path).data
+    assert found == data
+    assert types_of(found) == types_of(data)
+    assert list(found) == list(data)
+
+
+def test_small_numbers_are_written_so_that_other_readers_take_them_for_numbers():
+    text = dump_yaml({"rate": 1e-05, "large": 1e16, "text": "1e-05", "truth": "no"})
+    assert text == "rate: 1.0e-05\nlarge: 1.0e+16\ntext: '1e-05'\ntruth: 'no'\n"
+    read_by_another = yaml.safe_load(text)
+    assert read_by_another == {"rate": 1e-05, "large": 1e16, "text": "1e-05", "truth": "no"}
+
+
+def test_a_replaced_file_holds_all_or_nothing(tmp_path):
+    path = tmp_path / "new folder" / "some.txt"
+    with replace_file(path) as file:
+        file.write("old\n")
+    assert path.read_bytes() == b"old\n"
+    with pytest.raises(KeyboardInterrupt), replace_file(path) as file:
+        file.write("half of the new")
+        file.flush()
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old\n"
+    assert [entry.name for entry in path.parent.iterdir()] == ["some.txt"]
+    with replace_file(path, "wb") as file:
+        file.write(b"new\r\n")
+        assert path.read_bytes() == b"old\n"
+    assert path.read_bytes() == b"new\r\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_replaced_file_can_be_read_as_widely_as_any_new_file(tmp_path):
+    ordinary, replaced = tmp_path / "ordinary", tmp_path / "replaced"
+    ordinary.write_text("")
+    with replace_file(replaced) as file:
+        file.write("")
+    assert stat.S_IMODE(replaced.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)

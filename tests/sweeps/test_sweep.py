@@ -1,0 +1,236 @@
+import csv
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import torch
+
+import utils
+from commands.display import PlainDisplay, make_console
+from commands.table import column_title
+from environments import cores
+from environments.cores import share_cores
+from schema.errors import UserError
+from sweeps import sweep, task
+from sweeps.backends import local as jobs
+from sweeps.grid import load_grid
+from sweeps.results import Result
+from sweeps.scores import rank
+from sweeps.sweep import Sweep, SweepOptions, place_jobs
+
+BASE = """\
+environment: {type: CartPole, name: CartPole-v1, processes: 0}
+model: {hidden_layer_size: 8}
+trainer: {updates: 1, epochs: 1, num_workers: 2, worker_steps: 32, num_mini_batches: 1}
+"""
+
+
+@pytest.fixture
+def grid(tmp_path):
+    (tmp_path / "base.yaml").write_text(BASE)
+    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.95, 0.99]}\n")
+    return load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
+
+
+def run(grid, out, **options):
+    chosen = {"run_id": "a", "repetitions": 1, "seed": 0, "worker_id": 2, **options}
+    made = SweepOptions(out=out, low_memory=False, device=torch.device("cpu"), **chosen)
+    made_sweep = Sweep(grid, made, overwrite=False)
+    return made_sweep.run(PlainDisplay(make_console(), made_sweep.runs, made_sweep.steps))
+
+
+def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
+    class Failing(task.PPOTrainer):
+        def run(self, on_update=None):
+            if self._members[0].config.gamma == 0.95:
+                raise RuntimeError("out of luck\nsecond line")
+            super().run(on_update)
+
+    monkeypatch.setattr(task, "PPOTrainer", Failing)
+    results = run(grid, tmp_path / "out")
+    assert [result.status for result in results] == ["finished", "failed: out of luck", "finished"]
+    failure = tmp_path / "out" / "summaries" / "a" / "1_0" / "failure.txt"
+    assert "RuntimeError: out of luck" in failure.read_text()
+    monkeypatch.undo()
+    # The same sweep again trains only what failed.
+    before = Path(tmp_path / "out" / results[0].checkpoint).stat().st_mtime_ns
+    assert [result.status for result in run(grid, tmp_path / "out")] == ["finished"] * 3
+    assert Path(tmp_path / "out" / results[0].checkpoint).stat().st_mtime_ns == before
+
+
+def test_worker_id_and_seed_reach_every_run(grid, tmp_path, monkeypatch):
+    seen = []
+
+    class Watching(task.PPOTrainer):
+        def __init__(self, runs, worker_id, *others, **more):
+            seen.append((runs[0].seed, worker_id))
+            super().__init__(runs, worker_id, *others, **more)
+
+    monkeypatch.setattr(task, "PPOTrainer", Watching)
+    run(grid, tmp_path / "out", worker_id=100, seed=7, repetitions=2)
+    assert seen == [(7, 100)] * 3 + [(8, 100)] * 3
+
+
+def test_run_ids_share_a_folder(grid, tmp_path):
+    run(grid, tmp_path / "out", run_id="a")
+    run(grid, tmp_path / "out", run_id="b/c")
+    with (tmp_path / "out" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run_id"] for row in rows] == ["a"] * 3 + ["b/c"] * 3
+    assert [row["final_return"] for row in rows[:3]] == [row["final_return"] for row in rows[3:]]
+
+
+def test_permutations_are_ranked_by_their_mean_and_failures_come_last():
+    def result(permutation, repetition, value, status="finished"):
+        return Result(
+            "a", permutation, repetition, {}, repetition, 1, value, 0.5, value, 1.0, status
+        )
+
+    scores = rank(
+        [
+            result("0", 0, 1.0),
+            result("1", 0, 4.0),
+            result("2", 0, None, "failed: x"),
+            result("0", 1, 3.0),
+            result("1", 1, 2.0),
+            result("2", 1, None, "failed: x"),
+        ]
+    )
+    assert [score.permutation for score in scores] == ["1", "0", "2"]
+    assert [score.mean for score in scores] == [3.0, 2.0, None]
+    # The sample's standard deviation of 4 and 2 is the root of 2.
+    assert scores[0].spread == pytest.approx(2**0.5)
+    assert scores[0].best.repetition == 0 and scores[1].best.repetition == 1
+    assert scores[2].failed == 2
+
+
+def test_a_single_repetition_has_the_spread_of_its_episodes():
+    (score,) = rank([Result("a", "0", 0, {}, 0, 1, 1.0, 0.25, 1.0, 1.0)])
+    assert score.spread == 0.25
+
+
+def test_column_titles_break_where_words_end():
+    title = column_title("learning_rate_schedule.initial")
+    assert title == "learning_\nrate_\nschedule.\ninitial"
+    assert column_title("gamma") == "gamma"
+
+
+def final_returns(results):
+    return [(result.permutation, result.repetition, result.final_return) for result in results]
+
+
+@pytest.mark.slow
+def test_populations_and_jobs_change_no_result(grid, tmp_path):
+    alone = run(grid, tmp_path / "alone", repetitions=2)
+    together = run(grid, tmp_path / "together", repetitions=2, together=4)
+    parallel = run(grid, tmp_path / "parallel", repetitions=2, together=2, jobs=2)
+    assert final_returns(alone) == final_returns(together) == final_returns(parallel)
+    files = [tmp_path / name / "results.csv" for name in ("alone", "together", "parallel")]
+    rows = [
+        [
+            {key: value for key, value in row.items() if key != "wall_time_seconds"}
+            for row in csv.DictReader(file.open())
+        ]
+        for file in files
+    ]
+    assert rows[0] == rows[1] == rows[2]
+    for folder in ("together", "parallel"):
+        for result in together:
+            assert (tmp_path / folder / result.checkpoint).is_file()
+
+
+def test_a_failure_in_a_population_stops_only_the_run_whose_it_is(grid, tmp_path, monkeypatch):
+    class Failing(task.PPOTrainer):
+        def run(self, on_update=None):
+            if any(member.config.gamma == 0.95 for member in self._members):
+                raise RuntimeError("out of luck")
+            super().run(on_update)
+
+    monkeypatch.setattr(task, "PPOTrainer", Failing)
+    results = run(grid, tmp_path / "out", together=3)
+    assert [result.status for result in results] == ["finished", "failed: out of luck", "finished"]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path, monkeypatch):
+    killed = []
+
+    class Watching(PlainDisplay):
+        def progressed(self, job, progress):
+            super().progressed(job, progress)
+            if not killed:
+                (victim,) = [
+                    process
+                    for process in multiprocessing.active_children()
+                    if process.pid == self.processes[job]
+                ]
+                killed.append(victim.pid)
+                victim.kill()
+                victim.join()
+
+    started = []
+    begin = jobs._Job.begin
+
+    def begin_and_note(self, population):
+        begin(self, population)
+        Watching.processes[self.number] = self._process.pid
+        started.append(population[0].name)
+
+    Watching.processes = {}
+    monkeypatch.setattr(jobs._Job, "begin", begin_and_note)
+    options = SweepOptions(tmp_path, "a", 2, 0, 2, False, torch.device("cpu"), together=1, jobs=2)
+    made = Sweep(longer(grid), options, overwrite=False)
+    results = made.run(Watching(make_console(), made.runs, made.steps))
+    assert started == ["0_0", "1_0", "2_0", "0_1", "1_1", "2_1"]
+    statuses = [result.status for result in results]
+    assert statuses.count("finished") == 5
+    assert statuses.count("failed: the process that trained it died (signal 9)") == 1
+    assert not multiprocessing.active_children()
+
+
+def longer(grid):
+    """The same grid with more updates, so that no run is over at its first sign of life."""
+    grid.base.data["trainer"]["updates"] = 20
+    return grid
+
+
+def test_jobs_have_ports_devices_and_cores_of_their_own(grid, tmp_path):
+    options = SweepOptions(tmp_path, "a", 1, 0, 10, True, torch.device("cpu"), jobs=3)
+    populations = Sweep(grid, options, overwrite=False).populations
+    placements = place_jobs(options, populations)
+    # Two environments for training and four for evaluation.
+    assert [placement.worker_id for placement in placements] == [10, 16, 22]
+    assert all(placement.low_memory for placement in placements)
+    assert [placement.cores for placement in placements] == share_cores(3)
+    assert len(place_jobs(options, populations[:1])) == 1
+
+
+def test_jobs_are_spread_over_gpus_unless_one_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    found = [sweep._device_of(job, torch.device("cuda")) for job in range(3)]
+    assert found == [torch.device("cuda:0"), torch.device("cuda:1"), torch.device("cuda:0")]
+    assert sweep._device_of(1, torch.device("cuda:0")) == torch.device("cuda:0")
+    assert sweep._device_of(1, torch.device("cpu")) == torch.device("cpu")
+
+
+def test_compiling_needs_a_compiler_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(utils.shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="--compile: needs a C"):
+        utils.check_compiler(torch.device("cpu"))
+    utils.check_compiler(torch.device("cuda"))
+    monkeypatch.setattr(utils.shutil, "which", lambda name: "/usr/bin/g++")
+    utils.check_compiler(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("available", "jobs", "shares"),
+    [
+        ([0, 1], 2, [[0], [1]]),
+        ([0, 1], 1, [[0, 1]]),
+        ([3, 5, 6], 2, [[3], [5, 6]]),
+        ([4, 7], 3, [[4], [7], [4]]),
+    ],
+)
+def test_jobs_share_all_cores_evenly(monkeypatch, available, jobs, shares):
+    monkeypatch.setattr(cores, "core_numbers", lambda: available)
+    assert cores.share_cores(jobs) == shares
