@@ -1,12 +1,28 @@
 # The whole routine: `make tune`, `make test`, `make lint`, `make format`, `make type`, `make docs`.
 # Each sets up .venv first where it is missing or older than the requirements; `make unity` does that
-# for training with Unity players.
+# for training with Unity players. What is installed are the versions in requirements.lock, which
+# `make lock` renews; `make test-newest` tests the newest ones that the requirements allow.
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+NEWEST := .venv-newest
+# uv has an environment to itself, so that the lock can be renewed when it can't be installed.
+UV := .venv-lock/bin/uv
 
-.PHONY: tune test lint format type docs check unity
+INSTALL := -m pip install --quiet --disable-pip-version-check
+LOCKED := $(INSTALL) --constraint requirements.lock
+NO_ENVPOOL := echo "EnvPool can't be installed here; everything works without it, only slower"
+
+# What is wrong with $(PYTHON), in one line; nothing where it fits. Older Pythons can read this, too.
+RANGE := install Python 3.10 to 3.14, or name one: make $(MAKECMDGOALS) PYTHON=python3.12
+UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
+	fault = "old" if found < (3, 10) else "new" if found > (3, 14) else ""; \
+	print("Python %d.%d is too %s; $(RANGE)" % (found + (fault,)) if fault else "")' 2>/dev/null \
+	|| echo "$(PYTHON) can't be run; $(RANGE)")
+
+.PHONY: tune test test-newest lint format type docs check unity lock
+.DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
@@ -14,6 +30,11 @@ tune: $(VENV)/ready
 
 test: $(VENV)/ready-dev
 	$(RUN) -m pytest -n 2
+
+test-newest: $(NEWEST)/bin/python
+	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
+		-r requirements-dev.txt -r requirements-fast.txt
+	$(NEWEST)/bin/python -m pytest -n 2
 
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .
@@ -35,19 +56,27 @@ check: lint type test
 
 unity: $(VENV)/ready-unity
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+lock: $(UV)
+	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-python-downloads \
+		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock \
+		requirements-dev.txt requirements-fast.txt
 
-$(VENV)/ready: requirements.txt requirements-fast.txt | $(VENV)/bin/python
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-fast.txt \
-		|| echo "EnvPool can't be installed here; everything works without it, only slower"
+$(VENV)/bin/python $(NEWEST)/bin/python .venv-lock/bin/python:
+	$(if $(UNFIT),$(error $(UNFIT)))
+	$(PYTHON) -m venv $(@:/bin/python=)
+
+$(VENV)/ready: requirements.txt requirements-fast.txt requirements.lock | $(VENV)/bin/python
+	$(RUN) $(LOCKED) -r requirements.txt
+	$(RUN) $(LOCKED) -r requirements-fast.txt || $(NO_ENVPOOL)
 	touch $@
 
 $(VENV)/ready-unity: requirements-unity.txt $(VENV)/ready
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-unity.txt
+	$(RUN) $(LOCKED) -r requirements-unity.txt
 	touch $@
 
 $(VENV)/ready-dev: requirements-dev.txt requirements-unity.txt $(VENV)/ready
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(RUN) $(LOCKED) -r requirements-dev.txt
 	touch $@
+
+$(UV): | .venv-lock/bin/python
+	.venv-lock/bin/python $(INSTALL) "uv>=0.10,<1"

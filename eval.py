@@ -3,6 +3,7 @@
 Usage:
     eval.py [options]
     eval.py --help
+    eval.py --version
 
 Options:
     --config=<path>      The config; if left out, the checkpoint's own with --checkpoint, else
@@ -17,6 +18,7 @@ Options:
     --device=<name>      Where the network is: auto, cpu, cuda, cuda:1, ... auto is CUDA where there
                          is a GPU [default: auto].
     -h --help            Show this text.
+    --version            Show the version.
 """
 
 from __future__ import annotations

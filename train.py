@@ -3,6 +3,7 @@
 Usage:
     train.py [options]
     train.py --help
+    train.py --version
 
 Options:
     --config=<path>      The config [default: ./configs/default.yaml].
@@ -21,6 +22,7 @@ Options:
                          pays in long trainings on a GPU.
     --overwrite          Replace what an earlier training with the same --run-id left in --out.
     -h --help            Show this text.
+    --version            Show the version.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 Usage:
     tune.py [options]
     tune.py --help
+    tune.py --version
 
 Options:
     --config=<path>         The base config, which the permutations override
@@ -35,6 +36,7 @@ Options:
     --unique                Drop permutations that repeat an earlier one.
     --overwrite             Replace another grid, or earlier results, in --out.
     -h --help               Show this text.
+    --version               Show the version.
 """
 
 from __future__ import annotations

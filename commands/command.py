@@ -17,6 +17,8 @@ from environments.ports import DefaultWorkerId
 from schema.config import Config
 from schema.errors import UserError
 
+VERSION = "0.1.0"
+
 Arguments = dict[str, str | bool | None]
 
 # Threads of torch that wait for each other soon sleep instead of keeping a core busy: where others use
@@ -59,7 +61,7 @@ def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
 
 def _parse(usage: str) -> Arguments:
     try:
-        return dict(docopt(usage))
+        return dict(docopt(usage, version=f"ppo-grid {VERSION}"))
     except DocoptExit as error:
         raise UserError(_usage_error(usage, str(error))) from None
 

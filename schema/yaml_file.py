@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +32,9 @@ _CONSTANTS |= {"true": True, "True": True, "TRUE": True}
 _CONSTANTS |= {"false": False, "False": False, "FALSE": False}
 _MAXIMUM_DEPTH = 50
 _MAXIMUM_DIGITS = 1000
+
+# What parsing raises: PyYAML's own parser lets those of `chr` through for impossible characters.
+_PARSING_ERRORS = (yaml.YAMLError, RecursionError, ValueError, OverflowError)
 
 KeyPath = tuple[str, ...]
 
@@ -88,20 +91,31 @@ def _compose(path: Path) -> yaml.Node | None:
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror}") from None
     try:
-        _refuse_tags_aliases_and_depth(text, path)
+        _refuse_early(text, path)
         return yaml.compose(text, Loader=_BaseLoader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{line}: malformed YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except _PARSING_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
         raise UserError(f"{path}: malformed YAML: {reason}") from None
 
 
-def _refuse_tags_aliases_and_depth(text: str, path: Path) -> None:
+def _refuse_early(text: str, path: Path) -> None:
+    try:
+        _refuse_tags_aliases_and_depth(text, path, _BaseLoader)
+    except yaml.YAMLError:
+        # Since 0.2.6 libyaml has a limit of its own for nesting, which it may reach while it looks
+        # ahead, before we see how deep it is. PyYAML's own parser has none, so we count there.
+        with suppress(*_PARSING_ERRORS):
+            _refuse_tags_aliases_and_depth(text, path, yaml.BaseLoader)
+        raise
+
+
+def _refuse_tags_aliases_and_depth(text: str, path: Path, loader: Any) -> None:
     """Looks at the parser's events, so that nothing is expanded or recursed into before."""
     depth = 0
-    for event in yaml.parse(text, Loader=_BaseLoader):
+    for event in yaml.parse(text, Loader=loader):
         assert event.start_mark is not None
         where = f"{path}, line {event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from tests.test_losses import BRANCHES, MiniBatch, coefficients, example
 
 from environments.interface import ACTION_MASK, Spaces
 from model import Population
@@ -17,6 +16,7 @@ from ppo.member import Run
 from ppo.validation import runnable_problems
 from schema.config import Config
 from tests.examples import CPU, same, tiny_config, train
+from tests.ppo.test_losses import BRANCHES, MiniBatch, coefficients, example
 from trainer import PPOTrainer
 from utils import Stream, make_generator
 

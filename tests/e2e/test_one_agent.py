@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import imageio.v3 as imageio
 import pytest
@@ -16,6 +17,13 @@ def trained(tmp_path_factory):
     write_tiny(folder)
     succeed("train", "--config=base.yaml", "--run-id=x", cwd=folder)
     return folder
+
+
+@pytest.mark.parametrize("command", ["tune", "train", "eval", "enjoy"])
+def test_version_is_the_latest_in_the_changelog(command, tmp_path):
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    latest = re.search(r"^## (\d+\.\d+\.\d+) - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    assert succeed(command, "--version", cwd=tmp_path) == f"ppo-grid {latest[1]}\n"
 
 
 @pytest.mark.parametrize("command", ["tune", "train", "eval", "enjoy"])

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from environments import backend_notice, backends, make_environments, probe_spaces, suites
+from environments import backend_notice, backends, building, make_environments, probe_spaces
 from environments.backends import choose_backend, envpool_installed
 from environments.levels import RandomLevels
 from environments.stepping.in_process import InProcessEnvironments
@@ -21,7 +21,7 @@ def without_envpool(monkeypatch):
     """As if EnvPool weren't installed."""
     monkeypatch.setitem(sys.modules, "envpool", None)
     monkeypatch.delitem(sys.modules, "environments.pooled.suites", raising=False)
-    monkeypatch.setattr(suites, "_probed", {})  # or another test's answer may be remembered
+    monkeypatch.setattr(building, "_probed", {})  # or another test's answer may be remembered
     envpool_installed.cache_clear()
     yield
     envpool_installed.cache_clear()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from environments import probe_spaces, suites
+from environments import building, probe_spaces
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from tests.environments import scripted
@@ -74,7 +74,7 @@ def test_a_missing_dependency_says_what_to_install(monkeypatch):
 def test_a_missing_suite_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "minigrid.core.constants", None)
     monkeypatch.delitem(sys.modules, "environments.suites.minigrid_suite", raising=False)
-    monkeypatch.setattr(suites, "_probed", {})  # or another test's answer may be remembered
+    monkeypatch.setattr(building, "_probed", {})  # or another test's answer may be remembered
     line = one_line("Minigrid", "MiniGrid-LavaGapS5-v0")
     assert line.startswith("environment.type: Minigrid needs a package that isn't installed")
     assert "pip install minigrid" in line

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from tests.test_network import population
 
 from environments.interface import Spaces
 from networks.columns import find_columns
+from tests.networks.test_network import population
 
 SPACES = Spaces({"vector": ((40,), "uint8")}, (3,))
 

@@ -1,4 +1,4 @@
-import config as schema
+from schema import config as schema
 import numpy as np
 import pytest
 import torch

@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from tests.test_gradients import COEFFICIENTS, batch
-from tests.test_network import population
 
 from environments.interface import ACTION_MASK, Spaces
 from networks.repeats import find_repeats
@@ -11,6 +9,8 @@ from ppo.gradients import RecordedGradients, WrittenGradients
 from ppo.member import Run
 from schema.config import Config
 from tests.examples import CPU
+from tests.networks.test_network import population
+from tests.ppo.test_gradients import COEFFICIENTS, batch
 from trainer import PPOTrainer
 
 

@@ -3,14 +3,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tests.test_columns import sparse_observations
-from tests.test_network import population
 
 from buffer import MiniBatch
 from environments.interface import Spaces
 from networks.columns import find_columns
 from ppo.gradients import RecordedGradients, WrittenGradients
 from ppo.losses import Coefficients
+from tests.networks.test_columns import sparse_observations
+from tests.networks.test_network import population
 
 COEFFICIENTS = Coefficients(torch.tensor([0.2]), torch.tensor([0.05]), torch.tensor([0.7]), True)
 

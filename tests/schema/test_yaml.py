@@ -7,12 +7,18 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schema import yaml_file
 from schema.errors import UserError
 from schema.yaml_file import dump_yaml, read_yaml, replace_file
 
+LOADERS = [yaml.BaseLoader]
+if yaml.__with_libyaml__:
+    LOADERS.append(yaml.CBaseLoader)
 
-@pytest.fixture
-def read(tmp_path):
+
+@pytest.fixture(params=LOADERS, ids=lambda loader: loader.__name__)
+def read(request, tmp_path, monkeypatch):
+    monkeypatch.setattr(yaml_file, "_BaseLoader", request.param)
     path = tmp_path / "some.yaml"
 
     def read_text(text):
@@ -102,7 +108,6 @@ def test_a_file_without_content_is_an_empty_mapping(read, text):
         ("a: 'open\n", 2, "malformed YAML"),
         ("a: 1\n---\nb: 2\n", 2, "malformed YAML"),
         ("x: 1\n? [a, b]\n: 1\n", 2, "a key must be a plain name"),
-        ("a: 1\nb: " + "[" * 60 + "]" * 60 + "\n", 2, "nested too deeply"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_with_file_and_line(read, tmp_path, text, line, words):
@@ -113,16 +118,49 @@ def test_what_cannot_be_read_is_one_line_with_file_and_line(read, tmp_path, text
     assert words in message
 
 
-@pytest.mark.parametrize("text", [b"a: \xff\xfe\n", b"a: \x00\n", "- 1\n- 2\n", "just text\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a: \xff\xfe\n",
+        b"a: \x00\n",
+        "- 1\n- 2\n",
+        "just text\n",
+        'a: "\\U00110000"\n',
+        'a: "\\UFFFFFFFF"\n',
+    ],
+)
 def test_what_is_no_mapping_of_text_is_one_line_with_the_file(read, tmp_path, text):
     with pytest.raises(UserError) as failure:
         read(text)
     assert only_line(failure).startswith(f"{tmp_path / 'some.yaml'}")
 
 
-def test_a_bomb_of_nesting_is_refused_without_recursion(read):
-    with pytest.raises(UserError, match="nested too deeply"):
-        read("a: " + "[" * 100_000)
+@pytest.mark.parametrize(
+    ("nested", "line"),
+    [
+        ("  " + "[" * 60 + "]" * 60 + "\n", 3),
+        # These are deeper than Python recurses, and the brackets than libyaml (since 0.2.6) goes.
+        ("  " + "[" * 100_000, 3),
+        ("  " + "{x: " * 100_000, 3),
+        ("  " + "[\n  " * 100_000, 52),
+        ("- " * 100_000, 3),
+        ("".join(" " * depth + "x:\n" for depth in range(1, 3000)), 52),
+    ],
+    ids=["brackets", "many_brackets", "braces", "lines_of_brackets", "dashes", "indentation"],
+)
+def test_what_is_nested_too_deeply_is_the_same_line_whatever_parses_it(
+    read, tmp_path, nested, line
+):
+    with pytest.raises(UserError) as failure:
+        read("a: 1\nb:\n" + nested)
+    assert only_line(failure) == f"{tmp_path / 'some.yaml'}, line {line}: nested too deeply"
+
+
+def test_fifty_levels_of_nesting_can_be_read(read):
+    value = read("a: " + "[" * 49 + "]" * 49 + "\n").data["a"]
+    for _ in range(48):
+        (value,) = value
+    assert value == []
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])

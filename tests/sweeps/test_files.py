@@ -1,13 +1,13 @@
 import csv
 
 import pytest
-from tests.test_grid import CARTPOLE, DOCUMENTED
 
 from schema.config import load_config
 from schema.errors import UserError
-from sweeps import grid_files
+from sweeps import files as grid_files
 from sweeps.files import write_grid
 from sweeps.grid import load_grid
+from tests.sweeps.test_grid import CARTPOLE, DOCUMENTED
 
 
 @pytest.fixture
