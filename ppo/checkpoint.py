@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         UserError: the file can't be read or is no checkpoint.
     """
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # A damaged file may seem to be of another protocol; what follows from that is our line.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            data = torch.load(path, map_location="cpu", weights_only=True)
         return Checkpoint(**data)
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror}") from None

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 
@@ -135,7 +137,8 @@ def damaged(content):
     yield from (bytes([0x80, 2, first, 0x2E]) for first in range(256))
 
 
-def test_a_damaged_checkpoint_is_one_line(whole, tmp_path):
+def test_a_damaged_checkpoint_is_one_line(whole, tmp_path, recwarn):
+    warnings.simplefilter("always")
     path = tmp_path / "update_000001.pt"
     escaped = {}
     for content in damaged(checkpoint_path(whole, 3).read_bytes()):
@@ -150,6 +153,7 @@ def test_a_damaged_checkpoint_is_one_line(whole, tmp_path):
         else:
             escaped["nothing was raised"] = content[:30]
     assert not escaped
+    assert not [str(warning.message) for warning in recwarn]
 
 
 @pytest.mark.parametrize("content", [{"update": 3}, [1, 2], torch.zeros(2), {"other": 1}, None])
