@@ -1,4 +1,3 @@
-from schema import config as schema
 import numpy as np
 import pytest
 import torch
@@ -6,6 +5,7 @@ import torch
 from networks.normaliser import Normaliser
 from ppo.checkpoint import checkpoint_path, load_checkpoint
 from ppo.member import Run
+from schema.config import Config
 from schema.errors import UserError
 from tests.examples import CPU, VECTOR_SPACES
 from trainer import PPOTrainer
@@ -25,7 +25,7 @@ SECTIONS = {
 
 def train(folder, **model):
     sections = {**SECTIONS, "model": {**SECTIONS["model"], **model}}
-    config = schema.Config.model_validate(sections)
+    config = Config.model_validate(sections)
     with PPOTrainer([Run(config, 3, checkpoints=folder)], 2, False, CPU) as trainer:
         trainer.run()
 

@@ -4,7 +4,7 @@ import pytest
 
 from schema.config import load_config
 from schema.errors import UserError
-from sweeps import files as grid_files
+from sweeps import files
 from sweeps.files import write_grid
 from sweeps.grid import load_grid
 from tests.sweeps.test_grid import CARTPOLE, DOCUMENTED
@@ -141,7 +141,7 @@ def test_a_write_that_breaks_off_leaves_whole_files_and_no_index(load, tmp_path,
     write_grid(grid, tmp_path / "complete")
     complete = texts(tmp_path / "complete")
     written = []
-    replace_file = grid_files.replace_file
+    replace_file = files.replace_file
 
     def breaks_off(path, *arguments):
         if len(written) == 10:
@@ -149,7 +149,7 @@ def test_a_write_that_breaks_off_leaves_whole_files_and_no_index(load, tmp_path,
         written.append(path)
         return replace_file(path, *arguments)
 
-    monkeypatch.setattr(grid_files, "replace_file", breaks_off)
+    monkeypatch.setattr(files, "replace_file", breaks_off)
     with pytest.raises(KeyboardInterrupt):
         write_grid(grid, folder)
     monkeypatch.undo()
