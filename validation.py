@@ -10,7 +10,6 @@ from pathlib import Path
 from config import Config, EnvironmentConfig, load_config
 from environments import EnvironmentFailure, probe
 from errors import UserError
-from model import ActorCritic
 from yaml_file import KeyPath
 
 # Height and width below which the convolutional encoder has nothing left to see: its layers (8x8 by
@@ -89,6 +88,9 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
                 (("model", "squash_actions"), "needs actions with finite bounds; must be false")
             ]
     if model.recurrence is not None and model.recurrence.residual:
+        # Imported here because torch takes seconds to load, which most configs needn't wait for.
+        from model import ActorCritic
+
         try:
             # On no device, so that it takes no memory.
             ActorCritic(probe(config.environment).spaces, config)

@@ -255,7 +255,9 @@ ACTED = {
     "Square": spaces.Box(
         np.array([[-1, -2], [0, 0.1]]), np.array([[1, 2], [3, 0.7]]), (2, 2), np.float64
     ),
-    "Unbounded": spaces.Box(-np.inf, np.array([np.inf, np.inf, 0.25], np.float32), (3,), np.float32),
+    "Unbounded": spaces.Box(
+        -np.inf, np.array([np.inf, np.inf, 0.25], np.float32), (3,), np.float32
+    ),
     "Whole": spaces.Box(0, 3, (2,), np.int32),
     "Hybrid": spaces.Dict({"choice": spaces.Discrete(2), "speed": spaces.Box(0, 1, (1,))}),
 }
