@@ -35,6 +35,7 @@ from commands.command import (
     run_id_option,
     worker_id_option,
 )
+from ppo.validation import load_runnable_config
 
 
 def main(arguments: Arguments) -> int:
@@ -43,14 +44,13 @@ def main(arguments: Arguments) -> int:
     worker_id = worker_id_option(arguments, __doc__)
     run_id = run_id_option(arguments)
     out = path_option(arguments, "--out")
+    config = load_runnable_config(path_option(arguments, "--config"))
 
-    # Imported here because torch takes seconds to load, which --help needn't wait for.
+    # Imported here because torch takes seconds to load, which --help and errors needn't wait for.
     from commands.training import train
     from ppo.member import Run
-    from ppo.validation import load_runnable_config
     from utils import check_compiler, select_device
 
-    config = load_runnable_config(path_option(arguments, "--config"))
     device = select_device(str(arguments["--device"]))
     if arguments["--compile"]:
         check_compiler(device)

@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 
 from environments import EnvironmentFailure, probe
-from model import ActorCritic
 from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -90,6 +89,9 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
                 (("model", "squash_actions"), "needs actions with finite bounds; must be false")
             ]
     if model.recurrence is not None and model.recurrence.residual:
+        # Imported here because torch takes seconds to load, which most configs needn't wait for.
+        from model import ActorCritic
+
         try:
             # On no device, so that it takes no memory.
             ActorCritic(probe(config.environment).spaces, config)

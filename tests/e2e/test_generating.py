@@ -34,6 +34,14 @@ def test_a_shell_loop_trains_every_generated_config(tmp_path):
         assert list((tmp_path / "summaries" / str(index)).glob("events.*"))
 
 
+def test_configs_are_written_and_errors_shown_without_waiting_for_torch(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    succeed("tune", *write_tiny(tmp_path), "--generate-only", "--out=grid", cwd=tmp_path)
+    (line,) = fail("train", "--config=none.yaml", cwd=tmp_path)
+    assert line == "none.yaml: can't be read: No such file or directory"
+
+
 def test_out_may_have_spaces_a_home_and_a_slash_or_none(tmp_path, monkeypatch):
     options = write_tiny(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
