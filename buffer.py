@@ -129,10 +129,8 @@ class RolloutBuffer:
         """Steps of one member's batch, T * N."""
         return self.steps * self.workers
 
-    def store_observations(
-        self, step: int, observations: Observations, rows: Rows
-    ) -> dict[str, Tensor]:
-        """Stores what (M * N, ...) environments observe, and returns ([M,] N, ...) on the device."""
+    def store_observations(self, step: int, observations: Observations) -> dict[str, Tensor]:
+        """Stores what (M * N, ...) environments observe, and returns (M, N, ...) on the device."""
         for name, array in observations.items():
             shaped = array.reshape(self.members, self.workers, *array.shape[1:])
             if self._host_observations:
@@ -144,7 +142,7 @@ class RolloutBuffer:
             # Into memory of their own, as allocating some megabytes at each step takes longer.
             inputs = self._inputs.get(name)
             slot = values[:, step]
-            observed[name] = (slot.to(self.device) if inputs is None else inputs.copy_(slot))[rows]
+            observed[name] = slot.to(self.device) if inputs is None else inputs.copy_(slot)
         return observed
 
     def store_outcome(self, step: int, outcome: Step) -> None:
@@ -158,11 +156,11 @@ class RolloutBuffer:
         """Completes a rollout by what the policy did.
 
         Args:
-            actions: ([M,] T, N, A).
-            log_probabilities: ([M,] T, N), or (branches, [M,] T, N).
+            actions: (M, T, N, A).
+            log_probabilities: (M, T, N), or (branches, M, T, N).
         """
         self.actions.copy_(actions)
-        self.log_probabilities.copy_(log_probabilities.view(self.log_probabilities.shape))
+        self.log_probabilities.copy_(log_probabilities)
         if self.storage.type != "cpu":
             self.rewards.copy_(torch.from_numpy(self._host_rewards))
             self.ends.copy_(torch.from_numpy(self._host_ends))
@@ -191,7 +189,8 @@ class RolloutBuffer:
         advantage = torch.zeros_like(last_values)
         advantages = []
         for error, decay in zip(errors.unbind(1)[::-1], decays.unbind(1)[::-1], strict=True):
-            advantage = torch.addcmul(error, decay, advantage)
+            # Not fused, since what that rounds to depends on where in memory a number lies.
+            advantage = error + decay * advantage
             advantages.append(advantage)
         torch.stack(advantages[::-1], 1, out=self.advantages)
         torch.add(self.advantages, self.values, out=self.returns)

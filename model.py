@@ -8,7 +8,7 @@ axis. `[M,]` in a shape means that the axis is there in the first kind only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +28,9 @@ from schema.config import Config
 # Gains of the last layers' initialisation: nearly uniform policies and unscaled values at the start
 # (as `HIDDEN_GAIN`).
 _POLICY_GAIN, _VALUE_GAIN = 0.01, 1.0
+
+# Whole vectors of any processor, and whole lines of its cache, are multiples of so many float32.
+_NUMBERS_OF_VECTORS = 64
 
 # Which members are looked at: one, without an axis of members, or all, with it.
 Rows = int | slice
@@ -194,6 +197,19 @@ class ActorCritic(nn.Module):
     def _normalised(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
         return observations if self.normaliser is None else self.normaliser(observations)
 
+    def rounds_alike(self, workers: int) -> bool:
+        """Whether acting with stacked weights rounds as acting with those of one member does.
+
+        Products do, as `Linear` has it. Activations do where each member's are whole vectors of the
+        processor, which it computes otherwise than single numbers. All else is rounded exactly.
+
+        Args:
+            workers: N.
+        """
+        if self.trunk.encoders or self.trunk.in_bfloat16:
+            return False
+        return all(workers * width % _NUMBERS_OF_VECTORS == 0 for width in self.trunk.widths)
+
     @property
     def is_dense(self) -> bool:
         """Whether all layers are fully connected, in float32."""
@@ -241,6 +257,20 @@ def make_distribution(spaces: Spaces, config: Config) -> Distribution:
     return DiagonalGaussian(spaces.bounds)
 
 
+def _stack(parts: Sequence[Tensor | None]) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    return torch.stack(present) if present else None
+
+
+def _aligned_rows(rows: int, size: int, device: torch.device) -> Tensor:
+    """Zeros (rows, size), each row of which begins at a multiple of 64 bytes.
+
+    Libraries of products may round otherwise where a matrix begins elsewhere.
+    """
+    padded = -(-size // _NUMBERS_OF_VECTORS) * _NUMBERS_OF_VECTORS
+    return torch.zeros(rows, padded, device=device)[:, :size]
+
+
 class Population:
     """The networks of M members: one for all together, and one view of it for each.
 
@@ -259,8 +289,8 @@ class Population:
 
     def __init__(self, spaces: Spaces, config: Config, members: int, device: torch.device) -> None:
         self.each = [ActorCritic(spaces, config) for _ in range(members)]
-        self.weights = torch.zeros(members, self.each[0].size, device=device)
-        self.gradients = torch.zeros_like(self.weights)
+        self.weights = _aligned_rows(members, self.each[0].size, device)
+        self.gradients = _aligned_rows(members, self.each[0].size, device)
         self.stacked = ActorCritic(spaces, config, members).bind(self.weights, self.gradients)
         for member, network in enumerate(self.each):
             network.bind(self.weights[member], self.gradients[member])
@@ -283,10 +313,47 @@ class Population:
         self.weights[member].copy_(host_weights)
         network.bind(self.weights[member], self.gradients[member])
 
-    @property
-    def rows(self) -> Rows:
-        """All members; a single one without an axis of members, which is faster."""
-        return 0 if len(self.each) == 1 else slice(None)
+    def act(self, observations: dict[str, Tensor], states: Tensor | None) -> Acted:
+        """What all members need for acting; on a CPU each gets what it would get alone, to the bit.
+
+        Args:
+            observations: (M, N, ...) by name, in the environment's own types.
+            states: hidden states (M, N, state_size), where there are recurrent layers.
+
+        Returns:
+            Of shapes (M, N, ...).
+        """
+        workers = next(iter(observations.values())).shape[1]
+        if self.weights.device.type != "cpu" or self.stacked.rounds_alike(workers):
+            return self.stacked.act(observations, states)
+        parts = [
+            network.act(own, None if states is None else states[member])
+            for member, (network, own) in enumerate(self._of_each(observations))
+        ]
+        return Acted(
+            torch.stack([part.parameters for part in parts]),
+            _stack([part.value_features for part in parts]),
+            _stack([part.states for part in parts]),
+        )
+
+    def values(self, observations: dict[str, Tensor], states: Tensor | None) -> Tensor:
+        """The values (M, N) of observations (M, N, ...); on a CPU as each member's would be alone."""
+        if self.weights.device.type != "cpu":
+            return self.stacked(
+                observations, None, states if states is None else Sequences(states)
+            )[1]
+        values = [
+            network(own, None, states if states is None else Sequences(states[member]))[1]
+            for member, (network, own) in enumerate(self._of_each(observations))
+        ]
+        return torch.stack(values)
+
+    def _of_each(
+        self, observations: dict[str, Tensor]
+    ) -> Iterator[tuple[ActorCritic, dict[str, Tensor]]]:
+        """Each member's network and its own of (M, ...) observations."""
+        for member, network in enumerate(self.each):
+            yield network, {name: values[member] for name, values in observations.items()}
 
     def part(self, rows: Rows) -> ActorCritic:
         """The network of one member, or the stacked one of all."""

@@ -22,7 +22,6 @@ from environments.levels import RandomLevels
 from environments.vector import available_cores
 from model import Population
 from networks.normaliser import RewardNormaliser
-from networks.recurrence import Sequences
 from ppo.checkpoint import load_checkpoint
 from ppo.evaluator import Evaluator, Policy
 from ppo.learner import Learner
@@ -141,8 +140,7 @@ class PPOTrainer:
         if recurrence is None:
             return None
         generators = [member.action_generator for member in self._members]
-        rows = self._population.rows
-        return Memory(self._population, generators, rows, shape, recurrence.reset_hidden_state)
+        return Memory(self._population, generators, shape, recurrence.reset_hidden_state)
 
     def _make_learners(self, compiled: bool) -> list[Learner]:
         shared = (self._population, self._buffer, self._optimiser, compiled, self._memory)
@@ -230,22 +228,19 @@ class PPOTrainer:
 
     @torch.no_grad()
     def _estimate_advantages(self) -> None:
-        rows, features = self._population.rows, self._sampler.features
+        features = self._sampler.features
         for learner in self._learners:
-            of_learner = None if features is None else features[learner.rows]
-            learner.estimate_values(of_learner)
+            learner.estimate_values(None if features is None else features[learner.rows])
         shape = (len(self._members), self._buffer.workers)
         observed = {
-            name: torch.from_numpy(values).unflatten(0, shape)[rows].to(self._device)
+            name: torch.from_numpy(values).unflatten(0, shape).to(self._device)
             for name, values in self._sampler.observations.items()
         }
-        sequences = None if self._memory is None else Sequences(self._memory.now())
-        last_values = self._population.part(rows)(observed, None, sequences)[1].to(
-            self._buffer.storage
-        )
+        states = None if self._memory is None else self._memory.now()
+        last_values = self._population.values(observed, states).to(self._buffer.storage)
         if self._reward_normaliser is not None:
             self._reward_normaliser(self._buffer.rewards, self._buffer.ends, self._gamma)
-        self._buffer.estimate_advantages(last_values.view(shape), self._gamma, self._lamda)
+        self._buffer.estimate_advantages(last_values, self._gamma, self._lamda)
 
     def _learn(self) -> None:
         """Trains each member on its rollout."""

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from environments.interface import Spaces
 from schema.errors import UserError
@@ -89,5 +90,7 @@ def choose_threads(spaces: Spaces, cores: int) -> None:
     Products of small layers are slower on several threads than on one, and many times slower where
     those threads wait for cores that other processes use.
     """
+    # NumPy's, which multiplies while acting; what it rounds to may depend on the number of threads.
+    threadpool_limits(1, "blas")
     visual = any(len(shape) == 3 for shape, _ in spaces.observations.values())
     torch.set_num_threads(cores if visual else 1)

@@ -41,9 +41,10 @@ class InitialStates:
     def update(self, states: Tensor) -> None:
         """Takes note of a rollout's (M, T, N, state_size) hidden states."""
         if self._kind in ("mean", "sample"):
-            deviation, mean = torch.std_mean(states.flatten(1, 2), 1, correction=0)
-            self._mean.copy_(mean)
-            self._deviation.copy_(deviation)
+            for member, own in enumerate(states.flatten(1, 2)):
+                deviation, mean = torch.std_mean(own, 0, correction=0)
+                self._mean[member].copy_(mean)
+                self._deviation[member].copy_(deviation)
 
     def state(self) -> dict[str, Tensor]:
         """Mean and deviation on the CPU, for a checkpoint."""

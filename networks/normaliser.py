@@ -71,7 +71,9 @@ class Normaliser:
         for name, mean in self._mean.items():
             # M x T x N x D -> M x (T * N) x D
             batch = observations[name].flatten(1, 2).to(mean.device, torch.float64)
-            batch_variance, batch_mean = torch.var_mean(batch, 1, correction=0, keepdim=True)
+            # One by one, so that rounding doesn't depend on how many members there are.
+            moments = [torch.var_mean(own, 0, correction=0, keepdim=True) for own in batch]
+            batch_variance, batch_mean = map(torch.stack, zip(*moments, strict=True))
             difference = batch_mean - mean
             spread = (1 - share) * self._variance[name] + share * batch_variance
             self._variance[name].copy_(spread + share * (1 - share) * difference.square())
@@ -120,12 +122,15 @@ class RewardNormaliser:
         """
         returns = []
         for reward, end in zip(rewards.unbind(1), ends.unbind(1), strict=True):
-            self._returns = torch.addcmul(reward, self._returns, gamma)
+            # Not fused, since what that rounds to depends on where in memory a number lies.
+            self._returns = reward + self._returns * gamma
             returns.append(self._returns)
             self._returns = self._returns.masked_fill(end, 0.0)
         seen = torch.stack(returns, 1).flatten(1).double()
         count = torch.full_like(seen[:, 0], seen.shape[1])
-        self._moments += torch.stack((seen.sum(1), seen.square().sum(1), count), 1)
+        total = torch.stack([own.sum() for own in seen])
+        squares = torch.stack([own.square().sum() for own in seen])
+        self._moments += torch.stack((total, squares, count), 1)
         total, squares, count = self._moments.unbind(1)
         variance = (squares / count - (total / count).square()).clamp(min=0)
         deviation = (variance + 1e-8).sqrt().to(rewards.dtype)

@@ -64,6 +64,9 @@ class Trunk(nn.Module):
             Linear(axis, inputs, outputs, HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
         ]
         self.layers = nn.ModuleList(self.linear_layers)
+        self.widths = {*sizes[1:]}
+        if self.recurrence is not None:
+            self.widths.add(self.recurrence.output_size)
 
     @staticmethod
     def _encoder(axis: tuple[int, ...], channels: int) -> nn.ModuleList:

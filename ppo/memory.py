@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model import Population, Rows
+from model import Population
 
 
 class Memory:
@@ -17,7 +17,6 @@ class Memory:
     Args:
         population: the networks.
         generators: of each member, for initial states that are drawn.
-        rows: which members are asked for, as `model.Rows`.
         shape: members M, steps T and workers N.
         resets: whether an episode's end makes a worker forget.
 
@@ -31,13 +30,11 @@ class Memory:
         self,
         population: Population,
         generators: Sequence[torch.Generator],
-        rows: Rows,
         shape: tuple[int, int, int],
         resets: bool,
     ) -> None:
         self._networks = population.each
         self._generators = generators
-        self._rows = rows
         self.resets = resets
         device, size = population.weights.device, population.stacked.state_size
         members, _, workers = shape
@@ -53,8 +50,8 @@ class Memory:
             self._forget(member, slice(None), self._now.shape[1])
 
     def now(self) -> Tensor:
-        """The hidden states ([M,] N, state_size) before the next step."""
-        return self._now[self._rows]
+        """The hidden states (M, N, state_size) before the next step."""
+        return self._now
 
     def store(self, step: int) -> Tensor:
         """Keeps the present hidden states as those of a step of the rollout, and returns them."""
@@ -66,10 +63,10 @@ class Memory:
         """Goes on after a step.
 
         Args:
-            states: ([M,] N, state_size), after the step.
+            states: (M, N, state_size), after the step.
             ends: (M * N,) bool, which workers' episodes ended with it.
         """
-        self._now[self._rows] = states
+        self._now.copy_(states)
         self._now_initial.zero_()
         if not self.resets or not ends.any():
             return

@@ -52,33 +52,32 @@ class Sampler:
         self._environments = environments
         self._buffer = buffer
         self._memory = memory
-        self._rows = population.rows
-        self._actor = population.part(self._rows)
+        self._distribution = population.stacked.distribution
         self._device = population.weights.device
-        size = self._actor.value_head.weight.shape[-2]
+        size = population.stacked.value_head.weight.shape[-2]
         shape = (len(members), buffer.steps, buffer.workers, size)
         self.features = (
-            torch.zeros(shape, device=self._device) if self._actor.acts_with_values else None
+            torch.zeros(shape, device=self._device) if population.stacked.acts_with_values else None
         )
 
     @torch.inference_mode()
     def sample(self) -> None:
         """Collects T steps of every worker."""
-        buffer, distribution = self._buffer, self._actor.distribution
+        buffer, distribution = self._buffer, self._distribution
         noise = self._action_noise()
         outputs: list[tuple[Tensor, Tensor]] = []
         truncations: list[_Truncation] = []
         for step in range(buffer.steps):
-            observed = buffer.store_observations(step, self.observations, self._rows)
+            observed = buffer.store_observations(step, self.observations)
             states = None if self._memory is None else self._memory.store(step)
-            acted = self._actor.act(observed, states)
+            acted = self._population.act(observed, states)
             actions = distribution.sample(acted.parameters, noise[step])
             outputs.append((acted.parameters, actions))
             if self.features is not None and acted.value_features is not None:
-                self.features[self._rows, step] = acted.value_features
-            # [M x] N x A -> (M * N) x A
-            taken = distribution.for_environment(actions).flatten(0, -2).cpu().numpy()
-            outcome = self._environments.step(taken)
+                self.features[:, step] = acted.value_features
+            # M of N x A -> (M * N) x A
+            taken = torch.cat([distribution.for_environment(own) for own in actions])
+            outcome = self._environments.step(taken.cpu().numpy())
             buffer.store_outcome(step, outcome)
             truncations += [
                 self._truncation(step, environment, observations, acted.states)
@@ -90,9 +89,16 @@ class Sampler:
             for environment, _ in outcome.crashes:
                 self._members[environment // buffer.workers].crashes += 1
             self.observations = outcome.observations
-        # T of [M x] N x ... -> [M x] T x N x ...
-        all_parameters, all_actions = (torch.stack(each, -3) for each in zip(*outputs, strict=True))
-        log_probabilities = distribution.log_probability(all_parameters, all_actions)
+        # T of M x N x ... -> M x T x N x ...
+        all_parameters, all_actions = (torch.stack(each, 1) for each in zip(*outputs, strict=True))
+        log_probabilities = torch.stack(
+            [
+                distribution.log_probability(*own)
+                for own in zip(all_parameters, all_actions, strict=True)
+            ],
+            # [branches x] M x T x N
+            -3,
+        )
         buffer.finish(all_actions, log_probabilities)
         self._value_truncations(truncations)
 
@@ -100,18 +106,18 @@ class Sampler:
         self, step: int, environment: int, observations: Observations, states: Tensor | None
     ) -> _Truncation:
         member, worker = divmod(environment, self._buffer.workers)
-        if states is not None:
-            # [M x] N x state_size -> state_size
-            states = states[worker] if isinstance(self._rows, int) else states[member, worker]
-        return _Truncation(step, member, worker, observations, states)
+        # M x N x state_size -> state_size
+        own_states = None if states is None else states[member, worker]
+        return _Truncation(step, member, worker, observations, own_states)
 
-    def _action_noise(self) -> list[Tensor]:
-        """Random numbers for each step, ([M,] N, ...), each member's from its own generator."""
-        distribution, shape = self._actor.distribution, (self._buffer.steps, self._buffer.workers)
-        draws = [distribution.noise(shape, member.action_generator) for member in self._members]
+    def _action_noise(self) -> Sequence[Tensor]:
+        """Random numbers for each step, (M, N, ...), each member's from its own generator."""
+        shape = (self._buffer.steps, self._buffer.workers)
+        draws = [
+            self._distribution.noise(shape, member.action_generator) for member in self._members
+        ]
         # T of M x N x ...
-        noise = torch.stack(draws, 1).to(self._device)
-        return [step[self._rows] for step in noise.unbind()]
+        return torch.stack(draws, 1).to(self._device).unbind()
 
     def _note_episodes(self, episodes: list[tuple[int, dict[str, float]]]) -> None:
         for environment, episode in episodes:
