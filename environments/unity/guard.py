@@ -13,6 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 _GRACE = 3.0  # seconds in which players may leave by themselves
 _PAUSE = 0.05
@@ -24,6 +28,7 @@ class Guard:
 
     def __init__(self) -> None:
         self._pipe: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()  # players are started by several threads
 
     def watch(self, player: int) -> None:
@@ -34,7 +39,8 @@ class Guard:
         """
         with self._lock:
             if _HAS_GROUPS and self._pipe is None:
-                self._pipe = _start()
+                # Kept, as Python warns of a process that is forgotten while it runs.
+                self._process, self._pipe = _start()
         self._tell(f"+{player}\n")
 
     def release(self, player: int) -> None:
@@ -48,15 +54,15 @@ class Guard:
                 os.write(self._pipe, line.encode())
 
 
-def _start() -> int:
-    """Starts the process and returns the end of the pipe that it reads, which no other one inherits."""
+def _start() -> tuple[subprocess.Popen[bytes], int]:
+    """Starts the process and returns the end of the pipe that it reads, too; no other inherits it."""
     import subprocess  # the guard itself is to start quickly
 
     theirs, ours = os.pipe()
     try:
         # Apart from the terminal, whose Ctrl-C isn't meant for it, and from whoever reads what this
         # process prints until nobody can print there any more.
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-IS", __file__],
             stdin=theirs,
             stdout=subprocess.DEVNULL,
@@ -65,7 +71,7 @@ def _start() -> int:
         )
     finally:
         os.close(theirs)
-    return ours
+    return process, ours
 
 
 def kill_group(leader: int) -> None:
