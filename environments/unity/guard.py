@@ -13,10 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import subprocess
 
 _GRACE = 3.0  # seconds in which players may leave by themselves
 _PAUSE = 0.05
@@ -28,7 +24,6 @@ class Guard:
 
     def __init__(self) -> None:
         self._pipe: int | None = None
-        self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()  # players are started by several threads
 
     def watch(self, player: int) -> None:
@@ -39,8 +34,7 @@ class Guard:
         """
         with self._lock:
             if _HAS_GROUPS and self._pipe is None:
-                # Kept, as Python warns of a process that is forgotten while it runs.
-                self._process, self._pipe = _start()
+                self._pipe = _start()
         self._tell(f"+{player}\n")
 
     def release(self, player: int) -> None:
@@ -54,24 +48,26 @@ class Guard:
                 os.write(self._pipe, line.encode())
 
 
-def _start() -> tuple[subprocess.Popen[bytes], int]:
-    """Starts the process and returns the end of the pipe that it reads, too; no other inherits it."""
+def _start() -> int:
+    """Starts the process and returns the end of the pipe that it reads, which no other one inherits."""
     import subprocess  # the guard itself is to start quickly
 
     theirs, ours = os.pipe()
     try:
         # Apart from the terminal, whose Ctrl-C isn't meant for it, and from whoever reads what this
         # process prints until nobody can print there any more.
-        process = subprocess.Popen(
+        guard = subprocess.Popen(
             [sys.executable, "-IS", __file__],
             stdin=theirs,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        # It is to outlive this process, of which Python would warn if it had not ended by its account.
+        guard.returncode = 0
     finally:
         os.close(theirs)
-    return process, ours
+    return ours
 
 
 def kill_group(leader: int) -> None:
