@@ -56,13 +56,15 @@ def _start() -> int:
     try:
         # Apart from the terminal, whose Ctrl-C isn't meant for it, and from whoever reads what this
         # process prints until nobody can print there any more.
-        subprocess.Popen(
+        guard = subprocess.Popen(
             [sys.executable, "-IS", __file__],
             stdin=theirs,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        # It is to outlive this process, of which Python would warn if it had not ended by its account.
+        guard.returncode = 0
     finally:
         os.close(theirs)
     return ours

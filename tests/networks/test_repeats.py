@@ -95,7 +95,7 @@ def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):
             "model": {"hidden_layer_size": 16, "share_parameters": share_parameters},
             "trainer": {
                 "updates": 1,
-                "epochs": 2,
+                "epochs": 1,
                 "num_workers": 4,
                 "worker_steps": 64,
                 "num_mini_batches": 4,

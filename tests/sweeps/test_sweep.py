@@ -129,7 +129,7 @@ def test_populations_and_jobs_change_no_result(grid, tmp_path):
     rows = [
         [
             {key: value for key, value in row.items() if key != "wall_time_seconds"}
-            for row in csv.DictReader(file.open())
+            for row in csv.DictReader(file.read_text().splitlines())
         ]
         for file in files
     ]
