@@ -24,6 +24,7 @@ from networks.normaliser import Normaliser
 from networks.recurrence import Recurrence, Sequences
 from networks.trunk import Trunk
 from schema.config import Config
+from utils import single_thread
 
 # Gains of the last layers' initialisation: nearly uniform policies and unscaled values at the start
 # (as `HIDDEN_GAIN`).
@@ -306,10 +307,12 @@ class Population:
 
     def initialise(self, member: int, generator: torch.Generator) -> None:
         """Draws the initial weights of one member, from a generator on the CPU."""
-        # On the CPU whatever the device, so that the initial weights are the same everywhere.
+        # On the CPU whatever the device, and by one thread however many there are, so that the initial
+        # weights are the same everywhere.
         host_weights = torch.zeros_like(self.weights[member], device="cpu")
         network = self.each[member]
-        network.bind(host_weights).initialise(generator)
+        with single_thread():
+            network.bind(host_weights).initialise(generator)
         self.weights[member].copy_(host_weights)
         network.bind(self.weights[member], self.gradients[member])
 

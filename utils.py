@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 import numpy as np
@@ -94,3 +96,14 @@ def choose_threads(spaces: Spaces, cores: int) -> None:
     threadpool_limits(1, "blas")
     visual = any(len(shape) == 3 for shape, _ in spaces.observations.values())
     torch.set_num_threads(cores if visual else 1)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Gives torch one thread for as long as it lasts."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -7,6 +7,7 @@ in a shape means that the axis is there in the first kind only.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,40 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from networks.columns import Columns
+from utils import single_thread
 
 # Gain of the orthogonal initialisation of all layers but the last (Andrychowicz et al., 2021, What
 # matters for on-policy deep actor-critic methods).
 HIDDEN_GAIN = math.sqrt(2)
+
+
+class _SingleThreadProduct(torch.autograd.Function):
+    """bias (J) + inputs (B, K) @ weight (K, J), by one thread.
+
+    Several would share out the sums, and rounding would depend on how many there are. Convolutions,
+    which take nearly all of the time where there are several, don't share out theirs.
+    """
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu")
+    def forward(ctx: Any, bias: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        with single_thread():
+            return torch.addmm(bias, inputs, weight)
+
+    @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        inputs, weight = ctx.saved_tensors
+        with single_thread():
+            return gradient.sum(0), torch.mm(gradient, weight.t()), torch.mm(inputs.t(), gradient)
+
+
+def _has_threads(weight: Tensor) -> bool:
+    """Whether several threads would multiply; what is compiled has other products anyway."""
+    if weight.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return torch.get_num_threads() > 1
 
 
 class Layer(nn.Module):
@@ -57,11 +88,15 @@ class Linear(Layer):
         """Applies each member's weights to its own inputs, or to what `columns` selected of them."""
         weight = self.weight if columns is None else columns.merge(self.weight)
         if weight.dim() == 2:
+            if _has_threads(weight):
+                product: Tensor = _SingleThreadProduct.apply(self.bias, inputs, weight)
+                return product
             return torch.addmm(self.bias, inputs, weight)
         if weight.device.type == "cpu" and not torch.is_grad_enabled():
             # NumPy multiplies matrix by matrix, so that rounding doesn't depend on how many there are,
             # and takes no longer.
-            products = np.matmul(inputs.numpy(), weight.detach().numpy())
+            with np.errstate(all="ignore"):  # what isn't finite is found by the losses
+                products = np.matmul(inputs.numpy(), weight.detach().numpy())
             return torch.from_numpy(products).add_(self.bias.unsqueeze(1))
         return torch.baddbmm(self.bias.unsqueeze(1), inputs, weight)
 

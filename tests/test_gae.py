@@ -140,7 +140,6 @@ def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_me
                     "uint8"
                 ),
             },
-            slice(None),
         )
         assert observed["vector"].shape == (members, workers, 2)
         assert observed["visual"].shape == (members, workers, 2, 2, 1)
