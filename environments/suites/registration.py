@@ -13,12 +13,11 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
+from environments.suites.ids import CARTPOLE_NAMES, refusal, registered_type
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.messages import nearest
 
-CARTPOLE_NAMES = ("CartPole-v0", "CartPole-v1")
-MINIGRID_PREFIXES = ("MiniGrid-", "BabyAI-")
 # Arguments of constructors that are no user's to give.
 _GIVEN = ("worker_id", "render_mode")
 
@@ -120,40 +119,31 @@ def _find(name: str, suite: str) -> EnvSpec:
     """What is registered under an id that belongs to a suite."""
     module, _, identifier = name.rpartition(":")
     if module:
-        _import_module(module, name)
+        _import_module(module, name, suite)
+    refused = refusal(name, suite)
+    if refused:
+        raise UserError(refused)
     spec = gymnasium.registry.get(identifier)
     if spec is None:
         hint = _nearest(identifier, suite)
         raise UserError(f"environment.name: {suite} knows no environment {name}{hint}")
-    owner = _suite_of(identifier)
-    # CartPole is registered with Gymnasium like any other environment, so both types play it.
-    if owner != suite and (owner, suite) != ("CartPole", "Gymnasium"):
-        raise UserError(
-            f"environment.name: {name} isn't of type {suite}; set environment.type to {owner}"
-            + (f", or use {' or '.join(CARTPOLE_NAMES)}" if suite == "CartPole" else "")
-        )
     return spec
 
 
-def _import_module(module: str, name: str) -> None:
+def _import_module(module: str, name: str, suite: str) -> None:
     try:
         importlib.import_module(module)
     except ImportError as error:
         raise UserError(
-            f"environment.name: the module of {name} can't be imported: {error}"
+            refusal(name, suite)
+            or f"environment.name: the module of {name} can't be imported: {error}"
         ) from error
-
-
-def _suite_of(identifier: str) -> str:
-    if identifier in CARTPOLE_NAMES:
-        return "CartPole"
-    return "Minigrid" if identifier.startswith(MINIGRID_PREFIXES) else "Gymnasium"
 
 
 def _nearest(identifier: str, suite: str) -> str:
     """A hint at the id that was probably meant, or nothing where none is similar."""
     suites = {suite, "CartPole"} if suite == "Gymnasium" else {suite}
-    known: Iterable[str] = [key for key in gymnasium.registry if _suite_of(key) in suites]
+    known: Iterable[str] = [key for key in gymnasium.registry if registered_type(key) in suites]
     close = difflib.get_close_matches(identifier, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]}?"
