@@ -19,7 +19,8 @@ from schema.unity import PLAYER_TYPES
 
 Backend = Literal["gymnasium", "envpool", "unity"]
 
-_WRAPPER_KEYS = (
+_GYMNASIUM_KEYS = (
+    "kwargs",
     "frame_skip",
     "last_action_to_obs",
     "last_reward_to_obs",
@@ -76,13 +77,13 @@ def _obstacle(config: EnvironmentConfig, installed: bool) -> str | None:
         return f"EnvPool has no {config.name}, or one that differs"
     own = OWN_KEYS.get(config.type, set())
     fields = EnvironmentConfig.model_fields
-    wrappers = [
+    lacking = [
         f"environment.{key}"
-        for key in _WRAPPER_KEYS
+        for key in _GYMNASIUM_KEYS
         if key not in own and getattr(config, key) != fields[key].default
     ]
-    if wrappers:
-        return f"it has no {' and no '.join(wrappers)} for {config.name}; leave out what it lacks"
+    if lacking:
+        return f"it has no {' and no '.join(lacking)} for {config.name}; leave out what it lacks"
     if config.type not in _TYPES_OF_CHOSEN_LEVELS and _limits_levels(config):
         return (
             f"it can't be told which levels of {config.name} to play; "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Final, Literal
 
 from annotated_types import Len
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from schema.levels import TrainingSeeds
 from schema.messages import nearest
@@ -27,6 +29,17 @@ class EnvironmentConfig(Section):
         "MiniGrid-Empty-Random-6x6-v0",
         min_length=1,
         description="id under which the suite knows the environment; path of a Unity player",
+    )
+    kwargs: dict[str, Any] = Field(
+        {},
+        description="CartPole, Gymnasium and Minigrid only: arguments of the environment's constructor, "
+        "such as {is_slippery: false}",
+    )
+    max_episode_steps: int | None = Field(
+        None,
+        ge=1,
+        description="CartPole, Gymnasium and Minigrid only: steps of the environment (frame_skip takes "
+        "several) after which an episode is cut off; null: the environment's own limit",
     )
     mask_velocities: bool = Field(
         False, description="CartPole only: hide both velocities, so that memory is needed"
@@ -78,6 +91,14 @@ class EnvironmentConfig(Section):
         UnityConfig(), description="Unity and ObstacleTower only: how players are started"
     )
 
+    @field_validator("kwargs")
+    @classmethod
+    def _is_finite(cls, value: dict[str, Any]) -> dict[str, Any]:
+        # Configs travel as JSON, which has no word for such numbers.
+        if not _all_finite(value):
+            raise PydanticCustomError("kwargs", "holds a number that isn't finite")
+        return value
+
     @field_validator("reset_params", mode="before")
     @classmethod
     def _has_the_keys_of_the_type(cls, value: Any, info: ValidationInfo) -> Any:
@@ -96,7 +117,7 @@ class EnvironmentConfig(Section):
         for key, suites in _KEYS_OF_TYPES.items():
             default = EnvironmentConfig.model_fields[key].default
             if getattr(self, key) != default and self.type not in suites:
-                only = " and ".join(suites)
+                only = " and ".join(filter(None, (", ".join(suites[:-1]), suites[-1])))
                 raise key_error(key, f"works with type {only} only, not with {self.type}")
         return self
 
@@ -109,7 +130,19 @@ class EnvironmentConfig(Section):
         return self
 
 
+def _all_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_all_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_all_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+# The suites whose environments are registered with Gymnasium.
+_REGISTERED: Final = ("CartPole", "Gymnasium", "Minigrid")
 _KEYS_OF_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    "kwargs": _REGISTERED,
+    "max_episode_steps": _REGISTERED,
     "mask_velocities": ("CartPole",),
     "visual_observation": ("Minigrid",),
     "full_actions": ("ObstacleTower",),

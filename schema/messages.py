@@ -66,6 +66,7 @@ _EXPECTED = {
     "string_type": "text",
     "string_too_short": "a name",
     "list_type": "a list",
+    "dict_type": "a mapping of names to values",
     "model_type": "a section of keys and values",
     "model_attributes_type": "a section of keys and values",
 }

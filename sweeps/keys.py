@@ -15,6 +15,9 @@ from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath
 from sweeps.choices import canonical
 
+# Sections whose keys the schema doesn't know.
+_FREE: tuple[KeyPath, ...] = (("environment", "kwargs"),)
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -101,6 +104,11 @@ def resolve_key(key: str) -> KeyPath:
     """
     parts = tuple(key.split("."))
     paths = list(_all_key_paths(Config))
+    for section in _FREE:
+        # What stands below is the environment's business, so any name may.
+        for written in (section, section[-1:]):
+            if parts[: len(written)] == written and len(parts) > len(written):
+                return (*section, *parts[len(written) :])
     for exact in (parts, ("trainer", *parts)):
         if exact in paths:
             return exact

@@ -22,6 +22,7 @@ from gymnasium.wrappers import HumanRendering
 from environments.interface import Observations
 from environments.pooled.tasks import make_pool, pooled_images
 from environments.spaces import VISUAL, as_trainable_actions
+from environments.suites.ids import refusal
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
@@ -107,6 +108,9 @@ def _check_name(config: EnvironmentConfig) -> None:
         if module == _MODULES[config.type]
     ]
     if config.name not in known:
+        refused = refusal(config.name, config.type)
+        if refused:
+            raise UserError(refused)
         close = difflib.get_close_matches(config.name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else f"; one that it knows is {known[0]}"
         raise UserError(f"environment.name: {config.type} knows no environment {config.name}{hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -34,11 +35,11 @@ class PooledTask:
     is_costly = False
 
     def __init__(self, config: EnvironmentConfig) -> None:
-        limit = gymnasium.spec(config.name).max_episode_steps
+        limit = config.max_episode_steps or gymnasium.spec(config.name).max_episode_steps
         assert limit is not None
         # EnvPool reports an end at its limit as truncated, even where the task was over. So its
         # limit is one step farther, and this class applies the real one.
-        self._limit = limit
+        self._limit: float = limit
         self.arguments: dict[str, Any] = {"max_episode_steps": limit + 1}
 
     def level_arguments(self, start: int, count: int) -> dict[str, int]:
@@ -79,8 +80,9 @@ class _Minigrid(PooledTask):
     def __init__(self, config: EnvironmentConfig) -> None:
         from environments.suites import minigrid_suite  # takes a while, and only MiniGrid needs it
 
-        # Its limit is the task's own, and part of the reward.
+        # EnvPool's limit is the task's own, and part of the reward. A lower one is applied here.
         self.arguments = {}
+        self._limit = config.max_episode_steps or math.inf
         self._visual = config.visual_observation
         self._suite = minigrid_suite
 
@@ -100,7 +102,7 @@ class _Minigrid(PooledTask):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Only what ends an episode for real is rewarded, be it with the last step allowed."""
         real = terminated | (truncated & (rewards != 0))
-        return real, truncated & ~real
+        return real, (truncated | (info["elapsed_step"] >= self._limit)) & ~real
 
     def statistics(self, rewards: np.ndarray, info: dict[str, Any]) -> dict[str, np.ndarray]:
         """`success`."""

@@ -16,6 +16,7 @@ from environments.spaces import VECTOR, VISUAL, as_trainable_actions, vector_spa
 from environments.suites import minigrid_view
 from environments.suites.registration import create
 from schema.environment import EnvironmentConfig
+from schema.errors import UserError
 
 _TILE_SIZE = 12  # a view of 7 x 7 tiles makes 84 x 84 pixels
 _OBJECTS, _COLORS, _STATES = len(OBJECT_TO_IDX), len(COLOR_TO_IDX), len(STATE_TO_IDX)
@@ -27,11 +28,22 @@ def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> 
     environment = create(config, worker_id, render_mode, order_enforce=False)
     grid_world = environment.unwrapped
     assert isinstance(grid_world, MiniGridEnv)
+    _check_limit(config, grid_world)
     if minigrid_view.is_standard(grid_world):
         # On the instance, so that no other environment is affected.
         setattr(grid_world, "gen_obs", partial(minigrid_view.observe, grid_world))  # noqa: B010
     observe = _observe_pixels if config.visual_observation else _observe_one_hot
     return as_trainable_actions(observe(_Success(environment)), config.name)
+
+
+def _check_limit(config: EnvironmentConfig, grid_world: MiniGridEnv) -> None:
+    # 0 stands for a limit that each level has of its own.
+    if config.max_episode_steps and 0 < grid_world.max_steps < config.max_episode_steps:
+        raise UserError(
+            f"environment.max_episode_steps: {config.name} ends its episodes after "
+            f"{grid_world.max_steps} steps by itself, and its reward depends on that; set "
+            f"environment.kwargs to {{max_steps: {config.max_episode_steps}}} instead"
+        )
 
 
 class _Success(gymnasium.Wrapper):

@@ -6,17 +6,20 @@ import dataclasses
 import difflib
 import importlib
 import inspect
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
+from environments.suites.ids import CARTPOLE_NAMES, refusal, registered_type
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
+from schema.messages import nearest
 
-CARTPOLE_NAMES = ("CartPole-v0", "CartPole-v1")
-MINIGRID_PREFIXES = ("MiniGrid-", "BabyAI-")
+# Arguments of constructors that are no user's to give.
+_GIVEN = ("worker_id", "render_mode")
 
 
 def create(
@@ -25,34 +28,84 @@ def create(
     """Creates the environment of an id, or of "module:id" after importing the module.
 
     Args:
-        config: its type and its name, the id.
+        config: its type, its name (the id), its constructor's arguments and its time limit.
         worker_id: given to environments whose constructor has a parameter of that name.
         render_mode: "human", "rgb_array" or None.
         order_enforce: whether to keep Gymnasium's check that `reset` comes before `step`.
 
     Raises:
-        UserError: it is unknown, another suite's or out of date, or a package that it needs is
-            missing.
+        UserError: it is unknown, another suite's or out of date, a package that it needs is
+            missing, or its constructor doesn't take `kwargs`.
     """
     name = config.name
     spec = _find(name, config.type)
-    spec = dataclasses.replace(spec, order_enforce=spec.order_enforce and order_enforce)
+    spec = dataclasses.replace(
+        spec,
+        order_enforce=spec.order_enforce and order_enforce,
+        kwargs={**spec.kwargs, **config.kwargs},
+    )
     try:
-        arguments = _arguments(spec, worker_id, render_mode)
-        return gymnasium.make(spec, disable_env_checker=True, **arguments)
+        arguments = _arguments(spec, config, worker_id, render_mode)
+        return gymnasium.make(
+            spec,
+            max_episode_steps=config.max_episode_steps,
+            disable_env_checker=True,
+            **arguments,
+        )
     except (gymnasium.error.Error, ImportError) as error:
         raise UserError(f"environment.name: {name} can't be created: {_remedy(error)}") from error
+    except UserError:
+        raise
+    except Exception as error:
+        if not config.kwargs:
+            raise
+        # Which of them it is, the constructor knows alone.
+        raise UserError(
+            f"environment.kwargs: {name} can't be created with {json.dumps(config.kwargs)}: "
+            f"{_described(error)}"
+        ) from error
 
 
-def _arguments(spec: EnvSpec, worker_id: int, render_mode: str | None) -> dict[str, Any]:
+def _arguments(
+    spec: EnvSpec, config: EnvironmentConfig, worker_id: int, render_mode: str | None
+) -> dict[str, Any]:
+    """What is passed to the constructor besides the user's own arguments.
+
+    Raises:
+        UserError: the user's own are none that it takes.
+    """
     entry = spec.entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
     arguments: dict[str, Any] = {}
-    if creator is not None and "worker_id" in inspect.signature(creator).parameters:
+    parameters = inspect.signature(creator).parameters if creator is not None else {}
+    _check_kwargs(config, parameters)
+    if "worker_id" in parameters:
         arguments["worker_id"] = worker_id
     if render_mode is not None:
         arguments["render_mode"] = render_mode
     return arguments
+
+
+def _check_kwargs(config: EnvironmentConfig, parameters: Mapping[str, inspect.Parameter]) -> None:
+    own = [key for key in _GIVEN if key in config.kwargs]
+    if own:
+        raise UserError(f"environment.kwargs: {own[0]} is chosen by the commands; leave it out")
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    taken = [key for key in parameters if key not in _GIVEN]
+    unknown = [key for key in config.kwargs if key not in taken]
+    if unknown:
+        hint = nearest(unknown[0], taken) if taken else "; it takes none"
+        raise UserError(
+            f"environment.kwargs: the constructor of {config.name} takes no {unknown[0]}{hint}"
+        )
+
+
+def _described(error: Exception) -> str:
+    """An exception on one line, without what Gymnasium appends to those of constructors."""
+    text = str(error).partition(" was raised from the environment creator")[0]
+    first = next(iter(text.strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _remedy(error: Exception) -> str:
@@ -66,40 +119,31 @@ def _find(name: str, suite: str) -> EnvSpec:
     """What is registered under an id that belongs to a suite."""
     module, _, identifier = name.rpartition(":")
     if module:
-        _import_module(module, name)
+        _import_module(module, name, suite)
+    refused = refusal(name, suite)
+    if refused:
+        raise UserError(refused)
     spec = gymnasium.registry.get(identifier)
     if spec is None:
         hint = _nearest(identifier, suite)
         raise UserError(f"environment.name: {suite} knows no environment {name}{hint}")
-    owner = _suite_of(identifier)
-    # CartPole is registered with Gymnasium like any other environment, so both types play it.
-    if owner != suite and (owner, suite) != ("CartPole", "Gymnasium"):
-        raise UserError(
-            f"environment.name: {name} isn't of type {suite}; set environment.type to {owner}"
-            + (f", or use {' or '.join(CARTPOLE_NAMES)}" if suite == "CartPole" else "")
-        )
     return spec
 
 
-def _import_module(module: str, name: str) -> None:
+def _import_module(module: str, name: str, suite: str) -> None:
     try:
         importlib.import_module(module)
     except ImportError as error:
         raise UserError(
-            f"environment.name: the module of {name} can't be imported: {error}"
+            refusal(name, suite)
+            or f"environment.name: the module of {name} can't be imported: {error}"
         ) from error
-
-
-def _suite_of(identifier: str) -> str:
-    if identifier in CARTPOLE_NAMES:
-        return "CartPole"
-    return "Minigrid" if identifier.startswith(MINIGRID_PREFIXES) else "Gymnasium"
 
 
 def _nearest(identifier: str, suite: str) -> str:
     """A hint at the id that was probably meant, or nothing where none is similar."""
     suites = {suite, "CartPole"} if suite == "Gymnasium" else {suite}
-    known: Iterable[str] = [key for key in gymnasium.registry if _suite_of(key) in suites]
+    known: Iterable[str] = [key for key in gymnasium.registry if registered_type(key) in suites]
     close = difflib.get_close_matches(identifier, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]}?"

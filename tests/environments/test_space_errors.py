@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from environments import building, probe_spaces
+from environments.suites.ids import rightful_type
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from tests.environments import scripted
@@ -130,3 +131,57 @@ def test_an_answer_is_remembered():
     config = EnvironmentConfig(name="MiniGrid-Empty-8x8-v0", processes=3)
     other = config.model_copy(update={"processes": 0})
     assert probe_spaces(config) is probe_spaces(other)
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "remedy"),
+    [
+        ("Gymnasium", "ALE/Pong-v5", "environment.type to Atari and environment.name to Pong-v5"),
+        ("Gymnasium", "ale_py:ALE/Pong-v5", "Atari and environment.name to Pong-v5"),
+        ("Gymnasium", "PongNoFrameskip-v4", "Atari and environment.name to Pong-v5"),
+        ("Gymnasium", "MsPacmanDeterministic-v4", "Atari and environment.name to MsPacman-v5"),
+        ("Gymnasium", "Breakout-ramNoFrameskip-v4", "Atari and environment.name to Breakout-v5"),
+        ("Gymnasium", "Pong-v5", "environment.type to Atari"),
+        ("Minigrid", "ALE/Space_Invaders-v5", "Atari and environment.name to SpaceInvaders-v5"),
+        ("Gymnasium", "CoinrunEasy-v0", "environment.type to Procgen"),
+        ("Gymnasium", "procgen-coinrun-v0", "Procgen and environment.name to CoinrunHard-v0"),
+        ("Gymnasium", "procgen:procgen-maze-v0", "Procgen and environment.name to MazeHard-v0"),
+        ("Atari", "CoinrunHard-v0", "environment.type to Procgen"),
+        ("Atari", "CartPole-v1", "environment.type to CartPole"),
+        ("Atari", "LunarLander-v3", "environment.type to Gymnasium"),
+        ("Procgen", "MiniGrid-Empty-5x5-v0", "environment.type to Minigrid"),
+        ("Procgen", "Pong-v5", "environment.type to Atari"),
+    ],
+)
+def test_an_id_of_another_package_names_type_and_id(type_, name, remedy):
+    if type_ in ("Atari", "Procgen"):
+        pytest.importorskip("envpool")
+    line = one_line(type_, name)
+    assert line.startswith(f"environment.name: {name} isn't of type {type_}; set environment.type")
+    assert line.endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "right"),
+    [
+        ("Atari", "ALE/Pong-v5", "Pong-v5"),
+        ("Atari", "PongNoFrameskip-v4", "Pong-v5"),
+        ("Procgen", "procgen-starpilot-v0", "StarpilotHard-v0"),
+    ],
+)
+def test_an_id_of_the_right_type_is_spelt_right(type_, name, right):
+    pytest.importorskip("envpool")
+    expected = f"environment.name: {type_} knows no environment {name}; did you mean {right}?"
+    assert one_line(type_, name) == expected
+
+
+def test_every_game_of_envpool_is_told_from_others():
+    registration = pytest.importorskip("envpool.registration")
+    types = {"envpool.atari": "Atari", "envpool.procgen": "Procgen"}
+    games = [
+        (name, types[module])
+        for name, (module, *_) in registration.registry.specs.items()
+        if module in types
+    ]
+    assert len(games) > 100
+    assert [game for game in games if rightful_type(game[0]) != game[::-1]] == []

@@ -204,3 +204,24 @@ def test_a_config_reads_back_from_its_own_dictionary():
     config = Config.model_validate({"evaluation": {"seeds": {"start-seed": 7}}})
     assert config.as_dict()["evaluation"]["seeds"] == {"start-seed": 7, "num-seeds": 50}
     assert Config.model_validate(config.as_dict()) == config
+
+
+def test_arguments_of_an_environment_are_any_finite_yaml(load):
+    text = "environment:\n  kwargs: {a: 1, b: [1.5, {c: null}], d: text, e: false}\n"
+    assert load(text).environment.kwargs == {
+        "a": 1,
+        "b": [1.5, {"c": None}],
+        "d": "text",
+        "e": False,
+    }
+    assert "line 2: environment.kwargs: 5 where a mapping of names to values belongs" in only_error(
+        load, "environment:\n  kwargs: 5\n"
+    )
+    found = only_error(load, "environment:\n  kwargs: {a: [.inf]}\n")
+    assert "environment.kwargs: " in found and "isn't finite" in found
+    found = only_error(load, "environment: {type: Atari, name: Pong-v5, kwargs: {a: 1}}")
+    assert (
+        "environment.kwargs: works with type CartPole, Gymnasium and Minigrid only, not with Atari"
+        in found
+    )
+    assert "at least 1" in only_error(load, "environment: {max_episode_steps: 0}")

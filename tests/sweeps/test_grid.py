@@ -390,3 +390,36 @@ def test_merging_of_mappings_of_one_form_is_associative(first, second, third):
 
 def test_a_list_is_replaced_as_a_whole():
     assert deep_merge({"a": [1, 2], "b": {"c": 1}}, {"a": [3], "b": 2}) == {"a": [3], "b": 2}
+
+
+LAKE = "environment: {type: Gymnasium, name: FrozenLake-v1, kwargs: {map_name: 8x8}}\n"
+
+
+@pytest.mark.parametrize(
+    ("space", "label"),
+    [
+        ("environment.kwargs: [{is_slippery: true}, {is_slippery: false}]", "environment.kwargs"),
+        ("environment.kwargs.is_slippery: [true, false]", "environment.kwargs.is_slippery"),
+        ("kwargs.is_slippery: [true, false]", "kwargs.is_slippery"),
+    ],
+)
+def test_arguments_of_an_environment_are_tuned(load, space, label):
+    grid = load(f"hyperparameters:\n  {space}\n", LAKE)
+    assert grid.validate() == []
+    assert grid.labels == [label]
+    assert [permutation.config.environment.kwargs for permutation in grid.permutations()] == [
+        {"map_name": "8x8", "is_slippery": True},
+        {"map_name": "8x8", "is_slippery": False},
+    ]
+
+
+def test_a_wrong_argument_of_an_environment_is_found_before_training(load):
+    grid = load("hyperparameters:\n  kwargs.is_slipery: [true]\n", LAKE)
+    (line,) = errors_of(grid.validate)
+    assert "environment.kwargs: the constructor of FrozenLake-v1 takes no is_slipery" in line
+
+
+def test_arguments_as_a_whole_and_one_of_them_are_not_tuned_together(load):
+    space = "  environment.kwargs: [{map_name: 4x4}]\n  kwargs.is_slippery: [true]\n"
+    (line,) = errors_of(load, f"hyperparameters:\n{space}", LAKE)
+    assert "tunes what hyperparameters.environment.kwargs tunes already" in line
