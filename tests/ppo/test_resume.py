@@ -96,17 +96,17 @@ def written_steps(folder):
     return steps, [point.step for point in events.Tensors("config")]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Ends a training in its middle."""
 
 
 def train_until(config, folder, update):
     def stop(progress):
         if progress.update == update:
-            raise Killed
+            raise KilledError
 
     run = Run(config, 5, folder / "summaries", folder / "checkpoints")
-    with pytest.raises(Killed), PPOTrainer([run], 2, False, CPU) as trainer:
+    with pytest.raises(KilledError), PPOTrainer([run], 2, False, CPU) as trainer:
         trainer.run(stop)
 
 

@@ -8,6 +8,7 @@ import torch
 import utils
 from commands.display import PlainDisplay, make_console
 from commands.table import column_title
+from commands.tuning import failure_lines
 from environments import cores
 from environments.cores import share_cores
 from schema.errors import UserError
@@ -128,6 +129,15 @@ def test_permutations_are_ranked_by_their_mean_and_failures_come_last():
     assert scores[0].spread == pytest.approx(2**0.5)
     assert scores[0].best.repetition == 0 and scores[1].best.repetition == 1
     assert scores[2].failed == 2
+
+
+def test_runs_that_failed_for_the_same_reason_are_one_line():
+    results = [
+        Result("a", str(index), 0, {}, 0, status="failed: x" if index % 2 else "finished")
+        for index in range(6)
+    ]
+    results[5] = Result("a", "5", 0, {}, 0, status="failed: y")
+    assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: failed: y"]
 
 
 def test_a_single_repetition_has_the_spread_of_its_episodes():
