@@ -192,7 +192,7 @@ class PPOTrainer:
         """
         trainer = self._shared.trainer
         for member in self._members:
-            member.write_config()
+            member.begin_summaries(self.steps)
         while self._update < trainer.updates:
             start = time.perf_counter()
             self._sampler.sample()
@@ -207,6 +207,11 @@ class PPOTrainer:
             self._log(rate)
             if on_update:
                 on_update(self._progress(rate))
+
+    @property
+    def update(self) -> int:
+        """How many updates are done."""
+        return self._update
 
     @property
     def steps(self) -> int:

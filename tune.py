@@ -26,8 +26,9 @@ Options:
     --device=<name>         Where networks are trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
                             where there is a GPU [default: auto].
     --together=<n>          How many runs (permutations and repetitions) of equal shape train as one
-                            population at most, which is faster and gives the same results
-                            [default: 1].
+                            population at most, which is faster. On a CPU each gets the weights
+                            that it gets alone, bit for bit; on a GPU they learn at once, which
+                            rounds otherwise [default: 1].
     --jobs=<n>              How many populations are trained in parallel, in processes among which
                             the cores and the GPUs are divided; 0 is one per core [default: 1].
     --compile               Compile the losses with torch.compile, which takes a minute at the

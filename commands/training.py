@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from pathlib import Path
 
 import torch
 
@@ -38,11 +39,11 @@ def train(
     steps = trainer_config.updates * trainer_config.batch_size
     name = run.config.environment.name
     start = time.monotonic()
-    console.print(
-        f"{name}: {trainer_config.updates:,} updates, {steps:,} environment steps on {device}",
-        soft_wrap=True,
-    )
     with PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer:
+        plan = f"{trainer_config.updates:,} updates, {steps:,} environment steps on {device}"
+        if run.config.model.load_model:
+            plan = f"goes on after update {trainer.update:,} of {plan}"
+        console.print(f"{name}: {plan}", soft_wrap=True)
         try:
             with make_display(console, 1, steps) as display:
                 display.started(0, [name], trainer_config.updates)
@@ -64,13 +65,24 @@ def train(
 
 
 def _prepare_folders(run: Run, overwrite: bool) -> None:
+    """Makes sure that a training's folders are empty, or those of the one that it continues."""
+    if _continues(run):
+        return
     for folder in (run.summaries, run.checkpoints):
         if folder is None or not folder.exists():
             continue
-        if overwrite and not run.config.model.load_model:
+        if overwrite:
             shutil.rmtree(folder)
-        elif any(folder.iterdir()) and not run.config.model.load_model:
+        elif any(folder.iterdir()):
             raise UserError(
                 f"{folder}: holds an earlier training; choose another --run-id or --out, "
                 "or replace it with --overwrite"
             )
+
+
+def _continues(run: Run) -> bool:
+    """Whether a training goes on from a checkpoint in its own folder."""
+    model = run.config.model
+    assert run.checkpoints
+    own = run.checkpoints.resolve()
+    return model.load_model and own in Path(model.model_path).expanduser().resolve().parents

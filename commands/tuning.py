@@ -69,7 +69,10 @@ def _populations_line(options: SweepOptions, populations: list[list[PlannedRun]]
 
 
 def _name_runs(population: list[PlannedRun]) -> str:
-    names = [run.name for run in population]
+    return _shorten([run.name for run in population])
+
+
+def _shorten(names: list[str]) -> str:
     shown = names if len(names) <= _NAMES else [*names[: _NAMES - 1], "...", names[-1]]
     return " ".join(shown)
 
@@ -124,7 +127,15 @@ def _print_results(
         console.print(f"best checkpoint: {checkpoint}", soft_wrap=True)
     console.print(f"all results: {options.out / RESULTS}", soft_wrap=True)
     console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
+    for line in failure_lines(results):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def failure_lines(results: list[Result]) -> list[str]:
+    """What failed, a line for each reason, with the names of the runs."""
+    failed: dict[str, list[str]] = {}
     for result in results:
         if result.status != FINISHED:
             name = f"{result.permutation}_{result.repetition}"
-            console.print(f"{name}: {result.status}", markup=False, soft_wrap=True)
+            failed.setdefault(result.status, []).append(name)
+    return [f"{_shorten(names)}: {reason}" for reason, names in failed.items()]

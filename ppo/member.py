@@ -52,6 +52,7 @@ class Member:
         crashes: how many of its environments broke down and were replaced so far.
         scalars: what is logged of the present update, by tag.
         same_environments: whether a checkpoint's episodes under way may go on.
+        writer: of the summaries; None before the training begins, and where none are written.
     """
 
     def __init__(self, run: Run, number: int, population: Population, optimiser: AdamW) -> None:
@@ -68,7 +69,8 @@ class Member:
         self.episodes: list[dict[str, float]] = []
         self.crashes = 0
         self.scalars: dict[str, float] = {}
-        self.writer = SummaryWriter(run.summaries) if run.summaries else None
+        self.writer: SummaryWriter | None = None
+        self._resumed_at: int | None = None
         population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))
 
     def scheduled(self, update: int) -> dict[str, float]:
@@ -83,10 +85,20 @@ class Member:
             for name, schedule in schedules.items()
         }
 
-    def write_config(self) -> None:
-        """Writes the config into the summaries."""
-        if self.writer:
-            self.writer.add_config(self.run.config.as_dict())
+    def begin_summaries(self, step: int) -> None:
+        """Opens the summaries and writes the config into them.
+
+        Args:
+            step: the environment step at which the training begins or goes on.
+        """
+        if self.run.summaries is None:
+            return
+        resumed_at = self._resumed_at
+        # An update may have other steps now, or be another one. No step may be there twice then either.
+        kept = None if resumed_at is None else min(step, resumed_at)
+        self.writer = SummaryWriter(self.run.summaries, kept)
+        # Of what follows, so that it is dropped with that where the training goes on there once more.
+        self.writer.add_config(self.run.config.as_dict(), step if resumed_at is None else step + 1)
 
     def save(
         self,
@@ -150,6 +162,7 @@ class Member:
             self.action_generator.set_state(checkpoint.generators["actions"])
             self.shuffling_generator.set_state(checkpoint.generators["shuffling"])
             self.record.restore(checkpoint.record)
+        self._resumed_at = checkpoint.update * saved.trainer.batch_size
         resume_at = self.config.resume_at
         update = checkpoint.update if resume_at is None else resume_at
         if update >= self.config.updates:

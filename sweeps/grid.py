@@ -44,6 +44,34 @@ class Permutation:
     config: Config
 
 
+class _Causes:
+    """The errors of permutations, each once however many have it.
+
+    Attributes:
+        failed: how many permutations have any.
+        first: of each error (key and message): how many permutations have it, and index and choices
+            of the first; of the first ten errors only.
+        are_more: whether there are other errors.
+    """
+
+    def __init__(self) -> None:
+        self.failed = 0
+        self.first: dict[tuple[KeyPath, str], tuple[int, int, tuple[Any, ...]]] = {}
+        self.are_more = False
+
+    def note(
+        self, index: int, values: tuple[Any, ...], problems: list[tuple[KeyPath, str]]
+    ) -> None:
+        """Counts what is wrong with a permutation."""
+        self.failed += bool(problems)
+        for problem in problems:
+            if problem not in self.first and len(self.first) == _REPORTED:
+                self.are_more = True
+                continue
+            count, *first = self.first.get(problem, (0, index, values))
+            self.first[problem] = (count + 1, *first)  # type: ignore[assignment]
+
+
 class Grid:
     """The permutations of a tuning config over a base config.
 
@@ -94,7 +122,7 @@ class Grid:
             Warnings, a line each.
 
         Raises:
-            UserError: a line for each error (the first ten of permutations, and their number).
+            UserError: a line for each error (the first ten of permutations, and how many have them).
         """
         errors = self._base_errors() + [line for axis in self.axes for line in self._errors(axis)]
         if errors:
@@ -118,7 +146,7 @@ class Grid:
 
     def _errors(self, axis: Axis) -> list[str]:
         lines = []
-        for choice in axis.choices:
+        for choice in axis.unique().choices:
             data = deep_merge(self.base.data, _nested(axis.key_path, choice))
             for key_path, message in _key_errors(data):
                 if key_path[: len(axis.key_path)] == axis.key_path:
@@ -128,24 +156,35 @@ class Grid:
         return lines
 
     def _validate_permutations(self) -> list[str]:
-        errors: list[str] = []
+        causes = _Causes()
         rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
-        failed = 0
         for index, (values, data) in enumerate(self._merged()):
             problems, config = _problems(data)
-            if problems:
-                failed += 1
-            if problems and failed <= _REPORTED:
-                choices = show_choices(dict(zip(self.labels, values, strict=True)))
-                where = f"{self.tune.path}: permutation {self.name(index)} ({choices})"
-                errors += [f"{where}: {'.'.join(path)}: {message}" for path, message in problems]
+            causes.note(index, values, problems)
             if config is not None:
                 _note_rising_schedules(config.trainer, index, rising)
-        if failed > _REPORTED:
-            errors.append(f"{self.tune.path}: {failed} of {len(self)} permutations are not valid")
+        errors = self._permutation_errors(causes)
         if errors:
             raise UserError(errors)
         return [self._rising_warning(name, found) for name, found in rising.items() if found]
+
+    def _permutation_errors(self, causes: _Causes) -> list[str]:
+        """A line for each error, with the first permutation that has it, and one that counts them."""
+        lines = []
+        for (path, message), (count, index, values) in causes.first.items():
+            choices = show_choices(dict(zip(self.labels, values, strict=True)))
+            several = (
+                f"{count} permutations, of which the first is " if count > 1 else "permutation "
+            )
+            lines.append(
+                f"{self.tune.path}: {several}{self.name(index)} ({choices}): "
+                f"{'.'.join(path)}: {message}"
+            )
+        if causes.are_more:
+            lines.append(
+                f"{self.tune.path}: {causes.failed} of {len(self)} permutations are not valid"
+            )
+        return lines
 
     def _rising_warning(self, name: str, found: list[int]) -> str:
         names = ", ".join(self.name(index) for index in found[:_REPORTED])

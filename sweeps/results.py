@@ -118,6 +118,35 @@ class ResultsFile:
             return result
         return None
 
+    def refuse_another_seed(self, run_id: str, seed: int) -> None:
+        """Makes sure that a session's results are of the seed with which it is to go on.
+
+        Args:
+            run_id: tag of the training session.
+            seed: of its first repetition.
+
+        Raises:
+            UserError: they are of another one, so that going on would replace them.
+        """
+        seeds = {result.seed - result.repetition for result in self._of(run_id)}
+        if seeds - {seed}:
+            there = ", ".join(map(str, sorted(seeds)))
+            raise UserError(
+                f"--seed={seed}: the results of --run-id={run_id} in {self._path} are of --seed="
+                f"{there}; choose another --run-id or --out, or replace them with --overwrite"
+            )
+
+    def remove(self, run_id: str) -> None:
+        """Removes the results of a training session and writes the file, where it had any."""
+        removed = self._of(run_id)
+        if removed:
+            for result in removed:
+                del self._results[result.key]
+            self.add([])
+
+    def _of(self, run_id: str) -> list[Result]:
+        return [result for result in self._results.values() if result.run_id == run_id]
+
     def add(self, results: Iterable[Result]) -> None:
         """Adds results, in place of earlier ones of the same runs, and writes the file.
 

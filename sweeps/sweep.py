@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from environments.cores import share_cores
+from schema.errors import UserError
 from sweeps.backends.local import run_here, run_in_processes
 from sweeps.files import write_grid
 from sweeps.grid import Grid
@@ -64,18 +65,13 @@ class Sweep:
         finished_before: results that are kept.
 
     Raises:
-        UserError: the folder holds another grid or its results; nothing was written.
+        UserError: the folder holds another grid, or results of it or of another seed; nothing was
+            written.
     """
 
     def __init__(self, grid: Grid, options: SweepOptions, overwrite: bool) -> None:
         self._options = options
-        path = options.out / RESULTS
-        if overwrite:
-            path.unlink(missing_ok=True)
-            for kind in (SUMMARIES, CHECKPOINTS):
-                shutil.rmtree(options.out / kind / options.run_id, ignore_errors=True)
-        self._file = ResultsFile(path, grid.labels)
-        write_grid(grid, options.out / CONFIGS, overwrite)
+        self._file = (_replace if overwrite else _continue)(grid, options)
         self._runs = list(plan_runs(grid, options.run_id, options.repetitions, options.seed))
         left, self.finished_before = [], []
         for run in self._runs:
@@ -101,6 +97,34 @@ class Sweep:
         else:
             run_in_processes(self.populations, placements, recorder)
         return [results[run.result.key] for run in self._runs]
+
+
+def _continue(grid: Grid, options: SweepOptions) -> ResultsFile:
+    """The results that a folder holds, which are of the same grid and seed, or none."""
+    file = ResultsFile(options.out / RESULTS, grid.labels)
+    file.refuse_another_seed(options.run_id, options.seed)
+    write_grid(grid, options.out / CONFIGS)
+    return file
+
+
+def _replace(grid: Grid, options: SweepOptions) -> ResultsFile:
+    """The results that a folder holds, without those of this session.
+
+    Results of other sessions are kept where they are of the same grid; those of another grid would
+    name permutations that there are no configs of any more.
+    """
+    path = options.out / RESULTS
+    try:
+        write_grid(grid, options.out / CONFIGS)
+        file = ResultsFile(path, grid.labels)
+    except UserError:
+        write_grid(grid, options.out / CONFIGS, overwrite=True)
+        path.unlink(missing_ok=True)
+        file = ResultsFile(path, grid.labels)
+    file.remove(options.run_id)
+    for kind in (SUMMARIES, CHECKPOINTS):
+        shutil.rmtree(options.out / kind / options.run_id, ignore_errors=True)
+    return file
 
 
 class _Recorder:

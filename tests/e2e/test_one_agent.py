@@ -43,6 +43,22 @@ def test_a_second_training_never_mixes_with_the_first(trained):
     assert "holds an earlier training" in line and "--overwrite" in line
 
 
+def test_resuming_says_from_where_and_mixes_with_no_other_training(trained):
+    base = (trained / "base.yaml").read_text()
+    for run_id in ("a", "b"):
+        succeed("train", "--config=base.yaml", f"--run-id={run_id}", cwd=trained)
+    path = "checkpoints/a/update_000002.pt"
+    resumed = base.replace("model: {", f"model: {{load_model: true, model_path: {path}, ")
+    (trained / "again.yaml").write_text(resumed)
+    shown = succeed("train", "--config=again.yaml", "--run-id=a", cwd=trained)
+    assert shown.startswith("CartPole-v1: goes on after update 2 of 4 updates")
+    (line,) = fail("train", "--config=again.yaml", "--run-id=b", cwd=trained)
+    assert "holds an earlier training" in line
+    shown = succeed("train", "--config=again.yaml", "--run-id=b", "--overwrite", cwd=trained)
+    assert "goes on after update 2" in shown
+    assert [path.name for path in (trained / "checkpoints" / "b").iterdir()] == ["update_000004.pt"]
+
+
 def test_resuming_gives_the_same_weights_bit_for_bit(trained):
     base = (trained / "base.yaml").read_text()
     path = "checkpoints/x/update_000002.pt"

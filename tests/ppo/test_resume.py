@@ -2,6 +2,7 @@ import warnings
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ppo.checkpoint import Checkpoint, checkpoint_path, list_checkpoints, load_checkpoint
 from ppo.member import Run
@@ -85,6 +86,59 @@ def test_another_seed_goes_on_with_the_weights_but_other_randomness(whole, tmp_p
         assert trainer.records[0].final is None
     found = train(resumed(path), 6, tmp_path)
     assert not same(found.weights, load_checkpoint(checkpoint_path(whole, 6)).weights)
+
+
+def written_steps(folder):
+    """The steps of each tag, as TensorBoard reads them from the files, and those of the config."""
+    # Nothing is left to TensorBoard's own way of dropping points.
+    events = EventAccumulator(str(folder), purge_orphaned_data=False).Reload()
+    steps = {tag: [point.step for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    return steps, [point.step for point in events.Tensors("config")]
+
+
+class KilledError(Exception):
+    """Ends a training in its middle."""
+
+
+def train_until(config, folder, update):
+    def stop(progress):
+        if progress.update == update:
+            raise KilledError
+
+    run = Run(config, 5, folder / "summaries", folder / "checkpoints")
+    with pytest.raises(KilledError), PPOTrainer([run], 2, False, CPU) as trainer:
+        trainer.run(stop)
+
+
+def test_each_step_stands_in_the_summaries_once_however_often_a_training_was_resumed(tmp_path):
+    expected = [128 * update for update in range(1, 7)]
+    folder = tmp_path / "0"
+    middle = checkpoint_path(folder / "checkpoints", 3)
+    train_until(six_updates(), folder, 5)
+    # A kill leaves the last record in part.
+    (events,) = (folder / "summaries").iterdir()
+    events.write_bytes(events.read_bytes()[:-7])
+    train_until(resumed(middle), folder, 4)
+    train(resumed(middle), 5, tmp_path)
+    steps, configs = written_steps(folder / "summaries")
+    assert steps["loss/policy"] == steps["schedule/beta"] == expected
+    assert configs == [0, 385]
+    # Also where all was done already, and where an update has other steps now.
+    train(resumed(middle, trainer={"worker_steps": 16}), 5, tmp_path)
+    steps, configs = written_steps(folder / "summaries")
+    assert steps["loss/policy"] == [128, 256, 320, 384]
+    train(
+        resumed(checkpoint_path(folder / "checkpoints", 3), trainer={"resume_at": 5}), 5, tmp_path
+    )
+    steps, _ = written_steps(folder / "summaries")
+    assert steps["loss/policy"] == [128, 256, 320, 384, 768]
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_no_summaries(whole, tmp_path):
+    config = resumed(checkpoint_path(whole, 3), model={"hidden_layer_size": 8})
+    with pytest.raises(UserError):
+        PPOTrainer([Run(config, 5, tmp_path / "summaries")], 2, False, CPU)
+    assert not list(tmp_path.iterdir())
 
 
 def test_resume_at_sets_the_update_to_go_on_at(whole):

@@ -272,10 +272,30 @@ def test_many_wrong_combinations_are_counted(load):
     assert lines[-1].endswith("15 of 30 permutations are not valid")
 
 
+def test_an_error_that_many_permutations_have_is_one_line(load, tmp_path):
+    grid = load(
+        "hyperparameters:\n  gamma: [0.9, 0.95, 0.99]\n  num_mini_batches: [4, 3, 5]\n"
+        "  worker_steps: [64, 96]\n"
+    )
+    tune = tmp_path / "tune.yaml"
+    assert errors_of(grid.validate) == [
+        f"{tune}: 3 permutations, of which the first is {first} (gamma=0.9, "
+        f"num_mini_batches={batches}, worker_steps={steps}): trainer.num_mini_batches: {batches} "
+        f"doesn't divide the batch of {16 * steps} (num_workers 16 x worker_steps {steps})"
+        for first, batches, steps in [("02", 3, 64), ("04", 5, 64), ("05", 5, 96)]
+    ]
+    # What stands in the base config is no permutation's.
+    base = CARTPOLE.replace("CartPole-v1", "CartPole-v9")
+    (line,) = errors_of(load("hyperparameters: {gamma: [0.9, 0.95]}\n", base).validate)
+    assert "2 permutations, of which the first is 0 (gamma=0.9): environment.name: " in line
+    grid = load("hyperparameters: {gamma: [1.5, 1.5]}\n")
+    assert len(errors_of(grid.validate)) == 1
+
+
 def test_combinations_that_only_permutations_mend_are_valid(load):
     base = CARTPOLE + "trainer: {num_workers: 1, worker_steps: 9, num_mini_batches: 4}\n"
     assert load("hyperparameters: {worker_steps: [8, 16]}\n", base).validate() == []
-    assert len(errors_of(load("hyperparameters: {gamma: [0.9, 1]}\n", base).validate)) == 2
+    assert len(errors_of(load("hyperparameters: {gamma: [0.9, 1]}\n", base).validate)) == 1
 
 
 def test_rising_schedules_are_warned_of_with_their_permutations(load, tmp_path):

@@ -8,6 +8,7 @@ import torch
 import utils
 from commands.display import PlainDisplay, make_console
 from commands.table import column_title
+from commands.tuning import failure_lines
 from environments import cores
 from environments.cores import share_cores
 from schema.errors import UserError
@@ -32,10 +33,10 @@ def grid(tmp_path):
     return load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
 
 
-def run(grid, out, **options):
+def run(grid, out, overwrite=False, **options):
     chosen = {"run_id": "a", "repetitions": 1, "seed": 0, "worker_id": 2, **options}
     made = SweepOptions(out=out, low_memory=False, device=torch.device("cpu"), **chosen)
-    made_sweep = Sweep(grid, made, overwrite=False)
+    made_sweep = Sweep(grid, made, overwrite)
     return made_sweep.run(PlainDisplay(make_console(), made_sweep.runs, made_sweep.steps))
 
 
@@ -80,6 +81,32 @@ def test_run_ids_share_a_folder(grid, tmp_path):
     assert [row["final_return"] for row in rows[:3]] == [row["final_return"] for row in rows[3:]]
 
 
+def test_another_seed_is_refused_and_loses_nothing(grid, tmp_path):
+    out = tmp_path / "out"
+    run(grid, out, run_id="a", seed=3, repetitions=2)
+    run(grid, out, run_id="b", seed=0)
+    files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(UserError) as failure:
+        run(grid, out, run_id="a", seed=4)
+    assert failure.value.lines == [
+        f"--seed=4: the results of --run-id=a in {out}/results.csv are of --seed=3; "
+        "choose another --run-id or --out, or replace them with --overwrite"
+    ]
+    assert files == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    # More repetitions of the same seed are the same sweep.
+    assert len(run(grid, out, run_id="b", seed=0, repetitions=2)) == 6
+
+
+def test_overwriting_one_session_keeps_the_others(grid, tmp_path):
+    out = tmp_path / "out"
+    for run_id in ("a", "b"):
+        run(grid, out, run_id=run_id, seed=3)
+    run(grid, out, overwrite=True, run_id="a", seed=4)
+    with (out / "results.csv").open() as file:
+        rows = [(row["run_id"], row["seed"]) for row in csv.DictReader(file)]
+    assert rows == [("a", "4")] * 3 + [("b", "3")] * 3
+
+
 def test_permutations_are_ranked_by_their_mean_and_failures_come_last():
     def result(permutation, repetition, value, status="finished"):
         return Result(
@@ -102,6 +129,15 @@ def test_permutations_are_ranked_by_their_mean_and_failures_come_last():
     assert scores[0].spread == pytest.approx(2**0.5)
     assert scores[0].best.repetition == 0 and scores[1].best.repetition == 1
     assert scores[2].failed == 2
+
+
+def test_runs_that_failed_for_the_same_reason_are_one_line():
+    results = [
+        Result("a", str(index), 0, {}, 0, status="failed: x" if index % 2 else "finished")
+        for index in range(6)
+    ]
+    results[5] = Result("a", "5", 0, {}, 0, status="failed: y")
+    assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: failed: y"]
 
 
 def test_a_single_repetition_has_the_spread_of_its_episodes():
