@@ -238,7 +238,7 @@ def test_a_picture_can_be_shown(config, monkeypatch):
     ("type_", "name", "hint"),
     [
         ("Procgen", "CoinrunEasi-v0", "CoinrunEasy-v0"),
-        ("Procgen", "Pong-v5", "-v0"),
+        ("Procgen", "Leeper-v0", "Leaper"),
         ("Atari", "Pung-v5", "Pong-v5"),
     ],
 )
