@@ -115,6 +115,7 @@ class PPOTrainer:
             self._gamma = self._per_member([run.config.trainer.gamma for run in runs])
             self._lamda = self._per_member([run.config.trainer.lamda for run in runs])
             self._update = 0
+            self._is_stopped = False
             self._sampler.observations = self._begin()
         except BaseException:
             self.close()
@@ -157,13 +158,16 @@ class PPOTrainer:
         """Begins the first episodes, or goes on where the members' checkpoints stopped."""
         if self._memory is not None:
             self._memory.begin()
-        if not self._shared.model.load_model:
+        sources = [source for member in self._members if (source := member.run.source)]
+        if not sources:
             return self._environments.reset()
-        checkpoints = [
-            load_checkpoint(Path(self._shared.model.model_path).expanduser()) for _ in self._members
+        checkpoints = [load_checkpoint(source) for source in sources]
+        starts = [
+            member.restore(checkpoint, self._environments.backend)
+            for member, checkpoint in zip(self._members, checkpoints, strict=True)
         ]
-        for member, checkpoint in zip(self._members, checkpoints, strict=True):
-            self._update = member.restore(checkpoint, self._environments.backend)
+        assert len(set(starts)) == 1, "members that start at different updates"
+        self._update = starts[0]
         same = all(member.same_environments for member in self._members)
         for member, checkpoint in zip(self._members, checkpoints, strict=True):
             if self._reward_normaliser is not None and checkpoint.rewards:
@@ -181,7 +185,7 @@ class PPOTrainer:
         )
 
     def run(self, on_update: Callable[[Progress], None] | None = None) -> None:
-        """Trains until all updates are done.
+        """Trains until all updates are done, or until `stop` is called.
 
         Args:
             on_update: is told of the progress after each update.
@@ -193,7 +197,7 @@ class PPOTrainer:
         trainer = self._shared.trainer
         for member in self._members:
             member.begin_summaries(self.steps)
-        while self._update < trainer.updates:
+        while self._update < trainer.updates and not self._is_stopped:
             start = time.perf_counter()
             self._sampler.sample()
             self._estimate_advantages()
@@ -202,11 +206,21 @@ class PPOTrainer:
             self._population.observe(self._buffer.observations, states)
             self._update += 1
             self._evaluate()
-            self._save_checkpoints()
+            self._note_returns()
             rate = self._buffer.size * len(self._members) / (time.perf_counter() - start)
             self._log(rate)
             if on_update:
                 on_update(self._progress(rate))
+            self._save_checkpoints()
+
+    def stop(self) -> None:
+        """Has `run` end after the present update, with a checkpoint, as if it had been interrupted."""
+        self._is_stopped = True
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all updates are done."""
+        return self._update >= self._shared.trainer.updates
 
     @property
     def update(self) -> int:
@@ -279,9 +293,19 @@ class PPOTrainer:
         forgets = self._memory is None or self._memory.resets
         return Policy(network, self._device, generator, forgets=forgets)
 
+    def _note_returns(self) -> None:
+        """Adds what was reached to the learning curves."""
+        for member in self._trained():
+            member.record.add_point(self._update, self._shared.trainer.updates, self.steps)
+
     def _save_checkpoints(self) -> None:
-        last = self._update == self._shared.trainer.updates
-        if self._update % self._shared.model.checkpoint_interval and not last:
+        """Saves checkpoints where it is time, or where it is the last chance."""
+        due = self._update % self._shared.model.checkpoint_interval == 0 or self.is_finished
+        if due:
+            self._renew_episodes()
+            for member in self._trained():
+                member.record.note_checkpoint(self._update)
+        elif not self._is_stopped:
             return
         states = self._environments.states()
         for member in self._trained():
@@ -291,6 +315,21 @@ class PPOTrainer:
             normaliser = self._reward_normaliser
             rewards = normaliser.member_state(member.number) if normaliser else {}
             member.save(self._update, self._environments.backend, own, memory, rewards)
+
+    def _renew_episodes(self) -> None:
+        """Begins new episodes where restoring the present ones would take long.
+
+        The rollout that is over has been bootstrapped from its last observations, so the episodes that
+        are cut off here are to the agent as if they went on.
+        """
+        observations = self._environments.renew()
+        if observations is None:
+            return
+        self._sampler.observations = observations
+        if self._memory is not None:
+            self._memory.begin()
+        if self._reward_normaliser is not None:
+            self._reward_normaliser.begin_episodes()
 
     def _log(self, rate: float) -> None:
         explained = explained_variance(

@@ -94,7 +94,7 @@ class EpisodeState:
     Attributes:
         episode: how many episodes this environment began before the one in which `actions` begin.
             With the backend "gymnasium" that is the present one. With "envpool", whose episodes
-            can't be addressed, it is always 0.
+            can't be addressed, it counts the pools that were used up before.
         actions: (steps, action_size), the actions taken since: of the spaces' action type with the
             backend "gymnasium", the smallest unsigned type that holds every action with "envpool".
     """
@@ -122,6 +122,9 @@ class VectorEnvironment(Protocol):
 
     def step(self, actions: np.ndarray) -> Step:
         """Takes one step with actions (E, action_size) of the spaces' action type, within bounds."""
+
+    def renew(self) -> Observations | None:
+        """Begins new episodes if getting back into the present ones takes long, else returns None."""
 
     def states(self) -> list[EpisodeState]:
         """Where each environment is, for a checkpoint."""

@@ -36,9 +36,11 @@ class RandomLevels:
         # 64 random bits, so that the remainder favours no level noticeably.
         return self.start_seed + int(sequence.generate_state(1, np.uint64)[0] % np.uint64(count))
 
-    def stream_seed(self, environment: int) -> int:
-        """A seed below 2**31 for an environment that draws its levels itself."""
-        sequence = np.random.SeedSequence(self.seeds[environment])
+    def stream_seed(self, environment: int, number: int = 0) -> int:
+        """A seed below 2**31 for an environment that draws its levels itself; another for each number."""
+        # No number leaves the seed as it has always been.
+        spawn_key = (number,) if number else ()
+        sequence = np.random.SeedSequence(self.seeds[environment], spawn_key=spawn_key)
         return int(sequence.generate_state(1)[0]) % _LEVEL_LIMIT
 
 

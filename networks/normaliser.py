@@ -136,6 +136,10 @@ class RewardNormaliser:
         deviation = (variance + 1e-8).sqrt().to(rewards.dtype)
         rewards.div_(deviation.view(-1, 1, 1)).clamp_(-_LIMIT, _LIMIT)
 
+    def begin_episodes(self) -> None:
+        """Forgets the returns of the episodes under way, as all workers begin new ones."""
+        self._returns = torch.zeros_like(self._returns)
+
     def member_state(self, member: int) -> dict[str, Tensor]:
         """What one member's returns were so far and are now, on the CPU, for a checkpoint."""
         return {

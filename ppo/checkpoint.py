@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,50 @@ def list_checkpoints(path: Path) -> list[Path]:
     return found
 
 
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The last checkpoint in a folder that isn't damaged; None where there is none."""
+    found = sorted(folder.glob(_PATTERN), reverse=True)
+    return next((path for path in found if _is_intact(path)), None)
+
+
+def update_of(path: Path) -> int:
+    """After how many updates a checkpoint was written, by its name."""
+    return int(path.stem.rpartition("_")[2])
+
+
+def prune_checkpoints(folder: Path, keep: int, best: int | None) -> None:
+    """Removes all checkpoints of a folder but the last ones and that of one update.
+
+    Args:
+        folder: of a run.
+        keep: how many of the last ones stay.
+        best: the update whose checkpoint stays, too.
+    """
+    for path in sorted(folder.glob(_PATTERN))[:-keep]:
+        if update_of(path) != best:
+            path.unlink()
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether a file is an archive whose parts have their checksums, which torch doesn't look at."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # whatever a damaged file makes of the reader
+        return False
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint to the CPU.
 
     Raises:
-        UserError: the file can't be read or is no checkpoint.
+        UserError: the file can't be read, is damaged or is no checkpoint.
     """
     try:
+        with path.open("rb"):
+            pass
+        if not _is_intact(path):
+            raise ValueError("damaged")
         with warnings.catch_warnings():
             # A damaged file may seem to be of another protocol; what follows from that is our line.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from environments.interface import EpisodeState
 from model import Population
-from ppo.checkpoint import Checkpoint
+from ppo.checkpoint import Checkpoint, prune_checkpoints
 from ppo.optimiser import AdamW
 from ppo.record import ReturnRecord
 from ppo.summaries import SummaryWriter
@@ -29,12 +29,23 @@ class Run:
         seed: all randomness of the run derives from it.
         summaries: folder of the TensorBoard summaries; None writes none.
         checkpoints: folder of the checkpoints; None writes none.
+        interrupted_at: checkpoint of this very run, at which it goes on; None begins it, or does as
+            the config's `model.load_model` says.
     """
 
     config: Config
     seed: int
     summaries: Path | None = None
     checkpoints: Path | None = None
+    interrupted_at: Path | None = None
+
+    @property
+    def source(self) -> Path | None:
+        """The checkpoint that the training starts from, if any."""
+        if self.interrupted_at is not None:
+            return self.interrupted_at
+        model = self.config.model
+        return Path(model.model_path).expanduser() if model.load_model else None
 
 
 class Member:
@@ -108,12 +119,15 @@ class Member:
         memory: dict[str, Tensor],
         rewards: dict[str, Tensor],
     ) -> None:
-        """Writes a checkpoint, where the run has a folder for them.
+        """Writes a checkpoint, where the run has a folder for them, and removes what isn't kept.
 
         The arguments after `update` are attributes of `Checkpoint`.
         """
         if self.run.checkpoints is None:
             return
+        if self.writer is not None:
+            # Whoever goes on from the checkpoint counts on what was written until now.
+            self.writer.flush()
         population = self._population
         Checkpoint(
             config=self.run.config.as_dict(),
@@ -135,6 +149,9 @@ class Member:
             rewards=rewards,
             record=self.record.state(),
         ).save(self.run.checkpoints)
+        keep = self.run.config.model.keep_checkpoints
+        if keep is not None:
+            prune_checkpoints(self.run.checkpoints, keep, self.record.best_checkpoint)
 
     def restore(self, checkpoint: Checkpoint, backend: str) -> int:
         """Takes over a checkpoint's state and returns the update at which to go on.
@@ -145,13 +162,14 @@ class Member:
         Raises:
             UserError: the checkpoint is of another network, or has no updates left to do.
         """
-        path = self.run.config.model.model_path
+        path = self.run.source
+        assert path is not None
         try:
             self._population.load_member(self.number, checkpoint.weights, checkpoint.statistics)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
         self._optimiser.restore(self.number, checkpoint.optimiser)
-        saved = checkpoint.read_config(Path(path))
+        saved = checkpoint.read_config(path)
         self.same_environments = (
             checkpoint.seed == self.run.seed
             and checkpoint.backend == backend
@@ -161,8 +179,11 @@ class Member:
         if self.same_environments:
             self.action_generator.set_state(checkpoint.generators["actions"])
             self.shuffling_generator.set_state(checkpoint.generators["shuffling"])
+        if self.same_environments or self.run.interrupted_at:
             self.record.restore(checkpoint.record)
         self._resumed_at = checkpoint.update * saved.trainer.batch_size
+        if self.run.interrupted_at:
+            return checkpoint.update
         resume_at = self.config.resume_at
         update = checkpoint.update if resume_at is None else resume_at
         if update >= self.config.updates:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from statistics import fmean, pstdev
 from typing import Any
 
 WINDOW = 100  # training episodes over which a run's return is averaged
+CURVE_POINTS = 200  # of a learning curve, at most
 
 
 class ReturnRecord:
-    """The returns by which a run is judged: its last evaluation, or else its last 100 episodes."""
+    """The returns by which a run is judged: its last evaluation, or else its last 100 episodes.
+
+    Attributes:
+        curve: environment steps, and `final` then, of at most `CURVE_POINTS` updates.
+        best_checkpoint: the update of the checkpoint at which `final` was greatest; None before the
+            first.
+    """
 
     def __init__(self) -> None:
+        self.curve: list[tuple[int, float]] = []
+        self.best_checkpoint: int | None = None
+        self._best_saved = -math.inf
         self._episodes: deque[float] = deque(maxlen=WINDOW)
         self._evaluation: list[float] = []
         self._best: float | None = None
@@ -31,6 +42,22 @@ class ReturnRecord:
             self._best = None
         self._evaluation = list(returns)
         self._note_best()
+
+    def add_point(self, update: int, updates: int, steps: int) -> None:
+        """Adds a point to the learning curve, unless it has enough of that part of the training.
+
+        Args:
+            update: how many updates are done.
+            updates: how many there will be.
+            steps: environment steps so far.
+        """
+        if is_drawn(update, updates) and self.final is not None:
+            self.curve.append((steps, self.final))
+
+    def note_checkpoint(self, update: int) -> None:
+        """Notes that what was reached by this update is about to be saved."""
+        if self.final is not None and self.final > self._best_saved:
+            self._best_saved, self.best_checkpoint = self.final, update
 
     def _note_best(self) -> None:
         current = self.final
@@ -62,6 +89,9 @@ class ReturnRecord:
             "episodes": list(self._episodes),
             "evaluation": self._evaluation,
             "best": self._best,
+            "curve": [list(point) for point in self.curve],
+            "best_checkpoint": self.best_checkpoint,
+            "best_saved": self._best_saved,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -69,3 +99,12 @@ class ReturnRecord:
         self._episodes.extend(state["episodes"])
         self._evaluation = list(state["evaluation"])
         self._best = state["best"]
+        # Checkpoints of older versions don't have the rest.
+        self.curve = [(steps, value) for steps, value in state.get("curve", [])]
+        self.best_checkpoint = state.get("best_checkpoint")
+        self._best_saved = state.get("best_saved", -math.inf)
+
+
+def is_drawn(update: int, updates: int) -> bool:
+    """Whether a learning curve has a point after this update of so many."""
+    return update % math.ceil(updates / CURVE_POINTS) == 0 or update == updates

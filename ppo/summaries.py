@@ -67,6 +67,10 @@ class SummaryWriter:
     def _add(self, summary: Summary, step: int) -> None:
         self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
+    def flush(self) -> None:
+        """Writes what is left to the disk."""
+        self._writer.flush()
+
     def close(self) -> None:
         """Writes what is left and ends the thread."""
         self._writer.close()

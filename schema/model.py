@@ -42,6 +42,12 @@ class ModelConfig(Section):
     checkpoint_interval: int = Field(
         25, ge=1, description="updates between checkpoints; there is always one at the end"
     )
+    keep_checkpoints: int | None = Field(
+        2,
+        ge=1,
+        description="how many of the last checkpoints are kept, besides the one at which the return was "
+        "greatest; null keeps all",
+    )
     activation: Literal["elu", "leaky_relu", "relu", "swish", "tanh", "gelu"] = Field(
         "tanh", description="activation function: elu, leaky_relu, relu, swish, tanh or gelu"
     )

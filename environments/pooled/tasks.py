@@ -30,9 +30,12 @@ class PooledTask:
         arguments: what `envpool.make_gymnasium` takes besides the name, the number of environments,
             their seeds and the number of threads.
         is_costly: whether a step of one environment costs more than waking a thread.
+        steps_of_a_pool: after which a pool gives way to a new one, as playing them again is what
+            resuming takes. They are several episodes, so that few of them are cut off for it.
     """
 
     is_costly = False
+    steps_of_a_pool = 4096
 
     def __init__(self, config: EnvironmentConfig) -> None:
         limit = config.max_episode_steps or gymnasium.spec(config.name).max_episode_steps
@@ -155,6 +158,8 @@ class _Procgen(PooledImages):
 
 class _Atari(PooledImages):
     """Frames that EnvPool itself skips, stacks, turns gray and resizes, as the config says."""
+
+    steps_of_a_pool = 65_536
 
     def __init__(self, config: EnvironmentConfig) -> None:
         width, height = config.resize_vis_obs or _ATARI_SIZE

@@ -23,7 +23,8 @@ class PooledEnvironments:
     """A `VectorEnvironment` over one pool in synchronous mode.
 
     Each environment draws its levels itself, from a seed of its own. So a state holds all actions
-    since the first reset, and restoring plays them again.
+    since the pool was made, and restoring plays them again. That these don't become too many, `renew`
+    makes another pool of other seeds.
 
     Args:
         config: which environment.
@@ -49,22 +50,32 @@ class PooledEnvironments:
         self._task = pooled_task(config)
         self._name = config.name
         self._level_arguments = self._task.level_arguments(levels.start_seed, levels.num_seeds)
-        self._seeds = [levels.stream_seed(index) for index in range(num_environments)]
+        self._levels = levels
         self._observations = self._empty_observations(num_environments)
         self._history = _History(self.spaces.branches, num_environments)
         self._returns = np.zeros(num_environments)
         self._lengths = np.zeros(num_environments, np.int64)
         self._pool: Any = None
+        self._pools_before = 0
 
     def __len__(self) -> int:
         return self._count
 
     def reset(self) -> Observations:
         """Begins the first episode of each environment and returns (E, ...) observations."""
+        return self._begin_pool(0)
+
+    def renew(self) -> Observations | None:
+        """Begins new episodes in a new pool where the present one has made many steps."""
+        if len(self._history) < self._task.steps_of_a_pool:
+            return None
+        return self._begin_pool(self._pools_before + 1)
+
+    def _begin_pool(self, pools_before: int) -> Observations:
         # A new pool, as one that was used goes on with its generators where they are.
-        self._pool = make_pool(
-            self._name, self._task, self._seeds, self._cores, **self._level_arguments
-        )
+        self._pools_before = pools_before
+        seeds = [self._levels.stream_seed(index, pools_before) for index in range(self._count)]
+        self._pool = make_pool(self._name, self._task, seeds, self._cores, **self._level_arguments)
         self._history.clear()
         self._returns[:] = 0.0
         self._lengths[:] = 0
@@ -128,7 +139,10 @@ class PooledEnvironments:
 
     def states(self) -> list[EpisodeState]:
         """Where each environment is, for a checkpoint."""
-        return [EpisodeState(0, self._history.of(index)) for index in range(self._count)]
+        return [
+            EpisodeState(self._pools_before, self._history.of(index))
+            for index in range(self._count)
+        ]
 
     def restore(self, states: Sequence[EpisodeState]) -> Observations:
         """Brings each environment to where it was and returns (E, ...) observations."""
@@ -140,7 +154,7 @@ class PooledEnvironments:
             )
         # E x steps x branches -> steps x E x branches
         actions = np.stack([state.actions for state in states], axis=1)
-        self.reset()
+        self._begin_pool(states[0].episode)
         # Only the last step's observations are wanted.
         for step in actions[:-1]:
             _, _, terminated, truncated, _ = self._play(step)
@@ -174,6 +188,10 @@ class _History:
         kind = np.min_scalar_type(max(branches) - 1)
         self._actions = np.empty((_FIRST_CAPACITY, count, len(branches)), kind)
         self._steps = 0
+
+    def __len__(self) -> int:
+        """How many steps."""
+        return self._steps
 
     def clear(self) -> None:
         """Forgets all steps."""

@@ -57,6 +57,9 @@ class InProcessEnvironments:
             ends.episodes,
         )
 
+    def renew(self) -> None:
+        """Goes on: no more than the present episodes is played again."""
+
     def states(self) -> list[EpisodeState]:
         """Where each environment is, for a checkpoint."""
         return self._block.states()

@@ -109,6 +109,9 @@ class ProcessEnvironments:
             [episode for end in ends for episode in end.episodes],
         )
 
+    def renew(self) -> None:
+        """Goes on: no more than the present episodes is played again."""
+
     def states(self) -> list[EpisodeState]:
         """Where each environment is, for a checkpoint."""
         return [state for states in self._command("states") for state in states]

@@ -147,6 +147,9 @@ class UnityEnvironments:
             self._write(index, each.observation)
         return step
 
+    def renew(self) -> None:
+        """Goes on: a player's episodes are begun again in any case."""
+
     def states(self) -> list[EpisodeState]:
         """Where each environment is, for a checkpoint: the episode's number."""
         nothing = np.empty((0, self.spaces.action_size), self.spaces.action_type)

@@ -1,10 +1,20 @@
+import random
+import shutil
 import warnings
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ppo.checkpoint import Checkpoint, checkpoint_path, list_checkpoints, load_checkpoint
+from environments.pooled.tasks import PooledTask
+from ppo.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    latest_checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    update_of,
+)
 from ppo.member import Run
 from schema.errors import UserError
 from tests.examples import CPU, same, tiny_config, train
@@ -268,3 +278,91 @@ def test_a_checkpoint_of_another_backend_goes_on_with_new_episodes(whole):
         assert not trainer._members[0].same_environments
         weights = trainer._population.member_weights(0)
     assert same(weights, load_checkpoint(path).weights)
+
+
+def test_a_damaged_bit_is_noticed_wherever_it_is(whole, tmp_path):
+    content = checkpoint_path(whole, 3).read_bytes()
+    expected = load_checkpoint(checkpoint_path(whole, 3))
+    path = tmp_path / "update_000001.pt"
+    generator = random.Random(0)
+    noticed = 0
+    for _ in range(200):
+        damaged_content = bytearray(content)
+        damaged_content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+        path.write_bytes(damaged_content)
+        try:
+            found = load_checkpoint(path)
+        except UserError:
+            noticed += 1
+        else:
+            # It was in what pads the file or dates its parts.
+            assert same(vars(found), vars(expected))
+    assert noticed > 100
+
+
+def kept_after(updates, tmp_path, **model):
+    train(
+        tiny_config(model={"checkpoint_interval": 1} | model, trainer={"updates": updates}),
+        5,
+        tmp_path,
+    )
+    return [update_of(path) for path in list_checkpoints(tmp_path / "0" / "checkpoints")]
+
+
+def test_the_last_checkpoints_and_the_best_are_kept(tmp_path):
+    reached = []
+    with PPOTrainer([Run(tiny_config(trainer={"updates": 12}), 5)], 2, False, CPU) as trainer:
+        trainer.run(lambda progress: reached.append(progress.returns[0]))
+    best = 1 + max(range(12), key=lambda update: (reached[update] or 0.0, -update))
+    assert best < 10, "a case in which the best isn't among the last"
+    assert kept_after(12, tmp_path / "two") == [best, 11, 12]
+    assert kept_after(12, tmp_path / "one", keep_checkpoints=1) == [best, 12]
+    assert kept_after(12, tmp_path / "all", keep_checkpoints=None) == list(range(1, 13))
+
+
+def test_the_last_intact_checkpoint_is_found(whole, tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    assert update_of(latest_checkpoint(tmp_path)) == 6
+    last = checkpoint_path(tmp_path, 6)
+    last.write_bytes(last.read_bytes()[:-100])
+    assert update_of(latest_checkpoint(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("kind", ["plain", "envpool", "recurrent"])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, kind):
+    environment, model, trainer = {}, {}, {}
+    if kind == "envpool":
+        pytest.importorskip("envpool")
+        # So few that pools are used up on the way.
+        monkeypatch.setattr(PooledTask, "steps_of_a_pool", 60)
+        environment = {"processes": None, "backend": "envpool"}
+        trainer = {"normalize_rewards": True}
+    if kind == "recurrent":
+        model = {"recurrence": {"hidden_state_size": 8, "hidden_state_init": "sample"}}
+    config = six_updates(environment=environment, model=model, trainer=trainer | {"updates": 9})
+    expected = train(config, 5, tmp_path / "whole")
+    folder = tmp_path / "stopped"
+    for stop in (2, 4, 7, 99):
+        checkpoints = folder / "checkpoints"
+        run = Run(config, 5, folder / "summaries", checkpoints, latest_checkpoint(checkpoints))
+        with PPOTrainer([run], 2, False, CPU) as trainer_:
+            trainer_.run(lambda p, s=stop, t=trainer_: t.stop() if p.update == s else None)
+            assert trainer_.is_finished == (stop == 99)
+            assert trainer_.update == min(stop, 9)
+    found = load_checkpoint(checkpoint_path(folder / "checkpoints", 9))
+    assert same(vars(found), vars(expected))
+    if kind == "envpool":
+        assert found.environments[0]["episode"] > 0
+    steps, _ = written_steps(folder / "summaries")
+    assert steps["loss/policy"] == [128 * update for update in range(1, 10)]
+
+
+def test_a_run_that_is_finished_is_restored_with_what_it_reached(whole):
+    path = checkpoint_path(whole, 6)
+    with PPOTrainer([Run(six_updates(), 5, interrupted_at=path)], 2, False, CPU) as trainer:
+        trainer.run()
+        assert trainer.is_finished
+        assert trainer.records[0].state() == load_checkpoint(path).record
+    steps = [steps for steps, _ in trainer.records[0].curve]
+    assert steps == [128 * update for update in range(1, 7)][-len(steps) :]
