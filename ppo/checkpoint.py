@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 import zipfile
 from dataclasses import dataclass, fields
@@ -53,9 +54,17 @@ class Checkpoint:
     def save(self, folder: Path) -> Path:
         """Writes the checkpoint into a folder, under its update's name, and returns its path."""
         path = checkpoint_path(folder, self.update)
+        content = self.content()
         with replace_file(path, "wb") as file:
-            torch.save({field.name: getattr(self, field.name) for field in fields(self)}, file)
+            file.write(content)
         return path
+
+    def content(self) -> memoryview:
+        """What is written into the file."""
+        # Torch would hide in an error of its own why a file can't be written.
+        buffer = io.BytesIO()
+        torch.save({field.name: getattr(self, field.name) for field in fields(self)}, buffer)
+        return buffer.getbuffer()
 
     def read_config(self, path: Path) -> Config:
         """The checkpoint's config, validated; `path` is the checkpoint's own, for messages."""

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from textwrap import indent
@@ -39,24 +39,30 @@ def write_grid(grid: Grid, folder: Path, overwrite: bool = False) -> int:
     changed = sum(_write_if_changed(path, text) for path, text in _files(grid, folder))
     for path in stale:
         path.unlink()
-    return changed + _write_index(grid, folder)
+
+    def named_choices() -> Iterator[tuple[str, list[str]]]:
+        for index in range(len(grid)):
+            yield grid.name(index), list(map(show, grid.values(index)))
+
+    return changed + write_index(folder, grid.labels, named_choices)
+
+
+def write_config(folder: Path, name: str, permutation: Permutation) -> None:
+    """Writes the config of one permutation of a sweep, unless it is there."""
+    _write_if_changed(folder / f"{name}.yaml", _text(f"permutation {name}", permutation))
 
 
 def _files(grid: Grid, folder: Path) -> Iterator[tuple[Path, str]]:
     for permutation in grid.permutations():
-        yield config_path(grid, folder, permutation.index), _text(grid, permutation)
+        name = grid.name(permutation.index)
+        title = f"permutation {name} of {len(grid)}"
+        yield folder / f"{name}.yaml", _text(title, permutation)
 
 
-def config_path(grid: Grid, folder: Path, index: int) -> Path:
-    """Where a permutation's config is written."""
-    return folder / f"{grid.name(index)}.yaml"
-
-
-def _text(grid: Grid, permutation: Permutation) -> str:
-    header = f"# permutation {grid.name(permutation.index)} of {len(grid)}: "
+def _text(title: str, permutation: Permutation) -> str:
     sections = permutation.config.as_dict().items()
     texts = [_section_text(name, json.dumps(section)) for name, section in sections]
-    return f"{header}{show_choices(permutation.choices)}\n{''.join(texts)}"
+    return f"# {title}: {show_choices(permutation.choices)}\n{''.join(texts)}"
 
 
 # Permutations share most of their sections and nearly all of their keys. Emitting each text once,
@@ -110,30 +116,37 @@ def _write_if_changed(path: Path, text: str) -> bool:
     return True
 
 
-def _write_index(grid: Grid, folder: Path) -> bool:
-    """Writes the index row by row, since that of a large grid is large; last, as all else stands."""
+def write_index(
+    folder: Path,
+    labels: Sequence[str],
+    permutations: Callable[[], Iterable[tuple[str, Sequence[str]]]],
+) -> bool:
+    """Writes the names and choices of permutations as a table; returns whether it changed.
+
+    It is written row by row, since that of a large grid is large, and last, as all else stands.
+    """
     path = folder / INDEX
-    if path.exists() and _same_index(grid, path):
+    if path.exists() and _same_index(path, _index_lines(labels, permutations())):
         return False
     with replace_file(path) as file:
-        file.writelines(_index_lines(grid))
+        file.writelines(_index_lines(labels, permutations()))
     return True
 
 
-def _same_index(grid: Grid, path: Path) -> bool:
+def _same_index(path: Path, lines: Iterable[str]) -> bool:
     with path.open(encoding="utf-8", newline="") as file:
-        return all(line == file.readline() for line in _index_lines(grid)) and not file.readline()
+        return all(line == file.readline() for line in lines) and not file.readline()
 
 
-def _index_lines(grid: Grid) -> Iterator[str]:
-    yield _csv_line(["index", "file", *grid.labels])
-    for permutation in grid.permutations():
-        name = grid.name(permutation.index)
-        values = [show(choice) for choice in permutation.choices.values()]
-        yield _csv_line([name, f"{name}.yaml", *values])
+def _index_lines(
+    labels: Sequence[str], permutations: Iterable[tuple[str, Sequence[str]]]
+) -> Iterator[str]:
+    yield _csv_line(["index", "file", *labels])
+    for name, choices in permutations:
+        yield _csv_line([name, f"{name}.yaml", *choices])
 
 
-def _csv_line(values: list[str]) -> str:
+def _csv_line(values: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(values)
     return line.getvalue()

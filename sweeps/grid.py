@@ -11,7 +11,6 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,12 @@ from pydantic import ValidationError
 
 from ppo.validation import runnable_problems
 from schema.config import Config, config_errors, read_config
+from schema.environment import EnvironmentConfig
 from schema.errors import UserError
+from schema.evaluation import EvaluationConfig
+from schema.model import ModelConfig
 from schema.schedules import DecaySchedule
+from schema.section import Section
 from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath, read_yaml
 from sweeps.choices import canonical, show, show_choices
@@ -106,10 +109,32 @@ class Grid:
 
     def permutations(self) -> Iterator[Permutation]:
         """Every permutation of a validated grid, in order."""
+        validate = _SharedSections()
         for index, (values, data) in enumerate(self._merged()):
-            yield Permutation(
-                index, dict(zip(self.labels, values, strict=True)), Config.model_validate(data)
-            )
+            yield Permutation(index, dict(zip(self.labels, values, strict=True)), validate(data))
+
+    def permutation(self, index: int) -> Permutation:
+        """The permutation of that index of a validated grid."""
+        data, values = self.base.data, self.values(index)
+        for axis, value in zip(self.axes, values, strict=True):
+            data = deep_merge(data, _nested(axis.key_path, value))
+        choices = dict(zip(self.labels, values, strict=True))
+        return Permutation(index, choices, Config.model_validate(data))
+
+    def values(self, index: int) -> tuple[Any, ...]:
+        """The choices of the permutation of that index, without making its config."""
+        positions = self.positions(index)
+        return tuple(
+            axis.choices[position] for axis, position in zip(self.axes, positions, strict=True)
+        )
+
+    def positions(self, index: int) -> tuple[int, ...]:
+        """Where in the lists of choices those of a permutation stand."""
+        found = []
+        for axis in reversed(self.axes):
+            index, position = divmod(index, len(axis.choices))
+            found.append(position)
+        return tuple(reversed(found))
 
     def unique(self) -> Grid:
         """The grid without the permutations that repeat an earlier one."""
@@ -129,12 +154,8 @@ class Grid:
             raise UserError(errors)
         return self._repetition_warnings() + self._validate_permutations()
 
-    def _merged(self) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-        for values in product(*(axis.choices for axis in self.axes)):
-            data = self.base.data
-            for axis, value in zip(self.axes, values, strict=True):
-                data = deep_merge(data, _nested(axis.key_path, value))
-            yield values, data
+    def _merged(self) -> Iterator[_Merged]:
+        return _merge_all(self.base.data, self.axes)
 
     def _base_errors(self) -> list[str]:
         tuned = [axis.key_path for axis in self.axes]
@@ -158,8 +179,9 @@ class Grid:
     def _validate_permutations(self) -> list[str]:
         causes = _Causes()
         rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
+        validate = _SharedSections()
         for index, (values, data) in enumerate(self._merged()):
-            problems, config = _problems(data)
+            problems, config = _problems(data, validate)
             causes.note(index, values, problems)
             if config is not None:
                 _note_rising_schedules(config.trainer, index, rising)
@@ -241,6 +263,52 @@ def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str
     return merged
 
 
+def _merge_all(
+    data: dict[str, Any], axes: list[Axis], values: tuple[Any, ...] = ()
+) -> Iterator[_Merged]:
+    """Merges what neighbours have in common once."""
+    if not axes:
+        yield values, data
+        return
+    axis, *others = axes
+    for value in axis.choices:
+        merged = deep_merge(data, _nested(axis.key_path, value))
+        yield from _merge_all(merged, others, (*values, value))
+
+
+class _SharedSections:
+    """Validates merged configs, of which neighbours share most sections, each section once."""
+
+    def __init__(self) -> None:
+        # The mapping itself is kept, so that no other one can have its id.
+        self._latest: dict[str, tuple[Any, Section]] = {}
+
+    def __call__(self, data: dict[str, Any]) -> Config:
+        """The config that `data` describes.
+
+        Raises:
+            ValidationError: of the section at fault or of the whole.
+        """
+        shared = {name: self._section(name, data[name]) for name in _SHARED if name in data}
+        return Config.model_validate({**data, **shared})
+
+    def _section(self, name: str, data: Any) -> Section:
+        latest, section = self._latest.get(name, (None, None))
+        if section is None or latest is not data:
+            section = _SHARED[name].model_validate(data)
+            self._latest[name] = data, section
+        return section
+
+
+# What one permutation is made of: the choices, and the base config with them.
+_Merged = tuple[tuple[Any, ...], dict[str, Any]]
+_SHARED: dict[str, type[Section]] = {
+    "environment": EnvironmentConfig,
+    "model": ModelConfig,
+    "evaluation": EvaluationConfig,
+}
+
+
 def _nested(key_path: KeyPath, value: Any) -> dict[str, Any]:
     for key in reversed(key_path):
         value = {key: value}
@@ -256,12 +324,22 @@ def _key_errors(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     return []
 
 
-def _problems(data: dict[str, Any]) -> tuple[list[tuple[KeyPath, str]], Config | None]:
+def _problems(
+    data: dict[str, Any], validate: _SharedSections
+) -> tuple[list[tuple[KeyPath, str]], Config | None]:
     try:
-        config = Config.model_validate(data)
-    except ValidationError as error:
-        return config_errors(error), None
+        config = validate(data)
+    except ValidationError:
+        return _all_errors(data), None
     return runnable_problems(config), config
+
+
+def _all_errors(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
+    try:
+        Config.model_validate(data)
+    except ValidationError as error:
+        return config_errors(error)
+    raise AssertionError("a section is invalid that is valid within its config")
 
 
 def _note_rising_schedules(

@@ -1,29 +1,34 @@
-"""What a sweep trains: its runs, and the populations in which they train together."""
+"""What a sweep trains: its runs, and the populations in which they train together.
+
+Runs are planned by number, since a grid may have very many of them: the number of a run is its position
+in the order in which runs are trained one by one, all permutations once and then all again.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from schema.config import Config
-from sweeps.choices import show
+from schema.yaml_file import KeyPath
+from sweeps.choices import canonical
 from sweeps.grid import Grid, Permutation
 from sweeps.results import Result
 
-# Hyperparameters that members of one population may each have their own of. All else must be equal.
+# Hyperparameters of the trainer that members of one population may each have their own of. All else
+# must be equal.
 _OWN_TO_A_MEMBER = {
-    "trainer": {
-        "gamma",
-        "lamda",
-        "value_coefficient",
-        "max_grad_norm",
-        "adam_epsilon",
-        "weight_decay",
-        "learning_rate_schedule",
-        "beta_schedule",
-        "clip_range_schedule",
-    }
+    "gamma",
+    "lamda",
+    "value_coefficient",
+    "max_grad_norm",
+    "adam_epsilon",
+    "weight_decay",
+    "learning_rate_schedule",
+    "beta_schedule",
+    "clip_range_schedule",
 }
 
 
@@ -34,15 +39,17 @@ class PlannedRun:
     Attributes:
         permutation: what is trained.
         result: what is known of it before it is trained.
+        interrupted_at: its checkpoint at which it goes on; None begins it.
     """
 
     permutation: Permutation
     result: Result
+    interrupted_at: Path | None = None
 
     @property
     def name(self) -> str:
         """The permutation's name and the repetition."""
-        return f"{self.result.permutation}_{self.result.repetition}"
+        return self.result.name
 
     @property
     def steps(self) -> int:
@@ -56,53 +63,57 @@ def count_steps(permutation: Permutation) -> int:
     return trainer.updates * trainer.batch_size
 
 
-def plan_runs(grid: Grid, run_id: str, repetitions: int, seed: int) -> Iterator[PlannedRun]:
-    """Every permutation, and then each again for the next repetition."""
-    for repetition in range(repetitions):
-        for permutation in grid.permutations():
-            choices = {label: show(value) for label, value in permutation.choices.items()}
-            result = Result(
-                run_id=run_id,
-                permutation=grid.name(permutation.index),
-                repetition=repetition,
-                choices=choices,
-                # The same for all permutations, so that they are compared on common random numbers.
-                seed=seed + repetition,
-            )
-            yield PlannedRun(permutation, result)
+class Shapes:
+    """Tells which permutations have equal shapes, by their choices alone.
+
+    Args:
+        grid: whose permutations.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._texts = [
+            None if _is_own(axis.key_path) else list(map(canonical, axis.choices))
+            for axis in grid.axes
+        ]
+
+    def __call__(self, index: int) -> tuple[str, ...]:
+        """What the permutations of one shape have in common."""
+        positions = self._grid.positions(index)
+        return tuple(
+            texts[position]
+            for texts, position in zip(self._texts, positions, strict=True)
+            if texts is not None
+        )
+
+
+def _is_own(key_path: KeyPath) -> bool:
+    return key_path[0] == "trainer" and len(key_path) > 1 and key_path[1] in _OWN_TO_A_MEMBER
 
 
 def plan_populations(
-    runs: Iterable[PlannedRun], together: int, jobs: int
-) -> list[list[PlannedRun]]:
+    runs: Iterable[int], group_of: Callable[[int], Hashable], together: int, jobs: int
+) -> list[Sequence[int]]:
     """Parts runs into populations of equal shape, in the order of their first runs.
 
     Populations are smaller than they may be where some of the jobs would have nothing to do otherwise.
 
     Args:
-        runs: what is trained.
+        runs: the numbers of what is trained, in order.
+        group_of: what runs that may train together have in common.
         together: the greatest size of a population.
         jobs: how many populations are trained in parallel.
     """
-    groups: dict[str, list[PlannedRun]] = {}
+    groups: dict[Hashable, array[int]] = {}
     for run in runs:
-        groups.setdefault(_shape(run.permutation.config), []).append(run)
+        groups.setdefault(group_of(run), array("q")).append(run)
     limit = min(together, math.ceil(sum(map(len, groups.values())) / jobs) or 1)
     populations = [population for group in groups.values() for population in _split(group, limit)]
-    return sorted(populations, key=lambda population: _position(population[0]))
+    return sorted(populations, key=lambda population: population[0])
 
 
-def _shape(config: Config) -> str:
-    """What members of a population have in common, as text."""
-    return config.model_dump_json(exclude=_OWN_TO_A_MEMBER)
-
-
-def _split(runs: list[PlannedRun], limit: int) -> Iterator[list[PlannedRun]]:
+def _split(runs: array[int], limit: int) -> Iterator[Sequence[int]]:
     """Parts of nearly equal sizes, of `limit` runs at most."""
     parts = math.ceil(len(runs) / limit)
     for part in range(parts):
         yield runs[part * len(runs) // parts : (part + 1) * len(runs) // parts]
-
-
-def _position(run: PlannedRun) -> tuple[int, int]:
-    return run.result.repetition, run.permutation.index

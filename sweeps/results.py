@@ -1,16 +1,17 @@
-"""The results of a sweep: one row per run in `results.csv`, kept from one session to the next."""
+"""What became of each run, and the table of all of them in `results.csv`."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from schema.errors import UserError
 from schema.yaml_file import replace_file
 
-FINISHED = "finished"
+FINISHED, FAILED, DIVERGED, INTERRUPTED = "finished", "failed", "diverged", "interrupted"
+ENDED = (FINISHED, FAILED, DIVERGED)
 _LEADING = ["run_id", "permutation", "repetition"]
 _TRAILING = [
     "seed",
@@ -24,13 +25,13 @@ _TRAILING = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
     """What became of one run.
 
     Attributes:
         run_id: tag of the training session.
-        permutation: name of the permutation, its zero-padded index.
+        permutation: name of the permutation, its number.
         repetition: from 0.
         choices: the tuned values, as text by label.
         seed: the run's seed.
@@ -39,8 +40,10 @@ class Result:
         return_deviation: standard deviation of those returns.
         best_return: the greatest that `final_return` was during the training.
         wall_time_seconds: of the training; members of a population share theirs equally.
-        status: `finished`, or what stopped it.
+        state: `finished`, `failed`, `diverged` or `interrupted`.
+        error: why it isn't finished.
         checkpoint: the last one, relative to the output folder; empty if there is none.
+        curve: environment steps, and `final_return` then, of some of its updates.
     """
 
     run_id: str
@@ -53,127 +56,84 @@ class Result:
     return_deviation: float | None = None
     best_return: float | None = None
     wall_time_seconds: float = 0.0
-    status: str = FINISHED
+    state: str = FINISHED
+    error: str = ""
     checkpoint: str = ""
+    curve: tuple[tuple[int, float], ...] = field(default=(), repr=False)
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        """What identifies the run in its folder."""
-        return self.run_id, self.permutation, self.repetition
+    def name(self) -> str:
+        """The permutation's name and the repetition."""
+        return f"{self.permutation}_{self.repetition}"
+
+    @property
+    def status(self) -> str:
+        """The state, and why it isn't `finished`."""
+        return f"{self.state}: {self.error}" if self.error else self.state
 
 
-class ResultsFile:
-    """`results.csv`, rewritten atomically whenever a run ends.
-
-    Args:
-        path: the file; it need not exist.
-        labels: the tuned keys, a column each.
-
-    Raises:
-        UserError: the file is there but can't be read as results of the same keys.
-    """
-
-    def __init__(self, path: Path, labels: list[str]) -> None:
-        self._path = path
-        self._labels = labels
-        self._results = {result.key: result for result in self._read()}
-
-    def _read(self) -> list[Result]:
-        if not self._path.exists():
-            return []
-        with self._path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames != [*_LEADING, *self._labels, *_TRAILING]:
-                raise UserError(
-                    f"{self._path}: holds results of other keys; choose another --out, "
-                    "or replace them with --overwrite"
-                )
-            try:
-                return [self._result(row) for row in reader]
-            except (ValueError, TypeError):
-                raise UserError(
-                    f"{self._path}, line {reader.line_num}: is damaged; mend or remove it"
-                ) from None
-
-    def _result(self, row: dict[str, str]) -> Result:
-        return Result(
-            run_id=row["run_id"],
-            permutation=row["permutation"],
-            repetition=int(row["repetition"]),
-            choices={label: row[label] for label in self._labels},
-            seed=int(row["seed"]),
-            steps=int(row["steps"]),
-            final_return=_number(row["final_return"]),
-            return_deviation=_number(row["return_deviation"]),
-            best_return=_number(row["best_return"]),
-            wall_time_seconds=float(row["wall_time_seconds"]),
-            status=row["status"],
-            checkpoint=row["checkpoint"],
-        )
-
-    def finished(self, key: tuple[str, str, int], seed: int) -> Result | None:
-        """The result of a run that was finished with that seed before, if there is one."""
-        result = self._results.get(key)
-        if result and result.status == FINISHED and result.seed == seed:
-            return result
-        return None
-
-    def refuse_another_seed(self, run_id: str, seed: int) -> None:
-        """Makes sure that a session's results are of the seed with which it is to go on.
-
-        Args:
-            run_id: tag of the training session.
-            seed: of its first repetition.
-
-        Raises:
-            UserError: they are of another one, so that going on would replace them.
-        """
-        seeds = {result.seed - result.repetition for result in self._of(run_id)}
-        if seeds - {seed}:
-            there = ", ".join(map(str, sorted(seeds)))
-            raise UserError(
-                f"--seed={seed}: the results of --run-id={run_id} in {self._path} are of --seed="
-                f"{there}; choose another --run-id or --out, or replace them with --overwrite"
-            )
-
-    def remove(self, run_id: str) -> None:
-        """Removes the results of a training session and writes the file, where it had any."""
-        removed = self._of(run_id)
-        if removed:
-            for result in removed:
-                del self._results[result.key]
-            self.add([])
-
-    def _of(self, run_id: str) -> list[Result]:
-        return [result for result in self._results.values() if result.run_id == run_id]
-
-    def add(self, results: Iterable[Result]) -> None:
-        """Adds results, in place of earlier ones of the same runs, and writes the file.
-
-        Rows are in the order of the grid, repetition by repetition, whichever run ended first.
-        """
-        self._results.update((result.key, result) for result in results)
-        ordered = sorted(self._results.values(), key=_position)
-        with replace_file(self._path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*_LEADING, *self._labels, *_TRAILING])
-            writer.writerows(self._row(result) for result in ordered)
-
-    def _row(self, result: Result) -> list[str]:
-        leading = [str(getattr(result, name)) for name in _LEADING]
-        trailing = [_text(getattr(result, name)) for name in _TRAILING]
-        return [*leading, *(result.choices[label] for label in self._labels), *trailing]
+def write_results(path: Path, labels: Sequence[str], results: Iterable[Result]) -> None:
+    """Writes a row for each result, at once or not at all."""
+    with replace_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*_LEADING, *labels, *_TRAILING])
+        writer.writerows(_row(result, labels) for result in results)
 
 
-def _position(result: Result) -> tuple[str, int, str]:
-    return result.run_id, result.repetition, result.permutation
-
-
-def _number(text: str) -> float | None:
-    return float(text) if text else None
+def _row(result: Result, labels: Sequence[str]) -> list[str]:
+    leading = [str(getattr(result, name)) for name in _LEADING]
+    trailing = [_text(getattr(result, name)) for name in _TRAILING]
+    return [*leading, *(result.choices[label] for label in labels), *trailing]
 
 
 def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "" if value is None else str(value)
+
+
+def read_results(path: Path, labels: Sequence[str]) -> Iterator[Result]:
+    """The results in a file that need not exist.
+
+    Raises:
+        UserError: the file is of other keys, or damaged.
+    """
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != [*_LEADING, *labels, *_TRAILING]:
+            raise UserError(
+                f"{path}: holds results of other keys; choose another --out, "
+                "or replace them with --overwrite"
+            )
+        try:
+            for row in reader:
+                yield _result(row, labels)
+        except (ValueError, TypeError):
+            raise UserError(
+                f"{path}, line {reader.line_num}: is damaged; mend or remove it"
+            ) from None
+
+
+def _result(row: dict[str, str], labels: Sequence[str]) -> Result:
+    state, _, error = row["status"].partition(": ")
+    return Result(
+        run_id=row["run_id"],
+        permutation=row["permutation"],
+        repetition=int(row["repetition"]),
+        choices={label: row[label] for label in labels},
+        seed=int(row["seed"]),
+        steps=int(row["steps"]),
+        final_return=_number(row["final_return"]),
+        return_deviation=_number(row["return_deviation"]),
+        best_return=_number(row["best_return"]),
+        wall_time_seconds=float(row["wall_time_seconds"]),
+        state=state,
+        error=error,
+        checkpoint=row["checkpoint"],
+    )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None

@@ -2,165 +2,146 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
 
 import torch
 
 from environments.cores import share_cores
+from schema.config import Config
 from schema.errors import UserError
+from sweeps.agenda import Agenda
 from sweeps.backends.local import run_here, run_in_processes
-from sweeps.files import write_grid
+from sweeps.files import write_config, write_index
 from sweeps.grid import Grid
-from sweeps.plan import PlannedRun, plan_populations, plan_runs
+from sweeps.identity import Identities
+from sweeps.lock import SweepLock
+from sweeps.opening import open_journal, remove_sweep, results_of_others
+from sweeps.options import SweepOptions
+from sweeps.plan import PlannedRun
 from sweeps.progress import SweepDisplay
-from sweeps.results import Result, ResultsFile
-from sweeps.task import CHECKPOINTS, SUMMARIES, Placement
-from trainer import Progress
-
-CONFIGS, RESULTS = "configs", "results.csv"
-
-
-@dataclass(frozen=True)
-class SweepOptions:
-    """How a grid is run.
-
-    Attributes:
-        out: folder of everything that is written.
-        run_id: tag of the training session, in the names of summaries and checkpoints.
-        repetitions: how often each permutation is trained.
-        seed: a run's seed is this plus its repetition.
-        worker_id: offset of the environments' communication ports.
-        low_memory: move one mini-batch at a time to the device.
-        device: where networks are trained.
-        together: how many runs of equal shape train as one population at most.
-        jobs: how many populations are trained in parallel.
-        compiled: whether to compile the losses.
-    """
-
-    out: Path
-    run_id: str
-    repetitions: int
-    seed: int
-    worker_id: int
-    low_memory: bool
-    device: torch.device
-    together: int = 1
-    jobs: int = 1
-    compiled: bool = False
+from sweeps.record import Recorder
+from sweeps.results import ENDED, Result, write_results
+from sweeps.stopping import Stop
+from sweeps.task import Placement
 
 
 class Sweep:
-    """A grid that is trained into a folder; what was finished there before is kept.
+    """A grid that is trained into a folder; what was trained there before is gone on with.
 
     Args:
         grid: the permutations, validated.
         options: how they are run.
-        overwrite: replace what the folder holds.
+        overwrite: replace what the folder holds of this run id.
+        description: of the session, for the journal.
 
     Attributes:
-        populations: what is trained together, in the order in which it is begun.
-        finished_before: results that are kept.
+        agenda: what is to be trained.
+        stop: may be requested while the sweep runs.
 
     Raises:
-        UserError: the folder holds another grid, or results of it or of another seed; nothing was
+        UserError: the folder holds another sweep, or one that another process trains; nothing was
             written.
     """
 
-    def __init__(self, grid: Grid, options: SweepOptions, overwrite: bool) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        options: SweepOptions,
+        overwrite: bool,
+        description: dict[str, Any] | None = None,
+    ) -> None:
+        self._grid = grid
         self._options = options
-        self._file = (_replace if overwrite else _continue)(grid, options)
-        self._runs = list(plan_runs(grid, options.run_id, options.repetitions, options.seed))
-        left, self.finished_before = [], []
-        for run in self._runs:
-            finished = self._file.finished(run.result.key, run.result.seed)
-            if finished is None:
-                left.append(run)
-            else:
-                self.finished_before.append(finished)
-        self.populations = plan_populations(left, options.together, options.jobs)
-        self.steps = sum(run.steps for run in left)
-        self.runs = len(left)
+        self._identify = Identities(grid)
+        self.stop = Stop()
+        if options.out.exists() and not options.out.is_dir():
+            raise UserError(f"{options.out}: is a file; --out must be a folder")
+        with ExitStack() as opened:
+            lock = SweepLock(options.journal.with_suffix(".lock"))
+            opened.callback(lock.release)
+            self._others = results_of_others(grid, options, overwrite)
+            if overwrite:
+                remove_sweep(options)
+            self._journal = open_journal(grid, self._identify, options)
+            opened.callback(self._journal.close)
+            self._journal.begin_session(description or {})
+            self.agenda = Agenda(grid, options, self._journal)
+            write_index(options.configs, grid.labels, self._index)
+            self._opened = opened.pop_all()
 
-    def run(self, display: SweepDisplay) -> list[Result]:
-        """Trains what isn't finished yet and returns the results of all runs in the grid's order.
+    def __enter__(self) -> Sweep:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the journal and lets others train the sweep; calling it again does nothing."""
+        self._opened.close()
+
+    def _index(self) -> Iterator[tuple[str, list[str]]]:
+        """Name and choices of each permutation, in the grid's order."""
+        for index, name in enumerate(self._journal.names()):
+            yield name, self._identify.shown(index)
+
+    def run(self, display: SweepDisplay) -> None:
+        """Trains what isn't finished yet, until all is or `stop` is requested.
 
         A run that fails or diverges is recorded as such and doesn't stop the others.
         """
-        results = {result.key: result for result in self.finished_before}
-        recorder = _Recorder(self._file, display, results)
-        placements = place_jobs(self._options, self.populations)
-        if len(placements) == 1:
-            run_here(self.populations, placements[0], recorder)
-        else:
-            run_in_processes(self.populations, placements, recorder)
-        return [results[run.result.key] for run in self._runs]
+        recorder = Recorder(
+            self._journal, self._write_table, display, self.stop, self._options.fail_fast
+        )
+        placements = place_jobs(self._options, self.agenda)
+        populations = map(self._begin, self.agenda.populations)
+        try:
+            if len(placements) == 1:
+                run_here(populations, placements[0], recorder, self.stop)
+            else:
+                run_in_processes(populations, placements, recorder, self.stop)
+        finally:
+            recorder.write_table()
+            self._journal.end_session()
+
+    def _begin(self, population: Sequence[int]) -> list[PlannedRun]:
+        """The runs of a population, whose configs are written."""
+        planned = [self._planned(run) for run in population]
+        for run in planned:
+            write_config(self._options.configs, run.result.permutation, run.permutation)
+        return planned
+
+    def _planned(self, run: int) -> PlannedRun:
+        repetition, index = divmod(run, len(self._grid))
+        choices = zip(self._grid.labels, self._identify.shown(index), strict=True)
+        result = Result(
+            run_id=self._options.run_id,
+            permutation=self._journal.name(index),
+            repetition=repetition,
+            choices=dict(choices),
+            # The same for all permutations, so that they are compared on common random numbers.
+            seed=self._options.seed + repetition,
+        )
+        return PlannedRun(self._grid.permutation(index), result, self.agenda.start(run).checkpoint)
+
+    def results(self, by_permutation: bool = False) -> Iterator[Result]:
+        """What is known of all runs, those included that weren't to be trained now."""
+        return self._journal.results(self._options.run_id, by_permutation)
+
+    def _write_table(self) -> None:
+        own = self._options.run_id
+        before = (result for result in self._others if result.run_id < own)
+        after = (result for result in self._others if result.run_id > own)
+        ended = (result for result in self.results() if result.state in ENDED)
+        rows = (result for part in (before, ended, after) for result in part)
+        write_results(self._options.results, self._grid.labels, rows)
 
 
-def _continue(grid: Grid, options: SweepOptions) -> ResultsFile:
-    """The results that a folder holds, which are of the same grid and seed, or none."""
-    file = ResultsFile(options.out / RESULTS, grid.labels)
-    file.refuse_another_seed(options.run_id, options.seed)
-    write_grid(grid, options.out / CONFIGS)
-    return file
-
-
-def _replace(grid: Grid, options: SweepOptions) -> ResultsFile:
-    """The results that a folder holds, without those of this session.
-
-    Results of other sessions are kept where they are of the same grid; those of another grid would
-    name permutations that there are no configs of any more.
-    """
-    path = options.out / RESULTS
-    try:
-        write_grid(grid, options.out / CONFIGS)
-        file = ResultsFile(path, grid.labels)
-    except UserError:
-        write_grid(grid, options.out / CONFIGS, overwrite=True)
-        path.unlink(missing_ok=True)
-        file = ResultsFile(path, grid.labels)
-    file.remove(options.run_id)
-    for kind in (SUMMARIES, CHECKPOINTS):
-        shutil.rmtree(options.out / kind / options.run_id, ignore_errors=True)
-    return file
-
-
-class _Recorder:
-    """Writes results as they come, and tells the display what happens."""
-
-    def __init__(
-        self,
-        file: ResultsFile,
-        display: SweepDisplay,
-        results: dict[tuple[str, str, int], Result],
-    ) -> None:
-        self._file = file
-        self._display = display
-        self._results = results
-
-    def started(self, job: int, population: Sequence[PlannedRun]) -> None:
-        names = [run.name for run in population]
-        updates = population[0].permutation.config.trainer.updates
-        self._display.started(job, names, updates)
-
-    def progressed(self, job: int, progress: Progress) -> None:
-        self._display.progressed(job, progress)
-
-    def ended(self, job: int, population: Sequence[PlannedRun], results: list[Result]) -> None:
-        self._file.add(results)
-        self._results.update((result.key, result) for result in results)
-        names = [run.name for run in population]
-        self._display.ended(job, names, results, sum(run.steps for run in population))
-
-
-def place_jobs(
-    options: SweepOptions, populations: Sequence[Sequence[PlannedRun]]
-) -> list[Placement]:
+def place_jobs(options: SweepOptions, agenda: Agenda) -> list[Placement]:
     """One place for each job that there is work for: its share of the cores, a GPU, its ports."""
-    jobs = max(1, min(options.jobs, len(populations)))
-    ports = max(map(_count_ports, populations), default=0)
+    jobs = max(1, min(options.jobs, len(agenda.populations)))
+    ports = max((_count_ports(config, size) for config, size in agenda.kinds), default=0)
     return [
         Placement(
             out=options.out,
@@ -174,10 +155,9 @@ def place_jobs(
     ]
 
 
-def _count_ports(population: Sequence[PlannedRun]) -> int:
+def _count_ports(config: Config, size: int) -> int:
     """How many environments a population has at most, each of which may need a port."""
-    config = population[0].permutation.config
-    return len(population) * config.trainer.num_workers + config.evaluation.num_workers
+    return size * config.trainer.num_workers + config.evaluation.num_workers
 
 
 def _device_of(job: int, device: torch.device) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 import traceback
@@ -11,16 +12,20 @@ from pathlib import Path
 
 import torch
 
-from ppo.checkpoint import checkpoint_path
+from ppo.checkpoint import latest_checkpoint
 from ppo.member import Run
 from schema.yaml_file import replace_file
 from sweeps.plan import PlannedRun
-from sweeps.results import Result
-from trainer import PPOTrainer, Progress
+from sweeps.results import DIVERGED, FAILED, FINISHED, INTERRUPTED, Result
+from trainer import PPOTrainer, Progress, TrainingDivergedError
 
 SUMMARIES, CHECKPOINTS, FAILURE = "summaries", "checkpoints", "failure.txt"
 
 Report = Callable[[Progress], None]
+IsStopped = Callable[[], bool]
+# What says that nothing can be written any more, whoever trains.
+_STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+_PERMISSION_ERRORS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
 
 
 @dataclass(frozen=True)
@@ -45,31 +50,66 @@ class Placement:
 
 
 def train_population(
-    population: Sequence[PlannedRun], placement: Placement, report: Report
+    population: Sequence[PlannedRun],
+    placement: Placement,
+    report: Report,
+    is_stopped: IsStopped,
 ) -> list[Result]:
     """Trains runs of equal shape together and returns their results in the same order.
 
     A run that fails or diverges is recorded as such. Where a failure stopped the whole population,
-    its runs are trained one by one, so that it stops the one alone whose it is.
+    its runs go on one by one from their last checkpoints, so that it stops the one alone whose it is.
+
+    Args:
+        population: the runs.
+        placement: where and how.
+        report: is told of the progress.
+        is_stopped: whether they are to be interrupted, with checkpoints, after the present update.
     """
+    if is_stopped():
+        return [replace(planned.result, state=INTERRUPTED) for planned in population]
     start = time.perf_counter()
     try:
-        results = _train(population, placement, report)
+        results = _train(population, placement, report, is_stopped)
     except Exception as error:
+        if _nothing_can_be_written(error, placement.out):
+            why = str(error)
+            return [replace(run.result, state=INTERRUPTED, error=why) for run in population]
         if len(population) > 1:
             return [
                 result
                 for planned in population
-                for result in train_population([planned], placement, report)
+                for result in train_population(
+                    [go_on(planned, placement.out)], placement, report, is_stopped
+                )
             ]
         # Whatever stops one run, the others go on; what it was stands beside its summaries.
-        _write_failure(population[0], placement.out, traceback.format_exc())
-        results = [replace(population[0].result, status=_reason(error))]
+        results = [_failure(population[0], placement.out, error)]
     seconds = (time.perf_counter() - start) / len(population)
     return [replace(result, wall_time_seconds=seconds) for result in results]
 
 
-def _train(population: Sequence[PlannedRun], placement: Placement, report: Report) -> list[Result]:
+def go_on(planned: PlannedRun, out: Path) -> PlannedRun:
+    """The run, from its last checkpoint, if it has one by now."""
+    return replace(
+        planned, interrupted_at=latest_checkpoint(run_folder(planned, out / CHECKPOINTS))
+    )
+
+
+def _nothing_can_be_written(error: Exception, out: Path) -> bool:
+    """Whether an error is the output folder's, so that any other run would fail alike."""
+    if not isinstance(error, OSError):
+        return False
+    is_ours = error.filename is not None and out.resolve() in Path(error.filename).resolve().parents
+    return error.errno in _STORAGE_ERRORS or (is_ours and error.errno in _PERMISSION_ERRORS)
+
+
+def _train(
+    population: Sequence[PlannedRun],
+    placement: Placement,
+    report: Report,
+    is_stopped: IsStopped,
+) -> list[Result]:
     runs = [_prepare(planned, placement.out) for planned in population]
     with PPOTrainer(
         runs,
@@ -79,34 +119,63 @@ def _train(population: Sequence[PlannedRun], placement: Placement, report: Repor
         compiled=placement.compiled,
         cores=len(placement.cores),
     ) as trainer:
-        trainer.run(report)
-        records, failures, steps = trainer.records, trainer.failures, trainer.steps
-    results = []
-    for planned, run, record, failure in zip(population, runs, records, failures, strict=True):
-        if failure:
-            _write_failure(planned, placement.out, f"{failure}\n")
-            results.append(replace(planned.result, status=f"failed: {failure}"))
-            continue
-        assert run.checkpoints is not None
-        checkpoint = checkpoint_path(run.checkpoints, run.config.trainer.updates)
-        result = replace(
-            planned.result,
-            steps=steps,
-            final_return=record.final,
-            return_deviation=record.deviation,
-            best_return=record.best,
-            checkpoint=str(checkpoint.relative_to(placement.out)),
-        )
-        results.append(result)
-    return results
+
+        def on_update(progress: Progress) -> None:
+            report(progress)
+            if is_stopped():
+                trainer.stop()
+
+        trainer.run(on_update)
+        return [
+            _result(planned, number, trainer, placement.out)
+            for number, planned in enumerate(population)
+        ]
+
+
+def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) -> Result:
+    """What a member of a population reached."""
+    record, failure = trainer.records[number], trainer.failures[number]
+    checkpoint = latest_checkpoint(run_folder(planned, out / CHECKPOINTS))
+    result = replace(
+        planned.result,
+        steps=trainer.steps,
+        checkpoint="" if checkpoint is None else str(checkpoint.relative_to(out)),
+        curve=tuple(record.curve),
+        state=FINISHED if trainer.is_finished else INTERRUPTED,
+    )
+    if failure:
+        _write_failure(planned, out, f"{failure}\n")
+        return replace(result, state=DIVERGED, error=failure)
+    return replace(
+        result,
+        final_return=record.final,
+        return_deviation=record.deviation,
+        best_return=record.best,
+    )
+
+
+def _failure(planned: PlannedRun, out: Path, error: Exception) -> Result:
+    """What became of a run that an error stopped."""
+    _write_failure(planned, out, traceback.format_exc())
+    text = str(error).strip()
+    checkpoint = latest_checkpoint(run_folder(planned, out / CHECKPOINTS))
+    return replace(
+        planned.result,
+        state=DIVERGED if isinstance(error, TrainingDivergedError) else FAILED,
+        error=text.splitlines()[0] if text else type(error).__name__,
+        checkpoint="" if checkpoint is None else str(checkpoint.relative_to(out)),
+    )
 
 
 def _prepare(planned: PlannedRun, out: Path) -> Run:
     summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
-    for folder in (summaries, checkpoints):
-        # What an unfinished training of the same run left would mix with this one's.
-        shutil.rmtree(folder, ignore_errors=True)
-    return Run(planned.permutation.config, planned.result.seed, summaries, checkpoints)
+    if planned.interrupted_at is None:
+        for folder in (summaries, checkpoints):
+            # What another training of the same run left would mix with this one's.
+            shutil.rmtree(folder, ignore_errors=True)
+    (summaries / FAILURE).unlink(missing_ok=True)
+    config, seed = planned.permutation.config, planned.result.seed
+    return Run(config, seed, summaries, checkpoints, planned.interrupted_at)
 
 
 def run_folder(planned: PlannedRun, kind: Path) -> Path:
@@ -117,8 +186,3 @@ def run_folder(planned: PlannedRun, kind: Path) -> Path:
 def _write_failure(planned: PlannedRun, out: Path, text: str) -> None:
     with replace_file(run_folder(planned, out / SUMMARIES) / FAILURE) as file:
         file.write(text)
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).strip()
-    return f"failed: {text.splitlines()[0] if text else type(error).__name__}"

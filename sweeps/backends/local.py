@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -16,11 +16,13 @@ from typing import Protocol
 
 from environments.cores import stay_on
 from sweeps.plan import PlannedRun
-from sweeps.results import Result
-from sweeps.task import Placement, train_population
+from sweeps.results import FAILED, INTERRUPTED, Result
+from sweeps.stopping import Stop
+from sweeps.task import Placement, go_on, train_population
 from trainer import Progress
 
 Population = Sequence[PlannedRun]
+_SECONDS_TO_END = 2.0
 
 
 class Observer(Protocol):
@@ -36,24 +38,36 @@ class Observer(Protocol):
         """A job is through with its population."""
 
 
-def run_here(populations: Sequence[Population], placement: Placement, observer: Observer) -> None:
-    """Trains populations one after another in this process."""
+def run_here(
+    populations: Iterable[Population], placement: Placement, observer: Observer, stop: Stop
+) -> None:
+    """Trains populations one after another in this process, until all are or `stop` is requested."""
     for population in populations:
+        if stop.is_requested:
+            return
         observer.started(0, population)
         results = train_population(
-            population, placement, lambda progress: observer.progressed(0, progress)
+            population,
+            placement,
+            lambda progress: observer.progressed(0, progress),
+            lambda: stop.is_requested,
         )
         observer.ended(0, population, results)
 
 
 def run_in_processes(
-    populations: Sequence[Population], placements: Sequence[Placement], observer: Observer
+    populations: Iterable[Population],
+    placements: Sequence[Placement],
+    observer: Observer,
+    stop: Stop,
 ) -> None:
-    """Trains populations in as many processes as there are placements.
+    """Trains populations in as many processes as there are placements, until `stop` is requested.
 
     However this ends, no process is left behind.
     """
-    waiting = list(reversed(populations))
+    waiting = iter(populations)
+    # What goes on one by one, as the process died that trained it together.
+    split: list[Population] = []
     context = multiprocessing.get_context("forkserver")
     # Imported once, in the process from which all others are forked.
     context.set_forkserver_preload(["sweeps.task"])
@@ -61,14 +75,20 @@ def run_in_processes(
     try:
         while True:
             for job in jobs:
-                if waiting and job.population is None:
-                    observer.started(job.number, waiting[-1])
-                    job.begin(waiting.pop())
+                if job.population is None and not stop.is_requested:
+                    population = split.pop() if split else next(waiting, None)
+                    if population is not None:
+                        observer.started(job.number, population)
+                        job.begin(population)
             busy = {job.connection: job for job in jobs if job.population is not None}
             if not busy:
                 return
-            for connection in wait(list(busy)):
-                _receive(busy[connection], observer)  # type: ignore[index]
+            if stop.is_requested:
+                for job in busy.values():
+                    job.interrupt(kill=stop.is_overdue)
+            # Not for ever, as there may be a wish to stop meanwhile.
+            for connection in wait(list(busy), timeout=0.5):
+                split += _receive(busy[connection], observer, stop)  # type: ignore[index]
     finally:
         for job in jobs:
             job.close()
@@ -79,25 +99,36 @@ class _Job:
 
     Attributes:
         population: what it trains at present; None while it has nothing to do.
+        placement: where and how it trains.
     """
 
     def __init__(self, number: int, placement: Placement, context: ForkServerContext) -> None:
         self.number = number
         self.population: Population | None = None
         self.connection: Connection
-        self._placement = placement
+        self.placement = placement
         self._context = context
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._is_interrupted = False
 
     def begin(self, population: Population) -> None:
         """Gives the process a population to train."""
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
-            self._process = self._context.Process(target=_work, args=(theirs, self._placement))
+            self._process = self._context.Process(target=_work, args=(theirs, self.placement))
             self._process.start()
             theirs.close()
         self.population = population
         self.connection.send(population)
+
+    def interrupt(self, kill: bool) -> None:
+        """Has the process save its state and give back its population; or kills it."""
+        assert self._process is not None
+        if kill:
+            self._process.kill()
+        elif not self._is_interrupted:
+            self._process.terminate()
+        self._is_interrupted = True
 
     def died(self) -> str:
         """Cleans up after a process that died, and says what it died of."""
@@ -106,36 +137,54 @@ class _Job:
         code = self._process.exitcode or 0
         self._process = None
         cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return f"failed: the process that trained it died ({cause})"
+        return f"the process that trained it died ({cause})"
 
     def close(self) -> None:
         """Ends the process, whatever it does."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.join()
-            self.connection.close()
+        if self._process is None:
+            return
+        self.connection.close()
+        if self.population is None:
+            # It waits for more to do, and ends when there is nobody to give it.
+            self._process.join(_SECONDS_TO_END)
+        self._process.kill()
+        self._process.join()
 
 
-def _receive(job: _Job, observer: Observer) -> None:
-    """Passes on what a job sends: a progress, or the results of its population."""
+def _receive(job: _Job, observer: Observer, stop: Stop) -> list[Population]:
+    """Passes on what a job sends: a progress, or the results of its population.
+
+    Returns:
+        The members of a population whose process died: each is to go on alone, since any of them may
+        have been the cause.
+    """
     population = job.population
     assert population is not None
     try:
         message: Progress | list[Result] = job.connection.recv()
     except (EOFError, ConnectionError):
-        status = job.died()
-        message = [replace(planned.result, status=status) for planned in population]
+        error = job.died()
+        if len(population) > 1 and not stop.is_requested:
+            job.population = None
+            return [[go_on(planned, job.placement.out)] for planned in reversed(population)]
+        state, error = (INTERRUPTED, "") if stop.is_requested else (FAILED, error)
+        message = [replace(run.result, state=state, error=error) for run in population]
     if isinstance(message, Progress):
         observer.progressed(job.number, message)
     else:
         job.population = None
         observer.ended(job.number, population, message)
+    return []
 
 
 def _work(connection: Connection, placement: Placement) -> None:
     """The life of a job's process."""
-    # Ctrl-C reaches the whole group of processes; the one that the user began ends the others.
+    stopped: list[int] = []
+    # Ctrl-C reaches the whole group of processes; the one that the user began ends the others. So it
+    # may be with what clusters send, which then says twice what is to be done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: stopped.append(received))
     # Together with the threads of its environments: they take turns, so that neither waits for a core
     # that another job is on.
     stay_on(placement.cores)
@@ -152,4 +201,4 @@ def _work(connection: Connection, placement: Placement) -> None:
             population = connection.recv()
         except (EOFError, ConnectionError):
             return
-        send(train_population(population, placement, send))
+        send(train_population(population, placement, send, lambda: bool(stopped)))

@@ -1,0 +1,78 @@
+"""Makes sure that a sweep is trained by one process at a time."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import platform
+from pathlib import Path
+
+from schema.errors import UserError
+
+# What file systems answer that have no locks, or whose server for them isn't there.
+_WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+class SweepLock:
+    """A lock that ends with the process that has it, however that ends.
+
+    Args:
+        path: the file that is locked and says by whom; it is removed with the lock.
+
+    Raises:
+        UserError: another process has the lock, or there can be none in that folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            file = path.open("a+", encoding="utf-8")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                with file:
+                    raise self._refusal(error, file.name) from None
+            if _is_at(path, file.fileno()):
+                break
+            # Whoever had it before removed the file after it was opened here.
+            file.close()
+        self._file = file
+        file.truncate(0)
+        file.write(json.dumps({"host": platform.node(), "process": os.getpid()}))
+        file.flush()
+
+    def _refusal(self, error: OSError, name: str) -> UserError:
+        if error.errno in _WITHOUT_LOCKS:
+            return UserError(
+                f"{name}: files can't be locked in this folder (a network folder?): "
+                f"{error.strerror}; choose an --out on a local disk"
+            )
+        return UserError(
+            f"{name}: this sweep is being trained by {_owner(self._path)}; wait for it, end it, "
+            "or choose another --run-id or --out"
+        )
+
+    def release(self) -> None:
+        """Lets others train the sweep."""
+        if not self._file.closed:
+            self._path.unlink(missing_ok=True)
+            self._file.close()
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether a path still leads to the file that is open."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _owner(path: Path) -> str:
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {owner['process']} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
