@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final, get_args
 
@@ -92,3 +93,11 @@ def subsections(section: type[Section], key: str) -> list[type[Section]]:
 def keys_of(section: type[Section]) -> list[str]:
     """The keys of a section, as they are written in YAML, in their order."""
     return [info.alias or name for name, info in section.model_fields.items()]
+
+
+def key_paths(section: type[Section], prefix: KeyPath = ()) -> Iterator[KeyPath]:
+    """The path of every section and key below a section, as they are written in YAML."""
+    for key in keys_of(section):
+        yield (*prefix, key)
+        inner = [key_paths(each, (*prefix, key)) for each in subsections(section, key)]
+        yield from dict.fromkeys(path for paths in inner for path in paths)
