@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from commands.command import (
     Arguments,
+    folder_option,
     integer_option,
     path_option,
     run_command,
@@ -43,7 +44,7 @@ def main(arguments: Arguments) -> int:
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = worker_id_option(arguments, __doc__)
     run_id = run_id_option(arguments)
-    out = path_option(arguments, "--out")
+    out = folder_option(arguments, "--out")
     config = load_runnable_config(path_option(arguments, "--config"))
 
     # Imported here because torch takes seconds to load, which --help and errors needn't wait for.

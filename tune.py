@@ -44,6 +44,7 @@ from __future__ import annotations
 
 from commands.command import (
     Arguments,
+    folder_option,
     integer_option,
     path_option,
     run_command,
@@ -62,7 +63,7 @@ def main(arguments: Arguments) -> int:
     together = integer_option(arguments, "--together", minimum=1)
     jobs = integer_option(arguments, "--jobs", minimum=0)
     run_id = run_id_option(arguments)
-    out = path_option(arguments, "--out")
+    out = folder_option(arguments, "--out")
     grid = load_grid(path_option(arguments, "--config"), path_option(arguments, "--tune"))
     if arguments["--unique"]:
         grid = grid.unique()
@@ -100,7 +101,7 @@ def main(arguments: Arguments) -> int:
 def _generate(grid: Grid, arguments: Arguments) -> int:
     from sweeps.files import write_grid
 
-    out = path_option(arguments, "--out")
+    out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
     print(f"{len(grid)} configs in {out}" + ("" if changed else " (nothing had changed)"))
     return 0

@@ -135,6 +135,30 @@ def optional_path(arguments: Arguments, name: str) -> Path | None:
     return None if arguments[name] is None else path_option(arguments, name)
 
 
+def folder_option(arguments: Arguments, name: str) -> Path:
+    """The value of an option that is a folder for output, which need not exist yet.
+
+    Raises:
+        UserError: it is empty, or nothing can be written there.
+    """
+    folder = path_option(arguments, name)
+    check_folder(folder)
+    return folder
+
+
+def check_folder(folder: Path) -> None:
+    """Makes sure that files can be written into a folder, before the work that they are to hold.
+
+    Raises:
+        UserError: they can't.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise UserError(f"{folder}: must be a folder to write into; {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: must be a folder to write into; {existing} is write-protected")
+
+
 def run_id_option(arguments: Arguments) -> str:
     """The tag of the training session, which names folders below the output's.
 

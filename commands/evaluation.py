@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -77,17 +78,21 @@ def summarise(episodes: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def _table(reports: Sequence[dict[str, Any]]) -> Table:
-    table = Table(title="Evaluation", caption="±: standard deviation over episodes")
+    names = [str(report["agent"]) for report in reports]
+    # What all have in common stands above the table, as the columns are narrow.
+    folder = os.path.commonpath([os.path.dirname(name) for name in names])
+    title = f"Evaluation of {folder}" if folder else "Evaluation"
+    table = Table(title=title, caption="±: standard deviation over episodes")
     table.add_column("agent", overflow="fold")
     for column in ("episodes", "return", "min", "max", "length", "min", "max"):
         table.add_column(column, justify="right", no_wrap=True)
-    for report in reports:
+    for name, report in zip(names, reports, strict=True):
         cells = [str(report["episodes"])]
         for measure in _MEASURES:
             mean, deviation = report[f"{measure}_mean"], report[f"{measure}_deviation"]
             cells.append(f"{mean:.4g} ± {deviation:.3g}")
             cells += [f"{report[f'{measure}_{end}']:.4g}" for end in ("min", "max")]
-        table.add_row(report["agent"], *cells)
+        table.add_row(os.path.relpath(name, folder or "."), *cells)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -67,17 +68,40 @@ def checkpoint_path(folder: Path, update: int) -> Path:
 
 
 def list_checkpoints(path: Path) -> list[Path]:
-    """The checkpoint at a path, or all checkpoints in the folder at it, in the order of updates.
+    """The checkpoint at a path, or all in and below the folder at it: run by run, update by update.
 
     Raises:
         UserError: there is none.
     """
     if path.is_file():
         return [path]
-    found = sorted(path.glob(_PATTERN))
+    found = sorted(path.rglob(_PATTERN), key=_numbers_as_such)
     if not found:
         raise UserError(f"{path}: no checkpoint here; must be a .pt file or a folder of them")
     return found
+
+
+def latest_checkpoint(path: Path) -> Path:
+    """The checkpoint at a path, or the latest one of the run whose folder it is.
+
+    Raises:
+        UserError: there is none, or there are those of several runs.
+    """
+    found = list_checkpoints(path)
+    folders = list(dict.fromkeys(checkpoint.parent for checkpoint in found))
+    if len(folders) > 1:
+        raise UserError(
+            f"{path}: holds checkpoints of {len(folders)} runs; name one of them, such as {folders[0]}"
+        )
+    return found[-1]
+
+
+def _numbers_as_such(path: Path) -> list[list[str | int]]:
+    """What sorts paths folder by folder, and 2 before 10."""
+    return [
+        [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]
+        for name in path.parts
+    ]
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -4,7 +4,13 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ppo.checkpoint import Checkpoint, checkpoint_path, list_checkpoints, load_checkpoint
+from ppo.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    latest_checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+)
 from ppo.member import Run
 from schema.errors import UserError
 from tests.examples import CPU, same, tiny_config, train
@@ -235,6 +241,31 @@ def test_a_checkpoint_never_runs_code(tmp_path):
     with pytest.raises(UserError):
         load_checkpoint(path)
     assert not (tmp_path / "harm").exists()
+
+
+def test_checkpoints_below_a_folder_come_run_by_run_in_the_order_of_numbers(tmp_path):
+    names = ["2_0/update_000010.pt", "2_10/update_000005.pt", "10_0/update_000005.pt"]
+    names = ["2_0/update_000005.pt", *names, "10_0/update_1000000.pt"]
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "2_0" / ".update_000020.pt.half").touch()
+    assert [str(path.relative_to(tmp_path)) for path in list_checkpoints(tmp_path)] == names
+
+
+def test_the_latest_checkpoint_is_that_of_one_run(tmp_path):
+    for name in ["a/update_000009.pt", "a/update_000010.pt"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for folder in (tmp_path, tmp_path / "a"):
+        assert latest_checkpoint(folder) == tmp_path / "a" / "update_000010.pt"
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "update_000001.pt").touch()
+    with pytest.raises(UserError) as failure:
+        latest_checkpoint(tmp_path)
+    assert failure.value.lines == [
+        f"{tmp_path}: holds checkpoints of 2 runs; name one of them, such as {tmp_path / 'a'}"
+    ]
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path):
