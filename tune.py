@@ -44,9 +44,9 @@ from __future__ import annotations
 
 from commands.command import (
     Arguments,
+    config_option,
     folder_option,
     integer_option,
-    path_option,
     run_command,
     run_id_option,
     warn,
@@ -64,7 +64,8 @@ def main(arguments: Arguments) -> int:
     jobs = integer_option(arguments, "--jobs", minimum=0)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
-    grid = load_grid(path_option(arguments, "--config"), path_option(arguments, "--tune"))
+    base, space = (config_option(arguments, name, __doc__) for name in ("--config", "--tune"))
+    grid = load_grid(base, space)
     if arguments["--unique"]:
         grid = grid.unique()
     warn(grid.validate())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from commands.command import find_default
 from environments.interface import Spaces
 from environments.vector import available_cores
 from model import Population
@@ -18,7 +19,7 @@ from schema.config import Config
 from schema.errors import UserError
 from utils import Stream, choose_threads, make_generator
 
-DEFAULT_CONFIG = Path("./configs/default.yaml")
+_DEFAULT_CONFIG = Path("./configs/default.yaml")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def _load(
     find: Callable[[Path], list[Path]],
 ) -> list[Agent]:
     own_config = config_path is None and checkpoint_path is not None
-    config = None if own_config else load_runnable_config(config_path or DEFAULT_CONFIG)
+    config_path = config_path or find_default(_DEFAULT_CONFIG)
+    config = None if own_config else load_runnable_config(config_path)
     if untrained:
         if checkpoint_path is not None:
             raise UserError("--untrained: plays no checkpoint; leave out --checkpoint")
@@ -110,7 +112,7 @@ def _load(
         assert config is not None
         if not config.model.model_path:
             raise UserError(
-                f"{config_path or DEFAULT_CONFIG}: model.model_path: names no checkpoint; "
+                f"{config_path}: model.model_path: names no checkpoint; "
                 "set it, or use --checkpoint=<path> or --untrained"
             )
         checkpoint_path = Path(config.model.model_path).expanduser()
