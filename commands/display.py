@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -18,9 +19,13 @@ _PLAIN_INTERVAL = 30.0  # seconds between plain lines of one run
 
 
 def make_console() -> Console:
-    """The console for standard output; where that is no terminal, lines are as long as they are."""
+    """The console for standard output.
+
+    Where that is no terminal, lines are as long as they are, unless the variable COLUMNS limits them.
+    """
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=240)
+    limited = console.is_terminal or "COLUMNS" in os.environ
+    return console if limited else Console(highlight=False, width=240)
 
 
 def make_display(console: Console, runs: int, steps: int) -> SweepDisplay:
