@@ -95,7 +95,7 @@ def test_the_folders_of_several_runs_are_evaluated_and_one_of_them_is_shown(trai
     shown = succeed("eval", "--checkpoint=runs", "--out=out", cwd=tmp_path)
     names = [f"{run_id}/update_00000{update}.pt" for run_id in ("2_0", "10_0") for update in (2, 4)]
     table = shown[shown.index("Evaluation of runs") :]
-    assert re.findall(r"│ (\S+\.pt) ", table) == names
+    assert re.findall(r"^ (\S+\.pt) ", table, re.MULTILINE) == names
     with (tmp_path / "out" / "evaluation.csv").open() as file:
         assert [row["agent"] for row in csv.DictReader(file)] == [f"runs/{name}" for name in names]
     (line,) = fail("enjoy", "--checkpoint=runs", "--video=a.gif", cwd=tmp_path)
