@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
 from commands.display import make_console
@@ -50,11 +49,11 @@ def evaluate_agents(
         reports.append({"agent": agent.name, **summarise(episodes), "per_level": episodes})
         if len(agents) > 1:
             line = f"{agent.name}: return {reports[-1]['return_mean']:.4g}"
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
     console.print(results_table(reports))
     if out is not None:
         _write(reports, out)
-        console.print(f"written to {out}", markup=False, soft_wrap=True)
+        console.print(f"written to {out}", soft_wrap=True)
     return 0
 
 
@@ -86,7 +85,7 @@ def results_table(reports: Sequence[dict[str, Any]]) -> Table:
     names = [str(report["agent"]) for report in reports]
     # What all have in common stands above the table, as the columns are narrow.
     folder = os.path.commonpath([os.path.dirname(name) for name in names])
-    title = f"Evaluation of {escape(folder)}" if folder else "Evaluation"
+    title = f"Evaluation of {folder}" if folder else "Evaluation"
     table = Table(
         title=title,
         caption="n: episodes, ±: standard deviation over them",
@@ -104,7 +103,7 @@ def results_table(reports: Sequence[dict[str, Any]]) -> Table:
             mean, deviation = report[f"{measure}_mean"], report[f"{measure}_deviation"]
             cells.append(f"{mean:.4g} ± {deviation:.3g}")
             cells += [f"{report[f'{measure}_{end}']:.4g}" for end in ("min", "max")]
-        table.add_row(escape(os.path.relpath(name, folder or ".")), *cells)
+        table.add_row(os.path.relpath(name, folder or "."), *cells)
     return table
 
 

@@ -130,7 +130,7 @@ def _print_results(
     console.print(f"all results: {options.out / RESULTS}", soft_wrap=True)
     console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
     for line in failure_lines(results):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def failure_lines(results: list[Result]) -> list[str]:

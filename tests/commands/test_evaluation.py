@@ -1,8 +1,8 @@
 """The table of eval.py fits the screen and tells agents apart."""
 
 import pytest
-from rich.console import Console
 
+from commands.display import make_console
 from commands.evaluation import results_table, summarise
 
 EPISODES = [{"return": value, "length": 1000.0} for value in (-1234.5, -1500.0, -1077.25)]
@@ -12,7 +12,8 @@ EPISODES = [{"return": value, "length": 1000.0} for value in (-1234.5, -1500.0, 
 def test_the_table_fits_the_screen_and_cuts_nothing(width):
     names = [f"grid/[b]/{run}/update_000025.pt" for run in ("0_0", "10_0")]
     reports = [{"agent": name, **summarise(EPISODES)} for name in names]
-    console = Console(width=width, highlight=False)
+    console = make_console()
+    console.width = width
     with console.capture() as captured:
         console.print(results_table(reports))
     printed = captured.get()
