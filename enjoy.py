@@ -8,8 +8,8 @@ Usage:
 Options:
     --config=<path>      The config; if left out, the checkpoint's own with --checkpoint, else
                          ./configs/default.yaml.
-    --checkpoint=<path>  The checkpoint; if left out, model.model_path of the config. Of a folder,
-                         the last one.
+    --checkpoint=<path>  The checkpoint; if left out, model.model_path of the config. Of a run's
+                         folder, the latest one.
     --untrained          Show a model from scratch instead.
     --worker-id=<n>      Offset of the communication port of the environment [default: 2].
     --seed=<n>           The seed of the episode to be played [default: 0].
@@ -35,13 +35,13 @@ def main(arguments: Arguments) -> int:
     )
 
     # Imported here because torch takes seconds to load, which --help needn't wait for.
-    from commands.playing import load_agents
+    from commands.playing import load_agent
     from commands.showing import check_output, show_episode
     from utils import select_device
 
     check_output(video)
     device = select_device(str(arguments["--device"]))
-    agent = load_agents(config_path, checkpoint_path, bool(arguments["--untrained"]))[-1]
+    agent = load_agent(config_path, checkpoint_path, bool(arguments["--untrained"]))
     return show_episode(agent, seed, worker_id, device, bool(arguments["--stochastic"]), video)
 
 

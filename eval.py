@@ -8,8 +8,8 @@ Usage:
 Options:
     --config=<path>      The config; if left out, the checkpoint's own with --checkpoint, else
                          ./configs/default.yaml.
-    --checkpoint=<path>  The checkpoint, or a folder of them, each of which is evaluated in order;
-                         if left out, model.model_path of the config.
+    --checkpoint=<path>  The checkpoint, or a folder; each checkpoint in and below it is evaluated,
+                         run by run. If left out, model.model_path of the config.
     --untrained          Evaluate a model from scratch instead.
     --worker-id=<n>      Offset of the communication port of each environment instance
                          [default: 2].
@@ -23,15 +23,22 @@ Options:
 
 from __future__ import annotations
 
-from commands.command import Arguments, optional_path, run_command, worker_id_option
+from commands.command import (
+    Arguments,
+    folder_option,
+    optional_path,
+    run_command,
+    worker_id_option,
+)
 
 
 def main(arguments: Arguments) -> int:
     """Runs the command and returns its exit code."""
     worker_id = worker_id_option(arguments, __doc__)
-    config_path, checkpoint_path, out = (
-        optional_path(arguments, name) for name in ("--config", "--checkpoint", "--out")
+    config_path, checkpoint_path = (
+        optional_path(arguments, name) for name in ("--config", "--checkpoint")
     )
+    out = None if arguments["--out"] is None else folder_option(arguments, "--out")
 
     # Imported here because torch takes seconds to load, which --help needn't wait for.
     from commands.evaluation import evaluate_agents

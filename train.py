@@ -29,8 +29,9 @@ from __future__ import annotations
 
 from commands.command import (
     Arguments,
+    config_option,
+    folder_option,
     integer_option,
-    path_option,
     run_command,
     run_id_option,
     worker_id_option,
@@ -43,8 +44,8 @@ def main(arguments: Arguments) -> int:
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = worker_id_option(arguments, __doc__)
     run_id = run_id_option(arguments)
-    out = path_option(arguments, "--out")
-    config = load_runnable_config(path_option(arguments, "--config"))
+    out = folder_option(arguments, "--out")
+    config = load_runnable_config(config_option(arguments, "--config", __doc__))
 
     # Imported here because torch takes seconds to load, which --help and errors needn't wait for.
     from commands.training import train

@@ -44,8 +44,9 @@ from __future__ import annotations
 
 from commands.command import (
     Arguments,
+    config_option,
+    folder_option,
     integer_option,
-    path_option,
     run_command,
     run_id_option,
     warn,
@@ -62,8 +63,9 @@ def main(arguments: Arguments) -> int:
     together = integer_option(arguments, "--together", minimum=1)
     jobs = integer_option(arguments, "--jobs", minimum=0)
     run_id = run_id_option(arguments)
-    out = path_option(arguments, "--out")
-    grid = load_grid(path_option(arguments, "--config"), path_option(arguments, "--tune"))
+    out = folder_option(arguments, "--out")
+    base, space = (config_option(arguments, name, __doc__) for name in ("--config", "--tune"))
+    grid = load_grid(base, space)
     if arguments["--unique"]:
         grid = grid.unique()
     warn(grid.validate())
@@ -100,7 +102,7 @@ def main(arguments: Arguments) -> int:
 def _generate(grid: Grid, arguments: Arguments) -> int:
     from sweeps.files import write_grid
 
-    out = path_option(arguments, "--out")
+    out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
     print(f"{len(grid)} configs in {out}" + ("" if changed else " (nothing had changed)"))
     return 0

@@ -18,6 +18,7 @@ from schema.config import Config
 from schema.errors import UserError
 
 VERSION = "0.1.0"
+_HOME = Path(__file__).resolve().parents[1]
 
 Arguments = dict[str, str | bool | None]
 
@@ -108,10 +109,34 @@ def worker_id_option(arguments: Arguments, usage: str) -> int:
         UserError: it is no whole number, or negative.
     """
     value = integer_option(arguments, "--worker-id", minimum=0)
+    return value if _is_given("--worker-id", usage) else DefaultWorkerId(value)
+
+
+def _is_given(name: str, usage: str) -> bool:
+    """Whether the user gave an option that has a default."""
     # Without its default, an option that wasn't given has no value.
-    without_default = re.sub(r"(--worker-id=<n>[^\[]*)\[default: \d+\]", r"\1", usage)
-    chosen = docopt(without_default)["--worker-id"] is not None
-    return value if chosen else DefaultWorkerId(value)
+    without_default = re.sub(rf"({name}=<\w+>[^\[]*)\[default: [^\]]+\]", r"\1", usage)
+    return docopt(without_default)[name] is not None
+
+
+def config_option(arguments: Arguments, name: str, usage: str) -> Path:
+    """The value of an option that is a config; a default is found from any folder.
+
+    Args:
+        arguments: as parsed.
+        name: of the option.
+        usage: what they were parsed with, which names the default.
+
+    Raises:
+        UserError: it is empty.
+    """
+    path = path_option(arguments, name)
+    return path if _is_given(name, usage) else find_default(path)
+
+
+def find_default(path: Path) -> Path:
+    """A relative path that is a default: below the current folder, or else beside the commands."""
+    return path if path.exists() else _HOME / path
 
 
 def path_option(arguments: Arguments, name: str) -> Path:
@@ -133,6 +158,30 @@ def optional_path(arguments: Arguments, name: str) -> Path | None:
         UserError: it is empty.
     """
     return None if arguments[name] is None else path_option(arguments, name)
+
+
+def folder_option(arguments: Arguments, name: str) -> Path:
+    """The value of an option that is a folder for output, which need not exist yet.
+
+    Raises:
+        UserError: it is empty, or nothing can be written there.
+    """
+    folder = path_option(arguments, name)
+    check_folder(folder)
+    return folder
+
+
+def check_folder(folder: Path) -> None:
+    """Makes sure that files can be written into a folder, before the work that they are to hold.
+
+    Raises:
+        UserError: they can't.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise UserError(f"{folder}: must be a folder to write into; {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: must be a folder to write into; {existing} is write-protected")
 
 
 def run_id_option(arguments: Arguments) -> str:

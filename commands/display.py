@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -18,9 +19,15 @@ _PLAIN_INTERVAL = 30.0  # seconds between plain lines of one run
 
 
 def make_console() -> Console:
-    """The console for standard output; where that is no terminal, lines are as long as they are."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=240)
+    """The console for standard output.
+
+    Where that is no terminal, lines are as long as they are, unless the variable COLUMNS limits them.
+    Brackets are printed as such, since paths and choices may have some.
+    """
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 240
+    return console
 
 
 def make_display(console: Console, runs: int, steps: int) -> SweepDisplay:
@@ -108,7 +115,7 @@ class LiveDisplay:
         self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
         for name, result in zip(names, results, strict=True):
             if result.status != FINISHED:
-                self._bars.console.print(f"[red]{name}: {result.status}", soft_wrap=True)
+                self._bars.console.print(f"{name}: {result.status}", style="red", soft_wrap=True)
 
 
 class PlainDisplay:
@@ -140,7 +147,7 @@ class PlainDisplay:
         pass
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(line, soft_wrap=True)
         self._last_line = time.monotonic()
 
     def started(self, job: int, names: Sequence[str], updates: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from commands.display import make_console
@@ -18,6 +20,7 @@ from ppo.evaluator import Evaluator
 from schema.yaml_file import replace_file
 
 _MEASURES = ("return", "length")
+_AGENT_WIDTH = 9  # characters, however narrow the screen is
 
 
 def evaluate_agents(
@@ -45,8 +48,9 @@ def evaluate_agents(
         episodes = _evaluate(agent, worker_id, device, stochastic)
         reports.append({"agent": agent.name, **summarise(episodes), "per_level": episodes})
         if len(agents) > 1:
-            console.print(f"{agent.name}: return {reports[-1]['return_mean']:.4g}", soft_wrap=True)
-    console.print(_table(reports))
+            line = f"{agent.name}: return {reports[-1]['return_mean']:.4g}"
+            console.print(line, soft_wrap=True)
+    console.print(results_table(reports))
     if out is not None:
         _write(reports, out)
         console.print(f"written to {out}", soft_wrap=True)
@@ -76,18 +80,30 @@ def summarise(episodes: Sequence[dict[str, float]]) -> dict[str, float]:
     return summary
 
 
-def _table(reports: Sequence[dict[str, Any]]) -> Table:
-    table = Table(title="Evaluation", caption="±: standard deviation over episodes")
-    table.add_column("agent", overflow="fold")
-    for column in ("episodes", "return", "min", "max", "length", "min", "max"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for report in reports:
+def results_table(reports: Sequence[dict[str, Any]]) -> Table:
+    """A row for each agent; what their paths have in common stands above."""
+    names = [str(report["agent"]) for report in reports]
+    # What all have in common stands above the table, as the columns are narrow.
+    folder = os.path.commonpath([os.path.dirname(name) for name in names])
+    title = f"Evaluation of {folder}" if folder else "Evaluation"
+    table = Table(
+        title=title,
+        caption="n: episodes, ±: standard deviation over them",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("agent", overflow="fold", min_width=_AGENT_WIDTH)
+    for column in ("n", "return", "min", "max", "length", "min", "max"):
+        table.add_column(column, justify="right", overflow="fold")
+    for name, report in zip(names, reports, strict=True):
         cells = [str(report["episodes"])]
         for measure in _MEASURES:
             mean, deviation = report[f"{measure}_mean"], report[f"{measure}_deviation"]
             cells.append(f"{mean:.4g} ± {deviation:.3g}")
             cells += [f"{report[f'{measure}_{end}']:.4g}" for end in ("min", "max")]
-        table.add_row(report["agent"], *cells)
+        table.add_row(os.path.relpath(name, folder or "."), *cells)
     return table
 
 

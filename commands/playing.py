@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from commands.command import find_default
 from environments.interface import Spaces
 from environments.vector import available_cores
 from model import Population
-from ppo.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
+from ppo.checkpoint import latest_checkpoint, list_checkpoints, load_checkpoint
 from ppo.evaluator import Policy
 from ppo.validation import load_runnable_config
 from schema.config import Config
 from schema.errors import UserError
 from utils import Stream, choose_threads, make_generator
 
-DEFAULT_CONFIG = Path("./configs/default.yaml")
+_DEFAULT_CONFIG = Path("./configs/default.yaml")
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,12 @@ class Agent:
     Attributes:
         name: the checkpoint's path, or what stands in its place.
         config: the config.
-        checkpoint: the weights; None plays a model from scratch.
+        checkpoint: the file of the weights; None plays a model from scratch.
     """
 
     name: str
     config: Config
-    checkpoint: Checkpoint | None
+    checkpoint: Path | None
 
     def policy(self, spaces: Spaces, device: torch.device, seed: int, stochastic: bool) -> Policy:
         """The policy that chooses the agent's actions.
@@ -51,8 +53,9 @@ class Agent:
         if self.checkpoint is None:
             population.initialise(0, make_generator(seed, Stream.INITIALISATION))
         else:
+            # Read only now, as there may be more of them than fit the memory.
+            checkpoint = load_checkpoint(self.checkpoint)
             try:
-                checkpoint = self.checkpoint
                 population.load_member(0, checkpoint.weights, checkpoint.statistics)
             except ValueError as error:
                 raise UserError(f"{self.name}: {error}") from None
@@ -75,8 +78,31 @@ def load_agents(
     Raises:
         UserError: a file is missing or not valid, or no checkpoint is named.
     """
+    return _load(config_path, checkpoint_path, untrained, list_checkpoints)
+
+
+def load_agent(config_path: Path | None, checkpoint_path: Path | None, untrained: bool) -> Agent:
+    """The one agent that a command's options name; of a folder, the run's latest.
+
+    Args and raises as `load_agents`; a folder of several runs is an error, too.
+    """
+
+    def find(path: Path) -> list[Path]:
+        return [latest_checkpoint(path)]
+
+    (agent,) = _load(config_path, checkpoint_path, untrained, find)
+    return agent
+
+
+def _load(
+    config_path: Path | None,
+    checkpoint_path: Path | None,
+    untrained: bool,
+    find: Callable[[Path], list[Path]],
+) -> list[Agent]:
     own_config = config_path is None and checkpoint_path is not None
-    config = None if own_config else load_runnable_config(config_path or DEFAULT_CONFIG)
+    config_path = config_path or find_default(_DEFAULT_CONFIG)
+    config = None if own_config else load_runnable_config(config_path)
     if untrained:
         if checkpoint_path is not None:
             raise UserError("--untrained: plays no checkpoint; leave out --checkpoint")
@@ -86,13 +112,14 @@ def load_agents(
         assert config is not None
         if not config.model.model_path:
             raise UserError(
-                f"{config_path or DEFAULT_CONFIG}: model.model_path: names no checkpoint; "
+                f"{config_path}: model.model_path: names no checkpoint; "
                 "set it, or use --checkpoint=<path> or --untrained"
             )
         checkpoint_path = Path(config.model.model_path).expanduser()
-    return [_agent(path, config) for path in list_checkpoints(checkpoint_path)]
+    return [_agent(path, config) for path in find(checkpoint_path)]
 
 
 def _agent(path: Path, config: Config | None) -> Agent:
+    # All are read before the first one plays, so that a damaged one is found at once.
     checkpoint = load_checkpoint(path)
-    return Agent(str(path), config or checkpoint.read_config(path), checkpoint)
+    return Agent(str(path), config or checkpoint.read_config(path), path)

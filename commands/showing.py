@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from imageio.v2 import get_writer
 
+from commands.command import check_folder
 from commands.display import make_console
 from commands.playing import Agent
 from environments import make_environment
@@ -29,11 +30,15 @@ def check_output(video: Path | None) -> None:
     """Makes sure that there is something to show the episode on.
 
     Raises:
-        UserError: the video's format is unknown, or there is neither a video nor a display.
+        UserError: the video's format is unknown or it can't be written, or there is neither a video
+            nor a display.
     """
     if video is not None:
         if video.suffix.lower() not in _FORMATS:
             raise UserError(f"--video={video}: must end in {' or '.join(_FORMATS)}")
+        if video.is_dir():
+            raise UserError(f"--video={video}: is a folder; must be a file")
+        check_folder(video.parent)
         return
     variables = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
     if sys.platform == "linux" and not any(map(os.environ.get, variables)):

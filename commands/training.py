@@ -49,7 +49,7 @@ def train(
                 display.started(0, [name], trainer_config.updates)
                 trainer.run(lambda progress: display.progressed(0, progress))
         except (TrainingDivergedError, EnvironmentFailure) as error:
-            console.print(f"failed: {error}", markup=False, soft_wrap=True)
+            console.print(f"failed: {error}", soft_wrap=True)
             return 1
         record = trainer.records[0]
     judged = "the last evaluation" if run.config.evaluation.evaluate else "the last 100 episodes"

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from commands.command import notify_of_backends
 from commands.display import duration, make_console, make_display
-from commands.table import column_title, ranked_table
+from commands.table import Row, permutation_table, ranked_table
 from sweeps.choices import show
 from sweeps.grid import Grid
 from sweeps.plan import PlannedRun, count_steps, plan_populations, plan_runs
@@ -29,14 +29,16 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     notify_of_backends(permutation.config for permutation in grid.permutations())
     steps = options.repetitions * sum(map(count_steps, grid.permutations()))
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
-    table = Table(title="Permutations")
-    for label in ("index", *grid.labels, "steps"):
-        table.add_column(column_title(label), justify="right", overflow="fold")
-    for permutation in islice(grid.permutations(), _ROWS):
-        values = map(show, permutation.choices.values())
-        name = grid.name(permutation.index)
-        table.add_row(name, *values, f"{count_steps(permutation):,}")
-    console.print(table)
+    rows = [
+        Row(
+            [grid.name(permutation.index)],
+            list(map(show, permutation.choices.values())),
+            [f"{count_steps(permutation):,}"],
+        )
+        for permutation in islice(grid.permutations(), _ROWS)
+    ]
+    titles = ["index"], grid.labels, ["steps"]
+    console.print(permutation_table(console, *titles, rows, title="Permutations"))
     if len(grid) > _ROWS:
         console.print(f"... and {len(grid) - _ROWS:,} more")
     _print_plan(console, grid, options)
@@ -119,7 +121,7 @@ def _print_results(
     console: Console, grid: Grid, options: SweepOptions, results: list[Result]
 ) -> None:
     scores = rank(results)
-    console.print(ranked_table(scores, grid.labels, _ROWS, options.repetitions))
+    console.print(ranked_table(console, scores, grid.labels, _ROWS, options.repetitions))
     if len(scores) > _ROWS:
         console.print(f"... and {len(scores) - _ROWS:,} more in {options.out / RESULTS}")
     if scores[0].best:
@@ -128,7 +130,7 @@ def _print_results(
     console.print(f"all results: {options.out / RESULTS}", soft_wrap=True)
     console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
     for line in failure_lines(results):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def failure_lines(results: list[Result]) -> list[str]:

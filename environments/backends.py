@@ -131,7 +131,8 @@ def backend_notice(config: EnvironmentConfig) -> str | None:
         UserError: as `backend_of`.
     """
     obstacle = backend_of(config).obstacle
-    # Whoever sets the processes has chosen.
-    if obstacle is None or config.processes is not None:
+    # Whoever sets the processes has chosen, and what EnvPool doesn't play nobody expects it to.
+    chosen = config.processes is not None
+    if obstacle is None or chosen or not is_pooled(config.type, config.name):
         return None
     return f"the environments are stepped by Gymnasium, not by the faster EnvPool: {obstacle}"

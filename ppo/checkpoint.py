@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 import zipfile
 from dataclasses import dataclass, fields
@@ -77,20 +78,20 @@ def checkpoint_path(folder: Path, update: int) -> Path:
 
 
 def list_checkpoints(path: Path) -> list[Path]:
-    """The checkpoint at a path, or all checkpoints in the folder at it, in the order of updates.
+    """The checkpoint at a path, or all in and below the folder at it: run by run, update by update.
 
     Raises:
         UserError: there is none.
     """
     if path.is_file():
         return [path]
-    found = sorted(path.glob(_PATTERN))
+    found = sorted(path.rglob(_PATTERN), key=_numbers_as_such)
     if not found:
         raise UserError(f"{path}: no checkpoint here; must be a .pt file or a folder of them")
     return found
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
+def last_intact_checkpoint(folder: Path) -> Path | None:
     """The last checkpoint in a folder that isn't damaged; None where there is none."""
     found = sorted(folder.glob(_PATTERN), reverse=True)
     return next((path for path in found if _is_intact(path)), None)
@@ -121,6 +122,29 @@ def _is_intact(path: Path) -> bool:
             return archive.testzip() is None
     except Exception:  # whatever a damaged file makes of the reader
         return False
+
+
+def latest_checkpoint(path: Path) -> Path:
+    """The checkpoint at a path, or the latest one of the run whose folder it is.
+
+    Raises:
+        UserError: there is none, or there are those of several runs.
+    """
+    found = list_checkpoints(path)
+    folders = list(dict.fromkeys(checkpoint.parent for checkpoint in found))
+    if len(folders) > 1:
+        raise UserError(
+            f"{path}: holds checkpoints of {len(folders)} runs; name one of them, such as {folders[0]}"
+        )
+    return found[-1]
+
+
+def _numbers_as_such(path: Path) -> list[list[str | int]]:
+    """What sorts paths folder by folder, and 2 before 10."""
+    return [
+        [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]
+        for name in path.parts
+    ]
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from schema.section import COMBINATION, Section, keys_of, section_at
+from schema.suggestions import OPTIONS, is_misspelt, key_elsewhere
 from schema.yaml_file import KeyPath
 
 
@@ -36,9 +37,7 @@ def _describe(details: ErrorDetails, root: type[Section]) -> tuple[KeyPath, str]
     if kind == COMBINATION:
         return (*key_path, context["key"]), details["msg"]
     if kind == "extra_forbidden":
-        return key_path, "unknown key" + nearest(
-            key_path[-1], keys_of(section_at(root, key_path[:-1]))
-        )
+        return key_path, "unknown key" + _key_hint(key_path, root)
     if kind == "literal_error":
         return key_path, f"{_show(value)} isn't one of {context['expected']}"
     if kind in _BOUNDS:
@@ -50,6 +49,18 @@ def _describe(details: ErrorDetails, root: type[Section]) -> tuple[KeyPath, str]
     if kind in _EXPECTED:
         return key_path, f"{_show(value)} where {_EXPECTED[kind]} belongs"
     return key_path, f"{_show(value)}: {details['msg']}"
+
+
+def _key_hint(key_path: KeyPath, root: type[Section]) -> str:
+    above, name = key_path[:-1], key_path[-1]
+    own = keys_of(section_at(root, above))
+    if not is_misspelt(name, own):
+        if name in OPTIONS:
+            return f"; did you mean the option --{name.replace('_', '-')} of the command?"
+        meant = key_elsewhere(name, root)
+        if meant is not None:
+            return f"; did you mean {meant[-1] if meant[:-1] == above else '.'.join(meant)}?"
+    return nearest(name, own)
 
 
 _BOUNDS = {

@@ -31,8 +31,9 @@ Every key of a config, generated from the schema in `schema/` by `make docs`. A 
 has its default. A key that isn't listed here, a value of another type or one out of range is an error
 that names the file, the line and the key.
 
-Numbers may be written as `1e-3`. Text is never taken for a number or the other way round, and only
-`true` and `false` are truth values. Duplicate keys, YAML tags and aliases are errors.
+Numbers may be written as `1e-3`, and whole ones as `1e1`. Text is never taken for a number or the
+other way round, and only `true` and `false` are truth values. Duplicate keys, YAML tags and aliases are
+errors.
 """
 _COMMENT_COLUMN = 44
 _RANGES = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from schema.yaml_file import KeyPath
@@ -13,7 +15,10 @@ COMBINATION: Final = "combination"  # the type of errors that a whole section's 
 
 
 class Section(BaseModel):
-    """A section of the config: unknown keys are errors, and text is never taken for a number."""
+    """A section of the config: unknown keys are errors, and text is never taken for a number.
+
+    Where a whole number belongs, 1e1 and 10.0 are 10.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -24,6 +29,32 @@ class Section(BaseModel):
         validate_by_name=False,
         protected_namespaces=(),
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None
+        if isinstance(value, (float, list)) and _takes_whole_numbers(cls, info.field_name):
+            return _as_whole(value)
+        return value
+
+
+@cache
+def _takes_whole_numbers(section: type[Section], name: str) -> bool:
+    types = set(_types_in(section.model_fields[name].annotation))
+    return int in types and float not in types
+
+
+def _types_in(annotation: Any) -> list[Any]:
+    """The types of which an annotation such as `list[int] | None` is made."""
+    inner = [each for part in get_args(annotation) for each in _types_in(part)]
+    return inner or [annotation]
+
+
+def _as_whole(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def key_error(key: str, message: str) -> PydanticCustomError:
@@ -62,3 +93,11 @@ def subsections(section: type[Section], key: str) -> list[type[Section]]:
 def keys_of(section: type[Section]) -> list[str]:
     """The keys of a section, as they are written in YAML, in their order."""
     return [info.alias or name for name, info in section.model_fields.items()]
+
+
+def key_paths(section: type[Section], prefix: KeyPath = ()) -> Iterator[KeyPath]:
+    """The path of every section and key below a section, as they are written in YAML."""
+    for key in keys_of(section):
+        yield (*prefix, key)
+        inner = [key_paths(each, (*prefix, key)) for each in subsections(section, key)]
+        yield from dict.fromkeys(path for paths in inner for path in paths)

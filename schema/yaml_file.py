@@ -85,7 +85,7 @@ def read_yaml(path: Path) -> Document:
 
 def _compose(path: Path) -> yaml.Node | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # with or without a byte order mark
     except UnicodeDecodeError:
         raise UserError(f"{path}: is no text file in UTF-8") from None
     except OSError as error:
@@ -95,10 +95,24 @@ def _compose(path: Path) -> yaml.Node | None:
         return yaml.compose(text, Loader=_BaseLoader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UserError(f"{path}{line}: malformed YAML: {error.problem or error.context}") from None
+        raise UserError(f"{path}{line}: {_fault(error, text)}") from None
     except _PARSING_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
         raise UserError(f"{path}: malformed YAML: {reason}") from None
+
+
+def _fault(error: yaml.MarkedYAMLError, text: str) -> str:
+    """What the parser stumbled over; characters that it doesn't name are named."""
+    problem = error.problem or error.context
+    lines, mark = text.splitlines(), error.problem_mark
+    if mark and mark.line < len(lines):
+        before, character = lines[mark.line][: mark.column], lines[mark.line][mark.column :][:1]
+        if character == "\t":
+            verb = "has" if before.strip() else "is indented with"
+            return f"{verb} a tab where YAML wants spaces"
+        if "cannot start any token" in str(problem):
+            return f"malformed YAML: text that begins with {character} must be in quotes"
+    return f"malformed YAML: {problem}"
 
 
 def _refuse_early(text: str, path: Path) -> None:

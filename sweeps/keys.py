@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,8 @@ from schema.config import Config
 from schema.errors import UserError
 from schema.messages import nearest
 from schema.schedules import DecaySchedule
-from schema.section import Section, keys_of, subsection, subsections
+from schema.section import key_paths, keys_of, subsection
+from schema.suggestions import OPTIONS, is_misspelt, key_elsewhere
 from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath
 from sweeps.choices import canonical
@@ -61,9 +61,8 @@ def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
     sections = ["hyperparameters", *schedule_names()]
     for name, keys in tune.data.items():
         if name not in sections:
-            errors.append(
-                f"{tune.where((name,))}: {name}: unknown section{nearest(name, sections)}"
-            )
+            hint = _section_hint(name, sections)
+            errors.append(f"{tune.where((name,))}: {name}: unknown section{hint}")
         elif not isinstance(keys, dict) or not keys:
             errors.append(f"{tune.where((name,))}: {name}: holds no keys; list some or remove it")
         else:
@@ -103,7 +102,7 @@ def resolve_key(key: str) -> KeyPath:
         UserError: no key or several keys have that name.
     """
     parts = tuple(key.split("."))
-    paths = list(_all_key_paths(Config))
+    paths = list(key_paths(Config))
     for section in _FREE:
         # What stands below is the environment's business, so any name may.
         for written in (section, section[-1:]):
@@ -117,20 +116,54 @@ def resolve_key(key: str) -> KeyPath:
         return found[0]
     if found:
         raise UserError("several sections have it; write " + " or ".join(map(".".join, found)))
-    raise UserError("unknown key" + _nearest_path(key, paths))
+    raise UserError("unknown key" + _key_hint(key, paths))
 
 
-def _nearest_path(key: str, paths: list[KeyPath]) -> str:
-    names = [".".join(path) if "." in key else path[-1] for path in paths]
+def _section_hint(name: str, sections: list[str]) -> str:
+    """What was meant by a section that a tuning config can't have."""
+    if name in keys_of(Config):
+        return "; list its keys under hyperparameters"
+    if name in OPTIONS:
+        return _option_hint(name)
+    meant = None if is_misspelt(name, sections) else key_elsewhere(name, Config)
+    if meant is None:
+        return nearest(name, sections)
+    key = _show_schedule_key(meant) or f"the key {_show_key(meant)} under hyperparameters"
+    return f"; did you mean {key}?"
+
+
+def _key_hint(key: str, paths: list[KeyPath]) -> str:
+    """What was meant by a key under `hyperparameters` that doesn't exist."""
+    if key in OPTIONS:
+        return _option_hint(key)
+    dotted = "." in key
+    names = [".".join(path) if dotted else path[-1] for path in paths]
+    meant = None
+    if dotted or not is_misspelt(key, names):
+        meant = key_elsewhere(key.rpartition(".")[2], Config)
+    if meant is not None:
+        shown = ".".join(meant) if dotted else _show_schedule_key(meant) or _show_key(meant)
+        return f"; did you mean {shown}?"
     hint = nearest(key, names)
     return hint if hint.startswith("; did") else "; docs/configuration.md lists all keys"
 
 
-def _all_key_paths(section: type[Section], prefix: KeyPath = ()) -> Iterator[KeyPath]:
-    for key in keys_of(section):
-        yield (*prefix, key)
-        inner = [_all_key_paths(each, (*prefix, key)) for each in subsections(section, key)]
-        yield from dict.fromkeys(path for paths in inner for path in paths)
+def _option_hint(name: str) -> str:
+    if name == "seed":
+        return "; use --num-repetitions=<n>, which trains with n seeds, from that of --seed on"
+    return f"; did you mean the option --{name.replace('_', '-')} of tune.py?"
+
+
+def _show_schedule_key(path: KeyPath) -> str | None:
+    """How a tuning config has a key of a schedule; None for any other key."""
+    if len(path) == 3 and path[1] in schedule_names():
+        return f"the section {path[1]} with the key {path[2]}"
+    return None
+
+
+def _show_key(path: KeyPath) -> str:
+    """How a key is written under `hyperparameters`."""
+    return path[-1] if path[0] == "trainer" else ".".join(path)
 
 
 def schedule_names() -> list[str]:

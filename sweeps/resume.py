@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppo.checkpoint import latest_checkpoint, load_checkpoint
+from ppo.checkpoint import last_intact_checkpoint, load_checkpoint
 from schema.config import Config
 from schema.errors import UserError
 from schema.schedules import DecaySchedule
@@ -35,7 +35,7 @@ def find_start(folder: Path, config: Config, seed: int) -> Start:
         config: what is to be trained.
         seed: of the run.
     """
-    path = latest_checkpoint(folder)
+    path = last_intact_checkpoint(folder)
     if path is None:
         return Start(notice="its checkpoints are damaged" if any(folder.glob("*.pt")) else "")
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ppo.checkpoint import latest_checkpoint
+from ppo.checkpoint import last_intact_checkpoint
 from ppo.member import Run
 from schema.yaml_file import replace_file
 from sweeps.plan import PlannedRun
@@ -92,7 +92,7 @@ def train_population(
 def go_on(planned: PlannedRun, out: Path) -> PlannedRun:
     """The run, from its last checkpoint, if it has one by now."""
     return replace(
-        planned, interrupted_at=latest_checkpoint(run_folder(planned, out / CHECKPOINTS))
+        planned, interrupted_at=last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
     )
 
 
@@ -135,7 +135,7 @@ def _train(
 def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) -> Result:
     """What a member of a population reached."""
     record, failure = trainer.records[number], trainer.failures[number]
-    checkpoint = latest_checkpoint(run_folder(planned, out / CHECKPOINTS))
+    checkpoint = last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
     result = replace(
         planned.result,
         steps=trainer.steps,
@@ -158,7 +158,7 @@ def _failure(planned: PlannedRun, out: Path, error: Exception) -> Result:
     """What became of a run that an error stopped."""
     _write_failure(planned, out, traceback.format_exc())
     text = str(error).strip()
-    checkpoint = latest_checkpoint(run_folder(planned, out / CHECKPOINTS))
+    checkpoint = last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
     return replace(
         planned.result,
         state=DIVERGED if isinstance(error, TrainingDivergedError) else FAILED,

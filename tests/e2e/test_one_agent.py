@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import shutil
 
 import imageio.v3 as imageio
 import pytest
@@ -86,6 +87,33 @@ def test_a_folder_of_checkpoints_is_evaluated_in_order(trained):
     assert [episode["level"] for episode in reports[1]["per_level"]] == [0, 1, 2]
     assert float(rows[1]["return_mean"]) == pytest.approx(sum(returns) / 3)
     assert float(rows[1]["return_max"]) == max(returns)
+
+
+def test_the_folders_of_several_runs_are_evaluated_and_one_of_them_is_shown(trained, tmp_path):
+    for run_id in ("2_0", "10_0"):
+        shutil.copytree(trained / "checkpoints" / "x", tmp_path / "runs" / run_id)
+    shown = succeed("eval", "--checkpoint=runs", "--out=out", cwd=tmp_path)
+    names = [f"{run_id}/update_00000{update}.pt" for run_id in ("2_0", "10_0") for update in (2, 4)]
+    table = shown[shown.index("Evaluation of runs") :]
+    assert re.findall(r"^ (\S+\.pt) ", table, re.MULTILINE) == names
+    with (tmp_path / "out" / "evaluation.csv").open() as file:
+        assert [row["agent"] for row in csv.DictReader(file)] == [f"runs/{name}" for name in names]
+    (line,) = fail("enjoy", "--checkpoint=runs", "--video=a.gif", cwd=tmp_path)
+    assert line == "runs: holds checkpoints of 2 runs; name one of them, such as runs/2_0"
+
+
+def test_output_that_cannot_be_written_is_found_before_anything_is_done(trained, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.gif").mkdir()
+    for out in ("file", "file/below"):
+        for command in ("eval", "train", "tune"):
+            (line,) = fail(command, "--config=missing.yaml", f"--out={out}", cwd=tmp_path)
+            assert line.startswith(f"{out}: must be a folder to write into; ")
+            assert line.endswith("file is a file")
+    (line,) = fail("enjoy", "--untrained", "--video=file/a.gif", cwd=tmp_path)
+    assert line.startswith("file: must be a folder")
+    (line,) = fail("enjoy", "--untrained", "--video=folder.gif", cwd=tmp_path)
+    assert line == "--video=folder.gif: is a folder; must be a file"
 
 
 def test_an_untrained_agent_is_evaluated_and_shown(trained):

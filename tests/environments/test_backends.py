@@ -69,10 +69,13 @@ def test_the_same_task_goes_to_envpool(type_, name):
         ("CartPole", "Acrobot-v1"),
     ],
 )
-def test_another_task_goes_to_gymnasium(type_, name):
-    choice = choose_backend(EnvironmentConfig(type=type_, name=name), installed=True)
+def test_another_task_goes_to_gymnasium_without_a_word(type_, name):
+    config = EnvironmentConfig(type=type_, name=name)
+    choice = choose_backend(config, installed=True)
     assert choice.backend == "gymnasium"
     assert choice.obstacle == f"EnvPool has no {name}, or one that differs"
+    for keys in ({}, {"frame_skip": 2}, {"reset_params": seeds(1000, 20)}):
+        assert backend_notice(config.model_copy(update=keys)) is None
 
 
 OBSTACLES = [
@@ -140,11 +143,6 @@ def test_without_envpool_gymnasium_steps_in(without_envpool):
     built = make_environments(config, RandomLevels([1, 2], 1000, 0), 2, 0)
     assert isinstance(built, InProcessEnvironments)
     assert built.reset()["vector"].shape == (2, 4)
-
-
-def test_without_envpool_nobody_is_told_to_install_it_in_vain(without_envpool):
-    notice = backend_notice(EnvironmentConfig(name="MiniGrid-ObstructedMaze-2Dlhb-v0"))
-    assert "install" not in notice
 
 
 def test_without_envpool_it_cannot_be_demanded(without_envpool):

@@ -10,6 +10,7 @@ from environments.pooled.tasks import PooledTask
 from ppo.checkpoint import (
     Checkpoint,
     checkpoint_path,
+    last_intact_checkpoint,
     latest_checkpoint,
     list_checkpoints,
     load_checkpoint,
@@ -247,6 +248,31 @@ def test_a_checkpoint_never_runs_code(tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
+def test_checkpoints_below_a_folder_come_run_by_run_in_the_order_of_numbers(tmp_path):
+    names = ["2_0/update_000010.pt", "2_10/update_000005.pt", "10_0/update_000005.pt"]
+    names = ["2_0/update_000005.pt", *names, "10_0/update_1000000.pt"]
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "2_0" / ".update_000020.pt.half").touch()
+    assert [str(path.relative_to(tmp_path)) for path in list_checkpoints(tmp_path)] == names
+
+
+def test_the_latest_checkpoint_is_that_of_one_run(tmp_path):
+    for name in ["a/update_000009.pt", "a/update_000010.pt"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for folder in (tmp_path, tmp_path / "a"):
+        assert latest_checkpoint(folder) == tmp_path / "a" / "update_000010.pt"
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "update_000001.pt").touch()
+    with pytest.raises(UserError) as failure:
+        latest_checkpoint(tmp_path)
+    assert failure.value.lines == [
+        f"{tmp_path}: holds checkpoints of 2 runs; name one of them, such as {tmp_path / 'a'}"
+    ]
+
+
 def test_a_missing_checkpoint_is_one_line(tmp_path):
     with pytest.raises(UserError, match="can't be read"):
         load_checkpoint(tmp_path / "update_000001.pt")
@@ -321,12 +347,12 @@ def test_the_last_checkpoints_and_the_best_are_kept(tmp_path):
 
 
 def test_the_last_intact_checkpoint_is_found(whole, tmp_path):
-    assert latest_checkpoint(tmp_path) is None
+    assert last_intact_checkpoint(tmp_path) is None
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
-    assert update_of(latest_checkpoint(tmp_path)) == 6
+    assert update_of(last_intact_checkpoint(tmp_path)) == 6
     last = checkpoint_path(tmp_path, 6)
     last.write_bytes(last.read_bytes()[:-100])
-    assert update_of(latest_checkpoint(tmp_path)) == 3
+    assert update_of(last_intact_checkpoint(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("kind", ["plain", "envpool", "recurrent"])
@@ -345,7 +371,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
     folder = tmp_path / "stopped"
     for stop in (2, 4, 7, 99):
         checkpoints = folder / "checkpoints"
-        run = Run(config, 5, folder / "summaries", checkpoints, latest_checkpoint(checkpoints))
+        run = Run(config, 5, folder / "summaries", checkpoints, last_intact_checkpoint(checkpoints))
         with PPOTrainer([run], 2, False, CPU) as trainer_:
             trainer_.run(lambda p, s=stop, t=trainer_: t.stop() if p.update == s else None)
             assert trainer_.is_finished == (stop == 99)

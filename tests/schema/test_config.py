@@ -53,6 +53,24 @@ def test_whole_numbers_are_numbers_where_a_fraction_may_stand(load):
     assert load("trainer: {gamma: 1}").trainer.gamma == 1.0
 
 
+@pytest.mark.parametrize("written", ["10", "10.0", "1e1", "1.0e1"])
+def test_fractions_without_a_rest_are_whole_numbers(load, written):
+    config = load(
+        f"trainer: {{updates: {written}, beta_schedule: {{max_decay_steps: {written}}}}}\n"
+        f"environment: {{resize_vis_obs: [{written}, {written}], kwargs: {{number: {written}}}}}\n"
+        f"evaluation: {{seeds: {{num-seeds: {written}}}}}\n"
+    )
+    found = [
+        config.trainer.updates,
+        config.trainer.beta_schedule.max_decay_steps,
+        config.evaluation.seeds.num_seeds,
+        *config.environment.resize_vis_obs,
+    ]
+    assert found == [10] * 5 and {type(number) for number in found} == {int}
+    # An argument of the environment stays as it is written.
+    assert isinstance(config.environment.kwargs["number"], int if written == "10" else float)
+
+
 @pytest.mark.parametrize(
     "text", ["trainer:\nmodel:\n", "trainer:\n  beta_schedule:\nevaluation:\n  seeds: null\n"]
 )
@@ -95,7 +113,9 @@ def test_an_unknown_key_like_no_other_lists_all(load):
     [
         ("trainer: {gamma: '0.9'}", "trainer.gamma", "the text '0.9' where a number belongs"),
         ("trainer: {gamma: no}", "trainer.gamma", "the text 'no' where a number belongs"),
-        ("trainer: {epochs: 2.0}", "trainer.epochs", "2.0 where a whole number belongs"),
+        ("trainer: {epochs: 1.5}", "trainer.epochs", "1.5 where a whole number belongs"),
+        ("trainer: {epochs: .inf}", "trainer.epochs", "inf where a whole number belongs"),
+        ("trainer: {epochs: 0.0}", "trainer.epochs", "0 is out of range; must be at least 1"),
         ("trainer: {epochs: true}", "trainer.epochs", "true where a whole number belongs"),
         ("trainer: {epochs: }", "trainer.epochs", "nothing (null) where a whole number belongs"),
         ("trainer: {gamma: .inf}", "trainer.gamma", "inf"),

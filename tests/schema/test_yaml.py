@@ -95,6 +95,13 @@ def test_a_file_without_content_is_an_empty_mapping(read, text):
     assert read(text).data == {}
 
 
+@pytest.mark.parametrize("text", ["\ufeffa:\n  b: 1\n", "a:\r\n  b: 1\r\n"])
+def test_files_of_other_systems_are_read_as_any(read, text):
+    document = read(text)
+    assert document.data == {"a": {"b": 1}}
+    assert document.lines == {("a",): 1, ("a", "b"): 2}
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -104,7 +111,13 @@ def test_a_file_without_content_is_an_empty_mapping(read, text):
         ("a: &x 1\nb: *x\n", 2, "aliases"),
         ("a: 1\nb: [1, 2\n", 3, "malformed YAML"),
         ("a: 1\n  b: 2\n", 2, "malformed YAML"),
-        ("a: 1\n\tb: 2\n", 2, "malformed YAML"),
+        ("a: 1\n\tb: 2\n", 2, "is indented with a tab where YAML wants spaces"),
+        ("a:\n\tb: 2\n", 2, "is indented with a tab where YAML wants spaces"),
+        ("a:\n  b: 1\n  \tc: 2\n", 3, "is indented with a tab where YAML wants spaces"),
+        ("a:\r\n\t- 1\r\n", 2, "is indented with a tab where YAML wants spaces"),
+        ("\ufeff\ta: 1\n", 1, "is indented with a tab where YAML wants spaces"),
+        ("- \ta: 1\n  b: 2\n", 1, "has a tab where YAML wants spaces"),
+        ("a: 1\nb: @x\n", 2, "malformed YAML: text that begins with @ must be in quotes"),
         ("a: 'open\n", 2, "malformed YAML"),
         ("a: 1\n---\nb: 2\n", 2, "malformed YAML"),
         ("x: 1\n? [a, b]\n: 1\n", 2, "a key must be a plain name"),

@@ -148,10 +148,50 @@ def test_a_name_that_several_sections_have_lists_their_paths(key, paths):
         ("n_workers", "num_workers"),
         ("hiden_layer_size", "hidden_layer_size"),
         ("trainer.gama", "trainer.gamma"),
+        ("learnig_rate", "the section learning_rate_schedule with the key initial"),
+        ("learning_rate", "the section learning_rate_schedule with the key initial"),
+        ("trainer.learning_rate", "trainer.learning_rate_schedule.initial"),
+        ("beta", "the section beta_schedule with the key initial"),
+        ("entropy_coefficient", "the section beta_schedule with the key initial"),
+        ("clip_range", "the section clip_range_schedule with the key initial"),
+        ("n_steps", "worker_steps"),
+        ("gae_lambda", "lamda"),
+        ("batch_size", "num_mini_batches"),
+        ("hidden_size", "model.hidden_layer_size"),
+        ("model.gamma", "trainer.gamma"),
+        ("device", "the option --device of tune.py"),
     ],
 )
 def test_an_unknown_name_hints_at_the_nearest(key, nearest):
     assert errors_of(resolve_key, key) == [f"unknown key; did you mean {nearest}?"]
+
+
+def test_a_seed_is_no_choice_but_a_repetition():
+    (line,) = errors_of(resolve_key, "seed")
+    assert "--num-repetitions=<n>" in line and "--seed" in line
+
+
+@pytest.mark.parametrize(
+    ("section", "hint"),
+    [
+        (
+            "learnig_rate: [1]",
+            "did you mean the section learning_rate_schedule with the key initial?",
+        ),
+        ("learning_rate_schedul: {initial: [1]}", "did you mean learning_rate_schedule?"),
+        ("worker_steps: [64]", "did you mean the key worker_steps under hyperparameters?"),
+        ("n_steps: [64]", "did you mean the key worker_steps under hyperparameters?"),
+        ("activation: [relu]", "did you mean the key model.activation under hyperparameters?"),
+        ("trainer: {gamma: [0.9]}", "list its keys under hyperparameters"),
+        (
+            "seed: [1, 2]",
+            "use --num-repetitions=<n>, which trains with n seeds, from that of --seed on",
+        ),
+    ],
+)
+def test_a_section_that_is_none_is_answered_with_what_belongs_there(load, section, hint):
+    (line,) = errors_of(load, section)
+    assert line.endswith(f": unknown section; {hint}")
 
 
 def test_a_name_like_no_other_points_to_the_list_of_all():

@@ -7,7 +7,6 @@ import torch
 
 import utils
 from commands.display import PlainDisplay, make_console
-from commands.table import column_title
 from commands.tuning import failure_lines
 from environments import cores
 from environments.cores import share_cores
@@ -143,12 +142,6 @@ def test_runs_that_failed_for_the_same_reason_are_one_line():
 def test_a_single_repetition_has_the_spread_of_its_episodes():
     (score,) = rank([Result("a", "0", 0, {}, 0, 1, 1.0, 0.25, 1.0, 1.0)])
     assert score.spread == 0.25
-
-
-def test_column_titles_break_where_words_end():
-    title = column_title("learning_rate_schedule.initial")
-    assert title == "learning_\nrate_\nschedule.\ninitial"
-    assert column_title("gamma") == "gamma"
 
 
 def final_returns(results):

@@ -1,0 +1,56 @@
+"""What all commands share."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from docopt import docopt
+
+import train
+import tune
+from commands.command import check_folder, config_option
+from commands.playing import load_agents
+from schema.errors import UserError
+
+ROOT = Path(tune.__file__).resolve().parent
+DEFAULT, EXAMPLE = Path("configs/default.yaml"), Path("configs/tune/example.yaml")
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "default"),
+    [(train, "--config", DEFAULT), (tune, "--config", DEFAULT), (tune, "--tune", EXAMPLE)],
+)
+def test_a_default_config_is_found_from_any_folder(command, name, default, tmp_path, monkeypatch):
+    def option(*arguments):
+        monkeypatch.setattr(sys, "argv", ["command.py", *arguments])
+        return config_option(dict(docopt(command.__doc__)), name, command.__doc__)
+
+    monkeypatch.chdir(tmp_path)
+    assert option() == ROOT / default
+    # A path that the user wrote is the user's, even where it is the default.
+    assert option(f"{name}=./{default}") == option(f"{name[:5]}", str(default)) == default
+    default.parent.mkdir(parents=True)
+    default.touch()
+    assert option() == default
+
+
+def test_what_plays_finds_the_default_config_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (agent,) = load_agents(None, None, untrained=True)
+    assert agent.config.environment.name == "MiniGrid-Empty-Random-6x6-v0"
+    DEFAULT.parent.mkdir()
+    DEFAULT.write_text("environment: {type: CartPole, name: CartPole-v1}\n")
+    (agent,) = load_agents(None, None, untrained=True)
+    assert agent.config.environment.name == "CartPole-v1"
+
+
+def test_a_folder_that_is_write_protected_is_found(tmp_path, monkeypatch):
+    check_folder(tmp_path / "new" / "below")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(UserError) as failure:
+        check_folder(tmp_path / "new" / "below")
+    assert failure.value.lines == [
+        f"{tmp_path}/new/below: must be a folder to write into; {tmp_path} is write-protected"
+    ]
