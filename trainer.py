@@ -313,7 +313,8 @@ class PPOTrainer:
             memory = self._memory.member_state(member.number) if self._memory else {}
             normaliser = self._reward_normaliser
             rewards = normaliser.member_state(member.number) if normaliser else {}
-            member.save(self._update, self._environments.backend, own, memory, rewards)
+            backend = self._environments.backend
+            member.save(member.checkpoint(self._update, backend, own, memory, rewards))
 
     def _renew_episodes(self) -> None:
         """Begins new episodes where restoring the present ones would take long.

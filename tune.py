@@ -31,6 +31,11 @@ Options:
                             rounds otherwise [default: 1].
     --jobs=<n>              How many populations are trained in parallel, in processes among which
                             the cores and the GPUs are divided; 0 is one per core [default: 1].
+    --retries=<n>           How often a run that failed is tried again, once each time that the same
+                            command goes on with the sweep [default: 1].
+    --fail-fast             End the sweep at the first run that fails.
+    --only=<permutations>   Train these permutations of the grid only, such as 0,3,10-19.
+    --status                Show what is finished, running and failed in --out, and train nothing.
     --compile               Compile the losses with torch.compile, which takes a minute at the
                             start and pays in long trainings on a GPU.
     --dry-run               Validate everything, show the permutations and write nothing.
@@ -47,6 +52,8 @@ from commands.command import (
     config_option,
     folder_option,
     integer_option,
+    numbers_option,
+    path_option,
     run_command,
     run_id_option,
     warn,
@@ -57,17 +64,21 @@ from sweeps.grid import Grid, load_grid
 
 def main(arguments: Arguments) -> int:
     """Runs the command and returns its exit code."""
+    if arguments["--status"]:
+        return _status(arguments)
     repetitions = integer_option(arguments, "--num-repetitions", minimum=1)
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = worker_id_option(arguments, __doc__)
     together = integer_option(arguments, "--together", minimum=1)
     jobs = integer_option(arguments, "--jobs", minimum=0)
+    retries = integer_option(arguments, "--retries", minimum=0)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
     base, space = (config_option(arguments, name, __doc__) for name in ("--config", "--tune"))
     grid = load_grid(base, space)
     if arguments["--unique"]:
         grid = grid.unique()
+    only = numbers_option(arguments, "--only", len(grid))
     warn(grid.validate())
     if arguments["--generate-only"] and not arguments["--dry-run"]:
         return _generate(grid, arguments)
@@ -75,28 +86,36 @@ def main(arguments: Arguments) -> int:
     # Imported here because torch takes seconds to load, which writing configs needn't wait for.
     from commands.tuning import preview, tune
     from environments.vector import available_cores
-    from sweeps.sweep import SweepOptions
+    from sweeps.options import SweepOptions
     from utils import check_compiler, select_device
 
     device = select_device(str(arguments["--device"]))
     if arguments["--compile"]:
         check_compiler(device)
-    low_memory = bool(arguments["--low-mem-fix"])
     options = SweepOptions(
         out,
         run_id,
         repetitions,
         seed,
         worker_id,
-        low_memory,
-        device,
-        together,
-        jobs or available_cores(),
+        low_memory=bool(arguments["--low-mem-fix"]),
+        device=device,
+        together=together,
+        jobs=jobs or available_cores(),
         compiled=bool(arguments["--compile"]),
+        retries=retries,
+        fail_fast=bool(arguments["--fail-fast"]),
+        only=only,
     )
     if arguments["--dry-run"]:
         return preview(grid, options)
     return tune(grid, options, overwrite=bool(arguments["--overwrite"]))
+
+
+def _status(arguments: Arguments) -> int:
+    from commands.status import show_status
+
+    return show_status(path_option(arguments, "--out"), run_id_option(arguments))
 
 
 def _generate(grid: Grid, arguments: Arguments) -> int:

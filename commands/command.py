@@ -98,6 +98,36 @@ def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
     return value
 
 
+def numbers_option(arguments: Arguments, name: str, limit: int) -> frozenset[int] | None:
+    """The value of an option that lists numbers and ranges of them, such as 0,3,10-19.
+
+    Args:
+        arguments: as parsed.
+        name: of the option.
+        limit: the numbers are below it.
+
+    Returns:
+        The numbers; None where the option was left out.
+
+    Raises:
+        UserError: it is something else, or a number is too large.
+    """
+    text = arguments[name]
+    if text is None:
+        return None
+    numbers: set[int] = set()
+    for part in str(text).split(","):
+        found = re.fullmatch(r"\s*(\d{1,18})\s*(?:-\s*(\d{1,18})\s*)?", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
+        if last < first or last >= limit:
+            raise UserError(
+                f"{name}={text}: must be numbers from 0 to {limit - 1} and ranges of them, "
+                "such as 0,3,10-19"
+            )
+        numbers.update(range(first, last + 1))
+    return frozenset(numbers)
+
+
 def worker_id_option(arguments: Arguments, usage: str) -> int:
     """The value of `--worker-id`: a `DefaultWorkerId` where the user gave none.
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
@@ -13,7 +14,10 @@ from rich.progress import Progress as Bars
 
 from sweeps.progress import SweepDisplay
 from sweeps.results import FINISHED, Result
-from trainer import Progress
+
+if TYPE_CHECKING:
+    # It would load torch, for which not all who show something wait.
+    from trainer import Progress
 
 _PLAIN_INTERVAL = 30.0  # seconds between plain lines of one run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -12,10 +12,12 @@ from rich.table import Table
 
 from schema.errors import UserError
 from sweeps.keys import resolve_key
+from sweeps.results import DIVERGED, FAILED, Result
 from sweeps.scores import Score
 
 _TITLE_WIDTH = 12  # characters up to which a column's title has one line
 _WIDE = 10_000  # wider than any table
+_NAMES = 12  # of runs, on one line
 
 
 @dataclass(frozen=True)
@@ -158,3 +160,18 @@ def _show(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def failure_lines(results: Iterable[Result]) -> list[str]:
+    """What failed, a line for each reason, with the names of the runs."""
+    failed: dict[str, list[str]] = {}
+    for result in results:
+        if result.state in (FAILED, DIVERGED):
+            failed.setdefault(result.status, []).append(result.name)
+    return [f"{shorten(names)}: {reason}" for reason, names in failed.items()]
+
+
+def shorten(names: list[str]) -> str:
+    """Names on one line, of many the first ones and the last."""
+    shown = names if len(names) <= _NAMES else [*names[: _NAMES - 1], "...", names[-1]]
+    return " ".join(shown)

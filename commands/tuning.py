@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 
 from rich.console import Console
 from rich.table import Table
 
-from commands.command import notify_of_backends
+from commands.command import FAILED, notify_of_backends, warn
 from commands.display import duration, make_console, make_display
-from commands.table import Row, permutation_table, ranked_table
+from commands.interruption import interruptible
+from commands.provenance import provenance
+from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
 from sweeps.choices import show
 from sweeps.grid import Grid
-from sweeps.plan import PlannedRun, count_steps, plan_populations, plan_runs
-from sweeps.results import FINISHED, Result
-from sweeps.scores import rank
-from sweeps.sweep import RESULTS, Sweep, SweepOptions, place_jobs
+from sweeps.options import SweepOptions
+from sweeps.plan import Shapes, count_jobs, count_steps, plan_populations
+from sweeps.results import DIVERGED
+from sweeps.results import FAILED as FAILED_RUN
+from sweeps.scores import best_scores
+from sweeps.space import Space, in_units
+from sweeps.sweep import Sweep
 from sweeps.task import SUMMARIES
 
 _ROWS = 50  # of a table on the screen
-_NAMES = 12  # of a population's runs in a row of it
 
 
 def preview(grid: Grid, options: SweepOptions) -> int:
@@ -49,34 +55,31 @@ def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
     """Shows which runs train together, where any do."""
     if options.together == options.jobs == 1:
         return
-    runs = plan_runs(grid, options.run_id, options.repetitions, options.seed)
-    populations = plan_populations(runs, options.together, options.jobs)
+    shape_of = Shapes(grid)
+    populations = plan_populations(
+        range(options.repetitions * len(grid)),
+        lambda run: shape_of(run % len(grid)),
+        options.together,
+        options.jobs,
+    )
     console.print(_populations_line(options, populations), soft_wrap=True)
     table = Table(title="Populations, in the order in which they begin")
     for title in ("size", "runs (permutation_repetition)", "steps"):
         table.add_column(title, justify="right", overflow="fold")
     for population in populations[:_ROWS]:
-        steps = sum(run.steps for run in population)
-        table.add_row(str(len(population)), _name_runs(population), f"{steps:,}")
+        names = [f"{grid.name(run % len(grid))}_{run // len(grid)}" for run in population]
+        steps = len(population) * count_steps(grid.permutation(population[0] % len(grid)))
+        table.add_row(str(len(population)), shorten(names), f"{steps:,}")
     console.print(table)
     if len(populations) > _ROWS:
         console.print(f"... and {len(populations) - _ROWS:,} more")
 
 
-def _populations_line(options: SweepOptions, populations: list[list[PlannedRun]]) -> str:
+def _populations_line(options: SweepOptions, populations: Sequence[Sequence[int]]) -> str:
     sizes = sorted({len(population) for population in populations})
     described = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    jobs = len(place_jobs(options, populations))
+    jobs = count_jobs(options.jobs, populations)
     return f"{len(populations):,} populations of {described} runs, {jobs:,} at a time"
-
-
-def _name_runs(population: list[PlannedRun]) -> str:
-    return _shorten([run.name for run in population])
-
-
-def _shorten(names: list[str]) -> str:
-    shown = names if len(names) <= _NAMES else [*names[: _NAMES - 1], "...", names[-1]]
-    return " ".join(shown)
 
 
 def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
@@ -87,26 +90,29 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
     """
     console = make_console()
     start = time.monotonic()
-    sweep = Sweep(grid, options, overwrite)
-    notify_of_backends(population[0].permutation.config for population in sweep.populations)
-    console.print(_plan_line(grid, options, sweep.steps), soft_wrap=True)
-    if sweep.finished_before:
-        kept = len(sweep.finished_before)
-        console.print(f"{kept} finished before in {options.out} are kept; --overwrite trains anew")
-    if sweep.populations and options.together * options.jobs > 1:
-        console.print(_populations_line(options, sweep.populations), soft_wrap=True)
-    try:
-        with make_display(console, sweep.runs, sweep.steps) as display:
-            results = sweep.run(display)
-    except KeyboardInterrupt:
-        console.print(
-            f"finished runs are kept in {options.out}; the same command trains the others",
-            soft_wrap=True,
-        )
-        raise
-    _print_results(console, grid, options, results)
-    console.print(f"took {duration(time.monotonic() - start)}")
-    return 0 if all(result.status == FINISHED for result in results) else 1
+    with Sweep(grid, options, overwrite, provenance(options.device)) as sweep:
+        agenda = sweep.agenda
+        notify_of_backends(config for config, _ in agenda.kinds)
+        console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
+        _print_what_is_kept(console, options, sweep)
+        if agenda.populations and options.together * options.jobs > 1:
+            console.print(_populations_line(options, agenda.populations), soft_wrap=True)
+        space = Space(agenda, options.out, options.jobs)
+        _print_space(console, options, space)
+        with interruptible(sweep.stop) as interruption:
+            try:
+                with make_display(console, agenda.runs, agenda.steps) as display:
+                    sweep.run(display, space)
+            except KeyboardInterrupt:
+                interruption.number = interruption.number or 2
+        _print_results(console, grid, options, sweep)
+        console.print(f"took {duration(time.monotonic() - start)}")
+        if sweep.stop.is_requested:
+            _print_why_it_stopped(console, options, sweep)
+        if interruption.number:
+            return interruption.exit_code
+        failed = Counter(result.state for result in sweep.results())
+        return FAILED if failed[FAILED_RUN] + failed[DIVERGED] or sweep.stop.is_requested else 0
 
 
 def _plan_line(grid: Grid, options: SweepOptions, steps: int) -> str:
@@ -117,27 +123,48 @@ def _plan_line(grid: Grid, options: SweepOptions, steps: int) -> str:
     )
 
 
-def _print_results(
-    console: Console, grid: Grid, options: SweepOptions, results: list[Result]
-) -> None:
-    scores = rank(results)
-    console.print(ranked_table(console, scores, grid.labels, _ROWS, options.repetitions))
-    if len(scores) > _ROWS:
-        console.print(f"... and {len(scores) - _ROWS:,} more in {options.out / RESULTS}")
-    if scores[0].best:
-        checkpoint = options.out / scores[0].best.checkpoint
+def _print_what_is_kept(console: Console, options: SweepOptions, sweep: Sweep) -> None:
+    agenda = sweep.agenda
+    if agenda.kept:
+        console.print(
+            f"{agenda.kept:,} finished before in {options.out} are kept; --overwrite trains anew"
+        )
+    if agenda.continued:
+        console.print(f"{agenda.continued:,} runs go on from their last checkpoints")
+    for notice, count in agenda.notices.items():
+        console.print(f"{count:,} runs begin again: {notice}", soft_wrap=True)
+
+
+def _print_space(console: Console, options: SweepOptions, space: Space) -> None:
+    line = f"up to {in_units(space.needed)} will be written; {in_units(space.free)} are free"
+    if space.needed > space.free:
+        warn([f"{options.out}: {line}"])
+    elif space.needed > _WORTH_A_LINE:
+        console.print(line)
+
+
+_WORTH_A_LINE = 2**30  # bytes
+
+
+def _print_results(console: Console, grid: Grid, options: SweepOptions, sweep: Sweep) -> None:
+    best, scored = best_scores(sweep.results(by_permutation=True), _ROWS)
+    if best[0].mean is not None:
+        console.print(ranked_table(console, best, grid.labels, _ROWS, options.repetitions))
+    if scored > _ROWS:
+        console.print(f"... and {scored - _ROWS:,} more in {options.results}")
+    if best[0].best:
+        checkpoint = options.out / best[0].best.checkpoint
         console.print(f"best checkpoint: {checkpoint}", soft_wrap=True)
-    console.print(f"all results: {options.out / RESULTS}", soft_wrap=True)
+    console.print(f"all results: {options.results}", soft_wrap=True)
     console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
-    for line in failure_lines(results):
+    for line in failure_lines(sweep.results()):
         console.print(line, soft_wrap=True)
 
 
-def failure_lines(results: list[Result]) -> list[str]:
-    """What failed, a line for each reason, with the names of the runs."""
-    failed: dict[str, list[str]] = {}
-    for result in results:
-        if result.status != FINISHED:
-            name = f"{result.permutation}_{result.repetition}"
-            failed.setdefault(result.status, []).append(name)
-    return [f"{_shorten(names)}: {reason}" for reason, names in failed.items()]
+def _print_why_it_stopped(console: Console, options: SweepOptions, sweep: Sweep) -> None:
+    console.print(f"stopped: {sweep.stop.reason}", soft_wrap=True)
+    console.print(
+        f"finished runs are kept in {options.out}, others with their last checkpoints; the same command "
+        "goes on",
+        soft_wrap=True,
+    )

@@ -37,7 +37,7 @@ class RandomLevels:
         return self.start_seed + int(sequence.generate_state(1, np.uint64)[0] % np.uint64(count))
 
     def stream_seed(self, environment: int, number: int = 0) -> int:
-        """A seed below 2**31 for an environment that draws its levels itself; another for each number."""
+        """A seed below 2**31 for an environment that draws its levels itself, one for each number."""
         # No number leaves the seed as it has always been.
         spawn_key = (number,) if number else ()
         sequence = np.random.SeedSequence(self.seeds[environment], spawn_key=spawn_key)

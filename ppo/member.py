@@ -111,25 +111,30 @@ class Member:
         # Of what follows, so that it is dropped with that where the training goes on there once more.
         self.writer.add_config(self.run.config.as_dict(), step if resumed_at is None else step + 1)
 
-    def save(
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Writes a checkpoint, where the run has a folder for them, and removes what isn't kept."""
+        folder = self.run.checkpoints
+        if folder is None:
+            return
+        if self.writer is not None:
+            # Whoever goes on from the checkpoint counts on what was written until now.
+            self.writer.flush()
+        checkpoint.save(folder)
+        keep = self.run.config.model.keep_checkpoints
+        if keep is not None:
+            prune_checkpoints(folder, keep, self.record.best_checkpoint)
+
+    def checkpoint(
         self,
         update: int,
         backend: str,
         environments: Sequence[EpisodeState],
         memory: dict[str, Tensor],
         rewards: dict[str, Tensor],
-    ) -> None:
-        """Writes a checkpoint, where the run has a folder for them, and removes what isn't kept.
-
-        The arguments after `update` are attributes of `Checkpoint`.
-        """
-        if self.run.checkpoints is None:
-            return
-        if self.writer is not None:
-            # Whoever goes on from the checkpoint counts on what was written until now.
-            self.writer.flush()
+    ) -> Checkpoint:
+        """What the run needs to go on; the arguments are attributes of `Checkpoint`."""
         population = self._population
-        Checkpoint(
+        return Checkpoint(
             config=self.run.config.as_dict(),
             seed=self.run.seed,
             update=update,
@@ -148,10 +153,7 @@ class Member:
             memory=memory,
             rewards=rewards,
             record=self.record.state(),
-        ).save(self.run.checkpoints)
-        keep = self.run.config.model.keep_checkpoints
-        if keep is not None:
-            prune_checkpoints(self.run.checkpoints, keep, self.record.best_checkpoint)
+        )
 
     def restore(self, checkpoint: Checkpoint, backend: str) -> int:
         """Takes over a checkpoint's state and returns the update at which to go on.

@@ -59,7 +59,7 @@ class Agenda:
         for row in self._journal.runs(self._options.repetitions):
             # Most runs of a large sweep haven't begun, and needn't be looked at closely.
             name = self._journal.name(row.position) if begun or only is not None else ""
-            if only is not None and name not in only:
+            if only is not None and int(name) not in only:
                 continue
             if self._is_over(row):
                 self.kept += 1

@@ -46,6 +46,11 @@ CREATE TABLE IF NOT EXISTS run (
 """
 
 
+def journal_path(out: Path, run_id: str) -> Path:
+    """Where the journal of a sweep is."""
+    return out / f"{run_id}.sqlite"
+
+
 @dataclass(frozen=True, slots=True)
 class JournalRow:
     """What is known of one run.
@@ -151,6 +156,15 @@ class Journal:
         """When each session began and ended, and its description."""
         rows = self._all("SELECT began, ended, description FROM session ORDER BY number")
         return [(began, ended, json.loads(text)) for began, ended, text in rows]
+
+    def ended_since_session(self) -> int:
+        """How many runs ended in the latest session."""
+        row = self._one(
+            "SELECT count(*) FROM run WHERE state NOT IN (?, ?) AND "
+            "ended >= (SELECT began FROM session ORDER BY number DESC LIMIT 1)",
+            *(WAITING, RUNNING),
+        )
+        return 0 if row is None else int(row[0])
 
     # Permutations.
 
@@ -275,7 +289,7 @@ class Journal:
         for name, repetition, choices, *known, curve in rows:
             named = dict(zip(labels, json.loads(choices), strict=True))
             points = tuple((steps, value) for steps, value in json.loads(curve))
-            yield Result(run_id, name, repetition, named, *known, curve=points)
+            yield Result(run_id, name, repetition, named, *known, points)  # type: ignore[call-arg]
 
     def counts(self) -> dict[str, int]:
         """How many runs of the present grid are in each state."""

@@ -62,6 +62,23 @@ class SweepLock:
             self._file.close()
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process has the lock at a path, which is left as it is."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def lock_path(journal: Path) -> Path:
+    """Where the lock of the sweep with that journal is."""
+    return journal.with_name(f"{journal.name}.lock")
+
+
 def _is_at(path: Path, descriptor: int) -> bool:
     """Whether a path still leads to the file that is open."""
     try:

@@ -17,12 +17,22 @@ _FORMAT = 1  # of the journal
 _REPORTED = 10  # differences and permutations that an error names
 
 
-def open_journal(grid: Grid, identify: Identities, options: SweepOptions) -> Journal:
+def open_journal(
+    grid: Grid, identify: Identities, options: SweepOptions, overwrite: bool
+) -> Journal:
     """The journal of a grid, with all its permutations and runs; nothing is changed by a refusal.
+
+    Args:
+        grid: the permutations.
+        identify: tells them apart.
+        options: how they are run.
+        overwrite: begin anew, whatever there is of this run id.
 
     Raises:
         UserError: it is of another grid, base config or seed, or can't be opened.
     """
+    if overwrite:
+        _remove_sweep(options)
     is_new = not options.journal.exists()
     journal = Journal(options.journal)
     try:
@@ -35,12 +45,12 @@ def open_journal(grid: Grid, identify: Identities, options: SweepOptions) -> Jou
             journal["base"] = complete(grid.base.data)
             _place(journal, grid, identify)
             journal.add_runs(options.repetitions, options.seed)
-            if is_new:
+            if is_new and not overwrite:
                 _take_over_older_results(journal, grid, identify, options)
     except BaseException:
         journal.close()
         if is_new:
-            remove_journal(options.journal)
+            _remove_journal(options.journal)
         raise
     return journal
 
@@ -115,9 +125,9 @@ def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> lis
     return [result for result in found if result.run_id != options.run_id]
 
 
-def remove_sweep(options: SweepOptions) -> None:
+def _remove_sweep(options: SweepOptions) -> None:
     """Removes all that there is of a run id, but for its lines in `results.csv`."""
-    remove_journal(options.journal)
+    _remove_journal(options.journal)
     for folder in (
         options.configs,
         options.out / SUMMARIES / options.run_id,
@@ -126,7 +136,7 @@ def remove_sweep(options: SweepOptions) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_journal(path: Path) -> None:
+def _remove_journal(path: Path) -> None:
     """Removes a journal and what SQLite has beside it."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from sweeps.journal import journal_path
+
 
 @dataclass(frozen=True)
 class SweepOptions:
@@ -25,7 +27,7 @@ class SweepOptions:
         compiled: whether to compile the losses.
         retries: how often a run that failed is tried again.
         fail_fast: whether the first failure ends the sweep.
-        only: names of the permutations to which the sweep is restricted; None is all.
+        only: numbers of the permutations to which the sweep is restricted; None is all.
     """
 
     out: Path
@@ -40,12 +42,12 @@ class SweepOptions:
     compiled: bool = False
     retries: int = 1
     fail_fast: bool = False
-    only: frozenset[str] | None = None
+    only: frozenset[int] | None = None
 
     @property
     def journal(self) -> Path:
         """Where the sweep's journal is."""
-        return self.out / f"{self.run_id}.sqlite"
+        return journal_path(self.out, self.run_id)
 
     @property
     def results(self) -> Path:

@@ -112,6 +112,11 @@ def plan_populations(
     return sorted(populations, key=lambda population: population[0])
 
 
+def count_jobs(jobs: int, populations: Sequence[Sequence[int]]) -> int:
+    """How many of the jobs have something to do."""
+    return max(1, min(jobs, len(populations)))
+
+
 def _split(runs: array[int], limit: int) -> Iterator[Sequence[int]]:
     """Parts of nearly equal sizes, of `limit` runs at most."""
     parts = math.ceil(len(runs) / limit)

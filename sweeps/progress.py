@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sweeps.results import Result
-from trainer import Progress
+
+if TYPE_CHECKING:
+    # It would load torch, for which not all who show something wait.
+    from trainer import Progress
 
 
 class SweepDisplay(Protocol):

@@ -14,7 +14,7 @@ from sweeps.results import FINISHED, INTERRUPTED, Result
 from sweeps.stopping import Stop
 from trainer import Progress
 
-_SECONDS_BETWEEN_CURVES = 5.0
+_SECONDS_BETWEEN_LOOKS = 3.0
 # The table of a large sweep takes a while to write. So much of the time may go into that.
 _SHARE_OF_TABLES = 0.02
 _ALIKE = 3  # runs that fail with one error, before any other ended, end the sweep
@@ -29,6 +29,7 @@ class Recorder:
         display: shows what happens.
         stop: is requested where failures end the sweep.
         fail_fast: whether the first failure does.
+        shortage: says what is wrong where the disk is nearly full, else None.
     """
 
     def __init__(
@@ -38,14 +39,16 @@ class Recorder:
         display: SweepDisplay,
         stop: Stop,
         fail_fast: bool,
+        shortage: Callable[[], str | None],
     ) -> None:
         self._journal = journal
         self._write_table = write_table
         self._display = display
         self._stop = stop
         self._fail_fast = fail_fast
+        self._shortage = shortage
+        self._looked_at = time.monotonic()
         self._under_way: dict[int, _UnderWay] = {}
-        self._curves_shown = time.monotonic()
         self._next_table = 0.0
         self._first_ends: list[Result] = []
 
@@ -64,8 +67,10 @@ class Recorder:
             for curve, value in zip(under_way.curves, progress.returns, strict=True):
                 if value is not None:
                     curve.append((progress.steps, value))
-        if time.monotonic() - self._curves_shown > _SECONDS_BETWEEN_CURVES:
+        if time.monotonic() - self._looked_at > _SECONDS_BETWEEN_LOOKS:
             self._show_curves()
+            self._watch_the_disk()
+            self._looked_at = time.monotonic()
         self._display.progressed(job, progress)
 
     def _show_curves(self) -> None:
@@ -74,7 +79,11 @@ class Recorder:
             for under_way in self._under_way.values():
                 for planned, curve in zip(under_way.population, under_way.curves, strict=True):
                     self._journal.show(planned.result, under_way.steps, curve)
-        self._curves_shown = time.monotonic()
+
+    def _watch_the_disk(self) -> None:
+        shortage = self._shortage()
+        if shortage is not None:
+            self._stop.request(shortage)
 
     def ended(self, job: int, population: Sequence[PlannedRun], results: list[Result]) -> None:
         """A job is through with its population."""

@@ -16,13 +16,14 @@ from sweeps.backends.local import run_here, run_in_processes
 from sweeps.files import write_config, write_index
 from sweeps.grid import Grid
 from sweeps.identity import Identities
-from sweeps.lock import SweepLock
-from sweeps.opening import open_journal, remove_sweep, results_of_others
+from sweeps.lock import SweepLock, lock_path
+from sweeps.opening import open_journal, results_of_others
 from sweeps.options import SweepOptions
-from sweeps.plan import PlannedRun
+from sweeps.plan import PlannedRun, count_jobs
 from sweeps.progress import SweepDisplay
 from sweeps.record import Recorder
 from sweeps.results import ENDED, Result, write_results
+from sweeps.space import Space
 from sweeps.stopping import Stop
 from sweeps.task import Placement
 
@@ -59,12 +60,10 @@ class Sweep:
         if options.out.exists() and not options.out.is_dir():
             raise UserError(f"{options.out}: is a file; --out must be a folder")
         with ExitStack() as opened:
-            lock = SweepLock(options.journal.with_suffix(".lock"))
+            lock = SweepLock(lock_path(options.journal))
             opened.callback(lock.release)
             self._others = results_of_others(grid, options, overwrite)
-            if overwrite:
-                remove_sweep(options)
-            self._journal = open_journal(grid, self._identify, options)
+            self._journal = open_journal(grid, self._identify, options, overwrite)
             opened.callback(self._journal.close)
             self._journal.begin_session(description or {})
             self.agenda = Agenda(grid, options, self._journal)
@@ -86,14 +85,18 @@ class Sweep:
         for index, name in enumerate(self._journal.names()):
             yield name, self._identify.shown(index)
 
-    def run(self, display: SweepDisplay) -> None:
+    def run(self, display: SweepDisplay, space: Space | None = None) -> None:
         """Trains what isn't finished yet, until all is or `stop` is requested.
 
         A run that fails or diverges is recorded as such and doesn't stop the others.
+
+        Args:
+            display: is told what happens.
+            space: on the disk; None doesn't watch it.
         """
-        recorder = Recorder(
-            self._journal, self._write_table, display, self.stop, self._options.fail_fast
-        )
+        shortage = (lambda: None) if space is None else space.shortage
+        stop, fail_fast = self.stop, self._options.fail_fast
+        recorder = Recorder(self._journal, self._write_table, display, stop, fail_fast, shortage)
         placements = place_jobs(self._options, self.agenda)
         populations = map(self._begin, self.agenda.populations)
         try:
@@ -140,7 +143,7 @@ class Sweep:
 
 def place_jobs(options: SweepOptions, agenda: Agenda) -> list[Placement]:
     """One place for each job that there is work for: its share of the cores, a GPU, its ports."""
-    jobs = max(1, min(options.jobs, len(agenda.populations)))
+    jobs = count_jobs(options.jobs, agenda.populations)
     ports = max((_count_ports(config, size) for config, size in agenda.kinds), default=0)
     return [
         Placement(

@@ -54,11 +54,11 @@ def train_population(
     placement: Placement,
     report: Report,
     is_stopped: IsStopped,
-) -> list[Result]:
+) -> list[Result] | None:
     """Trains runs of equal shape together and returns their results in the same order.
 
-    A run that fails or diverges is recorded as such. Where a failure stopped the whole population,
-    its runs go on one by one from their last checkpoints, so that it stops the one alone whose it is.
+    A run that fails or diverges has a result that says so. Where an error stopped a population of
+    several, there are no results: each run is to go on alone, so that it stops the one whose it is.
 
     Args:
         population: the runs.
@@ -76,24 +76,20 @@ def train_population(
             why = str(error)
             return [replace(run.result, state=INTERRUPTED, error=why) for run in population]
         if len(population) > 1:
-            return [
-                result
-                for planned in population
-                for result in train_population(
-                    [go_on(planned, placement.out)], placement, report, is_stopped
-                )
-            ]
+            return None
         # Whatever stops one run, the others go on; what it was stands beside its summaries.
         results = [_failure(population[0], placement.out, error)]
     seconds = (time.perf_counter() - start) / len(population)
     return [replace(result, wall_time_seconds=seconds) for result in results]
 
 
-def go_on(planned: PlannedRun, out: Path) -> PlannedRun:
-    """The run, from its last checkpoint, if it has one by now."""
-    return replace(
-        planned, interrupted_at=last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
-    )
+def part(population: Sequence[PlannedRun], out: Path) -> list[list[PlannedRun]]:
+    """Each run of a population alone, from the last checkpoint that it has by now."""
+    folders = [run_folder(planned, out / CHECKPOINTS) for planned in population]
+    return [
+        [replace(planned, interrupted_at=last_intact_checkpoint(folder))]
+        for planned, folder in zip(population, folders, strict=True)
+    ]
 
 
 def _nothing_can_be_written(error: Exception, out: Path) -> bool:

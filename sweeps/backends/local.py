@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import Protocol
 
 from environments.cores import stay_on
 from sweeps.plan import PlannedRun
 from sweeps.results import FAILED, INTERRUPTED, Result
 from sweeps.stopping import Stop
-from sweeps.task import Placement, go_on, train_population
+from sweeps.task import Placement, part, train_population
 from trainer import Progress
 
 Population = Sequence[PlannedRun]
@@ -42,9 +43,8 @@ def run_here(
     populations: Iterable[Population], placement: Placement, observer: Observer, stop: Stop
 ) -> None:
     """Trains populations one after another in this process, until all are or `stop` is requested."""
-    for population in populations:
-        if stop.is_requested:
-            return
+    queue = _Queue(populations, placement.out)
+    while not stop.is_requested and (population := queue.next()):
         observer.started(0, population)
         results = train_population(
             population,
@@ -52,7 +52,10 @@ def run_here(
             lambda progress: observer.progressed(0, progress),
             lambda: stop.is_requested,
         )
-        observer.ended(0, population, results)
+        if results is None:
+            queue.part(population)
+        else:
+            observer.ended(0, population, results)
 
 
 def run_in_processes(
@@ -65,9 +68,7 @@ def run_in_processes(
 
     However this ends, no process is left behind.
     """
-    waiting = iter(populations)
-    # What goes on one by one, as the process died that trained it together.
-    split: list[Population] = []
+    queue = _Queue(populations, placements[0].out)
     context = multiprocessing.get_context("forkserver")
     # Imported once, in the process from which all others are forked.
     context.set_forkserver_preload(["sweeps.task"])
@@ -75,11 +76,11 @@ def run_in_processes(
     try:
         while True:
             for job in jobs:
-                if job.population is None and not stop.is_requested:
-                    population = split.pop() if split else next(waiting, None)
-                    if population is not None:
-                        observer.started(job.number, population)
-                        job.begin(population)
+                if job.population is not None or stop.is_requested:
+                    continue
+                if population := queue.next():
+                    observer.started(job.number, population)
+                    job.begin(population)
             busy = {job.connection: job for job in jobs if job.population is not None}
             if not busy:
                 return
@@ -88,10 +89,32 @@ def run_in_processes(
                     job.interrupt(kill=stop.is_overdue)
             # Not for ever, as there may be a wish to stop meanwhile.
             for connection in wait(list(busy), timeout=0.5):
-                split += _receive(busy[connection], observer, stop)  # type: ignore[index]
+                _receive(busy[connection], observer, stop, queue)  # type: ignore[index]
     finally:
         for job in jobs:
             job.close()
+
+
+class _Queue:
+    """Populations that wait, before them the runs of those that could not be trained together.
+
+    Args:
+        populations: in the order in which they begin.
+        out: folder of everything that is written.
+    """
+
+    def __init__(self, populations: Iterable[Population], out: Path) -> None:
+        self._populations = iter(populations)
+        self._out = out
+        self._alone: list[Population] = []
+
+    def next(self) -> Population | None:
+        """What begins next; None where nothing is left."""
+        return self._alone.pop() if self._alone else next(self._populations, None)
+
+    def part(self, population: Population) -> None:
+        """Has each run of a population go on alone, as any of them may have stopped all of them."""
+        self._alone += reversed(part(population, self._out))
 
 
 class _Job:
@@ -99,14 +122,13 @@ class _Job:
 
     Attributes:
         population: what it trains at present; None while it has nothing to do.
-        placement: where and how it trains.
     """
 
     def __init__(self, number: int, placement: Placement, context: ForkServerContext) -> None:
         self.number = number
         self.population: Population | None = None
         self.connection: Connection
-        self.placement = placement
+        self._placement = placement
         self._context = context
         self._process: multiprocessing.process.BaseProcess | None = None
         self._is_interrupted = False
@@ -115,7 +137,7 @@ class _Job:
         """Gives the process a population to train."""
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
-            self._process = self._context.Process(target=_work, args=(theirs, self.placement))
+            self._process = self._context.Process(target=_work, args=(theirs, self._placement))
             self._process.start()
             theirs.close()
         self.population = population
@@ -151,30 +173,31 @@ class _Job:
         self._process.join()
 
 
-def _receive(job: _Job, observer: Observer, stop: Stop) -> list[Population]:
-    """Passes on what a job sends: a progress, or the results of its population.
-
-    Returns:
-        The members of a population whose process died: each is to go on alone, since any of them may
-        have been the cause.
-    """
+def _receive(job: _Job, observer: Observer, stop: Stop, queue: _Queue) -> None:
+    """Passes on what a job sends: a progress, or what became of its population."""
     population = job.population
     assert population is not None
     try:
-        message: Progress | list[Result] = job.connection.recv()
+        message: Progress | list[Result] | None = job.connection.recv()
     except (EOFError, ConnectionError):
-        error = job.died()
-        if len(population) > 1 and not stop.is_requested:
-            job.population = None
-            return [[go_on(planned, job.placement.out)] for planned in reversed(population)]
-        state, error = (INTERRUPTED, "") if stop.is_requested else (FAILED, error)
-        message = [replace(run.result, state=state, error=error) for run in population]
+        message = _results_of_death(population, job.died(), stop)
     if isinstance(message, Progress):
         observer.progressed(job.number, message)
+        return
+    job.population = None
+    if message is None:
+        queue.part(population)
     else:
-        job.population = None
         observer.ended(job.number, population, message)
-    return []
+
+
+def _results_of_death(population: Population, cause: str, stop: Stop) -> list[Result] | None:
+    """What became of runs whose process died; None where each is to go on alone."""
+    if stop.is_requested:
+        return [replace(run.result, state=INTERRUPTED) for run in population]
+    if len(population) > 1:
+        return None
+    return [replace(run.result, state=FAILED, error=cause) for run in population]
 
 
 def _work(connection: Connection, placement: Placement) -> None:
@@ -189,7 +212,7 @@ def _work(connection: Connection, placement: Placement) -> None:
     # that another job is on.
     stay_on(placement.cores)
 
-    def send(message: Progress | list[Result]) -> None:
+    def send(message: Progress | list[Result] | None) -> None:
         try:
             connection.send(message)
         except ConnectionError:

@@ -3,7 +3,8 @@
 import pytest
 from rich.console import Console
 
-from commands.table import ranked_table, short_names
+from commands.table import failure_lines, ranked_table, short_names
+from sweeps.results import Result
 from sweeps.scores import Score
 
 LABELS = ["worker_steps", "learning_rate_schedule.initial", "beta_schedule.initial"]
@@ -73,3 +74,12 @@ def test_on_the_narrowest_screen_choices_fold_and_nothing_is_lost():
     printed = lines(60, labels)
     assert max(map(len, printed)) <= 60 and not any("…" in line for line in printed)
     assert any(line.split()[:4] == ["1", "07", "123.5", "1.500"] for line in printed if line)
+
+
+def test_runs_that_failed_for_the_same_reason_are_one_line():
+    results = [
+        Result("a", str(index), 0, {}, 0, state="failed" if index % 2 else "finished", error="x")
+        for index in range(5)
+    ]
+    results.append(Result("a", "5", 0, {}, 0, state="diverged", error="y"))
+    assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: diverged: y"]

@@ -2,43 +2,70 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.grid import Permutation
-from sweeps.plan import PlannedRun, plan_populations, plan_runs
-from sweeps.results import Result
-from tests.examples import tiny_config
+from sweeps.grid import load_grid
+from sweeps.plan import Shapes, plan_populations
 
 
-def planned(index, repetition=0, **trainer):
-    permutation = Permutation(index, {}, tiny_config(trainer=trainer))
-    return PlannedRun(permutation, Result("a", str(index), repetition, {}, repetition))
+def grid_of(tmp_path, space):
+    (tmp_path / "base.yaml").write_text("environment: {type: CartPole, name: CartPole-v1}\n")
+    (tmp_path / "space.yaml").write_text(space)
+    return load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
 
 
-def names(populations):
-    return [[run.name for run in population] for population in populations]
+def planned(runs, group_of, together, jobs):
+    return [list(population) for population in plan_populations(runs, group_of, together, jobs)]
 
 
-def test_runs_of_equal_shape_train_together():
-    runs = [
-        planned(0, gamma=0.9),
-        planned(1, worker_steps=64),
-        planned(2, beta_schedule={"initial": 0.5}, clip_range_schedule={"initial": 0.3}),
-        planned(3, epochs=1),
-        planned(4, learning_rate_schedule={"initial": 0.1}, max_grad_norm=3.0, lamda=0.3),
-        planned(5, worker_steps=64, weight_decay=0.1, adam_epsilon=0.1, value_coefficient=2.0),
-        planned(0, repetition=1, gamma=0.9),
+def test_runs_of_equal_shape_train_together(tmp_path):
+    grid = grid_of(
+        tmp_path,
+        """
+hyperparameters:
+  gamma: [0.9, 0.99]
+  worker_steps: [32, 64, 32.0]
+  trainer.max_grad_norm: [0.5]
+clip_range_schedule: {initial: [0.1, 0.2]}
+""",
+    )
+    # 12 permutations, of which the places 0, 1, 4 and 5 of each six have 32 steps.
+    shape_of = Shapes(grid)
+    assert planned(range(12), shape_of, together=20, jobs=1) == [
+        [0, 1, 4, 5, 6, 7, 10, 11],
+        [2, 3, 8, 9],
     ]
-    assert names(plan_populations(runs, together=10, jobs=1)) == [
-        ["0_0", "2_0", "4_0", "0_1"],
-        ["1_0", "5_0"],
-        ["3_0"],
-    ]
+    for index, permutation in enumerate(grid.permutations()):
+        alike = permutation.config.trainer.worker_steps == 32
+        assert (shape_of(index) == shape_of(0)) == alike
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["epochs: [1, 2]", "hidden_layer_size: [8, 16]", "num_workers: [2, 4]", "updates: [1, 2]"],
+)
+def test_what_members_share_makes_a_shape(tmp_path, key):
+    shape_of = Shapes(grid_of(tmp_path, f"hyperparameters: {{{key}}}"))
+    assert shape_of(0) != shape_of(1)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "hyperparameters: {gamma: [0.1, 0.2]}",
+        "hyperparameters: {lamda: [0.1, 0.2]}",
+        "hyperparameters: {value_coefficient: [0.1, 0.2]}",
+        "hyperparameters: {weight_decay: [0.1, 0.2]}",
+        "hyperparameters: {adam_epsilon: [0.1, 0.2]}",
+        "hyperparameters: {trainer.beta_schedule: [{initial: 0.1}, {initial: 0.2}]}",
+        "learning_rate_schedule: {power: [1.0, 2.0]}",
+    ],
+)
+def test_what_each_member_has_makes_none(tmp_path, section):
+    shape_of = Shapes(grid_of(tmp_path, section))
+    assert shape_of(0) == shape_of(1)
 
 
 def test_one_run_at_a_time_keeps_the_order_of_the_grid():
-    runs = [planned(index, worker_steps=(32, 64)[index % 2]) for index in range(4)]
-    runs += [planned(index, 1, worker_steps=(32, 64)[index % 2]) for index in range(4)]
-    populations = plan_populations(runs, together=1, jobs=1)
-    assert names(populations) == [[run.name] for run in runs]
+    assert planned(range(8), lambda run: run % 2, together=1, jobs=1) == [[run] for run in range(8)]
 
 
 @pytest.mark.parametrize(
@@ -46,39 +73,20 @@ def test_one_run_at_a_time_keeps_the_order_of_the_grid():
     [(48, 1, [48]), (48, 2, [24, 24]), (24, 2, [24, 24]), (20, 2, [16] * 3), (1, 4, [1] * 48)],
 )
 def test_populations_are_even_and_leave_no_job_idle(together, jobs, sizes):
-    runs = [planned(index) for index in range(48)]
-    assert list(map(len, plan_populations(runs, together, jobs))) == sizes
+    assert [len(each) for each in planned(range(48), lambda _: 0, together, jobs)] == sizes
 
 
 def test_nothing_left_to_train_is_no_population():
-    assert plan_populations([], together=4, jobs=2) == []
+    assert planned([], lambda _: 0, together=4, jobs=2) == []
 
 
-@given(
-    st.lists(st.sampled_from([32, 64, 96]), max_size=40),
-    st.integers(1, 50),
-    st.integers(1, 8),
-)
-def test_every_run_is_planned_once_within_the_limit(worker_steps, together, jobs):
-    runs = [planned(index, worker_steps=steps) for index, steps in enumerate(worker_steps)]
-    populations = plan_populations(runs, together, jobs)
-    planned_names = [run.name for population in populations for run in population]
-    assert sorted(planned_names) == sorted(run.name for run in runs)
+@given(st.lists(st.sampled_from("abc"), max_size=40), st.integers(1, 50), st.integers(1, 8))
+def test_every_run_is_planned_once_within_the_limit(shapes, together, jobs):
+    populations = planned(range(len(shapes)), lambda run: shapes[run], together, jobs)
+    assert sorted(run for population in populations for run in population) == [*range(len(shapes))]
     for population in populations:
         assert 1 <= len(population) <= together
-        assert len({run.permutation.config.trainer.worker_steps for run in population}) == 1
-    if worker_steps:
-        assert len(populations) >= min(jobs, len(runs), -(-len(runs) // together))
-
-
-def test_runs_are_planned_repetition_by_repetition_on_common_seeds(tmp_path):
-    from sweeps.grid import load_grid
-
-    (tmp_path / "base.yaml").write_text("environment: {type: CartPole, name: CartPole-v1}\n")
-    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.99]}\n")
-    grid = load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
-    runs = list(plan_runs(grid, "a", repetitions=2, seed=7))
-    assert [run.name for run in runs] == ["0_0", "1_0", "0_1", "1_1"]
-    assert [run.result.seed for run in runs] == [7, 7, 8, 8]
-    assert [run.result.choices for run in runs[:2]] == [{"gamma": "0.9"}, {"gamma": "0.99"}]
-    assert {run.steps for run in runs} == {50 * 16 * 64}
+        assert len({shapes[run] for run in population}) == 1
+    assert populations == sorted(populations)
+    if shapes:
+        assert len(populations) >= min(jobs, len(shapes), -(-len(shapes) // together))

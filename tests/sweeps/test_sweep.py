@@ -7,16 +7,14 @@ import torch
 
 import utils
 from commands.display import PlainDisplay, make_console
-from commands.tuning import failure_lines
 from environments import cores
 from environments.cores import share_cores
 from schema.errors import UserError
 from sweeps import sweep, task
 from sweeps.backends import local as jobs
 from sweeps.grid import load_grid
-from sweeps.results import Result
-from sweeps.scores import rank
-from sweeps.sweep import Sweep, SweepOptions, place_jobs
+from sweeps.options import SweepOptions
+from sweeps.sweep import Sweep, place_jobs
 
 BASE = """\
 environment: {type: CartPole, name: CartPole-v1, processes: 0}
@@ -35,13 +33,14 @@ def grid(tmp_path):
 def run(grid, out, overwrite=False, **options):
     chosen = {"run_id": "a", "repetitions": 1, "seed": 0, "worker_id": 2, **options}
     made = SweepOptions(out=out, low_memory=False, device=torch.device("cpu"), **chosen)
-    made_sweep = Sweep(grid, made, overwrite)
-    return made_sweep.run(PlainDisplay(make_console(), made_sweep.runs, made_sweep.steps))
+    with Sweep(grid, made, overwrite) as made_sweep:
+        made_sweep.run(PlainDisplay(make_console(), 1, 1))
+        return list(made_sweep.results())
 
 
 def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
     class Failing(task.PPOTrainer):
-        def run(self, on_update=None):
+        def run(self, on_update):
             if self._members[0].config.gamma == 0.95:
                 raise RuntimeError("out of luck\nsecond line")
             super().run(on_update)
@@ -56,6 +55,7 @@ def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
     before = Path(tmp_path / "out" / results[0].checkpoint).stat().st_mtime_ns
     assert [result.status for result in run(grid, tmp_path / "out")] == ["finished"] * 3
     assert Path(tmp_path / "out" / results[0].checkpoint).stat().st_mtime_ns == before
+    assert not failure.exists()
 
 
 def test_worker_id_and_seed_reach_every_run(grid, tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_another_seed_is_refused_and_loses_nothing(grid, tmp_path):
     with pytest.raises(UserError) as failure:
         run(grid, out, run_id="a", seed=4)
     assert failure.value.lines == [
-        f"--seed=4: the results of --run-id=a in {out}/results.csv are of --seed=3; "
+        f"--seed=4: the results of --run-id=a in {out}/a.sqlite are of --seed=3; "
         "choose another --run-id or --out, or replace them with --overwrite"
     ]
     assert files == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -104,44 +104,6 @@ def test_overwriting_one_session_keeps_the_others(grid, tmp_path):
     with (out / "results.csv").open() as file:
         rows = [(row["run_id"], row["seed"]) for row in csv.DictReader(file)]
     assert rows == [("a", "4")] * 3 + [("b", "3")] * 3
-
-
-def test_permutations_are_ranked_by_their_mean_and_failures_come_last():
-    def result(permutation, repetition, value, status="finished"):
-        return Result(
-            "a", permutation, repetition, {}, repetition, 1, value, 0.5, value, 1.0, status
-        )
-
-    scores = rank(
-        [
-            result("0", 0, 1.0),
-            result("1", 0, 4.0),
-            result("2", 0, None, "failed: x"),
-            result("0", 1, 3.0),
-            result("1", 1, 2.0),
-            result("2", 1, None, "failed: x"),
-        ]
-    )
-    assert [score.permutation for score in scores] == ["1", "0", "2"]
-    assert [score.mean for score in scores] == [3.0, 2.0, None]
-    # The sample's standard deviation of 4 and 2 is the root of 2.
-    assert scores[0].spread == pytest.approx(2**0.5)
-    assert scores[0].best.repetition == 0 and scores[1].best.repetition == 1
-    assert scores[2].failed == 2
-
-
-def test_runs_that_failed_for_the_same_reason_are_one_line():
-    results = [
-        Result("a", str(index), 0, {}, 0, status="failed: x" if index % 2 else "finished")
-        for index in range(6)
-    ]
-    results[5] = Result("a", "5", 0, {}, 0, status="failed: y")
-    assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: failed: y"]
-
-
-def test_a_single_repetition_has_the_spread_of_its_episodes():
-    (score,) = rank([Result("a", "0", 0, {}, 0, 1, 1.0, 0.25, 1.0, 1.0)])
-    assert score.spread == 0.25
 
 
 def final_returns(results):
@@ -170,7 +132,7 @@ def test_populations_and_jobs_change_no_result(grid, tmp_path):
 
 def test_a_failure_in_a_population_stops_only_the_run_whose_it_is(grid, tmp_path, monkeypatch):
     class Failing(task.PPOTrainer):
-        def run(self, on_update=None):
+        def run(self, on_update):
             if any(member.config.gamma == 0.95 for member in self._members):
                 raise RuntimeError("out of luck")
             super().run(on_update)
@@ -208,8 +170,9 @@ def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path, monke
     Watching.processes = {}
     monkeypatch.setattr(jobs._Job, "begin", begin_and_note)
     options = SweepOptions(tmp_path, "a", 2, 0, 2, False, torch.device("cpu"), together=1, jobs=2)
-    made = Sweep(longer(grid), options, overwrite=False)
-    results = made.run(Watching(make_console(), made.runs, made.steps))
+    with Sweep(longer(grid), options, overwrite=False) as made:
+        made.run(Watching(make_console(), 6, 1))
+        results = list(made.results())
     assert started == ["0_0", "1_0", "2_0", "0_1", "1_1", "2_1"]
     statuses = [result.status for result in results]
     assert statuses.count("finished") == 5
@@ -225,13 +188,15 @@ def longer(grid):
 
 def test_jobs_have_ports_devices_and_cores_of_their_own(grid, tmp_path):
     options = SweepOptions(tmp_path, "a", 1, 0, 10, True, torch.device("cpu"), jobs=3)
-    populations = Sweep(grid, options, overwrite=False).populations
-    placements = place_jobs(options, populations)
+    with Sweep(grid, options, overwrite=False) as made:
+        placements = place_jobs(options, made.agenda)
+        made.agenda.populations = made.agenda.populations[:1]
+        alone = place_jobs(options, made.agenda)
     # Two environments for training and four for evaluation.
     assert [placement.worker_id for placement in placements] == [10, 16, 22]
     assert all(placement.low_memory for placement in placements)
     assert [placement.cores for placement in placements] == share_cores(3)
-    assert len(place_jobs(options, populations[:1])) == 1
+    assert len(alone) == 1
 
 
 def test_jobs_are_spread_over_gpus_unless_one_is_named(monkeypatch):

@@ -1,0 +1,80 @@
+"""What `tune.py --status` shows of a sweep, while it runs or after."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from commands.display import duration, make_console
+from commands.table import failure_lines, ranked_table
+from sweeps.journal import RUNNING, WAITING, Journal, journal_path
+from sweeps.lock import is_locked, lock_path
+from sweeps.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.scores import best_scores
+
+_LEADERS = 5
+_ROWS = 24  # runs under way
+
+
+def show_status(out: Path, run_id: str) -> int:
+    """Prints what the journal of a sweep knows and returns the exit code.
+
+    Raises:
+        UserError: there is no journal, or it can't be read.
+    """
+    console = make_console()
+    journal = Journal(journal_path(out, run_id), writable=False)
+    try:
+        counts = journal.counts()
+        states = (FINISHED, RUNNING, WAITING, FAILED, DIVERGED)
+        line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
+        console.print(f"{run_id}: {line} of {sum(counts.values()):,} runs")
+        _print_session(console, journal, counts)
+        _print_under_way(console, journal.results(run_id))
+        for failure in failure_lines(journal.results(run_id)):
+            console.print(failure, soft_wrap=True)
+        best, _ = best_scores(journal.results(run_id, by_permutation=True), _LEADERS)
+        if best and best[0].mean is not None:
+            repetitions = max(score.finished for score in best)
+            console.print(ranked_table(console, best, journal.labels, _LEADERS, repetitions))
+    finally:
+        journal.close()
+    return 0
+
+
+def _print_session(console: Console, journal: Journal, counts: dict[str, int]) -> None:
+    """Prints who trains and how long it may take, or when that ended."""
+    began, ended, session = journal.sessions()[-1]
+    who = f"process {session.get('process')} on {session.get('host')}"
+    if ended is None and is_locked(lock_path(journal.path)):
+        left = _time_left(journal, time.time() - began, counts)
+        console.print(f"trained since {_date(began)} by {who}{left}", soft_wrap=True)
+    elif ended is None:
+        console.print(f"was trained from {_date(began)} by {who}, which was killed", soft_wrap=True)
+    else:
+        console.print(f"was trained until {_date(ended)} by {who}", soft_wrap=True)
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _time_left(journal: Journal, seconds: float, counts: dict[str, int]) -> str:
+    """By how many runs ended in the present session, so that it is only said when some have."""
+    ended = journal.ended_since_session()
+    left = counts.get(RUNNING, 0) + counts.get(WAITING, 0)
+    if not ended or not left:
+        return ""
+    return f", about {duration(seconds / ended * left)} left"
+
+
+def _print_under_way(console: Console, results: Iterator[Result]) -> None:
+    under_way = [result for result in results if result.state == RUNNING]
+    for result in under_way[:_ROWS]:
+        reached = f"return {result.curve[-1][1]:.3g}" if result.curve else "no episode ended yet"
+        console.print(f"{result.name}: {result.steps:,} steps, {reached}")
+    if len(under_way) > _ROWS:
+        console.print(f"... and {len(under_way) - _ROWS:,} more")

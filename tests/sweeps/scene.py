@@ -1,0 +1,81 @@
+"""A small sweep, run in this process, for tests of what becomes of it."""
+
+from pathlib import Path
+
+import torch
+
+from commands.display import PlainDisplay, make_console
+from ppo.checkpoint import load_checkpoint
+from sweeps.grid import load_grid
+from sweeps.options import SweepOptions
+from sweeps.sweep import Sweep
+
+BASE = """\
+environment: {type: CartPole, name: CartPole-v1, backend: gymnasium, processes: 0}
+model: {hidden_layer_size: 8, checkpoint_interval: 2}
+trainer: {updates: 6, epochs: 1, num_workers: 2, worker_steps: 32, num_mini_batches: 1}
+"""
+
+
+def make_grid(folder: Path, space="hyperparameters: {gamma: [0.9, 0.95, 0.99]}\n", base=BASE):
+    (folder / "base.yaml").write_text(base)
+    (folder / "space.yaml").write_text(space)
+    return load_grid(folder / "base.yaml", folder / "space.yaml")
+
+
+class Display(PlainDisplay):
+    """Notes what is trained, and calls a function after each update."""
+
+    def __init__(self, on_update=lambda sweep, progress: None):
+        super().__init__(make_console(), 1, 1)
+        self.on_update = on_update
+        self.sweep = None
+        self.begun = []
+        self.updates = []
+
+    def started(self, job, names, updates):
+        super().started(job, names, updates)
+        self.begun.append(list(names))
+
+    def progressed(self, job, progress):
+        super().progressed(job, progress)
+        self.updates.append(progress.update)
+        self.on_update(self.sweep, progress)
+
+
+def options_for(out, **options):
+    chosen = {"run_id": "a", "repetitions": 1, "seed": 0, "worker_id": 2, **options}
+    return SweepOptions(out=out, low_memory=False, device=torch.device("cpu"), **chosen)
+
+
+def run(grid, out, display=None, overwrite=False, **options):
+    """Runs a sweep and returns the results of all its runs."""
+    display = display or Display()
+    with Sweep(grid, options_for(out, **options), overwrite) as sweep:
+        display.sweep = sweep
+        sweep.run(display)
+        return list(sweep.results())
+
+
+def comparable(results, out):
+    """All that must be the same however often a sweep was interrupted."""
+    return [
+        (
+            result.name,
+            result.choices,
+            result.seed,
+            result.steps,
+            result.final_return,
+            result.return_deviation,
+            result.best_return,
+            result.state,
+            result.checkpoint,
+            result.curve,
+            {name: tensor.tolist() for name, tensor in _weights(result, out).items()},
+        )
+        for result in results
+    ]
+
+
+def _weights(result, out):
+    return load_checkpoint(out / result.checkpoint).weights if result.checkpoint else {}
