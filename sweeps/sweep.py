@@ -12,7 +12,7 @@ from environments.cores import share_cores
 from schema.config import Config
 from schema.errors import UserError
 from sweeps.agenda import Agenda
-from sweeps.backends.local import run_here, run_in_processes
+from sweeps.backends.local import Backend, run_locally
 from sweeps.files import write_config, write_index
 from sweeps.grid import Grid
 from sweeps.identity import Identities
@@ -85,7 +85,12 @@ class Sweep:
         for index, name in enumerate(self._journal.names()):
             yield name, self._identify.shown(index)
 
-    def run(self, display: SweepDisplay, space: Space | None = None) -> None:
+    def run(
+        self,
+        display: SweepDisplay,
+        space: Space | None = None,
+        backend: Backend = run_locally,
+    ) -> None:
         """Trains what isn't finished yet, until all is or `stop` is requested.
 
         A run that fails or diverges is recorded as such and doesn't stop the others.
@@ -93,6 +98,7 @@ class Sweep:
         Args:
             display: is told what happens.
             space: on the disk; None doesn't watch it.
+            backend: trains populations.
         """
         shortage = (lambda: None) if space is None else space.shortage
         stop, fail_fast = self.stop, self._options.fail_fast
@@ -100,10 +106,7 @@ class Sweep:
         placements = place_jobs(self._options, self.agenda)
         populations = map(self._begin, self.agenda.populations)
         try:
-            if len(placements) == 1:
-                run_here(populations, placements[0], recorder, self.stop)
-            else:
-                run_in_processes(populations, placements, recorder, self.stop)
+            backend(populations, placements, recorder, self.stop)
         finally:
             recorder.write_table()
             self._journal.end_session()

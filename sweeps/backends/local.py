@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -37,6 +37,23 @@ class Observer(Protocol):
 
     def ended(self, job: int, population: Population, results: list[Result]) -> None:
         """A job is through with its population."""
+
+
+def run_locally(
+    populations: Iterable[Population],
+    placements: Sequence[Placement],
+    observer: Observer,
+    stop: Stop,
+) -> None:
+    """Trains populations, until all are or `stop` is requested."""
+    if len(placements) == 1:
+        run_here(populations, placements[0], observer, stop)
+    else:
+        run_in_processes(populations, placements, observer, stop)
+
+
+# What trains populations as `run_locally` does, wherever it may be.
+Backend = Callable[[Iterable[Population], Sequence[Placement], Observer, Stop], None]
 
 
 def run_here(
