@@ -8,9 +8,10 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
-from commands.command import notify_of_backends
+from commands.command import notify_of_backends, warn
 from commands.display import duration, make_console, make_display
 from commands.table import Row, permutation_table, ranked_table
+from environments.cores import available_cores
 from sweeps.choices import show
 from sweeps.grid import Grid
 from sweeps.plan import PlannedRun, count_steps, plan_populations, plan_runs
@@ -51,6 +52,7 @@ def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
         return
     runs = plan_runs(grid, options.run_id, options.repetitions, options.seed)
     populations = plan_populations(runs, options.together, options.jobs)
+    _warn_of_jobs(options, populations)
     console.print(_populations_line(options, populations), soft_wrap=True)
     table = Table(title="Populations, in the order in which they begin")
     for title in ("size", "runs (permutation_repetition)", "steps"):
@@ -61,6 +63,16 @@ def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
     console.print(table)
     if len(populations) > _ROWS:
         console.print(f"... and {len(populations) - _ROWS:,} more")
+
+
+def _warn_of_jobs(options: SweepOptions, populations: list[list[PlannedRun]]) -> None:
+    jobs, cores = len(place_jobs(options, populations)), available_cores()
+    if jobs > cores:
+        warn(
+            [
+                f"--jobs={options.jobs}: {jobs} jobs share {cores} cores; --jobs=0 is one for each core"
+            ]
+        )
 
 
 def _populations_line(options: SweepOptions, populations: list[list[PlannedRun]]) -> str:
@@ -93,6 +105,7 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
     if sweep.finished_before:
         kept = len(sweep.finished_before)
         console.print(f"{kept} finished before in {options.out} are kept; --overwrite trains anew")
+    _warn_of_jobs(options, sweep.populations)
     if sweep.populations and options.together * options.jobs > 1:
         console.print(_populations_line(options, sweep.populations), soft_wrap=True)
     try:
