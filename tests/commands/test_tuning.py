@@ -15,7 +15,7 @@ def test_more_jobs_than_cores_are_warned_of(tmp_path, monkeypatch, capsys, jobs,
     grid = load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
     monkeypatch.setattr(tuning, "available_cores", lambda: 2)
     device = torch.device("cpu")
-    tuning.preview(grid, SweepOptions(Path("out"), "a", 1, 0, 2, False, device, jobs=jobs))
+    tuning.preview(grid, SweepOptions(tmp_path, "a", 1, 0, 2, False, device, jobs=jobs))
     # No more jobs are begun than there are populations.
     line = f"warning: --jobs={jobs}: 3 jobs share 2 cores; --jobs=0 is one for each core\n"
     assert capsys.readouterr().err.endswith(line) == warns
