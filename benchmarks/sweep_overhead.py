@@ -58,7 +58,7 @@ def run_sweep(folder: Path) -> None:
 
     first: list[float] = []
 
-    def train_at_once(populations, placements, observer, stop):  # noqa: ANN001, ANN202
+    def train_at_once(populations, placements, observer, stop):
         first.append(time.time())
         for population in populations:
             observer.started(0, population)

@@ -218,12 +218,14 @@ def run_id_option(arguments: Arguments) -> str:
     """The tag of the training session, which names folders below the output's.
 
     Raises:
-        UserError: it would lead out of there.
+        UserError: it would lead out of there, or name a folder that nobody sees.
     """
     text = str(arguments["--run-id"])
     path = PurePath(text)
-    if not path.parts or path.is_absolute() or ".." in path.parts:
-        raise UserError(f"--run-id={text}: must be a name, or a path below --out without `..`")
+    seen = path.parts and all(part.strip() and part.isprintable() for part in path.parts)
+    if not seen or path.is_absolute() or ".." in path.parts:
+        shown = text if text.isprintable() else repr(text)
+        raise UserError(f"--run-id={shown}: must be a name, or a path below --out without `..`")
     return text.strip("/")
 
 

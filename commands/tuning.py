@@ -15,6 +15,7 @@ from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
 from commands.provenance import provenance
 from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
+from environments.cores import available_cores
 from sweeps.choices import show
 from sweeps.grid import Grid
 from sweeps.options import SweepOptions
@@ -62,6 +63,7 @@ def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
         options.together,
         options.jobs,
     )
+    _warn_of_jobs(options, populations)
     console.print(_populations_line(options, populations), soft_wrap=True)
     table = Table(title="Populations, in the order in which they begin")
     for title in ("size", "runs (permutation_repetition)", "steps"):
@@ -73,6 +75,16 @@ def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
     console.print(table)
     if len(populations) > _ROWS:
         console.print(f"... and {len(populations) - _ROWS:,} more")
+
+
+def _warn_of_jobs(options: SweepOptions, populations: Sequence[Sequence[int]]) -> None:
+    jobs, cores = count_jobs(options.jobs, populations), available_cores()
+    if jobs > cores:
+        warn(
+            [
+                f"--jobs={options.jobs}: {jobs} jobs share {cores} cores; --jobs=0 is one for each core"
+            ]
+        )
 
 
 def _populations_line(options: SweepOptions, populations: Sequence[Sequence[int]]) -> str:
@@ -95,6 +107,7 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
         notify_of_backends(config for config, _ in agenda.kinds)
         console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
         _print_what_is_kept(console, options, sweep)
+        _warn_of_jobs(options, agenda.populations)
         if agenda.populations and options.together * options.jobs > 1:
             console.print(_populations_line(options, agenda.populations), soft_wrap=True)
         space = Space(agenda, options.out, options.jobs)

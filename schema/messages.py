@@ -54,13 +54,16 @@ def _describe(details: ErrorDetails, root: type[Section]) -> tuple[KeyPath, str]
 def _key_hint(key_path: KeyPath, root: type[Section]) -> str:
     above, name = key_path[:-1], key_path[-1]
     own = keys_of(section_at(root, above))
-    if not is_misspelt(name, own):
-        if name in OPTIONS:
-            return f"; did you mean the option --{name.replace('_', '-')} of the command?"
-        meant = key_elsewhere(name, root)
-        if meant is not None:
-            return f"; did you mean {meant[-1] if meant[:-1] == above else '.'.join(meant)}?"
-    return nearest(name, own)
+    is_option = name in OPTIONS
+    # Deeper down, a seed is that of levels.
+    if is_misspelt(name, own) or (is_option and len(above) > 1):
+        return nearest(name, own)
+    if is_option:
+        return f"; did you mean the option --{name.replace('_', '-')} of the command?"
+    meant = key_elsewhere(name, root)
+    if meant is None:
+        return nearest(name, own)
+    return f"; did you mean {meant[-1] if meant[:-1] == above else '.'.join(meant)}?"
 
 
 _BOUNDS = {

@@ -13,7 +13,7 @@ from schema.section import key_paths, keys_of, subsection
 from schema.suggestions import OPTIONS, is_misspelt, key_elsewhere
 from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath
-from sweeps.choices import canonical
+from sweeps.choices import canonical, show
 
 # Sections whose keys the schema doesn't know.
 _FREE: tuple[KeyPath, ...] = (("environment", "kwargs"),)
@@ -64,7 +64,7 @@ def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
             hint = _section_hint(name, sections)
             errors.append(f"{tune.where((name,))}: {name}: unknown section{hint}")
         elif not isinstance(keys, dict) or not keys:
-            errors.append(f"{tune.where((name,))}: {name}: holds no keys; list some or remove it")
+            errors.append(f"{tune.where((name,))}: {name}: {_lack_of_keys(name, keys)}")
         else:
             for key, choices in keys.items():
                 try:
@@ -73,6 +73,14 @@ def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
                     where = tune.where((name, key))
                     errors += [f"{where}: {name}.{key}: {line}" for line in error.lines]
     return axes, errors
+
+
+def _lack_of_keys(section: str, found: Any) -> str:
+    """What is wrong with something that stands in the place of a section's keys."""
+    if not found:
+        return "holds no keys; list some or remove it"
+    example = "gamma: [0.9, 0.99]" if section == "hyperparameters" else f"initial: {show(found)}"
+    return f"needs keys with choices below it, such as `{example}`"
 
 
 def _axis(section: str, key: str, choices: Any) -> Axis:

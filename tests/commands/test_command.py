@@ -9,12 +9,26 @@ from docopt import docopt
 
 import train
 import tune
-from commands.command import check_folder, config_option
+from commands.command import check_folder, config_option, run_id_option
 from commands.playing import load_agents
 from schema.errors import UserError
 
 ROOT = Path(tune.__file__).resolve().parent
 DEFAULT, EXAMPLE = Path("configs/default.yaml"), Path("configs/tune/example.yaml")
+
+
+@pytest.mark.parametrize("text", ["", " ", "a/ ", "../x", "a/../b", "/x", ".", "a\tb", "a\nb"])
+def test_a_run_id_that_names_no_folder_below_the_output_s_is_refused(text):
+    with pytest.raises(UserError) as failure:
+        run_id_option({"--run-id": text})
+    (line,) = failure.value.lines
+    assert line.endswith(": must be a name, or a path below --out without `..`")
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("text", ["x", "a b", "a/b", "größe", "2026-11-25"])
+def test_a_run_id_may_have_spaces_and_folders(text):
+    assert run_id_option({"--run-id": text}) == text
 
 
 @pytest.mark.parametrize(

@@ -73,5 +73,5 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path):
     shown = succeed("tune", *options, "--dry-run", "--num-repetitions=3", cwd=tmp_path)
     # 4 updates x 2 workers x 64 steps = 512 steps a run
     assert "4 permutations x 3 repetitions = 12 runs, 6,144 environment steps" in shown
-    assert "schedule." in shown and "initial" in shown and "0.002" in shown
+    assert "learning_rate." in shown and "initial" in shown and "0.002" in shown
     assert sorted(tmp_path.iterdir()) == before

@@ -42,6 +42,7 @@ def test_usual_names_lead_to_keys_and_are_none_themselves():
         ("trainer: {hidden_size: 1}", "model.hidden_layer_size"),
         ("env: {type: CartPole}", "environment"),
         ("evaluation: {seed: 1}", "seeds"),
+        ("environment: {reset_params: {seed: 1}}", "num-seeds"),
         ("seed: 1", "the option --seed of the command"),
         ("trainer: {seed: 1}", "the option --seed of the command"),
     ],

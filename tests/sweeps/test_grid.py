@@ -216,6 +216,29 @@ def test_errors_of_the_tuning_config_are_all_listed_with_their_lines(load, tmp_p
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("hyperparameters: []", "hyperparameters: holds no keys; list some or remove it"),
+        ("hyperparameters: {}", "hyperparameters: holds no keys; list some or remove it"),
+        (
+            "hyperparameters:\n  - gamma: [0.9]",
+            "hyperparameters: needs keys with choices below it, such as `gamma: [0.9, 0.99]`",
+        ),
+        (
+            "beta_schedule: [0.1, 0.01]",
+            "beta_schedule: needs keys with choices below it, such as `initial: [0.1, 0.01]`",
+        ),
+        (
+            "hyperparameters: {gamma: []}",
+            "hyperparameters.gamma: an empty list; write at least one choice",
+        ),
+    ],
+)
+def test_a_section_without_keys_or_choices_is_one_line(load, tmp_path, text, problem):
+    assert errors_of(load, text) == [f"{tmp_path / 'tune.yaml'}, line 1: {problem}"]
+
+
 def test_an_empty_tuning_config_is_an_error(load, tmp_path):
     lines = errors_of(load, "# nothing\n")
     assert len(lines) == 1
