@@ -76,7 +76,9 @@ def load_agents(
         UserError: a file is missing or not valid, or no checkpoint is named.
     """
     own_config = config_path is None and checkpoint_path is not None
-    config = None if own_config else load_runnable_config(config_path or DEFAULT_CONFIG)
+    config = (
+        None if own_config else load_runnable_config(config_path or DEFAULT_CONFIG, trained=False)
+    )
     if untrained:
         if checkpoint_path is not None:
             raise UserError("--untrained: plays no checkpoint; leave out --checkpoint")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from itertools import islice
 
 from rich.console import Console
@@ -11,9 +12,18 @@ from rich.table import Table
 from commands.command import notify_of_backends
 from commands.display import duration, make_console, make_display
 from commands.table import column_title, ranked_table
+from ppo.footprint import show_bytes
+from schema.config import Config
 from sweeps.choices import show
 from sweeps.grid import Grid
-from sweeps.plan import PlannedRun, count_steps, plan_populations, plan_runs
+from sweeps.plan import (
+    PlannedRun,
+    check_memory,
+    count_steps,
+    memory_of,
+    plan_populations,
+    plan_runs,
+)
 from sweeps.results import FINISHED, Result
 from sweeps.scores import rank
 from sweeps.sweep import RESULTS, Sweep, SweepOptions, place_jobs
@@ -26,6 +36,7 @@ _NAMES = 12  # of a population's runs in a row of it
 def preview(grid: Grid, options: SweepOptions) -> int:
     """Prints what `tune` would do and returns the exit code."""
     console = make_console()
+    check_memory(grid, options.repetitions, options.jobs, options.memory)
     notify_of_backends(permutation.config for permutation in grid.permutations())
     steps = options.repetitions * sum(map(count_steps, grid.permutations()))
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
@@ -39,16 +50,27 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     console.print(table)
     if len(grid) > _ROWS:
         console.print(f"... and {len(grid) - _ROWS:,} more")
-    _print_plan(console, grid, options)
+    if options.together == options.jobs == 1:
+        _print_memory(console, ((each.config, 1) for each in grid.permutations()), options)
+    else:
+        _print_plan(console, grid, options)
     return 0
 
 
+def _print_memory(
+    console: Console, trainings: Iterable[tuple[Config, int]], options: SweepOptions
+) -> None:
+    needed, memory = memory_of(trainings, options.jobs), options.memory
+    there_is = f"; this machine has {show_bytes(memory)}" if memory else ""
+    console.print(f"memory: about {show_bytes(needed)} at a time{there_is}", soft_wrap=True)
+
+
 def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
-    """Shows which runs train together, where any do."""
-    if options.together == options.jobs == 1:
-        return
+    """Shows which runs train together."""
     runs = plan_runs(grid, options.run_id, options.repetitions, options.seed)
-    populations = plan_populations(runs, options.together, options.jobs)
+    populations = plan_populations(runs, options.together, options.jobs, options.memory)
+    trainings = ((population[0].permutation.config, len(population)) for population in populations)
+    _print_memory(console, trainings, options)
     console.print(_populations_line(options, populations), soft_wrap=True)
     table = Table(title="Populations, in the order in which they begin")
     for title in ("size", "runs (permutation_repetition)", "steps"):

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from environments.cores import share_cores
+from ppo.footprint import available_memory
 from schema.errors import UserError
 from sweeps.backends.local import run_here, run_in_processes
 from sweeps.files import write_grid
 from sweeps.grid import Grid
-from sweeps.plan import PlannedRun, plan_populations, plan_runs
+from sweeps.plan import PlannedRun, check_memory, plan_populations, plan_runs
 from sweeps.progress import SweepDisplay
 from sweeps.results import Result, ResultsFile
 from sweeps.task import CHECKPOINTS, SUMMARIES, Placement
@@ -51,6 +52,14 @@ class SweepOptions:
     jobs: int = 1
     compiled: bool = False
 
+    @property
+    def memory(self) -> int | None:
+        """Bytes of memory that may be used; None where there is no limit, or another machine's.
+
+        What is trained on a GPU lies in its memory.
+        """
+        return available_memory() if self.device.type == "cpu" else None
+
 
 class Sweep:
     """A grid that is trained into a folder; what was finished there before is kept.
@@ -65,12 +74,13 @@ class Sweep:
         finished_before: results that are kept.
 
     Raises:
-        UserError: the folder holds another grid, or results of it or of another seed; nothing was
-            written.
+        UserError: the folder holds another grid, or results of it or of another seed, or so many jobs
+            need more memory than there is; nothing was written.
     """
 
     def __init__(self, grid: Grid, options: SweepOptions, overwrite: bool) -> None:
         self._options = options
+        check_memory(grid, options.repetitions, options.jobs, options.memory)
         self._file = (_replace if overwrite else _continue)(grid, options)
         self._runs = list(plan_runs(grid, options.run_id, options.repetitions, options.seed))
         left, self.finished_before = [], []
@@ -80,7 +90,7 @@ class Sweep:
                 left.append(run)
             else:
                 self.finished_before.append(finished)
-        self.populations = plan_populations(left, options.together, options.jobs)
+        self.populations = plan_populations(left, options.together, options.jobs, options.memory)
         self.steps = sum(run.steps for run in left)
         self.runs = len(left)
 

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ppo.footprint import footprint
+from schema.errors import UserError
 from sweeps.grid import Permutation
-from sweeps.plan import PlannedRun, plan_populations, plan_runs
+from sweeps.plan import PlannedRun, check_memory, memory_of, plan_populations, plan_runs
 from sweeps.results import Result
 from tests.examples import tiny_config
 
@@ -82,3 +84,42 @@ def test_runs_are_planned_repetition_by_repetition_on_common_seeds(tmp_path):
     assert [run.result.seed for run in runs] == [7, 7, 8, 8]
     assert [run.result.choices for run in runs[:2]] == [{"gamma": "0.9"}, {"gamma": "0.99"}]
     assert {run.steps for run in runs} == {50 * 16 * 64}
+
+
+def member_bytes():
+    return sum(footprint(tiny_config()).own.values())
+
+
+def test_populations_are_as_small_as_memory_asks():
+    runs = [planned(index) for index in range(12)]
+    room = footprint(tiny_config()).of(4) + member_bytes() // 2
+    assert list(map(len, plan_populations(runs, 12, 1, memory=room))) == [4, 4, 4]
+    assert list(map(len, plan_populations(runs, 12, 2, memory=2 * room))) == [4, 4, 4]
+    assert list(map(len, plan_populations(runs, 12, 1, memory=3 * room))) == [12]
+    # What has no room even alone is refused elsewhere.
+    assert list(map(len, plan_populations(runs, 12, 1, memory=1))) == [1] * 12
+
+
+def test_the_largest_trainings_that_run_at_once_count():
+    small, large = tiny_config(), tiny_config(trainer={"num_workers": 64})
+    trainings = [(small, 2), (large, 1), (small, 1), (large, 3)]
+    expected = [footprint(large).of(3), footprint(large).of(1), footprint(small).of(2)]
+    assert memory_of(trainings, 1) == expected[0]
+    assert memory_of(trainings, 3) == sum(expected)
+
+
+def test_jobs_without_room_are_refused(tmp_path):
+    from sweeps.grid import load_grid
+
+    (tmp_path / "base.yaml").write_text("environment: {type: CartPole, name: CartPole-v1}\n")
+    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.99]}\n")
+    grid = load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
+    needed = footprint(next(grid.permutations()).config).of(1)
+    check_memory(grid, repetitions=2, jobs=4, memory=4 * needed)
+    check_memory(grid, repetitions=1, jobs=4, memory=2 * needed)  # as there are two runs only
+    with pytest.raises(UserError) as caught:
+        check_memory(grid, repetitions=2, jobs=4, memory=4 * needed - 1)
+    assert str(caught.value).startswith(
+        "--jobs: 4 trainings at a time need about 1.2 GiB of memory"
+    )
+    assert str(caught.value).endswith("choose at most 3")
