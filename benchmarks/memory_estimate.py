@@ -1,8 +1,8 @@
 """Compares the memory that trainings are estimated to need with what they take at their peak.
 
-`python benchmarks/memory_estimate.py` trains each of some large configs for two updates in a process of its
-own, and a tiny one of the same environment, whose peak is subtracted. It takes a few minutes and a GiB or
-two.
+`python benchmarks/memory_estimate.py` trains each of some large configs for two updates in a process of
+its own, and a tiny one of the same environment, whose peak is subtracted. It takes a few minutes and two
+GiB.
 """
 
 from __future__ import annotations
@@ -59,12 +59,14 @@ CASES = [
     ("Pong, two networks", PONG, {"share_parameters": False}, 32, 64),
 ]
 TRAINING = """
-import resource, sys, torch
+import resource, sys, tempfile, torch
+from pathlib import Path
 from ppo.member import Run
 from schema.config import Config
 from trainer import PPOTrainer
 
-run = Run(Config.model_validate_json(sys.argv[1]), 0)
+folder = tempfile.TemporaryDirectory()
+run = Run(Config.model_validate_json(sys.argv[1]), 0, None, Path(folder.name))
 with PPOTrainer([run], 2, False, torch.device("cpu")) as trainer:
     trainer.run()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
