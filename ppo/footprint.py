@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from environments.building import probe_spaces
+from environments.building import Probe, probe
 from environments.interface import ACTION_MASK, Spaces
 from networks.sizes import CONVOLUTIONS, GATES, STATE_PARTS, convolved_sizes
 from schema.config import Config
@@ -89,11 +89,12 @@ def footprint(config: Config) -> Footprint:
 @lru_cache(maxsize=1024)
 def _cached_footprint(config_json: str) -> Footprint:
     config = Config.model_validate_json(config_json)
-    return footprint_in(probe_spaces(config.environment), config)
+    return footprint_in(probe(config.environment), config)
 
 
-def footprint_in(spaces: Spaces, config: Config) -> Footprint:
-    """What a training of a config needs in an environment with these spaces."""
+def footprint_in(probed: Probe, config: Config) -> Footprint:
+    """What a training of a config needs in an environment that was found to be like this."""
+    spaces, environment = probed.spaces, _bytes_of_an_environment(config, probed)
     trainer = config.trainer
     workers, steps = trainer.num_workers, trainer.worker_steps
     of_steps: KeyPath = ("trainer", "num_workers" if workers >= steps else "worker_steps")
@@ -104,12 +105,10 @@ def footprint_in(spaces: Spaces, config: Config) -> Footprint:
     # Acting may look at more at once than learning does.
     batch = max(trainer.batch_size // trainer.num_mini_batches, workers)
     _add(common, of_steps, batch * _bytes_of_learning(config.model, spaces))
-    _add(own, ("trainer", "num_workers"), workers * _bytes_of_an_environment(config, spaces))
+    _add(own, ("trainer", "num_workers"), workers * environment)
     if config.evaluation.evaluate:
         count = min(config.evaluation.num_workers, config.evaluation.seeds.num_seeds)
-        _add(
-            common, ("evaluation", "num_workers"), count * _bytes_of_an_environment(config, spaces)
-        )
+        _add(common, ("evaluation", "num_workers"), count * environment)
     processes = config.environment.processes
     if processes:
         _add(common, ("environment", "processes"), min(processes, workers) * _PROCESS)
@@ -259,9 +258,10 @@ def _numbers_looked_at(shape: tuple[int, ...], kind: str) -> int:
     return size // 4 if len(shape) == 1 and kind == "uint8" else size
 
 
-def _bytes_of_an_environment(config: Config, spaces: Spaces) -> int:
+def _bytes_of_an_environment(config: Config, probed: Probe) -> int:
     """Bytes of one environment: its own, and what is observed, here and on the way through wrappers."""
-    return _ENVIRONMENT[config.environment.type] + 4 * _observation_bytes(spaces)
+    own = _ENVIRONMENT[config.environment.type] // probed.agents
+    return own + 4 * _observation_bytes(probed.spaces)
 
 
 def show_bytes(count: int) -> str:

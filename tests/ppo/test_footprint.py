@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from environments.building import Probe
 from environments.interface import Spaces
 from model import ActorCritic
 from ppo.footprint import (
@@ -17,6 +18,7 @@ from ppo.footprint import (
     show_bytes,
 )
 from ppo.validation import runnable_problems
+from schema.config import Config
 from sweeps.grid import deep_merge
 from tests.e2e.commands import ROOT
 from tests.examples import VECTOR_SPACES, VISUAL_SPACES, tiny_config
@@ -114,7 +116,9 @@ def test_what_is_only_played_needs_no_rollout():
 
 def test_images_count_with_what_convolutions_make_of_them():
     config = tiny_config()
-    images, vectors = (footprint_in(spaces, config) for spaces in (VISUAL_SPACES, VECTOR_SPACES))
+    images, vectors = (
+        footprint_in(Probe(spaces), config) for spaces in (VISUAL_SPACES, VECTOR_SPACES)
+    )
     key = ("trainer", "worker_steps")
     image = 84 * 84 * 3
     assert images.own[key] - vectors.own[key] == 128 * (image - 20 - 4 * 5 * 2 - 3 * 8)
@@ -122,6 +126,17 @@ def test_images_count_with_what_convolutions_make_of_them():
     layers = 2 * (12_800 + 5_184 + 3_136)
     more = image - 20 + 4 * (image - 5 + layers)
     assert images.common[key] - vectors.common[key] == 64 * more
+
+
+def test_the_agents_of_a_player_share_it():
+    unity = Config.model_validate({"environment": {"type": "Unity", "name": "player"}})
+    key = ("trainer", "num_workers")
+    alone, shared = (
+        footprint_in(Probe(VECTOR_SPACES, agents), unity).own[key] for agents in (1, 8)
+    )
+    # 16 workers, each of which observes 5 float32.
+    assert alone == 16 * (64 * MIB + 4 * 20)
+    assert shared == 16 * (8 * MIB + 4 * 20)
 
 
 def test_a_container_s_limit_counts(tmp_path):
@@ -167,7 +182,7 @@ LARGE = {
     },
 }
 PEAK = """
-import resource, sys, torch
+import re, sys, torch
 from pathlib import Path
 from ppo.member import Run
 from schema.config import Config
@@ -177,12 +192,12 @@ for text in sys.argv[2:]:
     run = Run(Config.model_validate_json(text), 0, None, Path(sys.argv[1]))
     with PPOTrainer([run], 2, False, torch.device("cpu"), cores=1) as trainer:
         trainer.run()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is in another unit")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize("large", LARGE)
 def test_a_real_training_takes_half_to_twice_the_estimate(large, tmp_path):
     short = {"trainer": {"updates": 1, "epochs": 1}}
