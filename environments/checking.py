@@ -55,8 +55,25 @@ class Finding:
 def check_environment(config: EnvironmentConfig, worker_id: int = PROBING) -> list[Finding]:
     """Builds and plays the environment of a config, whose type is one that Gymnasium registers.
 
-    Nothing that the environment does wrong is raised.
+    Nothing that the environment does wrong is raised, and no warnings are printed.
     """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        findings = _findings(config, worker_id)
+    # What is old is no fault of the environment's, unless Gymnasium says so.
+    messages = [
+        str(warning.message)
+        for warning in caught
+        if _OF_GYMNASIUM in str(warning.message) or issubclass(warning.category, _WORTH_A_NOTE)
+    ]
+    return [*findings, *(Finding("note", text) for text in dict.fromkeys(map(_one_line, messages)))]
+
+
+_OF_GYMNASIUM = "WARN: "
+_WORTH_A_NOTE = (UserWarning, RuntimeWarning)
+
+
+def _findings(config: EnvironmentConfig, worker_id: int) -> list[Finding]:
     try:
         # Which registers what the suite has.
         import_suite(config.type)
@@ -64,16 +81,16 @@ def check_environment(config: EnvironmentConfig, worker_id: int = PROBING) -> li
     except Exception as error:
         return _failures("it can't be built", error)
     check = _Check(config, worker_id)
-    fault, notes = _ask_gymnasium(environment.unwrapped, check.watch)
-    environment.close()
+    fault = _ask_gymnasium(environment.unwrapped, check.watch)
     try:
+        environment.close()
         check.run()
     except Exception as error:
         # What isn't in its space may break what wraps the environment.
         if not check.watch.faults:
             check.findings += _failures("it can't be played", error)
     check.note_contents()
-    return [*_verdict(fault, check.findings), *notes, *check.findings]
+    return [*_verdict(fault, check.findings), *check.findings]
 
 
 def _failures(what: str, error: Exception) -> list[Finding]:
@@ -83,18 +100,14 @@ def _failures(what: str, error: Exception) -> list[Finding]:
     return [Finding("failed", f"{what}: {_described(error)}")]
 
 
-def _ask_gymnasium(environment: gymnasium.Env, watch: _Watch) -> tuple[str | None, list[Finding]]:
-    """The first fault that Gymnasium's own check finds, and its warnings. No pictures are drawn."""
-    fault = None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            watch.over(environment)
-            check_env(environment, skip_render_check=True, skip_close_check=True)
-        except Exception as error:
-            fault = _described(error)
-    notes = dict.fromkeys(_one_line(str(warning.message)) for warning in caught)
-    return fault, [Finding("note", f"Gymnasium warns: {note}") for note in notes]
+def _ask_gymnasium(environment: gymnasium.Env, watch: _Watch) -> str | None:
+    """The first fault that Gymnasium's own check finds. No pictures are drawn."""
+    try:
+        watch.over(environment)
+        check_env(environment, skip_render_check=True, skip_close_check=True)
+    except Exception as error:
+        return _described(error)
+    return None
 
 
 def _verdict(fault: str | None, others: Sequence[Finding]) -> list[Finding]:
@@ -126,9 +139,9 @@ def _described(error: Exception) -> str:
 
 
 def _one_line(text: str) -> str:
-    """A message without line breaks, colours and what Gymnasium puts before warnings."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return " ".join(plain.split()).removeprefix("WARN: ")
+    """A message without line breaks and colours, and with the name of Gymnasium where it warns."""
+    plain = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
+    return re.sub(f"^{_OF_GYMNASIUM}", "Gymnasium warns: ", plain)
 
 
 @dataclass

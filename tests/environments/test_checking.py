@@ -1,5 +1,7 @@
 """A user's environment is checked: what is wrong with it is said in one line each."""
 
+import warnings
+
 import gymnasium
 import numpy as np
 import pytest
@@ -136,7 +138,20 @@ class Textual(Good):
         return "abab"
 
 
+class Warned(Good):
+    def reset(self, *, seed=None, options=None):
+        warnings.warn("the battery\nis low", stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        return super().reset(seed=seed)
+
+
+class Unclosable(Good):
+    def close(self):
+        raise OSError("the port is gone")
+
+
 CLASSES = (
+    *(Warned, Unclosable),
     *(Good, Unseeded, Forgetful, Remembering, Infinite, TooLarge, NotANumber, Doubles),
     *(WrongShape, WrongKeys, NotInside, Endless, Raising, OldReset, Unbuildable, Textual),
 )
@@ -264,6 +279,16 @@ def test_gymnasium_s_warnings_are_lines():
         if found.verdict == "note"
     ]
     assert len(notes) == 1 and notes[0].startswith("Gymnasium warns: For Box action spaces, we")
+
+
+def test_an_environment_s_own_warnings_are_notes():
+    assert lines("Warned", "note") == ["the battery is low"]
+    assert lines("Warned", "failed") == []
+
+
+def test_a_close_that_fails_is_one_line():
+    (line,) = lines("Unclosable", "failed")
+    assert line.startswith("it can't be played: OSError: the port is gone (")
 
 
 @pytest.mark.parametrize(
