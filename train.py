@@ -21,6 +21,8 @@ Options:
     --compile            Compile the losses with torch.compile, which takes a minute at the start and
                          pays in long trainings on a GPU.
     --overwrite          Replace what an earlier training with the same --run-id left in --out.
+    --check-env          Train nothing; check the config's environment: what Gymnasium asks of it, and
+                         what training and resuming rely on.
     -h --help            Show this text.
     --version            Show the version.
 """
@@ -45,7 +47,13 @@ def main(arguments: Arguments) -> int:
     worker_id = worker_id_option(arguments, __doc__)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
-    config = load_runnable_config(config_option(arguments, "--config", __doc__))
+    config_path = config_option(arguments, "--config", __doc__)
+    if arguments["--check-env"]:
+        # Imported here because training needn't wait for what only checks need.
+        from commands.checking import check
+
+        return check(config_path, worker_id)
+    config = load_runnable_config(config_path)
 
     # Imported here because torch takes seconds to load, which --help and errors needn't wait for.
     from commands.training import train

@@ -8,9 +8,9 @@ Options:
     --runs=<n>   sizes of the sweeps, with commas [default: 1000,10000,100000]
 
 Each sweep is made of permutations whose training is replaced by one that returns at once, in a process
-of its own: planning, journal, configs and table are the real ones. "Start" is what passes until the first
-run begins, imports, validation and planning included; "again" is the same for the same command when all is
-finished; "dry run" is `tune.py --dry-run`.
+of its own: planning, journal, configs and table are the real ones. "Start" is what passes until the
+first run begins, imports, validation and planning included; "again" is the same for the same command
+when all is finished; "dry run" is `tune.py --dry-run`.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _load(
 ) -> list[Agent]:
     own_config = config_path is None and checkpoint_path is not None
     config_path = config_path or find_default(_DEFAULT_CONFIG)
-    config = None if own_config else load_runnable_config(config_path)
+    config = None if own_config else load_runnable_config(config_path, trained=False)
     if untrained:
         if checkpoint_path is not None:
             raise UserError("--untrained: plays no checkpoint; leave out --checkpoint")

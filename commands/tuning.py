@@ -16,14 +16,16 @@ from commands.interruption import interruptible
 from commands.provenance import provenance
 from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
 from environments.cores import available_cores
+from ppo.footprint import show_bytes
 from sweeps.choices import show
 from sweeps.grid import Grid
+from sweeps.memory import check_memory, fitting, memory_of
 from sweeps.options import SweepOptions
 from sweeps.plan import Shapes, count_jobs, count_steps, plan_populations
 from sweeps.results import DIVERGED
 from sweeps.results import FAILED as FAILED_RUN
 from sweeps.scores import best_scores
-from sweeps.space import Space, in_units
+from sweeps.space import Space
 from sweeps.sweep import Sweep
 from sweeps.task import SUMMARIES
 
@@ -33,6 +35,7 @@ _ROWS = 50  # of a table on the screen
 def preview(grid: Grid, options: SweepOptions) -> int:
     """Prints what `tune` would do and returns the exit code."""
     console = make_console()
+    check_memory(grid, options)
     notify_of_backends(permutation.config for permutation in grid.permutations())
     steps = options.repetitions * sum(map(count_steps, grid.permutations()))
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
@@ -53,17 +56,21 @@ def preview(grid: Grid, options: SweepOptions) -> int:
 
 
 def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
-    """Shows which runs train together, where any do."""
-    if options.together == options.jobs == 1:
-        return
+    """Shows what memory is needed, and which runs train together, where any do."""
     shape_of = Shapes(grid)
     populations = plan_populations(
         range(options.repetitions * len(grid)),
         lambda run: shape_of(run % len(grid)),
         options.together,
         options.jobs,
+        fitting(grid, options),
     )
     _warn_of_jobs(options, populations)
+    needed, memory = memory_of(grid, populations, options.jobs), options.memory
+    there_is = f"; this machine has {show_bytes(memory)}" if memory else ""
+    console.print(f"memory: about {show_bytes(needed)} at a time{there_is}", soft_wrap=True)
+    if options.together == options.jobs == 1:
+        return
     console.print(_populations_line(options, populations), soft_wrap=True)
     table = Table(title="Populations, in the order in which they begin")
     for title in ("size", "runs (permutation_repetition)", "steps"):
@@ -149,7 +156,7 @@ def _print_what_is_kept(console: Console, options: SweepOptions, sweep: Sweep) -
 
 
 def _print_space(console: Console, options: SweepOptions, space: Space) -> None:
-    line = f"up to {in_units(space.needed)} will be written; {in_units(space.free)} are free"
+    line = f"up to {show_bytes(space.needed)} will be written; {show_bytes(space.free)} are free"
     if space.needed > space.free:
         warn([f"{options.out}: {line}"])
     elif space.needed > _WORTH_A_LINE:

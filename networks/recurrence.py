@@ -17,10 +17,8 @@ from torch import Tensor, nn
 
 from networks.columns import Columns
 from networks.layers import HIDDEN_GAIN, Linear, Vector
+from networks.sizes import GATES, STATE_PARTS
 from schema.model import RecurrenceConfig
-
-_GATES = {"gru": 3, "lstm": 4}
-_PARTS = {"gru": 1, "lstm": 2}  # of a layer's state: the output, and the cell of an LSTM
 
 
 @dataclass
@@ -87,7 +85,7 @@ class Recurrence(nn.Module):
         self.output_size = size = config.hidden_state_size
         self._config = config
         self._activation = activation
-        self._parts = _PARTS[config.layer_type]
+        self._parts = STATE_PARTS[config.layer_type]
         self.state_size = config.num_layers * self._parts * size
         self.embedding = Linear(axis, width, size, HIDDEN_GAIN) if config.embed else None
         if config.embed:
@@ -97,7 +95,7 @@ class Recurrence(nn.Module):
                 f"adds inputs of size {width} to outputs of size {size}; set "
                 f"model.recurrence.embed to true, or model.recurrence.hidden_state_size to {width}"
             )
-        gates = _GATES[config.layer_type]
+        gates = GATES[config.layer_type]
         sizes = [width] + [size] * config.num_layers
         self._inputs = [GatedLinear(axis, before, gates, size) for before, _ in pairwise(sizes)]
         self._hidden = [GatedLinear(axis, size, gates, size) for _ in self._inputs]

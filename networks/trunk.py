@@ -18,6 +18,7 @@ from environments.interface import ACTION_MASK, Spaces
 from networks.columns import Columns
 from networks.layers import HIDDEN_GAIN, Convolution, Linear
 from networks.recurrence import Recurrence, Sequences
+from networks.sizes import CONVOLUTIONS, convolved_sizes
 from schema.model import ModelConfig
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -28,9 +29,6 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "gelu": functional.gelu,
 }
-# Filters, kernel size and stride of each layer (Mnih et al., 2015, Human-level control through deep
-# reinforcement learning).
-_CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 
 
 class Trunk(nn.Module):
@@ -52,7 +50,7 @@ class Trunk(nn.Module):
         for name, (shape, _) in spaces.observations.items():
             if len(shape) == 3:
                 self.encoders[name] = self._encoder(axis, shape[2])
-                width += _encoded_size(shape)
+                width += list(convolved_sizes(shape))[-1]
             elif name != ACTION_MASK:
                 width += math.prod(shape)
         self.recurrence: Recurrence | None = None
@@ -71,7 +69,7 @@ class Trunk(nn.Module):
     @staticmethod
     def _encoder(axis: tuple[int, ...], channels: int) -> nn.ModuleList:
         encoder = nn.ModuleList()
-        for filters, kernel, stride in _CONVOLUTIONS:
+        for filters, kernel, stride in CONVOLUTIONS:
             encoder.append(Convolution(axis, channels, filters, kernel, stride))
             channels = filters
         return encoder
@@ -126,10 +124,3 @@ class Trunk(nn.Module):
         for layer in encoder:
             images = self.activation(layer(images))
         return images.flatten(-3)
-
-
-def _encoded_size(shape: tuple[int, ...]) -> int:
-    height, width = shape[0], shape[1]
-    for _, kernel, stride in _CONVOLUTIONS:
-        height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
-    return height * width * _CONVOLUTIONS[-1][0]

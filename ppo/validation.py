@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from environments import EnvironmentFailure, probe
+from ppo.footprint import available_memory, footprint, show_bytes
 from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -18,21 +19,30 @@ from schema.yaml_file import KeyPath
 MINIMUM_VISUAL_SIZE = 36
 
 
-def load_runnable_config(path: Path) -> Config:
+def load_runnable_config(path: Path, trained: bool = True) -> Config:
     """Reads a config and makes sure that it can be trained or played.
+
+    Args:
+        path: the file.
+        trained: whether it is to be trained; what is only played needs memory for no rollout.
 
     Raises:
         UserError: a line for each error.
     """
     config = load_config(path)
-    problems = runnable_problems(config)
+    problems = runnable_problems(config, trained)
     if problems:
         raise UserError(f"{path}: {'.'.join(key)}: {message}" for key, message in problems)
     return config
 
 
-def runnable_problems(config: Config) -> list[tuple[KeyPath, str]]:
-    """Key and message of whatever would stop a config that fits the schema from running."""
+def runnable_problems(config: Config, trained: bool = True) -> list[tuple[KeyPath, str]]:
+    """Key and message of whatever would stop a config that fits the schema from running.
+
+    Args:
+        config: the config.
+        trained: as for `load_runnable_config`.
+    """
     problems, agents = _environment_problems(config.environment)
     workers = config.trainer.num_workers
     if workers % agents:
@@ -40,6 +50,8 @@ def runnable_problems(config: Config) -> list[tuple[KeyPath, str]]:
         problems = [*problems, (("trainer", "num_workers"), message)]
     # Spaces are known only of an environment that could be built.
     problems = problems or _network_problems(config)
+    sized = config if trained else _without_rollout(config)
+    problems = problems or _memory_problems(sized)
     if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
         message = f"no checkpoint at {config.model.model_path}"
         problems = [*problems, (("model", "model_path"), message)]
@@ -98,6 +110,24 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
         except ValueError as error:
             return [(("model", "recurrence", "residual"), str(error))]
     return []
+
+
+def _without_rollout(config: Config) -> Config:
+    least = {"num_workers": 1, "worker_steps": 1, "num_mini_batches": 1}
+    return config.model_copy(update={"trainer": config.trainer.model_copy(update=least)})
+
+
+def _memory_problems(config: Config) -> list[tuple[KeyPath, str]]:
+    """That a training needs more memory than there is, at the key that takes most of it."""
+    available, needed = available_memory(), footprint(config)
+    if available is None or needed.of(1) <= available:
+        return []
+    key, size = needed.largest
+    message = (
+        f"the training needs about {show_bytes(needed.of(1))} of memory, {show_bytes(size)} of it "
+        f"because of this key, and this machine has {show_bytes(available)}; choose less"
+    )
+    return [(key, message)]
 
 
 def _split(line: str) -> tuple[KeyPath, str]:

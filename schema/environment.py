@@ -139,10 +139,10 @@ def _all_finite(value: Any) -> bool:
 
 
 # The suites whose environments are registered with Gymnasium.
-_REGISTERED: Final = ("CartPole", "Gymnasium", "Minigrid")
+REGISTERED_TYPES: Final = ("CartPole", "Gymnasium", "Minigrid")
 _KEYS_OF_TYPES: Final[dict[str, tuple[str, ...]]] = {
-    "kwargs": _REGISTERED,
-    "max_episode_steps": _REGISTERED,
+    "kwargs": REGISTERED_TYPES,
+    "max_episode_steps": REGISTERED_TYPES,
     "mask_velocities": ("CartPole",),
     "visual_observation": ("Minigrid",),
     "full_actions": ("ObstacleTower",),

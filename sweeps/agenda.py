@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from schema.config import Config
 from sweeps.grid import Grid
 from sweeps.journal import Journal, JournalRow
+from sweeps.memory import fitting
 from sweeps.options import SweepOptions
 from sweeps.plan import Shapes, plan_populations
 from sweeps.results import FINISHED
@@ -45,7 +46,9 @@ class Agenda:
         left = list(self._left())
         self.runs = len(left)
         self.continued = len(self._starts)
-        self.populations = plan_populations(left, self._group_of, options.together, options.jobs)
+        self.populations = plan_populations(
+            left, self._group_of, options.together, options.jobs, fitting(grid, options)
+        )
         self.kinds, self.steps = self._summarise()
 
     def start(self, run: int) -> Start:

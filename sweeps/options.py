@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ppo.footprint import available_memory
 from sweeps.journal import journal_path
 
 
@@ -43,6 +44,14 @@ class SweepOptions:
     retries: int = 1
     fail_fast: bool = False
     only: frozenset[int] | None = None
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of memory that may be used; None where there is no limit, or another machine's.
+
+        What is trained on a GPU lies in its memory.
+        """
+        return available_memory() if self.device.type == "cpu" else None
 
     @property
     def journal(self) -> Path:

@@ -92,23 +92,33 @@ def _is_own(key_path: KeyPath) -> bool:
 
 
 def plan_populations(
-    runs: Iterable[int], group_of: Callable[[int], Hashable], together: int, jobs: int
+    runs: Iterable[int],
+    group_of: Callable[[int], Hashable],
+    together: int,
+    jobs: int,
+    fitting: Callable[[int], float] = lambda _: math.inf,
 ) -> list[Sequence[int]]:
     """Parts runs into populations of equal shape, in the order of their first runs.
 
-    Populations are smaller than they may be where some of the jobs would have nothing to do otherwise.
+    Populations are smaller than they may be where some of the jobs would have nothing to do otherwise,
+    and where so many jobs with such populations would need more memory than there is.
 
     Args:
         runs: the numbers of what is trained, in order.
         group_of: what runs that may train together have in common.
         together: the greatest size of a population.
         jobs: how many populations are trained in parallel.
+        fitting: how many runs of a run's shape have room in the memory of a job.
     """
     groups: dict[Hashable, array[int]] = {}
     for run in runs:
         groups.setdefault(group_of(run), array("q")).append(run)
     limit = min(together, math.ceil(sum(map(len, groups.values())) / jobs) or 1)
-    populations = [population for group in groups.values() for population in _split(group, limit)]
+    populations = [
+        population
+        for group in groups.values()
+        for population in _split(group, min(limit, fitting(group[0])))
+    ]
     return sorted(populations, key=lambda population: population[0])
 
 
@@ -117,7 +127,7 @@ def count_jobs(jobs: int, populations: Sequence[Sequence[int]]) -> int:
     return max(1, min(jobs, len(populations)))
 
 
-def _split(runs: array[int], limit: int) -> Iterator[Sequence[int]]:
+def _split(runs: array[int], limit: float) -> Iterator[Sequence[int]]:
     """Parts of nearly equal sizes, of `limit` runs at most."""
     parts = math.ceil(len(runs) / limit)
     for part in range(parts):

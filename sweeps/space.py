@@ -12,6 +12,7 @@ import torch
 from environments.building import probe
 from environments.interface import EpisodeState
 from model import Population
+from ppo.footprint import show_bytes
 from ppo.member import Member, Run
 from ppo.optimiser import AdamW
 from schema.config import Config
@@ -58,7 +59,7 @@ class Space:
         free = self.free
         if free > self._reserve:
             return None
-        return f"only {in_units(free)} are left for {self._out}; the sweep needs more room"
+        return f"only {show_bytes(free)} are left for {self._out}; the sweep needs more room"
 
 
 def _run_bytes(config: Config, checkpoint: int) -> int:
@@ -88,12 +89,3 @@ def _measure(environment: str, model: str, num_workers: int) -> int:
     member = Member(Run(config, 0), 0, population, optimiser)
     states = [EpisodeState(0, np.zeros((_STORED_ACTIONS, spaces.action_size), np.uint8))]
     return len(member.checkpoint(0, "", num_workers * states, {}, {}).content())
-
-
-def in_units(size: float) -> str:
-    """A number of bytes as a person would say it: `312 MiB`."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.3g} TiB"

@@ -17,6 +17,7 @@ from sweeps.files import write_config, write_index
 from sweeps.grid import Grid
 from sweeps.identity import Identities
 from sweeps.lock import SweepLock, lock_path
+from sweeps.memory import check_memory
 from sweeps.opening import open_journal, results_of_others
 from sweeps.options import SweepOptions
 from sweeps.plan import PlannedRun, count_jobs
@@ -42,8 +43,8 @@ class Sweep:
         stop: may be requested while the sweep runs.
 
     Raises:
-        UserError: the folder holds another sweep, or one that another process trains; nothing was
-            written.
+        UserError: the folder holds another sweep, or one that another process trains, or so many jobs
+            need more memory than there is; nothing was written.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Sweep:
         self.stop = Stop()
         if options.out.exists() and not options.out.is_dir():
             raise UserError(f"{options.out}: is a file; --out must be a folder")
+        check_memory(grid, options)
         with ExitStack() as opened:
             lock = SweepLock(lock_path(options.journal))
             opened.callback(lock.release)

@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -141,6 +142,32 @@ def test_errors_name_the_file_the_key_and_what_would_be_right(tmp_path):
     (line,) = fail("tune", *options, "--out=out", cwd=tmp_path)
     assert "permutation 1 (name=MiniGrid-Empty-5x5-v0): environment.name: " in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("trainer: {num_workers: 100000000}", "trainer.num_workers"),
+        ("model: {hidden_layer_size: 1000000}", "model.hidden_layer_size"),
+    ],
+)
+def test_what_has_no_room_in_memory_is_refused(command, section, key, tmp_path):
+    (tmp_path / "base.yaml").write_text(f"{section}\n")
+    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9]}\n")
+    options = ["--tune=space.yaml", "--out=out"] if command == "tune" else ["--out=out"]
+    (line,) = fail(command, "--config=base.yaml", *options, cwd=tmp_path)
+    assert f"{key}: the training needs about " in line
+    assert " GiB of it because of this key, and this machine has " in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_estimates_the_memory(tmp_path):
+    shown = succeed("tune", *write_tiny(tmp_path), "--dry-run", cwd=tmp_path)
+    assert re.search(r"^memory: about 30\d MiB at a time; this machine has ", shown, re.MULTILINE)
+    more = ["--dry-run", "--jobs=2", "--together=2"]
+    shown = succeed("tune", *write_tiny(tmp_path), *more, cwd=tmp_path)
+    assert re.search(r"^memory: about 60\d MiB at a time; this machine has ", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
-"""The suite in docs/add_environment.md works as the page says."""
+"""The package and the suite in docs/add_environment.md work as the page says."""
 
 import re
 import sys
 from pathlib import Path
 from typing import Literal
 
+import gymnasium
 import numpy as np
 import pytest
 
 import environments
 from environments import Spaces, make_environments, probe_spaces
 from environments.building import SUITE_MODULES
+from environments.checking import check_environment
 from environments.levels import ListedLevels
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -24,14 +26,30 @@ class ExtendedConfig(EnvironmentConfig):
 
 
 @pytest.fixture
-def corridor(tmp_path, monkeypatch):
-    """Installs the page's only Python block as a suite."""
-    (source,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / f"{MODULE}.py").write_text(source, encoding="utf-8")
+def package(tmp_path, monkeypatch):
+    """Installs the page's package, and returns the source of its suite."""
+    package, suite = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "my_package.py").write_text(package, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
+    yield suite
+    sys.modules.pop("my_package", None)
+    gymnasium.registry.pop("Corridor-v0", None)
+
+
+@pytest.fixture
+def corridor(package, tmp_path, monkeypatch):
+    """Installs the page's suite."""
+    (tmp_path / f"{MODULE}.py").write_text(package, encoding="utf-8")
     monkeypatch.setitem(SUITE_MODULES, "Corridor", MODULE)
     yield
     sys.modules.pop(MODULE, None)
+
+
+def test_a_package_of_one_s_own_passes_the_check(package):
+    config = EnvironmentConfig(type="Gymnasium", name="my_package:Corridor-v0")
+    found = check_environment(config)
+    assert {finding.verdict for finding in found} == {"passed"}
+    assert "episodes have a time limit of 100 steps" in [finding.text for finding in found]
 
 
 def test_it_can_be_trained_in(corridor):

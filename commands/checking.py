@@ -1,0 +1,39 @@
+"""What `train.py --check-env` shows: what is right and wrong with the config's environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from commands.command import USAGE_ERROR
+from environments.checking import Finding, check_environment
+from ppo.validation import runnable_problems
+from schema.config import load_config
+from schema.environment import REGISTERED_TYPES
+from schema.errors import UserError
+
+
+def check(path: Path, worker_id: int) -> int:
+    """Checks the environment of a config, prints a line for each finding and returns the exit code.
+
+    Raises:
+        UserError: the config isn't valid, or its environment is none that Gymnasium registers.
+    """
+    config = load_config(path)
+    environment = config.environment
+    if environment.type not in REGISTERED_TYPES:
+        *others, last = REGISTERED_TYPES
+        raise UserError(
+            f"--check-env: is for environments that Gymnasium registers ({', '.join(others)} and "
+            f"{last}), not for type {environment.type}"
+        )
+    findings = check_environment(environment, worker_id)
+    if not any(finding.verdict == "failed" for finding in findings):
+        findings += [
+            Finding("failed", f"{'.'.join(key)}: {message}")
+            for key, message in runnable_problems(config)
+        ]
+    for finding in findings:
+        print(f"{finding.verdict}: {finding.text}")
+    failed = sum(finding.verdict == "failed" for finding in findings)
+    print(f"{environment.name}: " + (f"{failed} to be mended" if failed else "fit for training"))
+    return USAGE_ERROR if failed else 0

@@ -1,0 +1,312 @@
+"""How much memory a training needs, and how much there is.
+
+It is an estimate in whole arrays: what a network, a rollout and a mini-batch are made of, by their
+sizes, and environments by what some were measured to take (see `docs/results.md`).
+
+Axes: members M, workers N, steps T (see `buffer.py`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from environments.building import Probe, probe
+from environments.interface import ACTION_MASK, Spaces
+from networks.sizes import CONVOLUTIONS, GATES, STATE_PARTS, convolved_sizes
+from schema.config import Config
+from schema.model import ModelConfig, RecurrenceConfig
+from schema.yaml_file import KeyPath
+
+MIB = 2**20
+# Of a process that trains: Python, torch, Gymnasium and the suite.
+BASE = 300 * MIB
+# Of a process that steps environments.
+_PROCESS = 80 * MIB
+# Of one environment besides its observations, at least; Gymnasium's simplest take as much as CartPole.
+# Those of Procgen were taken to be as large as Atari's; a player's is that of an empty scene.
+_ENVIRONMENT = {
+    "CartPole": 8 * 2**10,
+    "Gymnasium": 8 * 2**10,
+    "Minigrid": 16 * 2**10,
+    "Procgen": MIB,
+    "Atari": MIB,
+    "Unity": 64 * MIB,
+    "ObstacleTower": 64 * MIB,
+}
+_FLOAT = 4  # bytes
+
+_HIDDEN: KeyPath = ("model", "hidden_layer_size")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that a training needs above `BASE`, by the key that decides on them.
+
+    Attributes:
+        own: of each member.
+        common: once, however many members there are.
+    """
+
+    own: dict[KeyPath, int]
+    common: dict[KeyPath, int]
+
+    def of(self, members: int) -> int:
+        """Bytes of a whole process that trains so many members."""
+        return BASE + members * sum(self.own.values()) + sum(self.common.values())
+
+    @property
+    def largest(self) -> tuple[KeyPath, int]:
+        """The key that decides on most of what one member needs, and how much that is."""
+        both = {
+            key: self.own.get(key, 0) + self.common.get(key, 0) for key in self.own | self.common
+        }
+        return max(both.items(), key=lambda item: item[1])
+
+
+# Keys that no size depends on, in which most permutations of a grid differ.
+_OF_NO_SIZE = {
+    "trainer": {
+        *("gamma", "lamda", "updates", "epochs", "value_coefficient", "max_grad_norm"),
+        *("adam_epsilon", "weight_decay", "target_kl"),
+        *("learning_rate_schedule", "beta_schedule", "clip_range_schedule"),
+    }
+}
+
+
+def footprint(config: Config) -> Footprint:
+    """What a training of a config needs, whose environment can be built."""
+    return _cached_footprint(config.model_dump_json(by_alias=True, exclude=_OF_NO_SIZE))
+
+
+@lru_cache(maxsize=1024)
+def _cached_footprint(config_json: str) -> Footprint:
+    config = Config.model_validate_json(config_json)
+    return footprint_in(probe(config.environment), config)
+
+
+def footprint_in(probed: Probe, config: Config) -> Footprint:
+    """What a training of a config needs in an environment that was found to be like this."""
+    spaces, environment = probed.spaces, _bytes_of_an_environment(config, probed)
+    trainer = config.trainer
+    workers, steps = trainer.num_workers, trainer.worker_steps
+    of_steps: KeyPath = ("trainer", "num_workers" if workers >= steps else "worker_steps")
+    own = {key: 4 * _FLOAT * count for key, count in _weights(config, spaces)}
+    # A checkpoint holds a copy of weights and moments.
+    common = {key: 3 * _FLOAT * count for key, count in _weights(config, spaces)}
+    _add(own, of_steps, trainer.batch_size * _bytes_of_a_step(config, spaces))
+    # Acting may look at more at once than learning does.
+    batch = max(trainer.batch_size // trainer.num_mini_batches, workers)
+    _add(common, of_steps, batch * _bytes_of_learning(config.model, spaces))
+    _add(own, ("trainer", "num_workers"), workers * environment)
+    if config.evaluation.evaluate:
+        count = min(config.evaluation.num_workers, config.evaluation.seeds.num_seeds)
+        _add(common, ("evaluation", "num_workers"), count * environment)
+    processes = config.environment.processes
+    if processes:
+        _add(common, ("environment", "processes"), min(processes, workers) * _PROCESS)
+    return Footprint(own, common)
+
+
+def _add(parts: dict[KeyPath, int], key: KeyPath, size: int) -> None:
+    parts[key] = parts.get(key, 0) + size
+
+
+def count_weights(config: Config, spaces: Spaces) -> int:
+    """The number of weights of one member."""
+    return sum(count for _, count in _weights(config, spaces))
+
+
+def _weights(config: Config, spaces: Spaces) -> list[tuple[KeyPath, int]]:
+    """Weights by the key that decides on how many there are."""
+    model = config.model
+    counts: dict[KeyPath, int] = {}
+    for _ in range(1 if model.share_parameters else 2):
+        for key, count in _trunk_weights(model, spaces):
+            _add(counts, key, count)
+    outputs = sum(spaces.branches) or len(spaces.bounds)
+    heads = _connections(model.hidden_layer_size, outputs) + _connections(
+        model.hidden_layer_size, 1
+    )
+    # Those of continuous actions' deviations don't depend on what is observed.
+    _add(counts, _HIDDEN, heads + len(spaces.bounds))
+    return list(counts.items())
+
+
+def _trunk_weights(model: ModelConfig, spaces: Spaces) -> Iterator[tuple[KeyPath, int]]:
+    width, images = _observed(spaces)
+    for shape in images:
+        channels = [shape[2], *(filters for filters, _, _ in CONVOLUTIONS)]
+        for (before, after), (_, kernel, _) in zip(pairwise(channels), CONVOLUTIONS, strict=True):
+            yield ("environment", "obs_stacks"), _connections(before * kernel**2, after)
+        width += list(convolved_sizes(shape))[-1]
+    if model.recurrence is not None:
+        yield from _recurrent_weights(model.recurrence, width)
+        width = model.recurrence.hidden_state_size
+    size = model.hidden_layer_size
+    # Where so much is observed, or so much lies between, it isn't the layers that are too large.
+    observed: KeyPath = ("environment", "resize_vis_obs" if images else "name")
+    is_wide = width > size and model.recurrence is None
+    yield observed if is_wide else _HIDDEN, _connections(width, size)
+    more = model.num_hidden_layers - 1
+    deep: KeyPath = ("model", "num_hidden_layers")
+    yield deep if more > size else _HIDDEN, more * _connections(size, size)
+
+
+def _recurrent_weights(recurrence: RecurrenceConfig, width: int) -> Iterator[tuple[KeyPath, int]]:
+    key: KeyPath = ("model", "recurrence", "hidden_state_size")
+    size, gates = recurrence.hidden_state_size, GATES[recurrence.layer_type]
+    if recurrence.embed:
+        yield key, _connections(width, size)
+        width = size
+    for layer in range(recurrence.num_layers):
+        inputs = size if layer else width
+        yield key, _connections(inputs, gates * size) + _connections(size, gates * size)
+    if recurrence.hidden_state_init == "learned":
+        yield key, _state_size(recurrence)
+
+
+def _state_size(recurrence: RecurrenceConfig) -> int:
+    return recurrence.num_layers * STATE_PARTS[recurrence.layer_type] * recurrence.hidden_state_size
+
+
+def _connections(inputs: int, outputs: int) -> int:
+    """Weights and biases of a layer."""
+    return (inputs + 1) * outputs
+
+
+def _observed(spaces: Spaces) -> tuple[int, list[tuple[int, ...]]]:
+    """The size of all vectors that a network sees, and the shapes of the images."""
+    shapes: list[tuple[int, ...]] = [
+        shape for name, (shape, _) in spaces.observations.items() if name != ACTION_MASK
+    ]
+    images: list[tuple[int, ...]] = [shape for shape in shapes if len(shape) == 3]
+    vectors = sum(math.prod(shape) for shape in shapes if len(shape) != 3)
+    return vectors, images
+
+
+def _observation_bytes(spaces: Spaces) -> int:
+    return sum(
+        math.prod(shape) * np.dtype(kind).itemsize for shape, kind in spaces.observations.values()
+    )
+
+
+# Numbers of each step of a rollout: the reward, the last value, values, advantages, returns, and what is
+# computed on the way to them.
+_NUMBERS_OF_A_STEP = 20
+# How often what a policy does at a step is there at most: noise, parameters and log-probabilities, each
+# also as what they are made of.
+_COPIES_OF_OUTPUTS = 5
+
+
+def _bytes_of_a_step(config: Config, spaces: Spaces) -> int:
+    """Bytes of one step of one worker in a rollout."""
+    model = config.model
+    observed = _observation_bytes(spaces)
+    outputs = sum(spaces.branches) or 2 * len(spaces.bounds)
+    numbers = _NUMBERS_OF_A_STEP + _COPIES_OF_OUTPUTS * outputs
+    if config.trainer.multi_discrete_ratio == "branch":
+        numbers += len(spaces.branches)
+    trunks = 1 if model.share_parameters else 2
+    if model.share_parameters or model.recurrence is not None:
+        numbers += model.hidden_layer_size
+    if model.recurrence is not None:
+        numbers += trunks * _state_size(model.recurrence)
+    # Actions are there as they were taken one by one, together, and in the buffer.
+    return observed + _FLOAT * numbers + 3 * 8 * spaces.action_size
+
+
+def _bytes_of_learning(model: ModelConfig, spaces: Spaces) -> int:
+    """Bytes of one step of a mini-batch: what is observed, what layers make of it, the gradients."""
+    _, images = _observed(spaces)
+    # As the network takes it, besides the copy in its own type.
+    numbers = sum(_numbers_looked_at(*form) for form in spaces.observations.values())
+    of_layers = model.num_hidden_layers * model.hidden_layer_size
+    # Torch keeps what goes into an activation and what comes out of it, as numbers and as gradients.
+    of_layers += sum(2 * sum(convolved_sizes(shape)) for shape in images)
+    if model.recurrence is not None:
+        of_layers += _numbers_of_recurrence(model.recurrence)
+    trunks = 1 if model.share_parameters else 2
+    numbers += trunks * of_layers + 2 * model.hidden_layer_size
+    return _observation_bytes(spaces) + _FLOAT * numbers
+
+
+# How often torch has each gate of a recurrent layer at a step, while it learns.
+_COPIES_OF_GATES = 6
+
+
+def _numbers_of_recurrence(recurrence: RecurrenceConfig) -> int:
+    """What recurrent layers make of one step, and of the padding that comes with it.
+
+    How much that is depends on how much longer the longest sequence is than others.
+    """
+    gates = GATES[recurrence.layer_type] * recurrence.num_layers * recurrence.hidden_state_size
+    padded = 3.0 if recurrence.sequence_length <= 0 else 1.5
+    return int(_COPIES_OF_GATES * gates * padded)
+
+
+def _numbers_looked_at(shape: tuple[int, ...], kind: str) -> int:
+    """How many numbers of an observation a network looks at, of a one-hot vector about a quarter."""
+    size = math.prod(shape)
+    return size // 4 if len(shape) == 1 and kind == "uint8" else size
+
+
+def _bytes_of_an_environment(config: Config, probed: Probe) -> int:
+    """Bytes of one environment: its own, and what is observed, here and on the way through wrappers."""
+    own = _ENVIRONMENT[config.environment.type] // probed.agents
+    return own + 4 * _observation_bytes(probed.spaces)
+
+
+def show_bytes(count: int) -> str:
+    """Bytes as people read them."""
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / MIB:,.0f} MiB"
+
+
+@cache
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Bytes of memory that this process may use at most; None where the system doesn't say.
+
+    Args:
+        root: where the files are by which Linux tells the limits of a container.
+    """
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    return min([installed, *_container_limits(root)])
+
+
+def _container_limits(root: Path) -> Iterator[int]:
+    groups = root / "sys" / "fs" / "cgroup"
+    for line in _text(root / "proc" / "self" / "cgroup").splitlines():
+        # Its number, what it controls (nothing where one group controls everything) and its path.
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            folder, name = groups, "memory.max"
+        elif "memory" in controllers.split(","):
+            folder, name = groups / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        own = folder / path.lstrip("/")
+        # Limits of the groups around it hold for it, too.
+        for group in (own, *own.parents):
+            text = _text(group / name).strip()
+            if text.isdecimal():
+                yield int(text)
+            if group == folder:
+                break
+
+
+def _text(path: Path) -> str:
+    """What a file holds; nothing where there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

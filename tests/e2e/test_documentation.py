@@ -1,0 +1,215 @@
+"""What README.md and the pages in docs/ show can be typed as it stands.
+
+Blocks of YAML are validated, commands are run in a folder of their own, page by page in their order. A
+block whose first line is a comment with a file's name is written to that file before.
+"""
+
+import importlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import gymnasium
+import pytest
+from docopt import docopt
+
+from ppo.validation import runnable_problems
+from schema.config import Config, load_config
+from schema.yaml_file import read_yaml
+from sweeps.grid import deep_merge, load_grid
+from sweeps.keys import schedule_names
+from tests.e2e.commands import ROOT
+
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+COMMANDS = ["tune", "train", "eval", "enjoy"]
+DEFAULT = ROOT / "configs" / "default.yaml"
+
+# What is no code, by the words that it begins with, and why.
+TEXTS = {
+    "                     Permutations by mean return": "what `make tune` printed",
+    "jobs x (runs that train together": "a formula",
+}
+# What would take long, and what takes its place.
+SHRUNK = {
+    "  updates: 50\n": "  updates: 2\n",
+    "  updates: 20\n": "  updates: 2\n",
+    "update_000050": "update_000002",
+    "./grid_search/*.yaml": "./grid_search/[01].yaml",
+    "/path/to/the/folder": "$PWD",
+}
+# Commands that aren't run but parsed, and why.
+PARSED = {
+    "python train.py --config=./configs/unity.yaml": "needs a Unity player",
+    "python tune.py": "trains 48 permutations",
+    "python tune.py --jobs=0 --together=24": "trains 48 permutations",
+    "python tune.py --generate-only --out=./grid_search/": "tests/e2e/test_generating.py runs it",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+
+    @property
+    def file(self):
+        """The name of the file that it is; None for one without."""
+        named = re.match(r"# (\S+\.(?:yaml|py))\n", self.text)
+        return named and named[1]
+
+
+def read(page):
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page, *languages):
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
+    return [Block(*each) for each in found if not languages or each[0] in languages]
+
+
+def spans(page):
+    """Code within the text of a page, and within its tables."""
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
+
+
+def commands(page):
+    """Whatever a page has its readers type, in its order: lines of blocks, and cells of tables."""
+    for part in re.findall(r"^```sh\n(?:.*\n)*?```$|^\|.*\|$", read(page), re.MULTILINE):
+        if part.startswith("```"):
+            yield from re.findall(r"^for (?:.*\n)*?done|^\S.*", part[6:-3], re.MULTILINE)
+        else:
+            yield from re.findall(r"`((?:python |tensorboard |--jobs)[^`]*)`", part)
+
+
+def shrink(text):
+    for written, instead in SHRUNK.items():
+        text = text.replace(written, instead)
+    return text
+
+
+def check_options(command):
+    """Parses the options of one of the project's commands by its usage text."""
+    _, program, *options = shlex.split(command)
+    if program.startswith("benchmarks/"):
+        source = (ROOT / program).read_text(encoding="utf-8")
+        assert all(option.partition("=")[0] in source for option in options), command
+        return
+    usage = importlib.import_module(program.removesuffix(".py")).__doc__
+    docopt(usage, options, default_help=False)
+
+
+def check_target(command):
+    """Makes sure that `make` has a target."""
+    targets = re.findall(
+        r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(command.split()[1:]) <= set(targets), command
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder that has what a clone has at its root, and nothing of what a training leaves there."""
+    for path in [*ROOT.glob("*.py"), ROOT / "configs"]:
+        (tmp_path / path.name).symlink_to(path)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    (programs / "python").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")  # windows that nobody sees
+    yield tmp_path
+    # What the package of a page leaves in this process.
+    sys.modules.pop("my_package", None)
+    gymnasium.registry.pop("Corridor-v0", None)
+
+
+def write_files(page, folder):
+    for block in blocks(page):
+        if block.file is not None:
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(shrink(block.text), encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_of_a_known_kind(page):
+    for block in blocks(page):
+        if block.language == "text":
+            assert any(block.text.startswith(words) for words in TEXTS), block
+        else:
+            assert block.language in ("sh", "yaml", "python"), block
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")])
+def test_yaml_is_valid(page, folder, monkeypatch):
+    write_files(page, folder)
+    # Where the package of the page is, and a checkpoint that exists.
+    monkeypatch.syspath_prepend(folder)
+    base = read_yaml(DEFAULT).data
+    for number, block in enumerate(blocks(page, "yaml")):
+        path = folder / f"{number}.yaml"
+        path.write_text(block.text, encoding="utf-8")
+        data = read_yaml(path).data
+        if data.keys() & {"hyperparameters", *schedule_names()}:
+            assert load_grid(DEFAULT, path).validate() == []
+            continue
+        # A fragment goes on from those before it.
+        base = deep_merge(base, data)
+        checkpoint = Path(base["model"]["model_path"])
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        if checkpoint.suffix:
+            checkpoint.touch()
+        assert runnable_problems(Config.model_validate(base)) == []
+        if block.file is not None:
+            assert runnable_problems(load_config(path)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if list(commands(page))])
+def test_commands_succeed_in_their_order(page, folder):
+    write_files(page, folder)
+    script = ["set -e"]
+    for command in commands(page):
+        if command in PARSED:
+            check_options(command)
+        elif command.startswith("make "):
+            check_target(command)
+        elif command.startswith("tensorboard "):
+            # It would serve until it is stopped.
+            script.append(f"test -d {command.split()[-1]}")
+            assert shutil.which("tensorboard", path=Path(sys.executable).parent)
+        elif command.startswith("--"):
+            # What may be added to the command before, where there is one; here it is planned only.
+            script += [f"{script[-1]} {command} --dry-run"] if len(script) > 1 else []
+        else:
+            script.append(shrink(command))
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, (script, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_within_text_have_these_options_and_targets(page):
+    for span in spans(page):
+        if re.match(r"python [\w/]+\.py\b", span) and "..." not in span:
+            check_options(span)
+        elif span.startswith("make "):
+            check_target(re.sub(r" \w+=\S+", "", span))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_options_within_text_exist(page):
+    usages = "".join(importlib.import_module(command).__doc__ for command in COMMANDS)
+    known = set(re.findall(r"--[a-z][a-z-]*", usages))
+    for span in spans(page):
+        for option in span.split() if span.startswith("--") else []:
+            assert option.partition("=")[0] in known, option

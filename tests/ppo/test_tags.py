@@ -1,0 +1,52 @@
+"""The tags that a training writes are those in the table of docs/commands.md."""
+
+import re
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from ppo.member import Run
+from tests.examples import CPU, tiny_config
+from trainer import PPOTrainer
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
+ENDINGS = ("mean", "min", "max")
+# Only where something broke down.
+RARE = {"episode/crashes"}
+
+
+def documented():
+    """The tags in the table; a cell's later ones are written by their ends."""
+    tags, first = set(), ""
+    table = PAGE.read_text(encoding="utf-8").partition("| tag | meaning |")[2]
+    for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE):
+        for tag in re.findall(r"`([^`]+)`", cell):
+            if tag.startswith("_"):
+                tags.add(first.rpartition("_")[0] + tag)
+            elif tag.startswith("/"):
+                tags.add(first.partition("/")[0] + tag)
+            else:
+                first = tag
+                tags.add(tag)
+        if cell.endswith(", ..."):
+            tags |= {tag.replace("episode/", "evaluation/") for tag in tags if "episode/" in tag}
+    return tags - RARE - {tag.replace("episode/", "evaluation/") for tag in RARE}
+
+
+def test_all_tags_are_documented_and_all_that_are_documented_are_written(tmp_path):
+    config = tiny_config(
+        environment={"type": "Minigrid", "name": "MiniGrid-Empty-5x5-v0", "backend": "gymnasium"},
+        evaluation={"evaluate": True, "interval": 1, "num_workers": 2, "seeds": {"num-seeds": 2}},
+        trainer={"worker_steps": 128, "updates": 2},
+    )
+    with PPOTrainer([Run(config, 0, tmp_path)], 2, False, CPU) as trainer:
+        trainer.run()
+    written = set(EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"])
+    reported = {
+        f"{group}/{name}_{ending}"
+        for group in ("episode", "evaluation")
+        for name in ("return", "length", "success")
+        for ending in ENDINGS
+    }
+    assert reported <= written
+    assert {tag.replace("success", "NAME") for tag in written} == documented()
