@@ -44,7 +44,7 @@ def keep_details(failure: EnvironmentFailure) -> str:
     path = _file_of_details()
     with path.open("a", encoding="utf-8") as file:
         file.write(f"{failure}\n\n{failure.details.rstrip()}\n\n")
-    return f"{failure} (traceback in {path})"
+    return f"{failure} (details in {path})"
 
 
 @cache

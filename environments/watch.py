@@ -13,19 +13,19 @@ that nothing in there runs any more.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from environments.failures import keep_details, traceback_of
+from environments.failures import keep_details
 from environments.interface import EnvironmentFailure
+from schema.environment import EnvironmentConfig
 
 # Its default is to be ignored, hardly anything uses it, and system calls end with an error.
 _SIGNAL: signal.Signals | None = getattr(signal, "SIGURG", None)
@@ -58,7 +58,7 @@ class Call:
     def hung(self, details: str) -> EnvironmentFailure:
         """The failure that it is to take longer."""
         return EnvironmentFailure(
-            f"{self.what} gave no answer for {self.limit:g} s ({self.key})", details
+            f"{self.what} gave no answer for {self.limit:g} s, {self.key}", details
         )
 
 
@@ -95,24 +95,6 @@ class Watch:
             self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
             self._thread.start()
 
-    @contextlib.contextmanager
-    def during(self, call: Call) -> Iterator[None]:
-        """Watches a call; what it is called within is watched again afterwards.
-
-        Raises:
-            EnvironmentFailure: the call hangs.
-        """
-        self.start(call.limit)
-        outer = self.call
-        self.call = call
-        self.calls += 1
-        try:
-            yield
-        except Hung as error:
-            raise call.hung(traceback_of(error)) from error
-        finally:
-            self.call = outer
-
     def _look(self) -> None:
         seen, waited = -1, 0.0
         while True:
@@ -144,10 +126,51 @@ class Watch:
         os._exit(_FAILED)
 
 
-def silence(limit: float) -> float:
-    """Seconds without a heartbeat after which a process is ended whose calls have that limit."""
-    # No sooner than the process would have ended itself.
-    return limit + 2 * min(_SECONDS_OF_GRACE, limit) + 2 * _SECONDS_BETWEEN_LOOKS
+class Heartbeat:
+    """Tells whether Python runs in another process, whose watch has the same memory.
+
+    Args:
+        memory: one byte, which both processes share.
+
+    Attributes:
+        limit: seconds of silence after which it counts as stopped; None is no limit.
+    """
+
+    pause = _SECONDS_BETWEEN_LOOKS
+
+    def __init__(self, memory: Any) -> None:
+        self.memory = memory
+        self.limit: float | None = None
+        self._seen = memory[0]
+        self._looked_at = 0.0
+        self._silent = 0.0
+
+    def begin(self, config: EnvironmentConfig) -> None:
+        """Begins to listen while such environments are played."""
+        self._silent = 0.0
+        limits = config.launch_timeout, config.step_timeout
+        if None in limits:
+            self.limit = None
+            return
+        # No sooner than the process would have ended itself.
+        longest = max(limits)  # type: ignore[type-var]
+        self.limit = longest + 2 * min(_SECONDS_OF_GRACE, longest) + 2 * self.pause
+
+    def stopped(self) -> bool:
+        """Whether there was no heartbeat for too long; to be asked after each pause, or more often."""
+        now = time.monotonic()
+        if now - self._looked_at < self.pause:
+            return False
+        self._looked_at = now
+        self._silent = self._silent + self.pause if self.memory[0] == self._seen else 0.0
+        self._seen = self.memory[0]
+        return self.limit is not None and self._silent >= self.limit
+
+    def failure(self, what: str) -> EnvironmentFailure:
+        """The failure that it is to have stopped."""
+        return EnvironmentFailure(
+            f"{what} gave no sign of life for {self.limit:g} s: an environment keeps it from running"
+        )
 
 
 def _print_failure(failure: EnvironmentFailure) -> None:

@@ -11,6 +11,7 @@ from schema.errors import UserError
 from schema.yaml_file import replace_file
 
 FINISHED = "finished"
+FAILED = "failed: "  # how the status of any other run begins
 _LEADING = ["run_id", "permutation", "repetition"]
 _TRAILING = [
     "seed",

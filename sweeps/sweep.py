@@ -11,7 +11,7 @@ import torch
 
 from environments.cores import share_cores
 from schema.errors import UserError
-from sweeps.backends.local import run_here, run_in_processes
+from sweeps.backends.local import run_in_processes
 from sweeps.files import write_grid
 from sweeps.grid import Grid
 from sweeps.plan import PlannedRun, plan_populations, plan_runs
@@ -92,10 +92,7 @@ class Sweep:
         results = {result.key: result for result in self.finished_before}
         recorder = _Recorder(self._file, display, results)
         placements = place_jobs(self._options, self.populations)
-        if len(placements) == 1:
-            run_here(self.populations, placements[0], recorder)
-        else:
-            run_in_processes(self.populations, placements, recorder)
+        run_in_processes(self.populations, placements, recorder)
         return [results[run.result.key] for run in self._runs]
 
 

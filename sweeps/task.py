@@ -13,12 +13,11 @@ import torch
 
 from ppo.checkpoint import checkpoint_path
 from ppo.member import Run
-from schema.yaml_file import replace_file
 from sweeps.plan import PlannedRun
-from sweeps.results import Result
+from sweeps.results import FAILED, Result
 from trainer import PPOTrainer, Progress
 
-SUMMARIES, CHECKPOINTS, FAILURE = "summaries", "checkpoints", "failure.txt"
+SUMMARIES, CHECKPOINTS = "summaries", "checkpoints"
 
 Report = Callable[[Progress], None]
 
@@ -53,8 +52,15 @@ def train_population(
     its runs are trained one by one, so that it stops the one alone whose it is.
     """
     start = time.perf_counter()
+    done = 0
+
+    def note(progress: Progress) -> None:
+        nonlocal done
+        done = progress.update
+        report(progress)
+
     try:
-        results = _train(population, placement, report)
+        results = _train(population, placement, note)
     except Exception as error:
         if len(population) > 1:
             return [
@@ -63,10 +69,28 @@ def train_population(
                 for result in train_population([planned], placement, report)
             ]
         # Whatever stops one run, the others go on; what it was stands beside its summaries.
-        _write_failure(population[0], placement.out, traceback.format_exc())
-        results = [replace(population[0].result, status=_reason(error))]
+        details = getattr(error, "details", "") or traceback.format_exc()
+        results = [record_failure(population[0], placement.out, _reason(error), done, details)]
     seconds = (time.perf_counter() - start) / len(population)
     return [replace(result, wall_time_seconds=seconds) for result in results]
+
+
+def record_failure(
+    planned: PlannedRun, out: Path, reason: str, updates: int, details: str = ""
+) -> Result:
+    """Writes why a run failed beside its summaries, and returns its result.
+
+    Args:
+        planned: the run.
+        out: folder of everything that is written.
+        reason: what happened, on one line.
+        updates: how many it had done.
+        details: where it happened; may be empty.
+    """
+    status = f"{FAILED}{reason} (after update {updates})"
+    _run(planned, out).write_failure(status, details)
+    steps = updates * planned.permutation.config.trainer.batch_size
+    return replace(planned.result, steps=steps, status=status)
 
 
 def _train(population: Sequence[PlannedRun], placement: Placement, report: Report) -> list[Result]:
@@ -81,11 +105,13 @@ def _train(population: Sequence[PlannedRun], placement: Placement, report: Repor
     ) as trainer:
         trainer.run(report)
         records, failures, steps = trainer.records, trainer.failures, trainer.steps
+        updates_done = trainer.updates_done
     results = []
-    for planned, run, record, failure in zip(population, runs, records, failures, strict=True):
+    for planned, run, record, failure, updates in zip(
+        population, runs, records, failures, updates_done, strict=True
+    ):
         if failure:
-            _write_failure(planned, placement.out, f"{failure}\n")
-            results.append(replace(planned.result, status=f"failed: {failure}"))
+            results.append(record_failure(planned, placement.out, failure, updates))
             continue
         assert run.checkpoints is not None
         checkpoint = checkpoint_path(run.checkpoints, run.config.trainer.updates)
@@ -102,10 +128,16 @@ def _train(population: Sequence[PlannedRun], placement: Placement, report: Repor
 
 
 def _prepare(planned: PlannedRun, out: Path) -> Run:
-    summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
-    for folder in (summaries, checkpoints):
+    run = _run(planned, out)
+    assert run.summaries and run.checkpoints
+    for folder in (run.summaries, run.checkpoints):
         # What an unfinished training of the same run left would mix with this one's.
         shutil.rmtree(folder, ignore_errors=True)
+    return run
+
+
+def _run(planned: PlannedRun, out: Path) -> Run:
+    summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
     return Run(planned.permutation.config, planned.result.seed, summaries, checkpoints)
 
 
@@ -114,11 +146,6 @@ def run_folder(planned: PlannedRun, kind: Path) -> Path:
     return kind / planned.result.run_id / planned.name
 
 
-def _write_failure(planned: PlannedRun, out: Path, text: str) -> None:
-    with replace_file(run_folder(planned, out / SUMMARIES) / FAILURE) as file:
-        file.write(text)
-
-
 def _reason(error: Exception) -> str:
     text = str(error).strip()
-    return f"failed: {text.splitlines()[0] if text else type(error).__name__}"
+    return text.splitlines()[0] if text else type(error).__name__

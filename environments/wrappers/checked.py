@@ -8,8 +8,7 @@ for all environments at once, by whoever steps them (`find_not_finite`).
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -48,21 +47,46 @@ def _call(name: str, config: EnvironmentConfig, key: str) -> Call:
     return Call(f"{config.name}: {name}", limit, f"environment.{key}")
 
 
-@contextlib.contextmanager
-def guarded(call: Call) -> Iterator[None]:
+class guarded:  # noqa: N801  # a context manager; made of a generator it takes several times as long
     """Watches a call of an environment's code, and makes one failure of whatever it raises.
+
+    Args:
+        call: what is called.
 
     Raises:
         EnvironmentFailure: it raises something, or hangs.
         UserError: it raises that.
     """
-    try:
-        with watch.during(call):
-            yield
-    except (EnvironmentFailure, UserError):
-        raise
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._outer = watch.call
+        watch.start(call.limit)
+
+    def __enter__(self) -> None:
+        watch.call = self._call
+        watch.calls += 1
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        # What it was called within is watched again.
+        watch.call = self._outer
+        watch.calls += 1
+        if error is not None:
+            raise_failure(self._call, error)
+
+
+def raise_failure(call: Call, error: BaseException) -> None:
+    """Raises what an exception within a call of an environment's code is to everybody else.
+
+    Raises:
+        EnvironmentFailure: in its place, unless it is meant for the user or for the whole program.
+    """
+    if isinstance(error, Hung):
+        raise call.hung(traceback_of(error)) from error
+    if isinstance(error, (EnvironmentFailure, UserError)):
+        raise error
     # An environment that wants to end the program only fails.
-    except (Exception, SystemExit) as error:
+    if isinstance(error, (Exception, SystemExit)):
         raise failure_of(call.what, error) from error
 
 
@@ -111,12 +135,9 @@ class Checked(gymnasium.Wrapper):
         watch.calls += 1
         try:
             answer = self._step(action)
-        except Hung as error:
-            raise self._stepping.hung(traceback_of(error)) from error
-        except EnvironmentFailure:
+        except BaseException as error:
+            raise_failure(self._stepping, error)
             raise
-        except (Exception, SystemExit) as error:
-            raise failure_of(self._stepping.what, error) from error
         finally:
             watch.call = None
         try:
