@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from environments.cores import stay_on
 from environments.interface import EnvironmentFailure
 from environments.watch import Heartbeat, watch
+from sweeps.backends.server import server_context
 from sweeps.plan import PlannedRun
 from sweeps.results import Result
 from sweeps.task import Placement, record_failure, train_population
@@ -49,9 +50,7 @@ def run_in_processes(
     However this ends, no process is left behind.
     """
     waiting = list(reversed(populations))
-    context = multiprocessing.get_context("forkserver")
-    # Imported once, in the process from which all others are forked.
-    context.set_forkserver_preload(["sweeps.task"])
+    context = server_context()
     jobs = [_Job(number, placement, context) for number, placement in enumerate(placements)]
     try:
         while True:
@@ -63,7 +62,7 @@ def run_in_processes(
             if not busy:
                 return
             for connection in wait(list(busy), Heartbeat.pause):
-                _receive(busy[connection], observer)  # type: ignore[index]
+                waiting += _receive(busy[connection], observer)  # type: ignore[index]
             for job in busy.values():
                 job.end_if_stopped()
     finally:
@@ -136,14 +135,22 @@ class _Job:
             self.connection.close()
 
 
-def _receive(job: _Job, observer: Observer) -> None:
-    """Passes on what a job sends: a progress, or the results of its population."""
+def _receive(job: _Job, observer: Observer) -> list[Population]:
+    """Passes on what a job sends: a progress, or the results of its population.
+
+    Returns:
+        The runs of a population with which the process died, one by one: they are trained again, so
+        that the one alone fails whose fault it is.
+    """
     population = job.population
     assert population is not None
     try:
         message: _Message = job.connection.recv()
     except (EOFError, ConnectionError):
         message = job.died()
+        if len(population) > 1:
+            job.population = None
+            return [[planned] for planned in reversed(population)]
     if isinstance(message, Progress):
         job.updates = message.update
         observer.progressed(job.number, message)
@@ -152,6 +159,7 @@ def _receive(job: _Job, observer: Observer) -> None:
     else:
         job.population = None
         observer.ended(job.number, population, message)
+    return []
 
 
 def _work(connection: Connection, placement: Placement, heartbeat: Any) -> None:
