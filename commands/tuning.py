@@ -137,5 +137,5 @@ def failure_lines(results: list[Result]) -> list[str]:
     for result in results:
         if result.status != FINISHED:
             name = f"{result.permutation}_{result.repetition}"
-            failed.setdefault(result.status, []).append(name)
+            failed.setdefault(result.reason, []).append(name)
     return [f"{_shorten(names)}: {reason}" for reason, names in failed.items()]

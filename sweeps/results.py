@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from schema.errors import UserError
 from schema.yaml_file import replace_file
 
 FINISHED = "finished"
-FAILED = "failed: "  # how the status of any other run begins
+_AFTER = " (after update "
 _LEADING = ["run_id", "permutation", "repetition"]
 _TRAILING = [
     "seed",
@@ -56,6 +56,22 @@ class Result:
     wall_time_seconds: float = 0.0
     status: str = FINISHED
     checkpoint: str = ""
+
+    def failed(self, reason: str, updates: int, batch_size: int) -> Result:
+        """The same run, which failed.
+
+        Args:
+            reason: what happened, on one line.
+            updates: how many it had done.
+            batch_size: environment steps of each.
+        """
+        status = f"failed: {reason}{_AFTER}{updates})"
+        return replace(self, steps=updates * batch_size, status=status)
+
+    @property
+    def reason(self) -> str:
+        """The status without when it came about."""
+        return self.status.partition(_AFTER)[0]
 
     @property
     def key(self) -> tuple[str, str, int]:

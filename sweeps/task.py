@@ -14,7 +14,7 @@ import torch
 from ppo.checkpoint import checkpoint_path
 from ppo.member import Run
 from sweeps.plan import PlannedRun
-from sweeps.results import FAILED, Result
+from sweeps.results import Result
 from trainer import PPOTrainer, Progress
 
 SUMMARIES, CHECKPOINTS = "summaries", "checkpoints"
@@ -87,10 +87,10 @@ def record_failure(
         updates: how many it had done.
         details: where it happened; may be empty.
     """
-    status = f"{FAILED}{reason} (after update {updates})"
-    _run(planned, out).write_failure(status, details)
-    steps = updates * planned.permutation.config.trainer.batch_size
-    return replace(planned.result, steps=steps, status=status)
+    batch_size = planned.permutation.config.trainer.batch_size
+    result = planned.result.failed(reason, updates, batch_size)
+    _run(planned, out).write_failure(result.status, details)
+    return result
 
 
 def _train(population: Sequence[PlannedRun], placement: Placement, report: Report) -> list[Result]:

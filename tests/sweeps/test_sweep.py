@@ -149,10 +149,12 @@ def test_permutations_are_ranked_by_their_mean_and_failures_come_last():
 
 def test_runs_that_failed_for_the_same_reason_are_one_line():
     results = [
-        Result("a", str(index), 0, {}, 0, status="failed: x" if index % 2 else "finished")
+        Result("a", str(index), 0, {}, 0).failed("x", index, 10)
+        if index % 2
+        else Result("a", str(index), 0, {}, 0)
         for index in range(6)
     ]
-    results[5] = Result("a", "5", 0, {}, 0, status="failed: y")
+    results[5] = Result("a", "5", 0, {}, 0).failed("y", 0, 10)
     assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: failed: y"]
 
 
