@@ -228,9 +228,11 @@ def _swallow():
 class Faulty(Script):
     """Does wrong what its argument names, in the given step or from then on."""
 
-    def __init__(self, fault="nothing", at=3, length=100):
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, fault="nothing", at=3, length=100, render_mode=None):
         super().__init__(length)
-        self.fault, self.at = fault, at
+        self.fault, self.at, self.render_mode = fault, at, render_mode
         if fault == "constructor":
             raise ValueError("no such motor")
         if fault == "constructor hangs":
@@ -282,6 +284,10 @@ class Faulty(Script):
             "info of None": lambda: (*answer[:4], None),
         }
         return faults.get(self.fault, lambda: answer)()
+
+
+    def render(self):
+        return np.zeros((16, 16, 3), np.uint8)
 
 
 class Harmless(Script):
