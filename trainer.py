@@ -241,6 +241,14 @@ class PPOTrainer:
         """What stopped each member's training; None where nothing did."""
         return [member.failure for member in self._members]
 
+    @property
+    def updates_done(self) -> list[int]:
+        """How many updates of each member are done: fewer where one failed."""
+        return [
+            self._update if member.failed_after is None else member.failed_after
+            for member in self._members
+        ]
+
     def _trained(self) -> list[Member]:
         return [member for member in self._members if not member.failure]
 
@@ -265,9 +273,11 @@ class PPOTrainer:
         for learner in self._learners:
             if not learner.failed:
                 learner.learn(self._update)
-        failures = [member.failure for member in self._members]
-        if all(failures):
-            raise TrainingDivergedError(failures[0])
+        for member in self._members:
+            if member.failure and member.failed_after is None:
+                member.failed_after = self._update
+        if not self._trained():
+            raise TrainingDivergedError(self.failures[0])
 
     def _evaluate(self) -> None:
         """Plays the evaluation's levels where it is time, without touching the training's state."""

@@ -59,6 +59,7 @@ from commands.command import (
     warn,
     worker_id_option,
 )
+from sweeps.backends.server import start_server
 from sweeps.grid import Grid, load_grid
 
 
@@ -82,6 +83,8 @@ def main(arguments: Arguments) -> int:
     warn(grid.validate())
     if arguments["--generate-only"] and not arguments["--dry-run"]:
         return _generate(grid, arguments)
+    if not arguments["--dry-run"]:
+        start_server()
 
     # Imported here because torch takes seconds to load, which writing configs needn't wait for.
     from commands.tuning import preview, tune

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from docopt import DocoptExit, docopt
 
 from environments.backends import backend_notice
+from environments.failures import keep_details
 from environments.interface import EnvironmentFailure
 from environments.ports import DefaultWorkerId
 from schema.config import Config
@@ -48,7 +49,7 @@ def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
             print(f"error: {line}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
     except EnvironmentFailure as error:
-        print(f"failed: {error}", file=sys.stderr)
+        print(f"failed: {keep_details(error)}", file=sys.stderr)
         sys.exit(FAILED)
     except OSError as error:
         if error.filename is None:

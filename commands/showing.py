@@ -17,10 +17,12 @@ from imageio.v2 import get_writer
 from commands.command import check_folder
 from commands.display import make_console
 from commands.playing import Agent
-from environments import make_environment
+from environments import EnvironmentFailure, make_environment
 from environments.spaces import spaces_of
+from environments.wrappers.checked import find_not_finite
 from ppo.evaluator import Policy
 from schema.errors import UserError
+from schema.unity import PLAYER_TYPES
 
 _FORMATS = (".mp4", ".gif")
 _DEFAULT_RATE = 30  # frames per second, where the environment names no rate
@@ -40,9 +42,23 @@ def check_output(video: Path | None) -> None:
             raise UserError(f"--video={video}: is a folder; must be a file")
         check_folder(video.parent)
         return
-    variables = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-    if sys.platform == "linux" and not any(map(os.environ.get, variables)):
+    if not _has_display():
         raise UserError("there is no display here; write a video with --video=<path>")
+
+
+def _has_display() -> bool:
+    variables = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    return sys.platform != "linux" or any(map(os.environ.get, variables))
+
+
+def _draw_without_devices() -> None:
+    """Keeps SDL, with which pygame draws, from looking for a display and for loudspeakers.
+
+    What it prints where it finds none is meant for whoever wants a window.
+    """
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    if not _has_display():
+        os.environ["SDL_VIDEODRIVER"] = "dummy"
 
 
 def show_episode(
@@ -67,10 +83,13 @@ def show_episode(
         UserError: the checkpoint is of another network, or the environment renders no pictures.
     """
     mode = "human" if video is None else "rgb_array"
+    # Unity's players draw with SDL, too, and are to find what there is.
+    if video is not None and agent.config.environment.type not in PLAYER_TYPES:
+        _draw_without_devices()
     environment = make_environment(agent.config.environment, worker_id, mode)
     try:
         policy = agent.policy(spaces_of(environment), device, seed, stochastic)
-        episode = _Episode(environment, policy, seed)
+        episode = _Episode(agent.config.environment.name, environment, policy, seed)
         if video is None:
             for _ in episode.frames():
                 pass
@@ -88,7 +107,8 @@ def show_episode(
 class _Episode:
     """Plays an episode; afterwards, its return and length are known."""
 
-    def __init__(self, environment: gymnasium.Env, policy: Policy, seed: int) -> None:
+    def __init__(self, name: str, environment: gymnasium.Env, policy: Policy, seed: int) -> None:
+        self._name = name
         self._environment = environment
         self._policy = policy
         self._seed = seed
@@ -104,6 +124,9 @@ class _Episode:
         while not ended:
             # One environment is a batch of one.
             batch = {name: np.asarray(value)[None] for name, value in observation.items()}
+            found = find_not_finite(batch)
+            if found is not None:
+                raise EnvironmentFailure(f"{self._name} gave an observation {found[1]}")
             action = self._policy.act(batch)[0]
             observation, reward, terminated, truncated, _ = self._environment.step(action)
             self.total += float(reward)

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
 from commands.command import notify_of_backends
 from commands.display import duration, make_console, make_display
 from environments import EnvironmentFailure
+from environments.watch import watch
 from ppo.checkpoint import checkpoint_path
-from ppo.member import Run
+from ppo.member import FAILURE, Run
 from schema.errors import UserError
 from trainer import PPOTrainer, TrainingDivergedError
 
@@ -39,19 +41,22 @@ def train(
     steps = trainer_config.updates * trainer_config.batch_size
     name = run.config.environment.name
     start = time.monotonic()
-    with PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer:
-        plan = f"{trainer_config.updates:,} updates, {steps:,} environment steps on {device}"
-        if run.config.model.load_model:
-            plan = f"goes on after update {trainer.update:,} of {plan}"
-        console.print(f"{name}: {plan}", soft_wrap=True)
-        try:
+    failures = _Failures(run, console)
+    watch.give_up = failures.show
+    try:
+        with PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer:
+            failures.trainer = trainer
+            plan = f"{trainer_config.updates:,} updates, {steps:,} environment steps on {device}"
+            if run.config.model.load_model:
+                plan = f"goes on after update {trainer.update:,} of {plan}"
+            console.print(f"{name}: {plan}", soft_wrap=True)
             with make_display(console, 1, steps) as display:
                 display.started(0, [name], trainer_config.updates)
                 trainer.run(lambda progress: display.progressed(0, progress))
-        except (TrainingDivergedError, EnvironmentFailure) as error:
-            console.print(f"failed: {error}", soft_wrap=True)
-            return 1
-        record = trainer.records[0]
+    except (TrainingDivergedError, EnvironmentFailure) as error:
+        failures.show(error)
+        return 1
+    record = trainer.records[0]
     judged = "the last evaluation" if run.config.evaluation.evaluate else "the last 100 episodes"
     if record.final is None:
         console.print("no episode ended; train for more updates")
@@ -64,14 +69,43 @@ def train(
     return 0
 
 
+class _Failures:
+    """Says on one line what ended a training, and writes the rest beside the run's summaries.
+
+    Attributes:
+        trainer: knows how far the training came; None before it begins.
+    """
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run = run
+        self._console = console
+        self.trainer: PPOTrainer | None = None
+
+    def show(self, error: TrainingDivergedError | EnvironmentFailure) -> None:
+        """Prints and writes what happened."""
+        update = 0 if self.trainer is None else self.trainer.update
+        details = getattr(error, "details", "")
+        line = f"failed: {error} (after update {update:,}"
+        path = self._run.write_failure(f"{line})", details)
+        where = f"; details in {path}" if details else ""
+        # The display hides it, and ends only with the training.
+        self._console.show_cursor()
+        self._console.print(f"{line}{where})", markup=False, soft_wrap=True)
+
+
 def _prepare_folders(run: Run, overwrite: bool) -> None:
-    """Makes sure that a training's folders are empty, or those of the one that it continues."""
+    """Makes sure that a training's folders are empty, or those of the one that it continues.
+
+    A training that failed before it began has left nothing but its failure, which doesn't count.
+    """
+    assert run.summaries
     if _continues(run):
+        (run.summaries / FAILURE).unlink(missing_ok=True)
         return
     for folder in (run.summaries, run.checkpoints):
         if folder is None or not folder.exists():
             continue
-        if overwrite:
+        if overwrite or [path.name for path in folder.iterdir()] == [FAILURE]:
             shutil.rmtree(folder)
         elif any(folder.iterdir()):
             raise UserError(

@@ -12,6 +12,7 @@ from environments.backends import OWN_KEYS, backend_of
 from environments.interface import Spaces
 from environments.ports import PROBING
 from environments.spaces import spaces_of
+from environments.wrappers.checked import checked, guarded, launch_call
 from environments.wrappers.configured import wrap
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -48,9 +49,12 @@ def make_environment(
 
     Raises:
         UserError: a line "environment.KEY: ..." for each thing that can't be built.
+        EnvironmentFailure: its constructor fails or hangs.
     """
     suite = import_suite(config.type)
-    return wrap_as_configured(suite.make(config, worker_id, render_mode), config)
+    with guarded(launch_call("the constructor", config)):
+        environment = suite.make(config, worker_id, render_mode)
+    return wrap_as_configured(checked(environment, config), config)
 
 
 def wrap_as_configured(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env:
@@ -106,12 +110,13 @@ def probe(config: EnvironmentConfig, worker_id: int = PROBING) -> Probe:
 
     Raises:
         UserError: as `make_environment` and `backend_of`.
-        EnvironmentFailure: a Unity player died or hung.
+        EnvironmentFailure: it failed or hung.
     """
     if config.backend == "envpool":
         backend_of(config)
-    # Neither of these changes the spaces, and sweeps ask for many configs.
-    description = config.model_dump_json(exclude={"backend", "processes", "reset_params"})
+    # None of these changes the spaces, and sweeps ask for many configs.
+    unrelated = {"backend", "processes", "reset_params", "launch_timeout", "step_timeout"}
+    description = config.model_dump_json(exclude=unrelated)
     key = (description, worker_id)
     if key not in _probed:
         environment = make_environment(config, worker_id)

@@ -27,7 +27,16 @@ Levels = Callable[[int, int], int]
 
 
 class EnvironmentFailure(RuntimeError):  # noqa: N818  # the environment's, not the caller's
-    """An environment, or the process that it lives in, broke down."""
+    """An environment, or the process that it lives in, broke down.
+
+    Args:
+        line: what happened, on one line.
+        details: where it happened, in as many lines as that takes; may be empty.
+    """
+
+    def __init__(self, line: str, details: str = "") -> None:
+        super().__init__(line)
+        self.details = details
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,11 @@ from ppo.record import ReturnRecord
 from ppo.summaries import SummaryWriter
 from schema.config import Config
 from schema.errors import UserError
+from schema.yaml_file import replace_file
 from utils import Stream, make_generator, scheduled_value
+
+# What ended a run, beside its summaries.
+FAILURE = "failure.txt"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,19 @@ class Run:
         model = self.config.model
         return Path(model.model_path).expanduser() if model.load_model else None
 
+    def write_failure(self, line: str, details: str) -> Path:
+        """Writes what ended the run beside its summaries, and returns the file.
+
+        Args:
+            line: what happened, and when.
+            details: where it happened; may be empty.
+        """
+        assert self.summaries
+        path = self.summaries / FAILURE
+        with replace_file(path) as file:
+            file.write(f"{line}\n\n{details.rstrip()}".rstrip() + "\n")
+        return path
+
 
 class Member:
     """A run's generators, record and summaries, and its rows in what the population shares.
@@ -59,6 +76,7 @@ class Member:
 
     Attributes:
         failure: why the member is no longer trained; None while it is.
+        failed_after: how many updates it had done then.
         episodes: statistics of the training episodes that ended in the present update.
         crashes: how many of its environments broke down and were replaced so far.
         scalars: what is logged of the present update, by tag.
@@ -71,6 +89,7 @@ class Member:
         self._population = population
         self._optimiser = optimiser
         self.failure: str | None = None
+        self.failed_after: int | None = None
         self.number = number
         self.config = run.config.trainer
         self.same_environments = False

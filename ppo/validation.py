@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from environments import EnvironmentFailure, probe
+from environments.failures import keep_details
 from ppo.footprint import available_memory, footprint, show_bytes
 from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig
@@ -74,7 +75,7 @@ def _cached_environment_problems(environment_json: str) -> _Found:
     except UserError as error:
         return [_split(line) for line in error.lines], 1
     except EnvironmentFailure as error:
-        return [(("environment", "name"), f"{environment.name} can't be played: {error}")], 1
+        return [(("environment", "name"), f"can't be played: {keep_details(error)}")], 1
     problems: list[tuple[KeyPath, str]] = [
         (
             ("environment", "name"),

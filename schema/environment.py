@@ -84,6 +84,18 @@ class EnvironmentConfig(Section):
         description="processes that step Gymnasium's environments; 0 steps them in this one; "
         "null measures at the start which is faster (the results are the same)",
     )
+    launch_timeout: float | None = Field(
+        300.0,
+        gt=0,
+        description="seconds that an environment's constructor and its first reset may take each, "
+        "before it counts as failed; null: for ever. Unity's are in environment.unity",
+    )
+    step_timeout: float | None = Field(
+        60.0,
+        gt=0,
+        description="seconds that each step and each later reset may take; null: for ever. Unity's are "
+        "in environment.unity",
+    )
     reset_params: SerializeAsAny[TrainingSeeds | UnityParameters | TowerParameters] = Field(
         TrainingSeeds(), validate_default=True, description="the levels that are trained on"
     )
@@ -127,6 +139,10 @@ class EnvironmentConfig(Section):
             raise key_error("backend", f"must be auto for type {self.type}")
         if self.type in PLAYER_TYPES and self.processes is not None:
             raise key_error("processes", "must be null: players are processes of their own")
+        for key in ("launch_timeout", "step_timeout"):
+            default = EnvironmentConfig.model_fields[key].default
+            if self.type in PLAYER_TYPES and getattr(self, key) != default:
+                raise key_error(key, f"players have their own; set environment.unity.{key}")
         return self
 
 

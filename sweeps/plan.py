@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ppo.checkpoint import update_of
 from schema.yaml_file import KeyPath
 from sweeps.choices import canonical
 from sweeps.grid import Grid, Permutation
@@ -52,9 +53,15 @@ class PlannedRun:
         return self.result.name
 
     @property
+    def update(self) -> int:
+        """How many updates are done when it begins or goes on."""
+        return 0 if self.interrupted_at is None else update_of(self.interrupted_at)
+
+    @property
     def steps(self) -> int:
-        """Environment steps of the training."""
-        return count_steps(self.permutation)
+        """Environment steps of what is left of the training."""
+        trainer = self.permutation.config.trainer
+        return (trainer.updates - self.update) * trainer.batch_size
 
 
 def count_steps(permutation: Permutation) -> int:

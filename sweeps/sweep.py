@@ -12,7 +12,7 @@ from environments.cores import share_cores
 from schema.config import Config
 from schema.errors import UserError
 from sweeps.agenda import Agenda
-from sweeps.backends.local import Backend, run_locally
+from sweeps.backends.local import Backend, run_in_processes
 from sweeps.files import write_config, write_index
 from sweeps.grid import Grid
 from sweeps.identity import Identities
@@ -91,7 +91,7 @@ class Sweep:
         self,
         display: SweepDisplay,
         space: Space | None = None,
-        backend: Backend = run_locally,
+        backend: Backend = run_in_processes,
     ) -> None:
         """Trains what isn't finished yet, until all is or `stop` is requested.
 

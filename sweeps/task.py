@@ -13,13 +13,12 @@ from pathlib import Path
 import torch
 
 from ppo.checkpoint import last_intact_checkpoint
-from ppo.member import Run
-from schema.yaml_file import replace_file
+from ppo.member import FAILURE, Run
 from sweeps.plan import PlannedRun
 from sweeps.results import DIVERGED, FAILED, FINISHED, INTERRUPTED, Result
 from trainer import PPOTrainer, Progress, TrainingDivergedError
 
-SUMMARIES, CHECKPOINTS, FAILURE = "summaries", "checkpoints", "failure.txt"
+SUMMARIES, CHECKPOINTS = "summaries", "checkpoints"
 
 Report = Callable[[Progress], None]
 IsStopped = Callable[[], bool]
@@ -69,16 +68,28 @@ def train_population(
     if is_stopped():
         return [replace(planned.result, state=INTERRUPTED) for planned in population]
     start = time.perf_counter()
+    done = population[0].update
+
+    def note(progress: Progress) -> None:
+        nonlocal done
+        done = progress.update
+        report(progress)
+
     try:
-        results = _train(population, placement, report, is_stopped)
+        results = _train(population, placement, note, is_stopped)
     except Exception as error:
+        if is_stopped():
+            # What stops a whole group of processes stops those of environments, too.
+            return [replace(planned.result, state=INTERRUPTED) for planned in population]
         if _nothing_can_be_written(error, placement.out):
             why = str(error)
             return [replace(run.result, state=INTERRUPTED, error=why) for run in population]
         if len(population) > 1:
             return None
         # Whatever stops one run, the others go on; what it was stands beside its summaries.
-        results = [_failure(population[0], placement.out, error)]
+        state = DIVERGED if isinstance(error, TrainingDivergedError) else FAILED
+        details = getattr(error, "details", "") or traceback.format_exc()
+        results = [record_failure(population[0], placement.out, state, _line(error), done, details)]
     seconds = (time.perf_counter() - start) / len(population)
     return [replace(result, wall_time_seconds=seconds) for result in results]
 
@@ -131,45 +142,70 @@ def _train(
 def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) -> Result:
     """What a member of a population reached."""
     record, failure = trainer.records[number], trainer.failures[number]
-    checkpoint = last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
-    result = replace(
+    if failure:
+        return record_failure(planned, out, DIVERGED, failure, trainer.updates_done[number])
+    return replace(
         planned.result,
         steps=trainer.steps,
-        checkpoint="" if checkpoint is None else str(checkpoint.relative_to(out)),
-        curve=tuple(record.curve),
-        state=FINISHED if trainer.is_finished else INTERRUPTED,
-    )
-    if failure:
-        _write_failure(planned, out, f"{failure}\n")
-        return replace(result, state=DIVERGED, error=failure)
-    return replace(
-        result,
         final_return=record.final,
         return_deviation=record.deviation,
         best_return=record.best,
+        state=FINISHED if trainer.is_finished else INTERRUPTED,
+        checkpoint=_last_checkpoint(planned, out),
+        curve=tuple(record.curve),
     )
 
 
-def _failure(planned: PlannedRun, out: Path, error: Exception) -> Result:
-    """What became of a run that an error stopped."""
-    _write_failure(planned, out, traceback.format_exc())
-    text = str(error).strip()
-    checkpoint = last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
-    return replace(
+def record_failure(
+    planned: PlannedRun, out: Path, state: str, error: str, updates: int, details: str = ""
+) -> Result:
+    """Writes why a run ended beside its summaries, and returns its result.
+
+    Args:
+        planned: the run.
+        out: folder of everything that is written.
+        state: `failed` or `diverged`.
+        error: what happened, on one line.
+        updates: how many it had done.
+        details: where it happened; may be empty.
+    """
+    batch_size = planned.permutation.config.trainer.batch_size
+    result = replace(
         planned.result,
-        state=DIVERGED if isinstance(error, TrainingDivergedError) else FAILED,
-        error=text.splitlines()[0] if text else type(error).__name__,
-        checkpoint="" if checkpoint is None else str(checkpoint.relative_to(out)),
+        steps=updates * batch_size,
+        state=state,
+        error=error,
+        checkpoint=_last_checkpoint(planned, out),
     )
+    _run(planned, out).write_failure(f"{result.status} (after update {updates})", details)
+    return result
+
+
+def _last_checkpoint(planned: PlannedRun, out: Path) -> str:
+    """The run's last good checkpoint, relative to the output folder; empty if there is none."""
+    path = last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
+    return "" if path is None else str(path.relative_to(out))
+
+
+def _line(error: Exception) -> str:
+    """An error on one line."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _prepare(planned: PlannedRun, out: Path) -> Run:
-    summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
+    run = _run(planned, out)
+    assert run.summaries and run.checkpoints
     if planned.interrupted_at is None:
-        for folder in (summaries, checkpoints):
+        for folder in (run.summaries, run.checkpoints):
             # What another training of the same run left would mix with this one's.
             shutil.rmtree(folder, ignore_errors=True)
-    (summaries / FAILURE).unlink(missing_ok=True)
+    (run.summaries / FAILURE).unlink(missing_ok=True)
+    return run
+
+
+def _run(planned: PlannedRun, out: Path) -> Run:
+    summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
     config, seed = planned.permutation.config, planned.result.seed
     return Run(config, seed, summaries, checkpoints, planned.interrupted_at)
 
@@ -177,8 +213,3 @@ def _prepare(planned: PlannedRun, out: Path) -> Run:
 def run_folder(planned: PlannedRun, kind: Path) -> Path:
     """Where a run's summaries or checkpoints lie."""
     return kind / planned.result.run_id / planned.name
-
-
-def _write_failure(planned: PlannedRun, out: Path, text: str) -> None:
-    with replace_file(run_folder(planned, out / SUMMARIES) / FAILURE) as file:
-        file.write(text)

@@ -11,6 +11,7 @@ from environments.building import probe_spaces
 from environments.interface import EnvironmentFailure, EpisodeState, Observations, Step
 from environments.levels import RandomLevels
 from environments.pooled.tasks import make_pool, pooled_task
+from environments.wrappers.checked import guarded, launch_call, step_call
 from schema.environment import EnvironmentConfig
 
 _FIRST_CAPACITY = 256  # steps
@@ -49,6 +50,8 @@ class PooledEnvironments:
         self._cores = cores
         self._task = pooled_task(config)
         self._name = config.name
+        self._making = launch_call("the pool's constructor", config)
+        self._resetting, self._stepping = step_call("reset", config), step_call("step", config)
         self._level_arguments = self._task.level_arguments(levels.start_seed, levels.num_seeds)
         self._levels = levels
         self._observations = self._empty_observations(num_environments)
@@ -75,11 +78,15 @@ class PooledEnvironments:
         # A new pool, as one that was used goes on with its generators where they are.
         self._pools_before = pools_before
         seeds = [self._levels.stream_seed(index, pools_before) for index in range(self._count)]
-        self._pool = make_pool(self._name, self._task, seeds, self._cores, **self._level_arguments)
+        with guarded(self._making):
+            self._pool = make_pool(
+                self._name, self._task, seeds, self._cores, **self._level_arguments
+            )
         self._history.clear()
         self._returns[:] = 0.0
         self._lengths[:] = 0
-        observed, _ = self._pool.reset()
+        with guarded(self._resetting):
+            observed, _ = self._pool.reset()
         self._task.write(observed, self._observations)
         return self._observations
 
@@ -107,9 +114,10 @@ class PooledEnvironments:
         self._history.append(actions)
         # EnvPool's own layer costs a tenth of the step of 16 environments (most is the exchange
         # with its thread), too little for calling what lies beneath it and isn't documented.
-        observed, rewards, terminated, truncated, info = self._pool.step(
-            actions[:, 0].astype(np.int32)
-        )
+        with guarded(self._stepping):
+            observed, rewards, terminated, truncated, info = self._pool.step(
+                actions[:, 0].astype(np.int32)
+            )
         terminated, truncated = self._task.ends(rewards, terminated, truncated, info)
         self._returns += rewards
         self._lengths += 1
@@ -120,7 +128,8 @@ class PooledEnvironments:
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
         # Between two steps, a pool in synchronous mode resets a part of its environments at once.
-        observed, _ = self._pool.reset(ended.astype(np.int32))
+        with guarded(self._resetting):
+            observed, _ = self._pool.reset(ended.astype(np.int32))
         return observed
 
     def _episodes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,11 @@ import gymnasium
 import numpy as np
 
 from environments.building import make_environment
+from environments.failures import failure_of
 from environments.interface import EnvironmentFailure, EpisodeState, Levels, Observations
 from environments.spaces import spaces_of
 from environments.stepping.batch import Batch
+from environments.wrappers.checked import find_not_finite
 from schema.environment import EnvironmentConfig
 
 
@@ -63,6 +65,21 @@ class EpisodePlayer:
         """The number of the present episode, from 0."""
         return self._episode
 
+    @property
+    def latest_call(self) -> str:
+        """What the present observation comes from."""
+        return "step" if self._actions else "reset"
+
+    @property
+    def whereabouts(self) -> str:
+        """Which environment it is, and what to do to get where it is."""
+        level = self._levels(self.index, self._episode)
+        steps = len(self._actions) // self._spaces.action_size
+        return (
+            f"environment {self.index}, episode {self._episode}, which began with "
+            f"reset(seed={level}), step {steps}"
+        )
+
     def begin(self, episode: int) -> Observations:
         """Begins the episode of that number."""
         self._episode = episode
@@ -79,10 +96,9 @@ class EpisodePlayer:
         """Takes a step with an action of shape (action_size,)."""
         self._actions.extend(action.tolist())
         observation, reward, terminated, truncated, info = self._environment.step(action)
-        self._return += float(reward)
+        self._return += reward
         # What ended for real has no value left to bootstrap from, whatever the time limit says.
-        ended = bool(terminated)
-        return _Outcome(observation, float(reward), ended, bool(truncated) and not ended, info)
+        return _Outcome(observation, reward, terminated, truncated and not terminated, info)
 
     def statistics(self, info: dict[str, Any]) -> dict[str, float]:
         """The statistics of the episode that just ended with this info."""
@@ -137,7 +153,10 @@ class EpisodeBlock:
         batch: Batch,
     ) -> None:
         self._batch = batch
+        self._name = config.name
         self._players: list[EpisodePlayer] = []
+        own = slice(indices.start, indices.stop)
+        self._observed = {name: array[own] for name, array in batch.observations.items()}
         try:
             for index in indices:
                 environment = make_environment(config, worker_id + index)
@@ -148,26 +167,29 @@ class EpisodeBlock:
 
     def reset(self) -> None:
         """Begins the first episode of each environment."""
-        for player in self._players:
-            self._write(player, player.begin(0))
+        self._for_each(lambda player: self._write(player, player.begin(0)))
 
     def step(self) -> Ends:
         """Takes a step with the batch's actions."""
         ends = Ends()
-        batch = self._batch
-        for player in self._players:
-            index = player.index
-            outcome = player.step(batch.actions[index])
-            batch.rewards[index] = outcome.reward
-            batch.terminated[index] = outcome.terminated
-            batch.truncated[index] = outcome.truncated
-            if outcome.terminated or outcome.truncated:
-                ends.episodes.append((index, player.statistics(outcome.info)))
-                if outcome.truncated:
-                    ends.final_observations.append((index, self._copy(outcome.observation)))
-                outcome.observation = player.begin_next()
-            self._write(player, outcome.observation)
+        self._for_each(lambda player: self._step(player, ends))
         return ends
+
+    def _step(self, player: EpisodePlayer, ends: Ends) -> None:
+        """Takes a step with one environment."""
+        batch, index = self._batch, player.index
+        outcome = player.step(batch.actions[index])
+        batch.rewards[index] = outcome.reward
+        batch.terminated[index] = outcome.terminated
+        batch.truncated[index] = outcome.truncated
+        if outcome.terminated or outcome.truncated:
+            ends.episodes.append((index, player.statistics(outcome.info)))
+            if outcome.truncated:
+                final = self._copy(outcome.observation)
+                self._check_finite([player], {name: array[None] for name, array in final.items()})
+                ends.final_observations.append((index, final))
+            outcome.observation = player.begin_next()
+        self._write(player, outcome.observation)
 
     def states(self) -> list[EpisodeState]:
         """Where each environment is."""
@@ -175,8 +197,31 @@ class EpisodeBlock:
 
     def restore(self, states: Sequence[EpisodeState]) -> None:
         """Brings each environment to where it was."""
-        for player, state in zip(self._players, states, strict=True):
-            self._write(player, player.restore(state))
+        first = self._players[0].index
+        self._for_each(
+            lambda player: self._write(player, player.restore(states[player.index - first]))
+        )
+
+    def _for_each(self, act: Callable[[EpisodePlayer], None]) -> None:
+        """Does something with one environment after the other; a failure says with which."""
+        for player in self._players:
+            try:
+                act(player)
+            except EnvironmentFailure as failure:
+                failure.details = f"{player.whereabouts}\n\n{failure.details}"
+                raise
+            except Exception as error:
+                raise failure_of(f"{self._name}: playing it", error) from error
+        self._check_finite(self._players, self._observed)
+
+    def _check_finite(self, players: Sequence[EpisodePlayer], observations: Observations) -> None:
+        found = find_not_finite(observations)
+        if found is not None:
+            player = players[found[0]]
+            raise EnvironmentFailure(
+                f"{self._name}: {player.latest_call} gave an observation {found[1]}",
+                player.whereabouts,
+            )
 
     def close(self) -> None:
         """Frees every environment; calling it again does nothing."""

@@ -2,7 +2,8 @@
 
 Observations, rewards, ends and actions lie in memory that all processes share. Commands and what
 cannot lie there travel over one pipe for each worker. A worker ends when its pipe does, so none
-outlives the process that started it, however that one ended.
+outlives the process that started it, however that one ended. It watches its environments itself; only
+where nothing of it runs any more, as its heartbeat shows, the process that waits for it ends it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import contextlib
 import multiprocessing
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from ctypes import c_byte
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from environments.building import SUITE_MODULES, probe_spaces
+from environments.failures import failure_of
 from environments.interface import (
     EnvironmentFailure,
     EpisodeState,
@@ -33,6 +34,7 @@ from environments.interface import (
 )
 from environments.stepping.batch import Batch
 from environments.stepping.episodes import Ends, EpisodeBlock
+from environments.watch import Heartbeat, watch
 from schema.environment import EnvironmentConfig
 
 _SECONDS_TO_END = 5.0
@@ -161,9 +163,11 @@ class _Worker:
     def __init__(self, context: BaseContext, job: _Job, memory: Any) -> None:
         self.indices = job.indices
         self._connection, theirs = context.Pipe()
+        self._heartbeat = Heartbeat(context.RawArray(c_byte, 1))
+        self._heartbeat.begin(job.config)
         name = f"environments {job.indices.start} to {job.indices.stop - 1}"
         self._process = context.Process(  # type: ignore[attr-defined]
-            target=_work, args=(theirs, job, memory), name=name, daemon=True
+            target=_work, args=(theirs, job, memory, self._heartbeat.memory), name=name, daemon=True
         )
         try:
             with _interrupts_held_back():
@@ -180,11 +184,15 @@ class _Worker:
 
     def receive(self) -> Any:
         try:
+            while not self._connection.poll(self._heartbeat.pause):
+                if self._heartbeat.stopped():
+                    self._process.kill()
+                    raise self._heartbeat.failure(f"the process of {self._process.name}")
             result, failure = self._connection.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error
         if failure is not None:
-            raise EnvironmentFailure(f"the process of {self._process.name} failed: {failure}")
+            raise failure
         return result
 
     def hang_up(self) -> None:
@@ -238,9 +246,13 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(connection: Connection, job: _Job, memory: Any) -> None:
+def _work(connection: Connection, job: _Job, memory: Any, heartbeat: Any) -> None:
     """Runs in a worker: builds its environments, then obeys until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    watch.heartbeat = heartbeat
+    # The main thread sends nothing any more when that happens.
+    watch.give_up = lambda failure: connection.send((None, failure))
+    watch.start()
     with contextlib.suppress(_HungUp):
         _serve(connection, job, memory)
 
@@ -277,11 +289,14 @@ def _receive(connection: Connection) -> tuple[str, tuple[Any, ...]]:
 
 def _report(connection: Connection, act: Callable[[], Any]) -> None:
     """Sends the parent what a call returns, or how it failed."""
-    message: tuple[Any, str | None]
+    message: tuple[Any, EnvironmentFailure | None]
     try:
         message = (act(), None)
+    except EnvironmentFailure as failure:
+        message = (None, failure)
     except Exception as error:
-        message = (None, f"{error}\n{traceback.format_exc()}")
+        process = multiprocessing.current_process().name
+        message = (None, failure_of(f"the process of {process}", error))
     try:
         connection.send(message)
     except OSError:

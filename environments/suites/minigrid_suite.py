@@ -25,7 +25,7 @@ _ONE_HOT_SIZE = _OBJECTS + _COLORS + _STATES
 
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
     """MiniGrid with a one-hot "vector" (980,) uint8, or a "visual" (84, 84, 3) uint8."""
-    environment = create(config, worker_id, render_mode, order_enforce=False)
+    environment = create(config, worker_id, render_mode)
     grid_world = environment.unwrapped
     assert isinstance(grid_world, MiniGridEnv)
     _check_limit(config, grid_world)

@@ -12,8 +12,11 @@ from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
+from gymnasium.wrappers import TimeLimit
 
+from environments.failures import described, failure_of
 from environments.suites.ids import CARTPOLE_NAMES, refusal, registered_type
+from environments.wrappers.checked import checked
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.messages import nearest
@@ -22,16 +25,13 @@ from schema.messages import nearest
 _GIVEN = ("worker_id", "render_mode")
 
 
-def create(
-    config: EnvironmentConfig, worker_id: int, render_mode: str | None, order_enforce: bool = True
-) -> gymnasium.Env:
+def create(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
     """Creates the environment of an id, or of "module:id" after importing the module.
 
     Args:
         config: its type, its name (the id), its constructor's arguments and its time limit.
         worker_id: given to environments whose constructor has a parameter of that name.
         render_mode: "human", "rgb_array" or None.
-        order_enforce: whether to keep Gymnasium's check that `reset` comes before `step`.
 
     Raises:
         UserError: it is unknown, another suite's or out of date, a package that it needs is
@@ -39,19 +39,17 @@ def create(
     """
     name = config.name
     spec = _find(name, config.type)
+    limit = config.max_episode_steps or spec.max_episode_steps
+    # Without what Gymnasium's own wrappers would make of mistakes.
     spec = dataclasses.replace(
         spec,
-        order_enforce=spec.order_enforce and order_enforce,
+        order_enforce=False,
+        max_episode_steps=None,
         kwargs={**spec.kwargs, **config.kwargs},
     )
     try:
         arguments = _arguments(spec, config, worker_id, render_mode)
-        return gymnasium.make(
-            spec,
-            max_episode_steps=config.max_episode_steps,
-            disable_env_checker=True,
-            **arguments,
-        )
+        environment = gymnasium.make(spec, disable_env_checker=True, **arguments)
     except (gymnasium.error.Error, ImportError) as error:
         raise UserError(f"environment.name: {name} can't be created: {_remedy(error)}") from error
     except UserError:
@@ -62,8 +60,10 @@ def create(
         # Which of them it is, the constructor knows alone.
         raise UserError(
             f"environment.kwargs: {name} can't be created with {json.dumps(config.kwargs)}: "
-            f"{_described(error)}"
+            f"{described(error)}"
         ) from error
+    environment = checked(environment, config)
+    return environment if limit is None else TimeLimit(environment, limit)
 
 
 def _arguments(
@@ -101,13 +101,6 @@ def _check_kwargs(config: EnvironmentConfig, parameters: Mapping[str, inspect.Pa
         )
 
 
-def _described(error: Exception) -> str:
-    """An exception on one line, without what Gymnasium appends to those of constructors."""
-    text = str(error).partition(" was raised from the environment creator")[0]
-    first = next(iter(text.strip().splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
 def _remedy(error: Exception) -> str:
     message = str(error).strip().rstrip(".")
     if isinstance(error, ModuleNotFoundError) and error.name and "pip install" not in message:
@@ -138,6 +131,8 @@ def _import_module(module: str, name: str, suite: str) -> None:
             refusal(name, suite)
             or f"environment.name: the module of {name} can't be imported: {error}"
         ) from error
+    except Exception as error:
+        raise failure_of(f"{name}: the import of its module", error) from error
 
 
 def _nearest(identifier: str, suite: str) -> str:

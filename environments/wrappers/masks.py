@@ -97,7 +97,11 @@ class ActionMask(gymnasium.Wrapper):
 
     def _mask(self, observation: Observations, info: dict[str, Any]) -> np.ndarray:
         """The mask (sum of branches,) uint8."""
-        mask = _joined(self._find(observation, info))
+        found = self._find(observation, info)
+        try:
+            mask = _joined(found)
+        except (TypeError, ValueError):
+            raise EnvironmentFailure(f"{self._name} gave {found!r} as an action mask") from None
         if mask.shape != self._all.shape:
             raise EnvironmentFailure(
                 f"{self._name} gave an action mask of {len(mask)} numbers for {len(self._all)} choices"

@@ -174,6 +174,13 @@ def test_missing_checkpoints_and_displays_are_one_line(trained, monkeypatch):
     assert "--video" in fail("enjoy", "--checkpoint=checkpoints/x", cwd=trained)[0]
 
 
+def test_a_video_needs_no_display_and_prints_nothing_of_it(trained, monkeypatch):
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    done = run("enjoy", "--checkpoint=checkpoints/x", "--video=quiet.gif", cwd=trained)
+    assert done.returncode == 0 and done.stderr == ""
+
+
 def test_a_window_shows_the_episode(trained, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     done = run("enjoy", "--checkpoint=checkpoints/x", cwd=trained)

@@ -4,8 +4,12 @@ Configs name them as "tests.environments.scripted:Scripted...-v0", so that worke
 this module as well.
 """
 
+import contextlib
+import itertools
 import os
 import signal
+import sys
+import time
 
 import gymnasium
 import numpy as np
@@ -209,6 +213,96 @@ class Broken(Script):
         return super().step(action)
 
 
+def _loop():
+    while True:
+        pass
+
+
+def _swallow():
+    """Hangs, and keeps to itself whatever is raised in it."""
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(0.1)
+
+
+class Faulty(Script):
+    """Does wrong what its argument names, in the given step or from then on."""
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(self, fault="nothing", at=3, length=100, render_mode=None):
+        super().__init__(length)
+        self.fault, self.at, self.render_mode = fault, at, render_mode
+        if fault == "constructor":
+            raise ValueError("no such motor")
+        if fault == "constructor hangs":
+            time.sleep(1e6)
+        if fault == "constructor exits":
+            raise SystemExit(0)
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed)
+        if self.fault == "reset raises":
+            raise KeyError("map")
+        if self.fault == "reset hangs":
+            _loop()
+        if self.fault == "observation only":
+            return observation
+        if self.fault == "reset's shape":
+            return observation[:2], info
+        return observation, info
+
+    def step(self, action):
+        answer = super().step(action)
+        if self.time < self.at:
+            return answer
+        observation, reward, terminated, truncated, info = answer
+        faults = {
+            "raises": lambda: {}["motor"],
+            "exits": sys.exit,
+            "sleeps": lambda: time.sleep(1e6),
+            "loops": _loop,
+            "swallows": _swallow,
+            "keeps the lock": lambda: sum(itertools.count()),
+            "four values": lambda: (observation, reward, terminated, info),
+            "None": lambda: None,
+            "shape": lambda: (observation[:1], *answer[1:]),
+            "type": lambda: (observation.astype(complex), *answer[1:]),
+            "nan observation": lambda: (np.array([1, np.nan, 0], np.float32), *answer[1:]),
+            "infinite last observation": lambda: (
+                np.array([1, 0, np.inf], np.float32),
+                reward,
+                False,
+                True,
+                info,
+            ),
+            "nan reward": lambda: (observation, float("nan"), *answer[2:]),
+            "infinite reward": lambda: (observation, np.float64("inf"), *answer[2:]),
+            "reward of None": lambda: (observation, None, *answer[2:]),
+            "array of rewards": lambda: (observation, np.ones(1), *answer[2:]),
+            "end of None": lambda: (observation, reward, None, *answer[3:]),
+            "info of None": lambda: (*answer[:4], None),
+        }
+        return faults.get(self.fault, lambda: answer)()
+
+
+    def render(self):
+        return np.zeros((16, 16, 3), np.uint8)
+
+
+class Harmless(Script):
+    """Does what isn't quite right, but means what it should: no `options`, other types, bounds."""
+
+    observation_space = spaces.Box(0, 1, (3,), np.float32)
+
+    def reset(self, seed=None):
+        return super().reset(seed=seed)[0].tolist(), {}
+
+    def step(self, action):
+        observation, reward, *ends, info = super().step(action)
+        return observation.astype(float), np.array(reward), *map(np.bool_, ends), info
+
+
 class BrokenFromTheStart(Script):
     """Can be built once, for its spaces, but not in a worker process."""
 
@@ -277,6 +371,8 @@ def _register():
         gymnasium.register(f"{masked.__name__}-v0", masked)
     gymnasium.register("WorkerId-v0", WorkerId)
     gymnasium.register("Broken-v0", Broken)
+    gymnasium.register("Faulty-v0", Faulty)
+    gymnasium.register("Harmless-v0", Harmless)
     gymnasium.register("BrokenFromTheStart-v0", BrokenFromTheStart)
     for name, space in OBSERVED.items():
         gymnasium.register(f"{name}-v0", Spaces, kwargs={"observation_space": space})

@@ -6,9 +6,11 @@ import torch
 
 from commands.display import PlainDisplay, make_console
 from ppo.checkpoint import load_checkpoint
+from sweeps.backends.local import Queue
 from sweeps.grid import load_grid
 from sweeps.options import SweepOptions
 from sweeps.sweep import Sweep
+from sweeps.task import train_population
 
 BASE = """\
 environment: {type: CartPole, name: CartPole-v1, backend: gymnasium, processes: 0}
@@ -43,6 +45,23 @@ class Display(PlainDisplay):
         self.on_update(self.sweep, progress)
 
 
+def run_here(populations, placements, observer, stop):
+    """A backend that trains in this process, where things can be replaced and noted."""
+    queue = Queue(populations, placements[0].out)
+    while not stop.is_requested and (population := queue.next()):
+        observer.started(0, population)
+        results = train_population(
+            population,
+            placements[0],
+            lambda progress: observer.progressed(0, progress),
+            lambda: stop.is_requested,
+        )
+        if results is None:
+            queue.part(population)
+        else:
+            observer.ended(0, population, results)
+
+
 def options_for(out, **options):
     chosen = {"run_id": "a", "repetitions": 1, "seed": 0, "worker_id": 2, **options}
     return SweepOptions(out=out, low_memory=False, device=torch.device("cpu"), **chosen)
@@ -53,7 +72,7 @@ def run(grid, out, display=None, overwrite=False, **options):
     display = display or Display()
     with Sweep(grid, options_for(out, **options), overwrite) as sweep:
         display.sweep = sweep
-        sweep.run(display)
+        sweep.run(display, backend=run_here)
         return list(sweep.results())
 
 

@@ -9,7 +9,7 @@ from ppo.checkpoint import checkpoint_path, list_checkpoints
 from schema.errors import UserError
 from sweeps.journal import Journal
 from sweeps.sweep import Sweep
-from tests.sweeps.scene import BASE, Display, comparable, make_grid, options_for, run
+from tests.sweeps.scene import BASE, Display, comparable, make_grid, options_for, run, run_here
 
 
 class KilledError(BaseException):
@@ -66,7 +66,7 @@ def test_what_is_finished_is_not_trained_again_and_what_is_not_goes_on(tmp_path)
         assert (sweep.agenda.kept, sweep.agenda.continued, sweep.agenda.runs) == (1, 1, 2)
         assert sweep.agenda.steps == (2 + 6) * 64
         display.sweep = sweep
-        sweep.run(display)
+        sweep.run(display, backend=run_here)
     assert names(display) == ["1_0", "2_0"]
     assert display.updates == [5, 6, 1, 2, 3, 4, 5, 6]
     again = Display()
@@ -297,7 +297,7 @@ def test_a_damaged_journal_is_one_line_and_nothing_is_lost(tmp_path, content):
 def test_the_journal_knows_how_it_came_about(tmp_path):
     grid, out = make_grid(tmp_path), tmp_path / "out"
     with Sweep(grid, options_for(out), False, {"revision": "abc"}) as sweep:
-        sweep.run(Display())
+        sweep.run(Display(), backend=run_here)
     reader = Journal(out / "a.sqlite", writable=False)
     ((began, ended, description),) = reader.sessions()
     assert began <= ended and description == {"revision": "abc"}

@@ -1,0 +1,54 @@
+"""What goes wrong in environments: said on one line, with the traceback where it can be read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from functools import cache
+from pathlib import Path
+
+from environments.interface import EnvironmentFailure
+
+
+def failure_of(call: str, error: BaseException) -> EnvironmentFailure:
+    """The failure that an exception in an environment's code is.
+
+    Args:
+        call: the environment's name and what was called, `CartPole-v1: step`.
+        error: the exception.
+    """
+    return EnvironmentFailure(f"{call} raised {described(error)}", traceback_of(error))
+
+
+def traceback_of(error: BaseException) -> str:
+    """An exception's traceback as Python prints it."""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def described(error: BaseException) -> str:
+    """An exception's type and message on one line, without what Gymnasium appends."""
+    text = str(error).partition(" was raised from the environment creator")[0]
+    first = next(iter(text.strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def keep_details(failure: EnvironmentFailure) -> str:
+    """The failure's line, with the file in which the details were put where there are any.
+
+    For commands that have no folder of their own: the file is in the system's one for temporary
+    files, the same for all failures of a process.
+    """
+    if not failure.details:
+        return str(failure)
+    path = _file_of_details()
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{failure}\n\n{failure.details.rstrip()}\n\n")
+    return f"{failure} (details in {path})"
+
+
+@cache
+def _file_of_details() -> Path:
+    descriptor, path = tempfile.mkstemp(prefix="ppo-grid-failure-", suffix=".txt")
+    os.close(descriptor)
+    return Path(path)

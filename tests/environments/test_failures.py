@@ -1,0 +1,154 @@
+"""What environments do wrong is one line each, in this process as well as in others."""
+
+import time
+
+import numpy as np
+import pytest
+
+from environments import EnvironmentFailure, make_environment, make_environments, probe
+from environments.failures import keep_details
+from environments.levels import ListedLevels
+from environments.watch import watch
+from schema.environment import EnvironmentConfig
+from tests.environments import scripted
+
+NAME = scripted.name("Faulty")
+LEVELS = ListedLevels(list(range(100, 110)), 2)
+SHORT = {"launch_timeout": 0.3, "step_timeout": 0.3}
+
+
+@pytest.fixture(params=[0, 2], ids=["in process", "two processes"])
+def processes(request):
+    return request.param
+
+
+def config(fault, **keys):
+    kwargs = {"fault": fault} if isinstance(fault, str) else fault
+    return EnvironmentConfig(type="Gymnasium", name=NAME, kwargs=kwargs, **keys)
+
+
+def play(config, steps=5):
+    """Steps two environments, closes them and returns the steps' outcomes."""
+    built = make_environments(config, LEVELS, 2, 0)
+    try:
+        built.reset()
+        actions = np.zeros((2, built.spaces.action_size), built.spaces.action_type)
+        return [built.step(actions) for _ in range(steps)]
+    finally:
+        built.close()
+
+
+STEP = "(observation, reward, terminated, truncated, info)"
+FAULTS = {
+    "raises": "raised KeyError: 'motor'",
+    "exits": "raised SystemExit",
+    "four values": f"must return {STEP}, not 4 values (ndarray, float, bool, dict)",
+    "None": f"must return {STEP}, not None",
+    "shape": "gave an observation of shape (1,); its space's is (3,)",
+    "type": "gave an observation of type complex128; its space's is float32",
+    "nan observation": "gave an observation with nan at [1] of 'vector'",
+    "infinite last observation": "gave an observation with inf at [2] of 'vector'",
+    "nan reward": "gave the reward nan, which isn't a finite number",
+    "infinite reward": "gave the reward inf, which isn't a finite number",
+    "reward of None": "gave None as the reward; must be a number",
+    "array of rewards": "gave an array of shape (1,) as the reward; must be a number",
+    "end of None": "gave None as terminated; must be true or false",
+    "info of None": "gave None as info; must be a dictionary",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_step_that_is_wrong_is_one_line(fault):
+    with pytest.raises(EnvironmentFailure) as caught:
+        play(config(fault, processes=0))
+    assert str(caught.value) == f"{NAME}: step {FAULTS[fault]}"
+    where = "environment 0, episode 0, which began with reset(seed=100), step 3"
+    assert caught.value.details.startswith(where)
+
+
+def test_an_exception_brings_its_traceback_from_wherever_it_was(processes):
+    with pytest.raises(EnvironmentFailure) as caught:
+        play(config("raises", processes=processes))
+    assert str(caught.value) == f"{NAME}: step raised KeyError: 'motor'"
+    assert 'lambda: {}["motor"]' in caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("reset raises", "reset raised KeyError: 'map'"),
+        ("observation only", "reset must return (observation, info), not an array of shape (3,)"),
+        ("reset's shape", "reset gave an observation of shape (2,); its space's is (3,)"),
+        ("constructor exits", "the constructor raised SystemExit: 0"),
+        ("constructor hangs", "the constructor gave no answer for 0.3 s, environment.launch_timeout"),
+        ("reset hangs", "reset gave no answer for 0.3 s, environment.launch_timeout"),
+    ],
+)
+def test_an_environment_that_cannot_begin_is_one_line(fault, told):
+    with pytest.raises(EnvironmentFailure) as caught:
+        probe(config(fault, **SHORT))
+    assert str(caught.value) == f"{NAME}: {told}"
+
+
+@pytest.mark.parametrize("fault", ["sleeps", "loops"])
+def test_a_step_that_hangs_is_interrupted(fault, processes):
+    with pytest.raises(EnvironmentFailure) as caught:
+        play(config(fault, processes=processes, **SHORT))
+    assert str(caught.value) == f"{NAME}: step gave no answer for 0.3 s, environment.step_timeout"
+    assert "scripted.py" in caught.value.details
+
+
+def test_a_worker_that_cannot_be_interrupted_ends_itself():
+    with pytest.raises(EnvironmentFailure) as caught:
+        play(config("swallows", processes=2, **SHORT))
+    assert str(caught.value) == f"{NAME}: step gave no answer for 0.3 s, environment.step_timeout"
+    assert "_swallow" in caught.value.details
+
+
+def test_a_worker_in_which_nothing_runs_any_more_is_ended():
+    with pytest.raises(EnvironmentFailure, match="environments 0 to 0 gave no sign of life for 2.9 s"):
+        play(config("keeps the lock", processes=2, **SHORT))
+
+
+def test_time_between_steps_is_not_counted():
+    built = make_environments(config("nothing", processes=0, **SHORT), LEVELS, 2, 0)
+    built.reset()
+    time.sleep(0.8)
+    built.step(np.zeros((2, 1), np.int64))
+    assert watch.call is None
+
+
+def test_what_is_harmless_is_no_failure(processes):
+    harmless = EnvironmentConfig(
+        type="Gymnasium", name=scripted.name("Harmless"), processes=processes
+    )
+    step = play(harmless)[-1]
+    assert step.rewards.tolist() == [2.0, 2.0]
+    assert step.observations["vector"].tolist() == [[102, 2, 0], [103, 2, 0]]
+
+
+def test_no_limits_are_limits_of_nothing():
+    play(config("nothing", processes=0, step_timeout=None, launch_timeout=None))
+
+
+@pytest.mark.parametrize("key", ["launch_timeout", "step_timeout"])
+def test_players_have_limits_of_their_own(key):
+    with pytest.raises(ValueError, match=f"players have their own; set environment.unity.{key}"):
+        EnvironmentConfig(type="Unity", name="x", **{key: 1.0})
+
+
+def test_details_are_kept_in_one_file():
+    first = keep_details(EnvironmentFailure("a: step raised x", "Traceback of a"))
+    second = keep_details(EnvironmentFailure("b: step raised y", "Traceback of b"))
+    assert keep_details(EnvironmentFailure("c")) == "c"
+    path = first.removeprefix("a: step raised x (details in ").removesuffix(")")
+    assert second == f"b: step raised y (details in {path})"
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    assert "Traceback of a" in text and "Traceback of b" in text
+
+
+def test_an_environment_of_any_suite_is_checked_once():
+    environment = make_environment(config("nothing"))
+    assert str(environment).count("Checked") == 1
+    environment.close()
