@@ -21,7 +21,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 	print("Python %d.%d is too %s; $(RANGE)" % (found + (fault,)) if fault else "")' 2>/dev/null \
 	|| echo "$(PYTHON) can't be run; $(RANGE)")
 
-.PHONY: tune test test-newest lint format type docs check unity lock
+.PHONY: tune test test-chaos test-newest lint format type docs check unity lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -30,6 +30,9 @@ tune: $(VENV)/ready
 
 test: $(VENV)/ready-dev
 	$(RUN) -m pytest -n 2
+
+test-chaos: $(VENV)/ready-dev
+	CHAOS_KILLS=30 $(RUN) -m pytest tests/e2e/test_surviving.py
 
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \

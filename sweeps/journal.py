@@ -321,7 +321,8 @@ class Journal:
 
 def _advice(error: sqlite3.DatabaseError) -> str:
     said = str(error)
-    if "locking protocol" in said or "disk I/O error" in said:
+    # Nobody else writes it, so that it can't be locked where locks work.
+    if any(words in said for words in ("locking protocol", "disk I/O error", "is locked")):
         return (
             f"SQLite can't work in this folder (a network folder?): {said}; "
             "choose an --out on a local disk"

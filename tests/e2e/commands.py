@@ -21,12 +21,12 @@ learning_rate_schedule:
 """
 
 
-def run(command, *options, cwd, timeout=240):
+def run(command, *options, cwd, timeout=240, more_environment=None):
     """The completed process of `python COMMAND.py OPTIONS`."""
     return subprocess.run(
         [sys.executable, str(ROOT / f"{command}.py"), *map(str, options)],
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(more_environment or {})},
         capture_output=True,
         text=True,
         timeout=timeout,

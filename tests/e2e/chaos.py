@@ -1,0 +1,119 @@
+"""Kills parts of running sweeps, at random moments, and has them go on."""
+
+import contextlib
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ppo.checkpoint import load_checkpoint
+from tests.e2e.commands import ROOT
+
+BASE = """\
+environment: {type: CartPole, name: CartPole-v1, backend: gymnasium, processes: 2}
+model: {hidden_layer_size: 8, checkpoint_interval: 3}
+trainer: {updates: 60, epochs: 1, num_workers: 2, worker_steps: 64, num_mini_batches: 1}
+"""
+SPACE = "hyperparameters: {gamma: [0.9, 0.99], lamda: [0.8, 0.95]}\n"
+VICTIMS = ("driver", "job", "environment")
+
+
+class Sweep:
+    """A sweep in a folder, run by `tune.py` in a process of its own."""
+
+    def __init__(self, folder: Path, out: str, *options: str) -> None:
+        (folder / "base.yaml").write_text(BASE)
+        (folder / "space.yaml").write_text(SPACE)
+        self.folder, self.out = folder, folder / out
+        self.options = ["--config=base.yaml", "--tune=space.yaml", f"--out={out}", *options]
+
+    def start(self) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "tune.py"), *self.options],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def finish(self) -> str:
+        """Runs it to its end, and returns what was printed."""
+        child = self.start()
+        printed, _ = child.communicate(timeout=300)
+        assert child.returncode == 0, printed
+        return printed
+
+    def table(self) -> list:
+        """The results and the weights that they were reached with, but for the time that it took."""
+        with (self.out / "results.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            del row["wall_time_seconds"]
+            weights = load_checkpoint(self.out / row["checkpoint"]).weights
+            row["weights"] = {name: tensor.tolist() for name, tensor in weights.items()}
+        return rows
+
+    def wait_for_a_checkpoint(self, child: subprocess.Popen, more_than: int = 0) -> None:
+        """Waits until there are more checkpoints than that, or the sweep is over."""
+        while child.poll() is None and len(list(self.out.rglob("*.pt"))) <= more_than:
+            time.sleep(0.02)
+
+
+def kill_once(sweep: Sweep, victim: str, generator: random.Random) -> str:
+    """Kills a part of the sweep at a random moment, and returns the whole output.
+
+    What lives on finishes the sweep, or stops it; the driver's death stops it.
+    """
+    child = sweep.start()
+    sweep.wait_for_a_checkpoint(
+        child, len(list(sweep.out.rglob("*.pt"))) if sweep.out.exists() else 0
+    )
+    time.sleep(generator.uniform(0, 2))
+    targets = {"driver": [child.pid], "job": jobs(child.pid), "environment": players(child.pid)}
+    if targets[victim]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(generator.choice(targets[victim]), signal.SIGKILL)
+    printed, _ = child.communicate(timeout=300)
+    assert_group_ends(child.pid)
+    return printed
+
+
+def jobs(driver: int) -> list[int]:
+    """The processes that train."""
+    return [job for server in children(driver) for job in children(server)]
+
+
+def players(driver: int) -> list[int]:
+    """The processes that step environments."""
+    return [
+        player for job in jobs(driver) for server in children(job) for player in children(server)
+    ]
+
+
+def children(parent: int) -> list[int]:
+    """The processes that a process started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name, in brackets, may hold anything.
+            if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(path.parent.name))
+    return found
+
+
+def assert_group_ends(group: int, seconds: float = 20) -> None:
+    """Waits for what ends once its pipes are closed."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("processes were left behind")
