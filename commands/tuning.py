@@ -8,7 +8,7 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
-from commands.command import notify_of_backends
+from commands.command import chosen_lines, notify_of_backends
 from commands.display import duration, make_console, make_display
 from commands.table import column_title, ranked_table
 from sweeps.choices import show
@@ -29,6 +29,8 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     notify_of_backends(permutation.config for permutation in grid.permutations())
     steps = options.repetitions * sum(map(count_steps, grid.permutations()))
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
+    for line in chosen_lines(permutation.config for permutation in grid.permutations()):
+        console.print(line, soft_wrap=True)
     table = Table(title="Permutations")
     for label in ("index", *grid.labels, "steps"):
         table.add_column(column_title(label), justify="right", overflow="fold")
@@ -88,6 +90,8 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
     sweep = Sweep(grid, options, overwrite)
     notify_of_backends(population[0].permutation.config for population in sweep.populations)
     console.print(_plan_line(grid, options, sweep.steps), soft_wrap=True)
+    for line in chosen_lines(population[0].permutation.config for population in sweep.populations):
+        console.print(line, soft_wrap=True)
     if sweep.finished_before:
         kept = len(sweep.finished_before)
         console.print(f"{kept} finished before in {options.out} are kept; --overwrite trains anew")
