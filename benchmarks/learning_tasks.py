@@ -73,6 +73,20 @@ TASKS = {
         "Gymnasium", "LunarLander-v3", 300_000, 16, 256, 8, 8, 1e-3, 0.999, 0.98, 0.01
     ),
     "Pendulum": Task("Gymnasium", "Pendulum-v1", 100_000, 4, 512, 32, 10, 1e-3, 0.9, 0.95, 0.0),
+    "MountainCarContinuous": Task(
+        "Gymnasium",
+        "MountainCarContinuous-v0",
+        100_000,
+        8,
+        256,
+        8,
+        10,
+        3e-4,
+        0.9999,
+        0.9,
+        0.0,
+        normalize=True,
+    ),
     "Empty-Random-6x6": Task(
         "Minigrid", "MiniGrid-Empty-Random-6x6-v0", 60_000, 16, 64, 4, 4, 1e-3, 0.99, 0.95, 0.01
     ),
