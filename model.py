@@ -72,7 +72,7 @@ class ActorCritic(nn.Module):
     def __init__(self, spaces: Spaces, config: Config, members: int | None = None) -> None:
         super().__init__()
         axis = () if members is None else (members,)
-        model = config.model
+        model = config.model.resolved(spaces.has_images)
         self.distribution = make_distribution(spaces, config)
         self.normaliser: Normaliser | None = None
         self.initial_states: InitialStates | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -91,6 +91,9 @@ class PPOTrainer:
         self._environments = self._make_environments(runs, worker_id)
         try:
             spaces = self._environments.spaces
+            # Checkpoints say what was chosen, whatever null may mean later.
+            runs = [replace(run, config=run.config.resolved(spaces.has_images)) for run in runs]
+            self._shared = runs[0].config
             choose_threads(spaces, self._cores)
             shape = (len(runs), trainer.worker_steps, trainer.num_workers)
             self._population = Population(spaces, self._shared, len(runs), device)

@@ -94,8 +94,7 @@ def choose_threads(spaces: Spaces, cores: int) -> None:
     """
     # NumPy's, which multiplies while acting; what it rounds to may depend on the number of threads.
     threadpool_limits(1, "blas")
-    visual = any(len(shape) == 3 for shape, _ in spaces.observations.values())
-    torch.set_num_threads(cores if visual else 1)
+    torch.set_num_threads(cores if spaces.has_images else 1)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ def config_of(task: Task) -> Config:
         "share_parameters": False,
         "num_hidden_layers": len(task.layers),
         "hidden_layer_size": task.layers[0],
+        "normalize_observations": task.normalize,
     }
     if task.lstm:
         model["recurrence"] = {
@@ -51,6 +52,7 @@ def config_of(task: Task) -> Config:
         "clip_value_loss": False,
         "max_grad_norm": MAX_GRAD_NORM,
         "adam_epsilon": ADAM_EPSILON,
+        "normalize_rewards": task.normalize,
         "learning_rate_schedule": {
             "initial": task.learning_rate,
             "final": 0.0 if task.decays else None,

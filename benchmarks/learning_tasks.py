@@ -1,4 +1,8 @@
-"""What `learning.py` trains: environments, networks and hyperparameters that all libraries share."""
+"""What `learning.py` trains: environments, networks and hyperparameters that all libraries share.
+
+`TASKS` are for comparing libraries; `KINDS`, one of each kind that EnvPool plays, for comparing what
+steps the environments. The latter are as short as they can be with something learnt.
+"""
 
 from __future__ import annotations
 
@@ -69,6 +73,20 @@ TASKS = {
         "Gymnasium", "LunarLander-v3", 300_000, 16, 256, 8, 8, 1e-3, 0.999, 0.98, 0.01
     ),
     "Pendulum": Task("Gymnasium", "Pendulum-v1", 100_000, 4, 512, 32, 10, 1e-3, 0.9, 0.95, 0.0),
+    "MountainCarContinuous": Task(
+        "Gymnasium",
+        "MountainCarContinuous-v0",
+        100_000,
+        8,
+        256,
+        8,
+        10,
+        3e-4,
+        0.9999,
+        0.9,
+        0.0,
+        normalize=True,
+    ),
     "Empty-Random-6x6": Task(
         "Minigrid", "MiniGrid-Empty-Random-6x6-v0", 60_000, 16, 64, 4, 4, 1e-3, 0.99, 0.95, 0.01
     ),
@@ -106,4 +124,79 @@ TASKS = {
         layers=(64,),
         lstm=64,
     ),
+}
+
+
+def _minigrid(name: str, steps: int, **changed: Any) -> Task:
+    return Task("Minigrid", name, steps, 16, 64, 4, 4, 1e-3, 0.99, 0.95, 0.01, **changed)
+
+
+KINDS = {
+    "CartPole, short": Task(
+        "CartPole", "CartPole-v1", 50_000, 8, 128, 4, 4, 1e-3, 0.98, 0.9, 0.0, decays=True
+    ),
+    "CartPole, masked, no memory": Task(
+        "CartPole",
+        "CartPole-v1",
+        50_000,
+        8,
+        128,
+        4,
+        4,
+        1e-3,
+        0.98,
+        0.9,
+        0.0,
+        options={"mask_velocities": True},
+    ),
+    "Acrobot, short": Task("Gymnasium", "Acrobot-v1", 50_000, 16, 128, 8, 4, 1e-3, 0.99, 0.94, 0.0),
+    # Its reward is the same until the hill is climbed, so it takes luck and the bonus.
+    "MountainCar": Task(
+        "Gymnasium",
+        "MountainCar-v0",
+        100_000,
+        16,
+        64,
+        4,
+        4,
+        1e-3,
+        0.99,
+        0.98,
+        0.01,
+        normalize=True,
+    ),
+    "Empty-Random-5x5": _minigrid("MiniGrid-Empty-Random-5x5-v0", 20_000),
+    "DoorKey-5x5, short": _minigrid("MiniGrid-DoorKey-5x5-v0", 80_000),
+    "LavaGapS5": Task(
+        "Minigrid",
+        "MiniGrid-LavaGapS5-v0",
+        100_000,
+        8,
+        128,
+        8,
+        4,
+        5e-4,
+        0.99,
+        0.9,
+        0.005,
+        layers=(128, 128),
+    ),
+    "LavaCrossingS9N1": _minigrid("MiniGrid-LavaCrossingS9N1-v0", 50_000),
+    "SimpleCrossingS9N1": _minigrid("MiniGrid-SimpleCrossingS9N1-v0", 50_000),
+    "DistShift1": _minigrid("MiniGrid-DistShift1-v0", 50_000),
+    "Dynamic-Obstacles-5x5": _minigrid("MiniGrid-Dynamic-Obstacles-5x5-v0", 50_000),
+    "Fetch-5x5-N2": _minigrid("MiniGrid-Fetch-5x5-N2-v0", 40_000),
+    "GoToDoor-5x5": _minigrid("MiniGrid-GoToDoor-5x5-v0", 40_000),
+    "GoToObject-6x6-N2": _minigrid("MiniGrid-GoToObject-6x6-N2-v0", 40_000),
+    "PutNear-6x6-N2": _minigrid("MiniGrid-PutNear-6x6-N2-v0", 40_000),
+    "RedBlueDoors-6x6": _minigrid("MiniGrid-RedBlueDoors-6x6-v0", 60_000),
+    "Unlock": _minigrid("MiniGrid-Unlock-v0", 60_000),
+    "KeyCorridorS3R1": _minigrid("MiniGrid-KeyCorridorS3R1-v0", 80_000),
+    "FourRooms": _minigrid("MiniGrid-FourRooms-v0", 40_000),
+    "MemoryS7, no memory": _minigrid("MiniGrid-MemoryS7-v0", 40_000),
+    "Empty-Random-5x5, pixels": _minigrid(
+        "MiniGrid-Empty-Random-5x5-v0", 15_000, options={"visual_observation": True}
+    ),
+    "BabyAI-GoToRedBallNoDists": _minigrid("BabyAI-GoToRedBallNoDists-v0", 40_000),
+    "BabyAI-OpenRedDoor": _minigrid("BabyAI-OpenRedDoor-v0", 40_000),
 }

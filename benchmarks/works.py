@@ -94,6 +94,7 @@ class Work:
                 "worker_steps": self.steps,
                 "num_mini_batches": MINI_BATCHES,
                 "value_coefficient": VALUE_COEFFICIENT,
+                "clip_value_loss": True,
                 "max_grad_norm": MAX_GRAD_NORM,
                 "adam_epsilon": ADAM_EPSILON,
                 "learning_rate_schedule": {"initial": LEARNING_RATE},

@@ -12,11 +12,13 @@ from pathlib import Path, PurePath
 from docopt import DocoptExit, docopt
 
 from environments.backends import backend_notice
+from environments.building import probe
 from environments.failures import keep_details
 from environments.interface import EnvironmentFailure
 from environments.ports import DefaultWorkerId
 from schema.config import Config
 from schema.errors import UserError
+from schema.model import ModelConfig
 
 VERSION = "0.1.0"
 _HOME = Path(__file__).resolve().parents[1]
@@ -237,6 +239,19 @@ def notify_of_backends(configs: Iterable[Config]) -> None:
     for notice in dict.fromkeys(notices):
         if notice is not None:
             print(f"notice: {notice}", file=sys.stderr)
+
+
+def chosen_lines(configs: Iterable[Config]) -> list[str]:
+    """What was chosen by the kind of observation for keys that are null: a line for each choice."""
+    chosen = [config for config in configs if config.model.share_parameters is None]
+    environments = {config.environment.model_dump_json(): config.environment for config in chosen}
+    seen = {probe(environment).spaces.has_images for environment in environments.values()}
+    return [
+        f"model.share_parameters is null: {'true' if model.share_parameters else 'false'}, "
+        f"as {'images' if has_images else 'no images'} are observed"
+        for has_images in sorted(seen)
+        for model in [ModelConfig().resolved(has_images)]
+    ]
 
 
 def warn(lines: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from commands.command import notify_of_backends
+from commands.command import chosen_lines, notify_of_backends
 from commands.display import duration, make_console, make_display
 from environments import EnvironmentFailure
 from environments.watch import watch
@@ -50,6 +50,8 @@ def train(
             if run.config.model.load_model:
                 plan = f"goes on after update {trainer.update:,} of {plan}"
             console.print(f"{name}: {plan}", soft_wrap=True)
+            for line in chosen_lines([run.config]):
+                console.print(line, soft_wrap=True)
             with make_display(console, 1, steps) as display:
                 display.started(0, [name], trainer_config.updates)
                 trainer.run(lambda progress: display.progressed(0, progress))

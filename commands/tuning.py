@@ -10,7 +10,7 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
-from commands.command import FAILED, notify_of_backends, warn
+from commands.command import FAILED, chosen_lines, notify_of_backends, warn
 from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
 from commands.provenance import provenance
@@ -39,6 +39,8 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     notify_of_backends(permutation.config for permutation in grid.permutations())
     steps = options.repetitions * sum(map(count_steps, grid.permutations()))
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
+    for line in chosen_lines(permutation.config for permutation in grid.permutations()):
+        console.print(line, soft_wrap=True)
     rows = [
         Row(
             [grid.name(permutation.index)],
@@ -113,6 +115,8 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
         agenda = sweep.agenda
         notify_of_backends(config for config, _ in agenda.kinds)
         console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
+        for line in chosen_lines(config for config, _ in agenda.kinds):
+            console.print(line, soft_wrap=True)
         _print_what_is_kept(console, options, sweep)
         _warn_of_jobs(options, agenda.populations)
         if agenda.populations and options.together * options.jobs > 1:

@@ -57,6 +57,11 @@ class Spaces:
     bounds: tuple[tuple[float, float], ...] = ()
 
     @property
+    def has_images(self) -> bool:
+        """Whether an image is among what is observed."""
+        return any(len(shape) == 3 for shape, _ in self.observations.values())
+
+    @property
     def action_size(self) -> int:
         """How many numbers make an action."""
         return len(self.branches) or len(self.bounds)

@@ -33,6 +33,10 @@ class Config(Section):
     )
     trainer: TrainerConfig = Field(TrainerConfig(), description="PPO and its hyperparameters")
 
+    def resolved(self, has_images: bool) -> Config:
+        """The same with what null leaves to the kind of observation; see `ModelConfig.resolved`."""
+        return self.model_copy(update={"model": self.model.resolved(has_images)})
+
     def as_dict(self) -> dict[str, Any]:
         """Every key and value, named as in a YAML file."""
         return self.model_dump(by_alias=True)

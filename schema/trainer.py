@@ -32,7 +32,7 @@ class TrainerConfig(Section):
     )
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
     clip_value_loss: bool = Field(
-        True,
+        False,
         description="limit the change in value by the clip range; false: plain squared error "
         "(Engstrom et al., 2020, Implementation matters in deep policy gradients, compares both)",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from environments.building import probe
 from ppo.checkpoint import last_intact_checkpoint, load_checkpoint
 from schema.config import Config
 from schema.errors import UserError
@@ -43,6 +44,8 @@ def find_start(folder: Path, config: Config, seed: int) -> Start:
         saved = checkpoint.read_config(path)
     except UserError as error:
         return Start(notice=error.lines[0])
+    # A checkpoint says what was chosen where the config leaves that to the observations.
+    config = config.resolved(probe(config.environment).spaces.has_images)
     if checkpoint.seed != seed or _without_updates(saved) != _without_updates(config):
         return Start(notice="its checkpoints are of another config or seed")
     if saved.trainer.updates != config.trainer.updates:

@@ -53,6 +53,10 @@ class PooledTask:
         """Writes what EnvPool observed (E, ...) into arrays of the config's observations (E, ...)."""
         observations[VECTOR][...] = observed
 
+    def rewards(self, rewards: np.ndarray, info: dict[str, Any]) -> np.ndarray:
+        """EnvPool's rewards (E,) and info -> the original's rewards (E,) float32."""
+        return rewards
+
     def ends(
         self,
         rewards: np.ndarray,
@@ -81,11 +85,14 @@ class _Minigrid(PooledTask):
     """The view one-hot, or in pixels."""
 
     def __init__(self, config: EnvironmentConfig) -> None:
+        import envpool  # optional
+
         from environments.suites import minigrid_suite  # takes a while, and only MiniGrid needs it
 
-        # EnvPool's limit is the task's own, and part of the reward. A lower one is applied here.
-        self.arguments = {}
-        self._limit = config.max_episode_steps or math.inf
+        # As above, where the task has a limit; BabyAI's levels may have one each, which EnvPool applies.
+        self._own_limit = int(envpool.make_spec(config.name).config.max_episode_steps)
+        self.arguments = {"max_episode_steps": self._own_limit + 1} if self._own_limit else {}
+        self._limit = config.max_episode_steps or self._own_limit or math.inf
         self._visual = config.visual_observation
         self._suite = minigrid_suite
 
@@ -96,6 +103,13 @@ class _Minigrid(PooledTask):
         else:
             self._suite.one_hot_of_many(observed["image"], observations[VECTOR])
 
+    def rewards(self, rewards: np.ndarray, info: dict[str, Any]) -> np.ndarray:
+        """A goal is worth the less the more of the limit's steps were taken: of the real limit's."""
+        if not self._own_limit or not (rewards > 0).any():
+            return rewards
+        goal = 1 - 0.9 * (info["elapsed_step"] / self._own_limit)
+        return np.where(rewards > 0, goal, rewards).astype(np.float32)
+
     def ends(
         self,
         rewards: np.ndarray,
@@ -103,7 +117,7 @@ class _Minigrid(PooledTask):
         truncated: np.ndarray,
         info: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Only what ends an episode for real is rewarded, be it with the last step allowed."""
+        """Where EnvPool applies the limit, what is rewarded has ended for real all the same."""
         real = terminated | (truncated & (rewards != 0))
         return real, (truncated | (info["elapsed_step"] >= self._limit)) & ~real
 

@@ -119,6 +119,7 @@ class PooledEnvironments:
                 actions[:, 0].astype(np.int32)
             )
         terminated, truncated = self._task.ends(rewards, terminated, truncated, info)
+        rewards = self._task.rewards(rewards, info)
         self._returns += rewards
         self._lengths += 1
         return observed, rewards, terminated, truncated, info

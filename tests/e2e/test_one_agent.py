@@ -33,6 +33,16 @@ def test_help_prints_the_usage(command, tmp_path):
     assert f"{command}.py [options]" in shown and "--worker-id=<n>" in shown
 
 
+def test_the_start_says_what_was_chosen_for_a_key_that_is_null(tmp_path):
+    options = write_tiny(tmp_path)
+    line = "model.share_parameters is null: false, as no images are observed"
+    (tmp_path / "space.yaml").write_text("hyperparameters: {share_parameters: [true, null, false]}")
+    assert line in succeed("tune", *options, "--dry-run", cwd=tmp_path).splitlines()
+    assert line in succeed("train", options[0], cwd=tmp_path).splitlines()
+    (tmp_path / "space.yaml").write_text("hyperparameters: {share_parameters: [true, false]}")
+    assert "is null" not in succeed("tune", *options, "--dry-run", cwd=tmp_path)
+
+
 def test_training_leaves_checkpoints_and_summaries(trained):
     names = sorted(path.name for path in (trained / "checkpoints" / "x").iterdir())
     assert names == ["update_000002.pt", "update_000004.pt"]

@@ -66,6 +66,14 @@ def assert_same_steps(found, expected):
             assert_same_observations(final, other_final)
 
 
+def assert_same_but_for_rounded_returns(step, expected):
+    """Rewards are the same in single precision, in which alone EnvPool's are summed."""
+    for (_, statistics), (_, exact) in zip(step.episodes, expected.episodes, strict=True):
+        assert statistics["return"] == pytest.approx(exact["return"], rel=1e-6)
+        exact["return"] = statistics["return"]
+    assert_same_steps([step], [expected])
+
+
 @NAMED
 def test_observations_have_the_promised_names_shapes_and_types(config):
     environments = build(config)
@@ -316,16 +324,62 @@ def test_a_fixed_layout_is_the_same_step_by_step(name, visual):
         actions[:2] = np.where(generator.random((2, 1)) < 0.5, 2, actions[:2])
         actions[2] = number % 2
         step, expected = pooled.step(actions), original.step(actions)
-        np.testing.assert_allclose(step.rewards, expected.rewards, rtol=1e-6)
-        # EnvPool's rewards have single precision.
-        expected.rewards = step.rewards
-        for (_, statistics), (_, exact) in zip(step.episodes, expected.episodes, strict=True):
-            assert statistics["return"] == pytest.approx(exact["return"], rel=1e-6)
-            exact["return"] = statistics["return"]
-        assert_same_steps([step], [expected])
+        assert_same_but_for_rounded_returns(step, expected)
         ends["terminated"] += int(step.terminated.sum())
         ends["truncated"] += int(step.truncated.sum())
     assert min(ends.values()) > 0, ends
+
+
+class SameLevels:
+    """Gives an original the levels that a pool plays, by their first observations.
+
+    Args:
+        config: an environment whose first observation tells all of its few levels apart.
+        count: how many environments.
+    """
+
+    def __init__(self, config, count):
+        self.levels = [[] for _ in range(count)]
+        original = InProcessEnvironments(config, RandomLevels(range(64)), 64, 0)
+        self._known = {
+            first.tobytes(): RandomLevels(range(64))(index, 0)
+            for index, first in enumerate(original.reset()["vector"])
+        }
+
+    def note(self, observations, begun):
+        """Takes note of the levels that the environments of these indices have begun."""
+        for index in begun:
+            first = observations["vector"][index].tobytes()
+            self.levels[index].append(self._known[first])
+
+    def __call__(self, environment, episode):
+        return self.levels[environment][episode]
+
+
+def test_levels_with_lava_are_the_same_step_by_step():
+    """Also where the agent dies at the very step of the limit, which no reward tells."""
+    count = 24
+    same = SameLevels(LAVA, count)
+    pooled = build(LAVA, count)
+    first = pooled.reset()
+    same.note(first, range(count))
+    original = InProcessEnvironments(LAVA, same, count, 0)
+    assert_same_observations(first, original.reset())
+    generator = np.random.default_rng(5)
+    late = 0
+    for number in range(1, 701):
+        # The first half idles until the limit, and then walks into what is in front of it.
+        actions = generator.choice([0, 1, 2, 2], (count, 1))
+        actions[: count // 2] = 2 if number % 100 == 0 else 6
+        step = pooled.step(actions)
+        ended = step.terminated | step.truncated
+        same.note(step.observations, np.flatnonzero(ended))
+        late += sum(
+            statistics["length"] == 100 and bool(step.terminated[index])
+            for index, statistics in step.episodes
+        )
+        assert_same_but_for_rounded_returns(step, original.step(actions))
+    assert late > 10
 
 
 SEEN = {

@@ -202,10 +202,18 @@ def test_the_weights_of_one_member_move_to_another():
     torch.testing.assert_close(values[2], values[0])
 
 
+def test_one_trunk_sees_images_and_two_see_vectors():
+    assert population(VISUAL_SPACES).stacked.value_trunk is None
+    assert population(BOTH_SPACES).stacked.value_trunk is None
+    assert population(VECTOR_SPACES).stacked.value_trunk is not None
+    assert population(VECTOR_SPACES, share_parameters=True).stacked.value_trunk is None
+    assert population(VISUAL_SPACES, share_parameters=False).stacked.value_trunk is not None
+
+
 def test_weights_of_another_network_are_refused():
     members = population()
     before = members.weights.clone()
-    for other in (population(hidden_layer_size=8), population(share_parameters=False)):
+    for other in (population(hidden_layer_size=8), population(share_parameters=True)):
         with pytest.raises(ValueError, match="another shape"):
             members.load_member(0, other.member_weights(0), {})
     assert torch.equal(members.weights, before)
@@ -214,7 +222,8 @@ def test_weights_of_another_network_are_refused():
 @pytest.mark.parametrize("max_grad_norm", [0.05, 100.0])
 def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm):
     config = tiny_config(
-        trainer={"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "num_mini_batches": 4}
+        model={"share_parameters": True},
+        trainer={"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "num_mini_batches": 4},
     )
     with PPOTrainer([Run(config, 1)], 2, False, CPU) as trainer:
         trainer._sampler.sample()

@@ -215,7 +215,7 @@ def test_initial_states_follow_the_last_rollout_s(init):
         states = trainer._memory.states[0].flatten(0, 1)
         drawn = network.begin_states(20_000, generator)
         torch.testing.assert_close(drawn.mean(0), states.mean(0), rtol=0, atol=0.02)
-        deviation = states.std(0, unbiased=False) if init == "sample" else torch.zeros(8)
+        deviation = states.std(0, unbiased=False) if init == "sample" else torch.zeros(16)
         torch.testing.assert_close(drawn.std(0), deviation, rtol=0.05, atol=1e-4)
 
 

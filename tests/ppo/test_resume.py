@@ -49,12 +49,21 @@ def test_checkpoints_are_written_at_each_interval_and_at_the_end(whole, tmp_path
     assert names == ["update_000002.pt", "update_000003.pt"]
 
 
+def test_a_checkpoint_says_what_was_chosen_for_a_key_that_is_null(tmp_path):
+    for given, found in ((None, False), (True, True), (False, False)):
+        config = tiny_config(model={"share_parameters": given}, trainer={"updates": 1})
+        checkpoint = train(config, 1, tmp_path / str(given))
+        assert checkpoint.read_config(tmp_path).model.share_parameters is found
+
+
 def test_a_checkpoint_loads_without_running_code(whole):
     data = torch.load(checkpoint_path(whole, 3), weights_only=True)
     assert data["update"] == 3
     assert data["seed"] == 5
-    assert data["config"] == six_updates().as_dict()
-    assert load_checkpoint(checkpoint_path(whole, 3)).read_config(whole) == six_updates()
+    assert data["config"] == six_updates().resolved(False).as_dict()
+    assert load_checkpoint(checkpoint_path(whole, 3)).read_config(whole) == six_updates().resolved(
+        False
+    )
 
 
 @pytest.mark.parametrize(

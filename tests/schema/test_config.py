@@ -185,6 +185,16 @@ def test_recurrence_is_off_unless_a_part_of_it_is_given(load):
     assert (recurrence.layer_type, recurrence.num_layers) == ("lstm", 1)
 
 
+@pytest.mark.parametrize("has_images", [True, False])
+def test_null_leaves_the_choice_of_trunks_to_the_observations(load, has_images):
+    assert load("").model.share_parameters is None
+    assert load("").resolved(has_images).model.share_parameters is has_images
+    for chosen in (True, False):
+        given = load(f"model: {{share_parameters: {str(chosen).lower()}}}")
+        assert given.resolved(has_images) == given
+        assert given.model.share_parameters is chosen
+
+
 def test_a_model_to_load_needs_a_path(load):
     assert "model.model_path: must name a checkpoint" in only_error(
         load, "model: {load_model: true}"
