@@ -95,6 +95,7 @@ def _cached_footprint(config_json: str) -> Footprint:
 def footprint_in(probed: Probe, config: Config) -> Footprint:
     """What a training of a config needs in an environment that was found to be like this."""
     spaces, environment = probed.spaces, _bytes_of_an_environment(config, probed)
+    config = config.resolved(spaces.has_images)
     trainer = config.trainer
     workers, steps = trainer.num_workers, trainer.worker_steps
     of_steps: KeyPath = ("trainer", "num_workers" if workers >= steps else "worker_steps")
@@ -121,7 +122,7 @@ def _add(parts: dict[KeyPath, int], key: KeyPath, size: int) -> None:
 
 def count_weights(config: Config, spaces: Spaces) -> int:
     """The number of weights of one member."""
-    return sum(count for _, count in _weights(config, spaces))
+    return sum(count for _, count in _weights(config.resolved(spaces.has_images), spaces))
 
 
 def _weights(config: Config, spaces: Spaces) -> list[tuple[KeyPath, int]]:
