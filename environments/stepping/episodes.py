@@ -11,7 +11,13 @@ import gymnasium
 import numpy as np
 
 from environments.building import make_environment
-from environments.interface import EnvironmentFailure, EpisodeState, Levels, Observations
+from environments.interface import (
+    LIFE_LOST,
+    EnvironmentFailure,
+    EpisodeState,
+    Levels,
+    Observations,
+)
 from environments.spaces import spaces_of
 from environments.stepping.batch import Batch
 from schema.environment import EnvironmentConfig
@@ -137,6 +143,7 @@ class EpisodeBlock:
         batch: Batch,
     ) -> None:
         self._batch = batch
+        self._config = config
         self._players: list[EpisodePlayer] = []
         try:
             for index in indices:
@@ -158,8 +165,9 @@ class EpisodeBlock:
         for player in self._players:
             index = player.index
             outcome = player.step(batch.actions[index])
-            batch.rewards[index] = outcome.reward
-            batch.terminated[index] = outcome.terminated
+            clips, splits = self._config.clip_rewards, self._config.terminal_on_life_loss
+            batch.rewards[index] = np.sign(outcome.reward) if clips else outcome.reward
+            batch.terminated[index] = outcome.terminated or (splits and LIFE_LOST in outcome.info)
             batch.truncated[index] = outcome.truncated
             if outcome.terminated or outcome.truncated:
                 ends.episodes.append((index, player.statistics(outcome.info)))

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
+from environments.suites.drawing import guard_drawing, prepare_drawing
 from environments.suites.ids import CARTPOLE_NAMES, refusal, registered_type
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -20,6 +21,11 @@ from schema.messages import nearest
 
 # Arguments of constructors that are no user's to give.
 _GIVEN = ("worker_id", "render_mode")
+# How Gymnasium names what its MuJoCo environments need.
+_MUJOCO_EXTRA = "gymnasium[mujoco]"
+# How to install what isn't installed by its name alone: Memory Gym asks for an old Gymnasium, but plays
+# with the present one.
+_PACKAGES = {"memory_gym": "--no-deps memory-gym==1.0.2"}
 
 
 def create(
@@ -46,7 +52,8 @@ def create(
     )
     try:
         arguments = _arguments(spec, config, worker_id, render_mode)
-        return gymnasium.make(
+        prepare_drawing(spec, render_mode)
+        environment = gymnasium.make(
             spec,
             max_episode_steps=config.max_episode_steps,
             disable_env_checker=True,
@@ -64,6 +71,7 @@ def create(
             f"environment.kwargs: {name} can't be created with {json.dumps(config.kwargs)}: "
             f"{_described(error)}"
         ) from error
+    return guard_drawing(environment, spec)
 
 
 def _arguments(
@@ -110,6 +118,8 @@ def _described(error: Exception) -> str:
 
 def _remedy(error: Exception) -> str:
     message = str(error).strip().rstrip(".")
+    if _MUJOCO_EXTRA in message:
+        return "it needs MuJoCo, which isn't installed (pip install -r requirements-mujoco.txt)"
     if isinstance(error, ModuleNotFoundError) and error.name and "pip install" not in message:
         return f"{message}; install the package that provides it (pip install {error.name})"
     return message
@@ -136,8 +146,13 @@ def _import_module(module: str, name: str, suite: str) -> None:
     except ImportError as error:
         raise UserError(
             refusal(name, suite)
-            or f"environment.name: the module of {name} can't be imported: {error}"
+            or f"environment.name: the module of {name} can't be imported: {_why_not(error)}"
         ) from error
+
+
+def _why_not(error: ImportError) -> str:
+    package = _PACKAGES.get(error.name or "")
+    return f"{error} (pip install {package})" if package else str(error)
 
 
 def _nearest(identifier: str, suite: str) -> str:
