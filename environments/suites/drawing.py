@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.util
 import os
 import sys
 
@@ -17,10 +18,6 @@ from gymnasium.envs.registration import EnvSpec
 from schema.errors import UserError
 
 _OFFSCREEN = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}  # and their libraries
-_INSTALLATION = (
-    "install EGL or OSMesa (on Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri, or "
-    "libosmesa6)"
-)
 
 
 def prepare_drawing(spec: EnvSpec, render_mode: str | None) -> None:
@@ -33,7 +30,8 @@ def prepare_drawing(spec: EnvSpec, render_mode: str | None) -> None:
     Raises:
         UserError: MuJoCo can't draw here.
     """
-    if _is_from(spec, "gymnasium.envs.mujoco") and render_mode is not None:
+    # Where it isn't installed, Gymnasium says so.
+    if _is_from(spec, "gymnasium.envs.mujoco") and importlib.util.find_spec("mujoco"):
         _choose_opengl(spec.id, render_mode)
     if _is_from(spec, "memory_gym"):
         # It starts all of pygame; without a sound card, that prints lines about sound.
@@ -57,7 +55,7 @@ def _is_from(spec: EnvSpec, package: str) -> bool:
     return isinstance(entry, str) and entry.startswith((f"{package}.", f"{package}:"))
 
 
-def _choose_opengl(name: str, render_mode: str) -> None:
+def _choose_opengl(name: str, render_mode: str | None) -> None:
     """Makes sure that MuJoCo can draw: a window needs a display, pictures don't.
 
     `MUJOCO_GL` (egl, osmesa or glfw) chooses how pictures are drawn, where it is set.
@@ -65,24 +63,24 @@ def _choose_opengl(name: str, render_mode: str) -> None:
     has_display = sys.platform != "linux" or any(
         map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))
     )
-    backend = os.environ.get("MUJOCO_GL") or ("glfw" if has_display else _installed_backend())
+    chosen = os.environ.get("MUJOCO_GL")
+    backend = chosen or ("glfw" if has_display else _installed_backend())
     if render_mode == "rgb_array" and backend in _OFFSCREEN:
         os.environ["MUJOCO_GL"] = backend
-        _try_opengl(name, backend)
-    elif not has_display:
+    elif render_mode is not None and not has_display:
         raise UserError(
             f"environment.name: {name} needs a display for a window, or with MUJOCO_GL={backend}; "
             "without one, write a video with MUJOCO_GL=egl or osmesa"
         )
-
-
-def _try_opengl(name: str, backend: str) -> None:
     try:
-        importlib.import_module(f"mujoco.{backend}").GLContext(16, 16).free()
+        importlib.import_module("mujoco")
+        if render_mode == "rgb_array" and backend in _OFFSCREEN:
+            importlib.import_module(f"mujoco.{backend}").GLContext(16, 16).free()
     except Exception as error:  # of OpenGL, of its absence, of the system's linker
         raise UserError(
             f"environment.name: {name} can't be drawn with MUJOCO_GL={backend}: "
-            f"{str(error).splitlines()[0]}; {_INSTALLATION}"
+            f"{str(error).splitlines()[0]}; unset it or choose egl or osmesa, and install its library "
+            "(on Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri, or libosmesa6)"
         ) from error
 
 

@@ -51,8 +51,8 @@ def create(
         kwargs={**spec.kwargs, **config.kwargs},
     )
     try:
-        arguments = _arguments(spec, config, worker_id, render_mode)
         prepare_drawing(spec, render_mode)
+        arguments = _arguments(spec, config, worker_id, render_mode)
         environment = gymnasium.make(
             spec,
             max_episode_steps=config.max_episode_steps,
