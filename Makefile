@@ -22,7 +22,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 	print("Python %d.%d is too %s; $(RANGE)" % (found + (fault,)) if fault else "")' 2>/dev/null \
 	|| echo "$(PYTHON) can't be run; $(RANGE)")
 
-.PHONY: tune test test-newest lint format type docs check unity mujoco procgen memory-gym lock
+.PHONY: tune test test-newest lint format type docs pictures check unity mujoco procgen memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -52,6 +52,9 @@ type: $(VENV)/ready-dev
 docs: $(VENV)/ready-dev
 	$(RUN) -m schema.reference
 	$(RUN) docs/draw_wings.py
+
+pictures: $(VENV)/ready
+	$(RUN) -m docs.draw_environments
 
 check: lint type test
 
