@@ -36,7 +36,7 @@ class _Picture:
     keys: dict[str, Any] = field(default_factory=dict)
 
 
-_PICTURES = {
+PICTURES = {
     "cartpole": _Picture("CartPole", "CartPole-v1", 3, 12),
     "gymnasium": _Picture("Gymnasium", "LunarLander-v3", 3, 65),
     "minigrid": _Picture("Minigrid", "MiniGrid-DoorKey-8x8-v0", 7, 3, {"visual_observation": True}),
@@ -93,7 +93,7 @@ def _resized(image: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Writes a picture for each suite that is installed."""
-    for suite, wanted in _PICTURES.items():
+    for suite, wanted in PICTURES.items():
         path = _ROOT / "docs" / "images" / f"environment_{suite}.png"
         try:
             imageio.imwrite(path, picture(wanted))
