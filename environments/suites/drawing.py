@@ -77,10 +77,10 @@ def _choose_opengl(name: str, render_mode: str | None) -> None:
         if render_mode == "rgb_array" and backend in _OFFSCREEN:
             importlib.import_module(f"mujoco.{backend}").GLContext(16, 16).free()
     except Exception as error:  # of OpenGL, of its absence, of the system's linker
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
-            f"environment.name: {name} can't be drawn with MUJOCO_GL={backend}: "
-            f"{str(error).splitlines()[0]}; unset it or choose egl or osmesa, and install its library "
-            "(on Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri, or libosmesa6)"
+            f"environment.name: {name} can't be drawn with MUJOCO_GL={backend}: {reason}; "
+            "unset it or choose egl or osmesa, and install its library (on Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri, or libosmesa6)"
         ) from error
 
 
