@@ -80,7 +80,8 @@ def _choose_opengl(name: str, render_mode: str | None) -> None:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
             f"environment.name: {name} can't be drawn with MUJOCO_GL={backend}: {reason}; "
-            "unset it or choose egl or osmesa, and install its library (on Debian and Ubuntu: apt-get install libegl1 libgl1-mesa-dri, or libosmesa6)"
+            "unset it or choose egl or osmesa, and install its library (on Debian and "
+            "Ubuntu: apt-get install libegl1 libgl1-mesa-dri, or libosmesa6)"
         ) from error
 
 
