@@ -1,7 +1,8 @@
 # The whole routine: `make tune`, `make test`, `make lint`, `make format`, `make type`, `make docs`.
-# Each sets up .venv first where it is missing or older than the requirements; `make unity` does that
-# for training with Unity players. What is installed are the versions in requirements.lock, which
-# `make lock` renews; `make test-newest` tests the newest ones that the requirements allow.
+# Each sets up .venv first where it is missing or older than the requirements; `make unity`, `make mujoco`,
+# `make procgen` and `make memory-gym` add what these environments need. What is installed are the
+# versions in requirements.lock, which `make lock` renews; `make test-newest` tests the newest ones that the
+# requirements allow.
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +22,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 	print("Python %d.%d is too %s; $(RANGE)" % (found + (fault,)) if fault else "")' 2>/dev/null \
 	|| echo "$(PYTHON) can't be run; $(RANGE)")
 
-.PHONY: tune test test-chaos test-newest lint format type docs check unity lock
+.PHONY: tune test test-chaos test-newest lint format type docs pictures check unity mujoco procgen memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -55,14 +56,24 @@ docs: $(VENV)/ready-dev
 	$(RUN) -m schema.reference
 	$(RUN) docs/draw_wings.py
 
+pictures: $(VENV)/ready
+	$(RUN) -m docs.draw_environments
+
 check: lint type test
 
 unity: $(VENV)/ready-unity
 
+mujoco: $(VENV)/ready-mujoco
+
+procgen: $(VENV)/ready-procgen
+
+memory-gym: $(VENV)/ready
+	$(RUN) $(INSTALL) --no-deps memory-gym==1.0.2
+
 lock: $(UV)
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-python-downloads \
 		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock \
-		requirements-dev.txt requirements-fast.txt
+		requirements-dev.txt requirements-fast.txt requirements-mujoco.txt requirements-procgen.txt
 
 $(VENV)/bin/python $(NEWEST)/bin/python .venv-lock/bin/python:
 	$(if $(UNFIT),$(error $(UNFIT)))
@@ -73,8 +84,8 @@ $(VENV)/ready: requirements.txt requirements-fast.txt requirements.lock | $(VENV
 	$(RUN) $(LOCKED) -r requirements-fast.txt || $(NO_ENVPOOL)
 	touch $@
 
-$(VENV)/ready-unity: requirements-unity.txt $(VENV)/ready
-	$(RUN) $(LOCKED) -r requirements-unity.txt
+$(VENV)/ready-unity $(VENV)/ready-mujoco $(VENV)/ready-procgen: $(VENV)/ready-%: requirements-%.txt $(VENV)/ready
+	$(RUN) $(LOCKED) -r $<
 	touch $@
 
 $(VENV)/ready-dev: requirements-dev.txt requirements-unity.txt $(VENV)/ready

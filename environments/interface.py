@@ -22,6 +22,9 @@ Observations = dict[str, np.ndarray]
 # uint8, 1 where a choice is allowed. The network doesn't see it; it limits the policy.
 ACTION_MASK = "action_mask"
 
+# Key of a step's info in single environments: a life was lost, and the game goes on.
+LIFE_LOST = "life_lost"
+
 # The level (the seed of the reset) for an environment's index and an episode's number.
 Levels = Callable[[int, int], int]
 
@@ -78,13 +81,15 @@ class Step:
 
     Attributes:
         observations: arrays of shape (E, ...). The next step reuses them: copy what you keep.
-        rewards: (E,) float32.
-        terminated: (E,) bool, the episode reached a real end.
+        rewards: (E,) float32, what is learnt from: their signs where the config clips rewards.
+        terminated: (E,) bool, the episode reached a real end; or lost a life, where the config takes
+            that for an end: then its game goes on, and `episodes` has nothing of it.
         truncated: (E,) bool, the episode was cut off (by its time limit, say) and had no real end.
         final_observations: for each environment whose episode was truncated, its index and what it
             observed last (arrays without the axis E), from which the return is bootstrapped.
         episodes: for each episode that ended, the index of its environment and its statistics:
-            `return`, `length` (steps) and every number that the environment reported at its end.
+            `return` (of unclipped rewards), `length` (steps) and every number that the environment
+            reported at its end.
         crashes: for each environment that broke down and was replaced, its index and the reason. Its
             episode counts as truncated, has no statistics, and is begun again.
     """

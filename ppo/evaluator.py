@@ -86,7 +86,7 @@ class Evaluator:
         count = min(config.evaluation.num_workers, len(levels))
         self._levels = ListedLevels(levels, count)
         self._environments: VectorEnvironment = make_environments(
-            config.environment, self._levels, count, worker_id
+            config.environment.for_evaluation(), self._levels, count, worker_id
         )
 
     @property

@@ -73,6 +73,21 @@ class EnvironmentConfig(Section):
     resize_vis_obs: Annotated[list[Annotated[int, Field(ge=1)]], Len(2, 2)] | None = Field(
         None, description="[width, height] to which a visual observation is resized; null keeps it"
     )
+    sticky_actions: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Atari only: probability with which the game repeats the action before instead "
+        "(Machado et al., 2018, Revisiting the Arcade Learning Environment, take 0.25)",
+    )
+    terminal_on_life_loss: bool = Field(
+        False,
+        description="Atari only: training takes a lost life for an end, though the game goes on",
+    )
+    clip_rewards: bool = Field(
+        False,
+        description="Atari only: training takes the sign of each reward; returns are unclipped",
+    )
     backend: Literal["auto", "gymnasium", "envpool"] = Field(
         "auto",
         description="what steps the environments: gymnasium, envpool (fast, for some of them), or "
@@ -102,6 +117,14 @@ class EnvironmentConfig(Section):
     unity: UnityConfig = Field(
         UnityConfig(), description="Unity and ObstacleTower only: how players are started"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_defaults_of_the_type(cls, data: Any) -> Any:
+        # Not a mapping, or a type that isn't text: refused by what follows.
+        if not isinstance(data, dict) or not isinstance(data.get("type"), str):
+            return data
+        return {**TYPE_DEFAULTS.get(data["type"], {}), **data}
 
     @field_validator("kwargs")
     @classmethod
@@ -145,6 +168,10 @@ class EnvironmentConfig(Section):
                 raise key_error(key, f"players have their own; set environment.unity.{key}")
         return self
 
+    def for_evaluation(self) -> EnvironmentConfig:
+        """The same environment with its own ends and rewards, not those that are learnt from."""
+        return self.model_copy(update={"terminal_on_life_loss": False, "clip_rewards": False})
+
 
 def _all_finite(value: Any) -> bool:
     if isinstance(value, dict):
@@ -154,6 +181,19 @@ def _all_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
+# What keys that are left out mean for a type, where it isn't what they mean for the others. For Atari
+# it is what PPO is compared with (Mnih et al., 2015, Human-level control through deep reinforcement
+# learning, but for the sticky actions, which came later).
+TYPE_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "Atari": {
+        "frame_skip": 4,
+        "obs_stacks": 4,
+        "grayscale": True,
+        "resize_vis_obs": [84, 84],
+        "terminal_on_life_loss": True,
+        "clip_rewards": True,
+    },
+}
 # The suites whose environments are registered with Gymnasium.
 REGISTERED_TYPES: Final = ("CartPole", "Gymnasium", "Minigrid")
 _KEYS_OF_TYPES: Final[dict[str, tuple[str, ...]]] = {
@@ -162,5 +202,8 @@ _KEYS_OF_TYPES: Final[dict[str, tuple[str, ...]]] = {
     "mask_velocities": ("CartPole",),
     "visual_observation": ("Minigrid",),
     "full_actions": ("ObstacleTower",),
+    "sticky_actions": ("Atari",),
+    "terminal_on_life_loss": ("Atari",),
+    "clip_rewards": ("Atari",),
     "unity": PLAYER_TYPES,
 }

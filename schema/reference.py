@@ -9,6 +9,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from schema.config import Config
+from schema.environment import TYPE_DEFAULTS, EnvironmentConfig
 from schema.levels import TrainingSeeds
 from schema.section import Section, subsection
 from schema.unity import RESET_PARAMS
@@ -20,8 +21,9 @@ REFERENCE = _ROOT / "docs" / "configuration.md"
 
 _CONFIG_HEADER = """\
 # Every key with its default. Copy this file and keep what you change: a key that is left out has the
-# value it has here. MiniGrid-Empty-Random-6x6, seen as symbols; trained with a learning rate that
-# falls from 3.0e-3 to 1.0e-5, it is solved (mean return above 0.9) within the 50 updates.
+# value it has here, unless a comment names another one for its type. MiniGrid-Empty-Random-6x6, seen as
+# symbols; trained with a learning rate that falls from 3.0e-3 to 1.0e-5, it is solved (mean return above
+# 0.9) within the 50 updates.
 # Generated from the schema by `make docs`.
 """
 _REFERENCE_HEADER = """\
@@ -55,7 +57,10 @@ def _yaml_lines(section: type[Section], values: Any, depth: int) -> Iterator[str
             yield from _yaml_lines(type(value), value, depth + 1)
         else:
             line = indent + dump_yaml({key: value}).strip()
-            yield line.ljust(_COMMENT_COLUMN) + f"# {info.description}"
+            others = "".join(
+                f" ({kind}: {own})" for kind, own in _own_defaults(section, key).items()
+            )
+            yield line.ljust(_COMMENT_COLUMN) + f"# {info.description}{others}"
             optional = subsection(section, key)
             if optional is not None:
                 # Its keys, as comments, for whoever wants to set it.
@@ -75,7 +80,7 @@ def _tables(section: type[Section], path: tuple[str, ...]) -> Iterator[str]:
         key = info.alias or name
         below = subsection(section, key)
         if below is None or info.default is None:
-            plain.append(_row(key, info))
+            plain.append(_row(section, key, info))
         if below is not None:
             inner.append(((*path, key), below, info))
     if plain and path:
@@ -90,15 +95,27 @@ def _tables(section: type[Section], path: tuple[str, ...]) -> Iterator[str]:
             yield from _tables(own, below_path)
 
 
-def _row(key: str, info: FieldInfo) -> str:
-    default = dump_yaml({key: info.default}).partition(": ")[2].strip()
+def _row(section: type[Section], key: str, info: FieldInfo) -> str:
+    own = [f"{kind}: `{default}`" for kind, default in _own_defaults(section, key).items()]
+    defaults = "; ".join([f"`{_shown(info.default)}`", *own])
     bounds = [
         f"{word} {getattr(constraint, name)}"
         for constraint in info.metadata
         for name, word in _RANGES.items()
         if getattr(constraint, name, None) is not None
     ]
-    return f"| `{key}` | `{default}` | {', '.join(bounds)} | {info.description} |\n"
+    return f"| `{key}` | {defaults} | {', '.join(bounds)} | {info.description} |\n"
+
+
+def _own_defaults(section: type[Section], key: str) -> dict[str, str]:
+    """A key's default for each type that has one of its own."""
+    types = TYPE_DEFAULTS if section is EnvironmentConfig else {}
+    return {kind: _shown(own[key]) for kind, own in types.items() if key in own}
+
+
+def _shown(value: Any) -> str:
+    """A value as it is written in YAML, on one line."""
+    return dump_yaml({"": value}).partition(": ")[2].strip()
 
 
 def _sentence(text: str) -> str:

@@ -19,8 +19,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import HumanRendering
 
-from environments.interface import Observations
-from environments.pooled.tasks import make_pool, pooled_images
+from environments.interface import LIFE_LOST, Observations
+from environments.pooled.tasks import Lives, make_pool, pooled_images
 from environments.spaces import VISUAL, as_trainable_actions
 from environments.suites.ids import refusal
 from schema.environment import EnvironmentConfig
@@ -48,12 +48,12 @@ def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> 
 class _Single(gymnasium.Env):
     """One game; `reset(seed=level)` begins the level of that number."""
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012  # Gymnasium's way
-
     def __init__(self, config: EnvironmentConfig, render_mode: str | None) -> None:
         self.render_mode = render_mode
         self._type, self._name = config.type, config.name
         self._task = pooled_images(config)
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": self._task.frame_rate}
+        self._lives = Lives(1) if self._task.has_lives else None
         self.observation_space = spaces.Dict(
             {VISUAL: spaces.Box(0, 255, self._task.shape, np.uint8)}
         )
@@ -75,7 +75,9 @@ class _Single(gymnasium.Env):
         super().reset(seed=seed)
         if seed is not None:
             self._pool = self._make_pool(seed)
-        observed, _ = self._pool.reset()
+        observed, info = self._pool.reset()
+        if self._lives is not None:
+            self._lives.begin(np.arange(1), info)
         return self._observe(observed), {}
 
     def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
@@ -84,7 +86,9 @@ class _Single(gymnasium.Env):
             np.array([action], np.int32)
         )
         terminated, truncated = self._task.ends(rewards, terminated, truncated, info)
-        reported = {}
+        reported: dict[str, Any] = {}
+        if self._lives is not None and self._lives.lost(terminated | truncated, info)[0]:
+            reported = {LIFE_LOST: True}
         if terminated[0] or truncated[0]:
             columns = self._task.statistics(rewards, info)
             reported = {name: float(column[0]) for name, column in columns.items()}
@@ -135,9 +139,11 @@ def _load_qt() -> None:
         for folder in folders or []
     ):
         raise UserError(
-            "environment.type: Procgen needs the library Qt 5 (on Debian and Ubuntu: apt-get "
-            "install libqt5gui5; where you may not, pip install PyQt5-Qt5)"
+            "environment.type: Procgen needs the library Qt 5: make procgen, or pip install -r "
+            "requirements-procgen.txt, or on Debian and Ubuntu apt-get install libqt5gui5"
         )
+    # EnvPool tried to load it when it was imported itself.
+    importlib.reload(importlib.import_module("envpool.procgen"))
 
 
 def _loads(libraries: list[str]) -> bool:

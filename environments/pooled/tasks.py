@@ -32,10 +32,12 @@ class PooledTask:
         is_costly: whether a step of one environment costs more than waking a thread.
         steps_of_a_pool: after which a pool gives way to a new one, as playing them again is what
             resuming takes. They are several episodes, so that few of them are cut off for it.
+        has_lives: whether its episodes have several lives, whose number is reported at each step.
     """
 
     is_costly = False
     steps_of_a_pool = 4096
+    has_lives = False
 
     def __init__(self, config: EnvironmentConfig) -> None:
         limit = config.max_episode_steps or gymnasium.spec(config.name).max_episode_steps
@@ -131,10 +133,12 @@ class PooledImages(PooledTask):
 
     Attributes:
         shape: of the image of one environment.
+        frame_rate: steps per second at the speed at which people play.
     """
 
     is_costly = True
     shape: tuple[int, int, int]
+    frame_rate: float
 
 
 class _Procgen(PooledImages):
@@ -142,6 +146,7 @@ class _Procgen(PooledImages):
 
     def __init__(self, config: EnvironmentConfig) -> None:
         self.shape = (64, 64, 3)
+        self.frame_rate = 15.0
         self.arguments = {"channel_first": False}
 
     def level_arguments(self, start: int, count: int) -> dict[str, int]:
@@ -171,19 +176,27 @@ class _Procgen(PooledImages):
 
 
 class _Atari(PooledImages):
-    """Frames that EnvPool itself skips, stacks, turns gray and resizes, as the config says."""
+    """Frames that EnvPool itself skips, stacks, turns gray and resizes, as the config says.
+
+    Games begin with up to 30 steps of doing nothing (Mnih et al., 2015), then with the button FIRE where
+    there is one. A lost life ends nothing here; see `Lives`.
+    """
+
+    has_lives = True
 
     steps_of_a_pool = 65_536
 
     def __init__(self, config: EnvironmentConfig) -> None:
         width, height = config.resize_vis_obs or _ATARI_SIZE
         self.shape = (height, width, (1 if config.grayscale else 3) * config.obs_stacks)
+        self.frame_rate = _ATARI_RATE / config.frame_skip
         self.arguments = {
             "frame_skip": config.frame_skip,
             "stack_num": config.obs_stacks,
             "gray_scale": config.grayscale,
             "img_width": width,
             "img_height": height,
+            "repeat_action_probability": config.sticky_actions,
             # The usual half an hour of play, however many frames are skipped.
             "max_episode_steps": _ATARI_FRAMES // config.frame_skip,
         }
@@ -204,9 +217,31 @@ class _Atari(PooledImages):
         return real, truncated & ~real
 
 
+class Lives:
+    """Notices lives that are lost while a game goes on; those of its last step end the game instead.
+
+    Args:
+        count: E environments.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._left = np.zeros(count, np.int64)
+
+    def begin(self, environments: np.ndarray, info: dict[str, Any]) -> None:
+        """Notes how many lives (K,) the games begin with in environments of these indices (K,)."""
+        self._left[environments] = info["lives"]
+
+    def lost(self, ended: np.ndarray, info: dict[str, Any]) -> np.ndarray:
+        """Which environments (E,) lost a life with this step, but for those whose game ended (E,)."""
+        lost = (info["lives"] < self._left) & ~ended
+        self._left[:] = info["lives"]
+        return lost
+
+
 _LAST_LEVEL = 2**31 - 1
 _ATARI_SIZE = (160, 210)
 _ATARI_FRAMES = 108_000
+_ATARI_RATE = 60.0  # frames per second
 
 _IMAGES: dict[str, type[PooledImages]] = {"Atari": _Atari, "Procgen": _Procgen}
 

@@ -10,7 +10,7 @@ import numpy as np
 from environments.building import probe_spaces
 from environments.interface import EnvironmentFailure, EpisodeState, Observations, Step
 from environments.levels import RandomLevels
-from environments.pooled.tasks import make_pool, pooled_task
+from environments.pooled.tasks import Lives, make_pool, pooled_task
 from environments.wrappers.checked import guarded, launch_call, step_call
 from schema.environment import EnvironmentConfig
 
@@ -58,6 +58,8 @@ class PooledEnvironments:
         self._history = _History(self.spaces.branches, num_environments)
         self._returns = np.zeros(num_environments)
         self._lengths = np.zeros(num_environments, np.int64)
+        self._lives = Lives(num_environments) if config.terminal_on_life_loss else None
+        self._clips_rewards = config.clip_rewards
         self._pool: Any = None
         self._pools_before = 0
 
@@ -86,7 +88,9 @@ class PooledEnvironments:
         self._returns[:] = 0.0
         self._lengths[:] = 0
         with guarded(self._resetting):
-            observed, _ = self._pool.reset()
+            observed, info = self._pool.reset()
+        if self._lives is not None:
+            self._lives.begin(np.arange(self._count), info)
         self._task.write(observed, self._observations)
         return self._observations
 
@@ -94,8 +98,13 @@ class PooledEnvironments:
         """Takes one step with actions of shape (E, branches), integers."""
         observed, rewards, terminated, truncated, info = self._play(actions)
         self._task.write(observed, self._observations)
+        is_end = terminated | truncated
         step = Step(self._observations, rewards, terminated, truncated, [], [])
-        ended = np.flatnonzero(terminated | truncated)
+        if self._lives is not None:
+            step.terminated = terminated | self._lives.lost(is_end, info)
+        if self._clips_rewards:
+            step.rewards = np.sign(rewards)
+        ended = np.flatnonzero(is_end)
         if len(ended):
             for index in np.flatnonzero(truncated).tolist():
                 final = {name: array[index].copy() for name, array in self._observations.items()}
@@ -130,7 +139,9 @@ class PooledEnvironments:
         self._lengths[ended] = 0
         # Between two steps, a pool in synchronous mode resets a part of its environments at once.
         with guarded(self._resetting):
-            observed, _ = self._pool.reset(ended.astype(np.int32))
+            observed, info = self._pool.reset(ended.astype(np.int32))
+        if self._lives is not None:
+            self._lives.begin(ended, info)
         return observed
 
     def _episodes(

@@ -12,7 +12,13 @@ import numpy as np
 
 from environments.building import make_environment
 from environments.failures import failure_of
-from environments.interface import EnvironmentFailure, EpisodeState, Levels, Observations
+from environments.interface import (
+    LIFE_LOST,
+    EnvironmentFailure,
+    EpisodeState,
+    Levels,
+    Observations,
+)
 from environments.spaces import spaces_of
 from environments.stepping.batch import Batch
 from environments.wrappers.checked import find_not_finite
@@ -153,7 +159,7 @@ class EpisodeBlock:
         batch: Batch,
     ) -> None:
         self._batch = batch
-        self._name = config.name
+        self._config = config
         self._players: list[EpisodePlayer] = []
         own = slice(indices.start, indices.stop)
         self._observed = {name: array[own] for name, array in batch.observations.items()}
@@ -179,8 +185,9 @@ class EpisodeBlock:
         """Takes a step with one environment."""
         batch, index = self._batch, player.index
         outcome = player.step(batch.actions[index])
-        batch.rewards[index] = outcome.reward
-        batch.terminated[index] = outcome.terminated
+        clips, splits = self._config.clip_rewards, self._config.terminal_on_life_loss
+        batch.rewards[index] = np.sign(outcome.reward) if clips else outcome.reward
+        batch.terminated[index] = outcome.terminated or (splits and LIFE_LOST in outcome.info)
         batch.truncated[index] = outcome.truncated
         if outcome.terminated or outcome.truncated:
             ends.episodes.append((index, player.statistics(outcome.info)))
@@ -211,7 +218,7 @@ class EpisodeBlock:
                 failure.details = f"{player.whereabouts}\n\n{failure.details}"
                 raise
             except Exception as error:
-                raise failure_of(f"{self._name}: playing it", error) from error
+                raise failure_of(f"{self._config.name}: playing it", error) from error
         self._check_finite(self._players, self._observed)
 
     def _check_finite(self, players: Sequence[EpisodePlayer], observations: Observations) -> None:
@@ -219,7 +226,7 @@ class EpisodeBlock:
         if found is not None:
             player = players[found[0]]
             raise EnvironmentFailure(
-                f"{self._name}: {player.latest_call} gave an observation {found[1]}",
+                f"{self._config.name}: {player.latest_call} gave an observation {found[1]}",
                 player.whereabouts,
             )
 

@@ -15,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.wrappers import TimeLimit
 
 from environments.failures import described, failure_of
+from environments.suites.drawing import guard_drawing, prepare_drawing
 from environments.suites.ids import CARTPOLE_NAMES, refusal, registered_type
 from environments.wrappers.checked import checked
 from schema.environment import EnvironmentConfig
@@ -23,6 +24,11 @@ from schema.messages import nearest
 
 # Arguments of constructors that are no user's to give.
 _GIVEN = ("worker_id", "render_mode")
+# How Gymnasium names what its MuJoCo environments need.
+_MUJOCO_EXTRA = "gymnasium[mujoco]"
+# How to install what isn't installed by its name alone: Memory Gym asks for an old Gymnasium, but plays
+# with the present one.
+_PACKAGES = {"memory_gym": "--no-deps memory-gym==1.0.2"}
 
 
 def create(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
@@ -48,6 +54,7 @@ def create(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -
         kwargs={**spec.kwargs, **config.kwargs},
     )
     try:
+        prepare_drawing(spec, render_mode)
         arguments = _arguments(spec, config, worker_id, render_mode)
         environment = gymnasium.make(spec, disable_env_checker=True, **arguments)
     except (gymnasium.error.Error, ImportError) as error:
@@ -62,7 +69,7 @@ def create(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -
             f"environment.kwargs: {name} can't be created with {json.dumps(config.kwargs)}: "
             f"{described(error)}"
         ) from error
-    environment = checked(environment, config)
+    environment = checked(guard_drawing(environment, spec), config)
     return environment if limit is None else TimeLimit(environment, limit)
 
 
@@ -103,6 +110,8 @@ def _check_kwargs(config: EnvironmentConfig, parameters: Mapping[str, inspect.Pa
 
 def _remedy(error: Exception) -> str:
     message = str(error).strip().rstrip(".")
+    if _MUJOCO_EXTRA in message:
+        return "it needs MuJoCo, which isn't installed (pip install -r requirements-mujoco.txt)"
     if isinstance(error, ModuleNotFoundError) and error.name and "pip install" not in message:
         return f"{message}; install the package that provides it (pip install {error.name})"
     return message
@@ -129,10 +138,15 @@ def _import_module(module: str, name: str, suite: str) -> None:
     except ImportError as error:
         raise UserError(
             refusal(name, suite)
-            or f"environment.name: the module of {name} can't be imported: {error}"
+            or f"environment.name: the module of {name} can't be imported: {_why_not(error)}"
         ) from error
     except Exception as error:
         raise failure_of(f"{name}: the import of its module", error) from error
+
+
+def _why_not(error: ImportError) -> str:
+    package = _PACKAGES.get(error.name or "")
+    return f"{error} (pip install {package})" if package else str(error)
 
 
 def _nearest(identifier: str, suite: str) -> str:

@@ -205,7 +205,7 @@ def find_not_finite(observations: Observations) -> tuple[int, str] | None:
         # Of small arrays, several times as fast as their `all`.
         if array.dtype.kind == "f" and b"\0" in np.isfinite(array).tobytes():
             index, *place = np.argwhere(~np.isfinite(array))[0].tolist()
-            return index, f"with {array[(index, *place)]} at {place} of {name!r}"
+            return index, f"with {array[index][tuple(place)]} at {place} of {name!r}"
     return None
 
 

@@ -285,7 +285,6 @@ class Faulty(Script):
         }
         return faults.get(self.fault, lambda: answer)()
 
-
     def render(self):
         return np.zeros((16, 16, 3), np.uint8)
 

@@ -1,7 +1,6 @@
 """Procgen and Atari, which exist in EnvPool only, one at a time and all at once."""
 
 import copy
-import ctypes
 
 import cv2
 import numpy as np
@@ -10,6 +9,8 @@ import pytest
 from environments import make_environment, make_environments, probe_spaces
 from environments.levels import ListedLevels, RandomLevels
 from environments.stepping.in_process import InProcessEnvironments
+from ppo.evaluator import Evaluator
+from schema.config import Config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.levels import TrainingSeeds
@@ -20,17 +21,17 @@ from environments.pooled import suites as pooled_suites
 from environments.pooled.vector import PooledEnvironments
 
 try:
-    ctypes.CDLL("libQt5Gui.so.5")
-except OSError:
+    pooled_suites._load_qt()
+except UserError:
     HAS_QT = False
 else:
     HAS_QT = True
 
 needs_qt = pytest.mark.skipif(not HAS_QT, reason="Procgen draws with Qt 5")
 MAZE = EnvironmentConfig(type="Procgen", name="MazeEasy-v0")
-PONG = EnvironmentConfig(
-    type="Atari", name="Pong-v5", frame_skip=4, grayscale=True, resize_vis_obs=[84, 60]
-)
+PONG = EnvironmentConfig(type="Atari", name="Pong-v5", obs_stacks=1, resize_vis_obs=[84, 60])
+PACMAN = EnvironmentConfig(type="Atari", name="MsPacman-v5")  # three lives, rewards of ten and more
+RAW = {"frame_skip": 1, "obs_stacks": 1, "grayscale": False, "resize_vis_obs": None}
 BOTH = pytest.mark.parametrize(
     "config", [pytest.param(MAZE, marks=needs_qt, id="Procgen"), pytest.param(PONG, id="Atari")]
 )
@@ -64,9 +65,10 @@ def test_atari_spaces():
     def visual(**keys):
         return probe_spaces(EnvironmentConfig(type="Atari", name="Pong-v5", **keys)).observations
 
-    assert visual() == {"visual": ((210, 160, 3), "uint8")}
-    assert visual(grayscale=True, obs_stacks=4) == {"visual": ((210, 160, 4), "uint8")}
-    assert visual(resize_vis_obs=[84, 60], obs_stacks=2) == {"visual": ((60, 84, 6), "uint8")}
+    assert visual() == {"visual": ((84, 84, 4), "uint8")}
+    assert visual(**RAW) == {"visual": ((210, 160, 3), "uint8")}
+    assert visual(resize_vis_obs=None) == {"visual": ((210, 160, 4), "uint8")}
+    assert visual(resize_vis_obs=[84, 60], grayscale=False) == {"visual": ((60, 84, 12), "uint8")}
     assert visual(last_action_to_obs=True)["vector"] == ((6,), "uint8")
 
 
@@ -195,9 +197,10 @@ def test_the_pool_plays_what_a_single_environment_plays(config):
 
 
 def test_atari_is_preprocessed_as_the_keys_say():
-    plain = make_environment(EnvironmentConfig(type="Atari", name="Pong-v5"))
-    stacked = make_environment(EnvironmentConfig(type="Atari", name="Pong-v5", obs_stacks=2))
-    gray = make_environment(EnvironmentConfig(type="Atari", name="Pong-v5", grayscale=True))
+    def build_raw(**keys):
+        return make_environment(PONG.model_copy(update={**RAW, **keys}))
+
+    plain, stacked, gray = build_raw(), build_raw(obs_stacks=2), build_raw(grayscale=True)
     environments = (plain, stacked, gray)
     frame, frames, shades = (env.reset(seed=1)[0]["visual"] for env in environments)
     for action in [2, 2, 3, 0, 3]:
@@ -206,6 +209,89 @@ def test_atari_is_preprocessed_as_the_keys_say():
         np.testing.assert_array_equal(frames, np.concatenate([previous, frame], axis=2))
         expected = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         assert np.abs(shades[:, :, 0].astype(int) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("processes", [None, 0], ids=["pool", "single"])
+def test_training_sees_lives_and_signs_and_reports_whole_games(processes):
+    environments = make_environments(
+        PACMAN.model_copy(update={"processes": processes}), RandomLevels([4, 5]), 2, 0
+    )
+    environments.reset()
+    clipped, lives_lost, games = np.zeros(2), np.zeros(2, int), []
+    for step in record(environments, 700):
+        assert set(np.unique(step.rewards)) <= {-1.0, 0.0, 1.0}
+        clipped += step.rewards
+        ended = [index for index, _ in step.episodes]
+        lives_lost += step.terminated
+        for index, episode in step.episodes:
+            assert step.terminated[index]
+            games.append((lives_lost[index], episode["return"] / clipped[index]))
+            assert set(episode) == {"return", "length"}
+        lives_lost[ended], clipped[ended] = 0, 0
+    environments.close()
+    assert len(games) >= 2
+    assert all(lives == 3 and ratio >= 10 for lives, ratio in games)
+
+
+def test_a_lost_life_begins_no_game():
+    with_lives = build(PACMAN, [4])
+    whole = build(PACMAN.for_evaluation(), [4])
+    np.testing.assert_array_equal(with_lives.reset()["visual"], whole.reset()["visual"])
+    outcomes = list(zip(record(with_lives, 700), record(whole, 700), strict=True))
+    for step, other in outcomes:
+        np.testing.assert_array_equal(step.observations["visual"], other.observations["visual"])
+        np.testing.assert_array_equal(step.rewards, np.sign(other.rewards))
+        assert step.episodes == other.episodes
+        assert len(other.episodes) == other.terminated[0]
+    assert sum(step.terminated[0] for step, _ in outcomes) >= 3
+    assert sum(len(step.episodes) for step, _ in outcomes) >= 1
+
+
+def test_evaluation_plays_whole_games_for_unclipped_rewards():
+    config = Config.model_validate(
+        {
+            "environment": {"type": "Atari", "name": "MsPacman-v5", "processes": 0},
+            "evaluation": {"num_workers": 1, "seeds": {"num-seeds": 1}},
+        }
+    )
+    evaluator = Evaluator(config, 0)
+    (episode,) = evaluator.evaluate(RandomPolicy())
+    evaluator.close()
+    assert episode["return"] >= 100
+    assert episode["return"] % 10 == 0
+    game = make_environment(config.environment)
+    game.reset(seed=0)
+    policy, rewards, ended, length = RandomPolicy(), 0.0, False, 0
+    while not ended:
+        _, reward, ended, _, _ = game.step(policy.act(None)[0])
+        rewards, length = rewards + reward, length + 1
+    assert (episode["return"], episode["length"]) == (rewards, length)
+
+
+class RandomPolicy:
+    """Stands in for a network's policy, in one game of nine actions."""
+
+    def __init__(self):
+        self.generator = np.random.default_rng(0)
+
+    def begin(self, count):
+        pass
+
+    def act(self, observations):
+        return self.generator.integers(9, size=(1, 1))
+
+    def end_episodes(self, environments):
+        pass
+
+
+def test_sticky_actions_are_part_of_a_level():
+    def play(probability):
+        game = make_environment(PONG.model_copy(update={"sticky_actions": probability}))
+        game.reset(seed=1)
+        return np.stack([game.step(np.array([2 + step % 2]))[0]["visual"] for step in range(30)])
+
+    np.testing.assert_array_equal(play(0.5), play(0.5))
+    assert not np.array_equal(play(0.5), play(0.0))
 
 
 @BOTH
@@ -239,6 +325,7 @@ def test_a_picture_can_be_shown(config, monkeypatch):
     [
         ("Procgen", "CoinrunEasi-v0", "CoinrunEasy-v0"),
         ("Procgen", "Leeper-v0", "Leaper"),
+        ("Procgen", "Pong", "-v0"),
         ("Atari", "Pung-v5", "Pong-v5"),
     ],
 )
@@ -255,5 +342,6 @@ def test_a_missing_qt_is_one_line_with_the_remedy(monkeypatch):
     with pytest.raises(UserError) as caught:
         make_environment(MAZE)
     (line,) = caught.value.lines
-    assert line.startswith("environment.type: Procgen needs the library Qt 5 ")
+    assert line.startswith("environment.type: Procgen needs the library Qt 5: ")
+    assert "make procgen" in line
     assert "libqt5gui5" in line

@@ -202,7 +202,12 @@ def test_a_model_to_load_needs_a_path(load):
 
 
 @pytest.mark.parametrize(
-    ("key", "suite"), [("mask_velocities", "CartPole"), ("visual_observation", "Minigrid")]
+    ("key", "suite"),
+    [
+        ("mask_velocities", "CartPole"),
+        ("visual_observation", "Minigrid"),
+        ("terminal_on_life_loss", "Atari"),
+    ],
 )
 def test_a_key_of_another_suite_is_an_error(load, key, suite):
     found = only_error(load, f"environment: {{type: Gymnasium, name: x, {key}: true}}")
@@ -255,3 +260,45 @@ def test_arguments_of_an_environment_are_any_finite_yaml(load):
         in found
     )
     assert "at least 1" in only_error(load, "environment: {max_episode_steps: 0}")
+
+
+ATARI = {
+    "frame_skip": 4,
+    "obs_stacks": 4,
+    "grayscale": True,
+    "resize_vis_obs": [84, 84],
+    "terminal_on_life_loss": True,
+    "clip_rewards": True,
+}
+
+
+def test_atari_has_its_usual_preprocessing_where_nothing_is_said(load):
+    config = load("environment: {type: Atari, name: Pong-v5}")
+    written = config.as_dict()["environment"]
+    assert {key: written[key] for key in ATARI} == ATARI
+    assert written["sticky_actions"] == 0.0
+
+
+def test_what_is_said_of_atari_stands(load):
+    config = load(
+        "environment: {type: Atari, name: Pong-v5, frame_skip: 1, resize_vis_obs: null, "
+        "clip_rewards: false}"
+    )
+    written = config.as_dict()["environment"]
+    assert (written["frame_skip"], written["resize_vis_obs"], written["obs_stacks"]) == (1, None, 4)
+    assert not written["clip_rewards"]
+    assert Config.model_validate(config.as_dict()) == config
+
+
+def test_no_other_type_has_ataris_defaults(load):
+    for text in ("", "environment: {type: Procgen, name: MazeEasy-v0}"):
+        written = load(text).as_dict()["environment"]
+        assert not any(written[key] == value for key, value in ATARI.items())
+
+
+def test_an_evaluation_has_ends_and_rewards_of_the_game(load):
+    config = load("environment: {type: Atari, name: Pong-v5}").environment
+    played = config.for_evaluation()
+    assert not played.terminal_on_life_loss
+    assert not played.clip_rewards
+    assert played.frame_skip == config.frame_skip
