@@ -53,7 +53,7 @@ def test_the_parts_are_what_they_are_by_hand():
     # Two mini-batches of 4 x 32 steps: observed twice, a layer of 16 and the gradients of two.
     learning = 16 + 4 * (4 + 16 + 2 * 16)
     environment = 8 * 1024 + 4 * 16
-    found = footprint(tiny_config())
+    found = footprint(tiny_config(model={"share_parameters": True}))
     assert found.own == {
         ("model", "hidden_layer_size"): 16 * weights,
         ("trainer", "worker_steps"): 128 * step,
@@ -115,7 +115,7 @@ def test_what_is_only_played_needs_no_rollout():
 
 
 def test_images_count_with_what_convolutions_make_of_them():
-    config = tiny_config()
+    config = tiny_config(model={"share_parameters": True})
     images, vectors = (
         footprint_in(Probe(spaces), config) for spaces in (VISUAL_SPACES, VECTOR_SPACES)
     )
