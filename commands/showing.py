@@ -102,9 +102,7 @@ def show_episode(
 class _Episode:
     """Plays an episode; afterwards, its return and length are known."""
 
-    def __init__(
-        self, name: str, environment: gymnasium.Env, policy: Policy, seed: int
-    ) -> None:
+    def __init__(self, name: str, environment: gymnasium.Env, policy: Policy, seed: int) -> None:
         self._name = name
         self._environment = environment
         self._policy = policy

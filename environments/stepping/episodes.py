@@ -96,6 +96,7 @@ class EpisodePlayer:
         """Takes a step with an action of shape (action_size,)."""
         self._actions.extend(action.tolist())
         observation, reward, terminated, truncated, info = self._environment.step(action)
+        assert isinstance(reward, float)  # as `Checked` and all other wrappers give it
         self._return += reward
         # What ended for real has no value left to bootstrap from, whatever the time limit says.
         return _Outcome(observation, reward, terminated, truncated and not terminated, info)

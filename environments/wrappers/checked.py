@@ -204,8 +204,9 @@ def find_not_finite(observations: Observations) -> tuple[int, str] | None:
     for name, array in observations.items():
         # Of small arrays, several times as fast as their `all`.
         if array.dtype.kind == "f" and b"\0" in np.isfinite(array).tobytes():
-            index, *place = np.argwhere(~np.isfinite(array))[0].tolist()
-            return index, f"with {array[(index, *place)]} at {place} of {name!r}"
+            where = np.argwhere(~np.isfinite(array))[0].tolist()
+            value = array[tuple(where)]
+            return where[0], f"with {value} at {where[1:]} of {name!r}"
     return None
 
 
@@ -285,7 +286,7 @@ def _parts_checker(checks: dict[Any, _Check], kinds: tuple[type, ...]) -> _Check
             return f"that is {_form(value)}; its space's is a {kinds[0].__name__}"
         for key, check_part in checks.items():
             try:
-                part = value[key]
+                part = value[key]  # type: ignore[index]  # a dictionary or a tuple
             except (KeyError, IndexError):
                 return f"without {key!r}, which its space has"
             problem = check_part(part)

@@ -85,9 +85,7 @@ def test_playing_ends_with_one_line(folder, command):
 def test_a_sweep_goes_on_and_records_how_far_each_run_came(folder):
     write(folder, "nothing")
     faults = '[nothing, raises, loops, "nan reward", exits]'
-    (folder / "space.yaml").write_text(
-        f"hyperparameters: {{environment.kwargs.fault: {faults}}}\n"
-    )
+    (folder / "space.yaml").write_text(f"hyperparameters: {{environment.kwargs.fault: {faults}}}\n")
     done = run("tune", "--config=base.yaml", "--tune=space.yaml", "--out=o", cwd=folder)
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
     with (folder / "o" / "results.csv").open() as file:
@@ -109,9 +107,7 @@ def test_a_sweep_goes_on_and_records_how_far_each_run_came(folder):
 def test_a_sweep_survives_what_no_exception_ends(folder):
     write(folder, "nothing")
     faults = '[swallows, "keeps the lock", nothing]'
-    (folder / "space.yaml").write_text(
-        f"hyperparameters: {{environment.kwargs.fault: {faults}}}\n"
-    )
+    (folder / "space.yaml").write_text(f"hyperparameters: {{environment.kwargs.fault: {faults}}}\n")
     done = run("tune", "--config=base.yaml", "--tune=space.yaml", "--out=o", cwd=folder)
     assert done.returncode == 1
     with (folder / "o" / "results.csv").open() as file:

@@ -80,7 +80,10 @@ def test_an_exception_brings_its_traceback_from_wherever_it_was(processes):
         ("observation only", "reset must return (observation, info), not an array of shape (3,)"),
         ("reset's shape", "reset gave an observation of shape (2,); its space's is (3,)"),
         ("constructor exits", "the constructor raised SystemExit: 0"),
-        ("constructor hangs", "the constructor gave no answer for 0.3 s, environment.launch_timeout"),
+        (
+            "constructor hangs",
+            "the constructor gave no answer for 0.3 s, environment.launch_timeout",
+        ),
         ("reset hangs", "reset gave no answer for 0.3 s, environment.launch_timeout"),
     ],
 )
@@ -106,7 +109,7 @@ def test_a_worker_that_cannot_be_interrupted_ends_itself():
 
 
 def test_a_worker_in_which_nothing_runs_any_more_is_ended():
-    with pytest.raises(EnvironmentFailure, match="environments 0 to 0 gave no sign of life for 2.9 s"):
+    with pytest.raises(EnvironmentFailure, match="environments 0 to 0 gave no sign of life for"):
         play(config("keeps the lock", processes=2, **SHORT))
 
 

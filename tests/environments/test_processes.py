@@ -75,7 +75,10 @@ def test_closed_environments_say_so():
 def test_an_exception_arrives_with_its_traceback():
     with pytest.raises(EnvironmentFailure) as caught:
         step_with(1)
-    assert str(caught.value) == f"{scripted.name('Broken')}: step raised ValueError: the motor is stuck"
+    assert (
+        str(caught.value)
+        == f"{scripted.name('Broken')}: step raised ValueError: the motor is stuck"
+    )
     assert 'raise ValueError("the motor is stuck")' in caught.value.details
     assert multiprocessing.active_children() == []
 
