@@ -98,6 +98,9 @@ def _failures(what: str, error: Exception) -> list[Finding]:
     """An exception as findings; what a user can mend has lines of its own already."""
     if isinstance(error, UserError):
         return [Finding("failed", line) for line in error.lines]
+    if isinstance(error, EnvironmentFailure) and isinstance(error.__cause__, Exception):
+        # Which says where it was raised.
+        error = error.__cause__
     return [Finding("failed", f"{what}: {_described(error)}")]
 
 

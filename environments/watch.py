@@ -148,13 +148,11 @@ class Heartbeat:
     def begin(self, config: EnvironmentConfig) -> None:
         """Begins to listen while such environments are played."""
         self._silent = 0.0
-        limits = config.launch_timeout, config.step_timeout
-        if None in limits:
-            self.limit = None
-            return
-        # No sooner than the process would have ended itself.
-        longest = max(limits)  # type: ignore[type-var]
-        self.limit = longest + 2 * min(_SECONDS_OF_GRACE, longest) + 2 * self.pause
+        self.limit = None
+        if config.launch_timeout is not None and config.step_timeout is not None:
+            longest = max(config.launch_timeout, config.step_timeout)
+            # No sooner than the process would have ended itself.
+            self.limit = longest + 2 * min(_SECONDS_OF_GRACE, longest) + 2 * self.pause
 
     def stopped(self) -> bool:
         """Whether there was no heartbeat for too long; to be asked after each pause, or more often."""

@@ -16,6 +16,7 @@ from ppo.optimiser import AdamW
 from ppo.record import ReturnRecord
 from ppo.summaries import SummaryWriter
 from schema.config import Config
+from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.yaml_file import replace_file
 from utils import Stream, make_generator, scheduled_value
@@ -194,7 +195,7 @@ class Member:
         self.same_environments = (
             checkpoint.seed == self.run.seed
             and checkpoint.backend == backend
-            and saved.environment == self.run.config.environment
+            and _task(saved.environment) == _task(self.run.config.environment)
             and saved.trainer.num_workers == self.config.num_workers
         )
         if self.same_environments:
@@ -213,3 +214,8 @@ class Member:
                 f"and trainer.updates is {self.config.updates}"
             )
         return update
+
+
+def _task(environment: EnvironmentConfig) -> EnvironmentConfig:
+    """The environment without how long it may take, on which no result depends."""
+    return environment.model_copy(update={"launch_timeout": None, "step_timeout": None})

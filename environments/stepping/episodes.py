@@ -33,7 +33,7 @@ class Ends:
     episodes: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Outcome:
     """The outcome of one step of one environment, still within the episode that it belongs to."""
 
@@ -102,9 +102,11 @@ class EpisodePlayer:
         """Takes a step with an action of shape (action_size,)."""
         self._actions.extend(action.tolist())
         observation, reward, terminated, truncated, info = self._environment.step(action)
-        self._return += reward
+        # A float, as `Checked` and all other wrappers give it; converting it would take its time.
+        self._return += reward  # type: ignore[operator]
         # What ended for real has no value left to bootstrap from, whatever the time limit says.
-        return _Outcome(observation, reward, terminated, truncated and not terminated, info)
+        ended = truncated and not terminated
+        return _Outcome(observation, reward, terminated, ended, info)  # type: ignore[arg-type]
 
     def statistics(self, info: dict[str, Any]) -> dict[str, float]:
         """The statistics of the episode that just ended with this info."""

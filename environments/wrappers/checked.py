@@ -102,7 +102,6 @@ class Checked(gymnasium.Wrapper):
         super().__init__(environment)
         self._name = config.name
         self._check = _checker(environment.observation_space)
-        self._step = environment.step
         self._stepping = step_call("step", config)
         self._rendering = step_call("render", config)
         # The first one, which may have much to load.
@@ -134,7 +133,7 @@ class Checked(gymnasium.Wrapper):
         watch.call = self._stepping
         watch.calls += 1
         try:
-            answer = self._step(action)
+            answer = self.env.step(action)
         except BaseException as error:
             raise_failure(self._stepping, error)
             raise
@@ -204,8 +203,9 @@ def find_not_finite(observations: Observations) -> tuple[int, str] | None:
     for name, array in observations.items():
         # Of small arrays, several times as fast as their `all`.
         if array.dtype.kind == "f" and b"\0" in np.isfinite(array).tobytes():
-            index, *place = np.argwhere(~np.isfinite(array))[0].tolist()
-            return index, f"with {array[index][tuple(place)]} at {place} of {name!r}"
+            where = np.argwhere(~np.isfinite(array))[0].tolist()
+            value = array[tuple(where)]
+            return where[0], f"with {value} at {where[1:]} of {name!r}"
     return None
 
 
@@ -285,7 +285,7 @@ def _parts_checker(checks: dict[Any, _Check], kinds: tuple[type, ...]) -> _Check
             return f"that is {_form(value)}; its space's is a {kinds[0].__name__}"
         for key, check_part in checks.items():
             try:
-                part = value[key]
+                part = value[key]  # type: ignore[index]  # a dictionary or a tuple
             except (KeyError, IndexError):
                 return f"without {key!r}, which its space has"
             problem = check_part(part)

@@ -228,7 +228,7 @@ def _swallow():
 class Faulty(Script):
     """Does wrong what its argument names, in the given step or from then on."""
 
-    metadata = {"render_modes": ["rgb_array"]}
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
 
     def __init__(self, fault="nothing", at=3, length=100, render_mode=None):
         super().__init__(length)
@@ -256,7 +256,7 @@ class Faulty(Script):
         answer = super().step(action)
         if self.time < self.at:
             return answer
-        observation, reward, terminated, truncated, info = answer
+        observation, reward, terminated, _, info = answer
         faults = {
             "raises": lambda: {}["motor"],
             "exits": sys.exit,

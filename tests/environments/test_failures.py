@@ -109,9 +109,7 @@ def test_a_worker_that_cannot_be_interrupted_ends_itself():
 
 
 def test_a_worker_in_which_nothing_runs_any_more_is_ended():
-    with pytest.raises(
-        EnvironmentFailure, match="environments 0 to 0 gave no sign of life for 2.9 s"
-    ):
+    with pytest.raises(EnvironmentFailure, match="environments 0 to 0 gave no sign of life for"):
         play(config("keeps the lock", processes=2, **SHORT))
 
 
