@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -134,6 +135,7 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
         if sweep.stop.is_requested:
             _print_why_it_stopped(console, options, sweep)
         if interruption.number:
+            print("interrupted", file=sys.stderr)
             return interruption.exit_code
         failed = Counter(result.state for result in sweep.results())
         return FAILED if failed[FAILED_RUN] + failed[DIVERGED] or sweep.stop.is_requested else 0

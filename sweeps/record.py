@@ -69,8 +69,8 @@ class Recorder:
                     curve.append((progress.steps, value))
         if time.monotonic() - self._looked_at > _SECONDS_BETWEEN_LOOKS:
             self._show_curves()
-            self._watch_the_disk()
             self._looked_at = time.monotonic()
+        self._watch_the_disk()
         self._display.progressed(job, progress)
 
     def _show_curves(self) -> None:

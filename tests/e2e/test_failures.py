@@ -97,7 +97,7 @@ def test_a_sweep_goes_on_and_records_how_far_each_run_came(folder):
         "gave the reward nan, which isn't a finite number",
         "raised SystemExit",
     ]
-    failed = [f"failed: {NAME}: step {each} (after update 1)" for each in told]
+    failed = [f"failed: {NAME}: step {each}" for each in told]
     assert [row["status"] for row in rows] == ["finished", *failed]
     for index in range(1, 5):
         assert (folder / f"o/summaries/default/{index}_0/failure.txt").is_file()
