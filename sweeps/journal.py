@@ -87,19 +87,27 @@ class Journal:
             if not writable:
                 if not path.is_file():
                     raise UserError(f"{path}: no such sweep here")
-                self._database = sqlite3.connect(
-                    f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None
-                )
-                self._database.execute("SELECT key FROM sweep LIMIT 1")
-                return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, isolation_level=None)
-            (mode,) = self._database.execute("PRAGMA journal_mode = WAL").fetchone()
-            if mode != "wal":
-                raise sqlite3.OperationalError("locking protocol")
-            # A loss of power may take the latest results, but their checkpoints have them, too.
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_TABLES)
+                address = f"{path.resolve().as_uri()}?mode=ro"
+                self._database = sqlite3.connect(address, uri=True, isolation_level=None)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._database = sqlite3.connect(path, isolation_level=None)
+            try:
+                self._prepare(writable)
+            except BaseException:
+                self._database.close()
+                raise
+
+    def _prepare(self, writable: bool) -> None:
+        if not writable:
+            self._database.execute("SELECT key FROM sweep LIMIT 1")
+            return
+        (mode,) = self._database.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.OperationalError("locking protocol")
+        # A loss of power may take the latest results, but their checkpoints have them, too.
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_TABLES)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
