@@ -61,7 +61,7 @@ class ModelConfig(Section):
     share_parameters: bool | None = Field(
         None,
         description="one network for policy and value function; false: one each; null: one where "
-        "images are observed, which takes half the time there, else one each",
+        "images are observed, which takes two thirds of the time there, else one each",
     )
     normalize_observations: bool = Field(
         False,
