@@ -10,9 +10,10 @@ CliffWalking, FrozenLake, Taxi and Blackjack, whose observations have another fo
 whose physics can't be compared step by step and which a trained policy lands a little worse (a mean
 return of 242 ± 2 for 251 ± 2 in 400 episodes each).
 
-What is learnt was compared, too, on a task of each kind with ten seeds (`benchmarks/learning.py --backends`):
-no difference was beyond chance. On MiniGrid-LavaGapS5, where one had seemed to be, a training is the same to
-the bit when Gymnasium plays EnvPool's levels (docs/results.md).
+What is learnt was compared, too, on tasks of most kinds with ten seeds each
+(`benchmarks/learning.py --backends`): no difference was beyond chance. On MiniGrid-LavaGapS5, where one
+had seemed to be, a training is the same to the bit when Gymnasium plays EnvPool's levels
+(docs/results.md).
 """
 
 from __future__ import annotations
