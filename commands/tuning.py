@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from sweeps.choices import show
 from sweeps.grid import Grid
 from sweeps.memory import check_memory, fitting, memory_of
 from sweeps.options import SweepOptions
-from sweeps.plan import Shapes, count_jobs, count_steps, plan_populations
+from sweeps.plan import Shapes, count_jobs, count_shapes, count_steps, plan_populations
 from sweeps.results import DIVERGED
 from sweeps.results import FAILED as FAILED_RUN
 from sweeps.scores import best_scores
@@ -37,10 +38,12 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     """Prints what `tune` would do and returns the exit code."""
     console = make_console()
     check_memory(grid, options)
-    notify_of_backends(permutation.config for permutation in grid.permutations())
-    steps = options.repetitions * sum(map(count_steps, grid.permutations()))
+    # What is printed of environments, networks and steps is the same for all of a shape.
+    shapes = count_shapes(grid)
+    notify_of_backends(first.config for first, _ in shapes)
+    steps = options.repetitions * sum(count_steps(first) * count for first, count in shapes)
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
-    for line in chosen_lines(permutation.config for permutation in grid.permutations()):
+    for line in chosen_lines(first.config for first, _ in shapes):
         console.print(line, soft_wrap=True)
     rows = [
         Row(
@@ -129,7 +132,7 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
                 with make_display(console, agenda.runs, agenda.steps) as display:
                     sweep.run(display, space)
             except KeyboardInterrupt:
-                interruption.number = interruption.number or 2
+                interruption.number = interruption.number or signal.SIGINT
         _print_results(console, grid, options, sweep)
         console.print(f"took {duration(time.monotonic() - start)}")
         if sweep.stop.is_requested:

@@ -60,16 +60,16 @@ class Agenda:
         begun = self._begun()
         only = self._options.only
         for row in self._journal.runs(self._options.repetitions):
-            # Most runs of a large sweep haven't begun, and needn't be looked at closely.
-            name = self._journal.name(row.position) if begun or only is not None else ""
-            if only is not None and int(name) not in only:
+            if only is not None and int(row.permutation) not in only:
                 continue
             if self._is_over(row):
                 self.kept += 1
                 continue
             run = row.repetition * len(self._grid) + row.position
-            if f"{name}_{row.repetition}" in begun:
-                self._find_start(run, f"{name}_{row.repetition}")
+            name = f"{row.permutation}_{row.repetition}"
+            # Most runs of a large sweep haven't begun, and needn't be looked at closely.
+            if name in begun:
+                self._find_start(run, name)
             yield run
 
     def _begun(self) -> set[str]:

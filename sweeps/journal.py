@@ -57,6 +57,7 @@ class JournalRow:
 
     Attributes:
         position: of its permutation in the grid.
+        permutation: what that is called.
         repetition: from 0.
         state: `waiting`, `running`, `finished`, `failed` or `diverged`.
         attempts: how often it was begun and didn't finish by its own fault.
@@ -64,6 +65,7 @@ class JournalRow:
     """
 
     position: int
+    permutation: str
     repetition: int
     state: str
     attempts: int
@@ -237,7 +239,7 @@ class Journal:
     def runs(self, repetitions: int) -> Iterator[JournalRow]:
         """All runs of the present grid, in the order in which they are trained."""
         rows = self._database.execute(
-            "SELECT position, repetition, state, attempts, updates FROM run "
+            "SELECT position, name, repetition, state, attempts, updates FROM run "
             "JOIN permutation ON permutation = number "
             "WHERE position IS NOT NULL AND repetition < ? ORDER BY repetition, position",
             (repetitions,),

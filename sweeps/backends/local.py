@@ -48,7 +48,7 @@ class Observer(Protocol):
 
 
 # What trains populations as `run_in_processes` does, wherever that may be.
-Backend = Callable[[Iterable[Population], Sequence["Placement"], Observer, Stop], None]
+Backend = Callable[[Iterable[Population], Sequence[Placement], Observer, Stop], None]
 
 
 def run_in_processes(

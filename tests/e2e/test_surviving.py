@@ -73,14 +73,19 @@ def test_signals_save_what_is_trained_and_end_soon(tmp_path, undisturbed, number
     assert sweep.table() == undisturbed
 
 
+def start_and_freeze_jobs(sweep):
+    """Starts a sweep whose jobs can't answer, which is what an interrupt waits for."""
+    child = sweep.start()
+    sweep.wait_for_a_checkpoint(child)
+    for job in jobs(child.pid):
+        os.kill(job, signal.SIGSTOP)
+    return child
+
+
 @pytest.mark.slow
 def test_the_second_interrupt_ends_at_once(tmp_path):
     sweep = Sweep(tmp_path, "out")
-    child = sweep.start()
-    sweep.wait_for_a_checkpoint(child)
-    # A job that can't answer: it is what the first interrupt waits for.
-    for job in jobs(child.pid):
-        os.kill(job, signal.SIGSTOP)
+    child = start_and_freeze_jobs(sweep)
     os.kill(child.pid, signal.SIGINT)
     time.sleep(0.5)
     assert child.poll() is None
@@ -94,10 +99,7 @@ def test_the_second_interrupt_ends_at_once(tmp_path):
 @pytest.mark.slow
 def test_what_does_not_stop_in_time_is_killed(tmp_path):
     sweep = Sweep(tmp_path, "out")
-    child = sweep.start()
-    sweep.wait_for_a_checkpoint(child)
-    for job in jobs(child.pid):
-        os.kill(job, signal.SIGSTOP)
+    child = start_and_freeze_jobs(sweep)
     os.kill(child.pid, signal.SIGTERM)
     printed, _ = child.communicate(timeout=20)
     assert child.returncode == 143, printed
@@ -109,10 +111,7 @@ def test_what_does_not_stop_in_time_is_killed(tmp_path):
 @pytest.mark.slow
 def test_status_and_refusal_while_a_sweep_runs(tmp_path):
     sweep = Sweep(tmp_path, "out", "--together=2")
-    child = sweep.start()
-    sweep.wait_for_a_checkpoint(child)
-    for job in jobs(child.pid):
-        os.kill(job, signal.SIGSTOP)
+    child = start_and_freeze_jobs(sweep)
     shown = succeed("tune", "--status", "--out=out", cwd=tmp_path)
     assert "default: 2 running, 2 waiting of 4 runs" in shown
     assert f"by process {child.pid} on" in shown
