@@ -29,8 +29,9 @@ tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
 		--num-repetitions=2 --together=8 --jobs=0 --out=./quickstart/
 
+# Some tests wait for time limits, so one process more than two cores is fastest.
 test: $(VENV)/ready-dev
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 3
 
 test-chaos: $(VENV)/ready-dev
 	CHAOS_KILLS=30 $(RUN) -m pytest tests/e2e/test_surviving.py
@@ -38,7 +39,7 @@ test-chaos: $(VENV)/ready-dev
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
 		-r requirements-dev.txt -r requirements-fast.txt
-	$(NEWEST)/bin/python -m pytest -n 2
+	$(NEWEST)/bin/python -m pytest -n 3
 
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .
