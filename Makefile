@@ -22,6 +22,9 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 	print("Python %d.%d is too %s; $(RANGE)" % (found + (fault,)) if fault else "")' 2>/dev/null \
 	|| echo "$(PYTHON) can't be run; $(RANGE)")
 
+# Where nobody keeps bytecode, each command compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: tune test test-chaos test-newest lint format type docs pictures check unity mujoco procgen memory-gym lock
 .DELETE_ON_ERROR:
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from buffer import RolloutBuffer
 from environments import make_environments
-from environments.interface import EpisodeState, Observations, VectorEnvironment
+from environments.interface import EnvironmentFailure, EpisodeState, Observations, VectorEnvironment
 from environments.levels import RandomLevels
 from environments.vector import available_cores
 from model import Population
@@ -25,17 +25,13 @@ from ppo.checkpoint import load_checkpoint
 from ppo.evaluator import Evaluator, Policy
 from ppo.learner import Learner
 from ppo.losses import explained_variance
-from ppo.member import Member, Run
+from ppo.member import Failure, Member, Run
 from ppo.memory import Memory
 from ppo.optimiser import AdamW
 from ppo.record import ReturnRecord
 from ppo.sampler import Sampler
 from ppo.summaries import episode_scalars
 from utils import Stream, choose_threads, derive_seed, make_generator
-
-
-class TrainingDivergedError(Exception):
-    """Every member's training failed."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +132,7 @@ class PPOTrainer:
             len(seeds),
             worker_id,
             self._cores,
+            self._shared.trainer.num_workers,
         )
 
     def _make_memory(self, shape: tuple[int, int, int]) -> Memory | None:
@@ -187,23 +184,20 @@ class PPOTrainer:
         )
 
     def run(self, on_update: Callable[[Progress], None] | None = None) -> None:
-        """Trains until all updates are done, or until `stop` is called.
+        """Trains until all updates are done, until `stop` is called, or until all members have failed.
 
         Args:
             on_update: is told of the progress after each update.
-
-        Raises:
-            TrainingDivergedError: no member's losses are finite any more. As long as others' are, a
-                member that diverged has a `failure` and its neighbours go on.
         """
-        trainer = self._shared.trainer
         for member in self._members:
             member.begin_summaries(self.steps)
-        while self._update < trainer.updates and not self._is_stopped:
+        while not (self.is_finished or self._is_stopped):
             start = time.perf_counter()
-            self._sampler.sample()
+            self._sampler.sample(self._update)
             self._estimate_advantages()
             self._learn()
+            if not self._trained():
+                return
             states = None if self._memory is None else self._memory.states
             self._population.observe(self._buffer.observations, states)
             self._update += 1
@@ -214,6 +208,8 @@ class PPOTrainer:
             if on_update:
                 on_update(self._progress(rate))
             self._save_checkpoints()
+            if not self._trained():
+                return
 
     def stop(self) -> None:
         """Has `run` end after the present update, with a checkpoint, as if it had been interrupted."""
@@ -240,17 +236,9 @@ class PPOTrainer:
         return [member.record for member in self._members]
 
     @property
-    def failures(self) -> list[str | None]:
+    def failures(self) -> list[Failure | None]:
         """What stopped each member's training; None where nothing did."""
         return [member.failure for member in self._members]
-
-    @property
-    def updates_done(self) -> list[int]:
-        """How many updates of each member are done: fewer where one failed."""
-        return [
-            self._update if member.failed_after is None else member.failed_after
-            for member in self._members
-        ]
 
     def _trained(self) -> list[Member]:
         return [member for member in self._members if not member.failure]
@@ -276,11 +264,6 @@ class PPOTrainer:
         for learner in self._learners:
             if not learner.failed:
                 learner.learn(self._update)
-        for member in self._members:
-            if member.failure and member.failed_after is None:
-                member.failed_after = self._update
-        if not self._trained():
-            raise TrainingDivergedError(self.failures[0])
 
     def _evaluate(self) -> None:
         """Plays the evaluation's levels where it is time, without touching the training's state."""
@@ -288,15 +271,26 @@ class PPOTrainer:
         last = self._update == self._shared.trainer.updates
         if not evaluation.evaluate or (self._update % evaluation.interval and not last):
             return
-        if not self._evaluators:
-            self._evaluators.append(Evaluator(self._shared, self._evaluation_worker_id))
         for member in self._trained():
-            policy = self._policy(member)
-            episodes = self._evaluators[0].evaluate(policy)
+            try:
+                episodes = self._evaluator().evaluate(self._policy(member))
+            except EnvironmentFailure as failure:
+                member.fail(failure, self._update)
+                self._close_evaluators()
+                continue
             member.record.add_evaluation(episode["return"] for episode in episodes)
             for episode in episodes:
                 del episode["level"]
             member.scalars |= episode_scalars(episodes, "evaluation")
+
+    def _evaluator(self) -> Evaluator:
+        if not self._evaluators:
+            self._evaluators.append(Evaluator(self._shared, self._evaluation_worker_id))
+        return self._evaluators[0]
+
+    def _close_evaluators(self) -> None:
+        while self._evaluators:
+            self._evaluators.pop().close()
 
     def _policy(self, member: Member) -> Policy:
         """What a member's network does now, with random numbers that training doesn't use."""
@@ -371,8 +365,7 @@ class PPOTrainer:
     def close(self) -> None:
         """Closes all environments and summaries."""
         self._environments.close()
-        for evaluator in self._evaluators:
-            evaluator.close()
+        self._close_evaluators()
         for member in getattr(self, "_members", []):
             if member.writer:
                 member.writer.close()

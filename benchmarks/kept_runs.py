@@ -49,7 +49,11 @@ def _train(config: Config, seeds: Sequence[int], folder: Path) -> None:
         trainer.run(note)
         failures = trainer.failures
     for seed, curve, failure in zip(seeds, curves, failures, strict=True):
-        result: dict[str, Any] = {"final": curve[-1][1], "curve": curve, "failure": failure}
+        result: dict[str, Any] = {
+            "final": curve[-1][1],
+            "curve": curve,
+            "failure": failure and str(failure.error),
+        }
         with replace_file(_path(folder, seed)) as file:
             json.dump(result, file)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from rich.console import Console
 
 from commands.command import chosen_lines, notify_of_backends
 from commands.display import duration, make_console, make_display
+from commands.interruption import interruptible
 from environments import EnvironmentFailure
 from environments.watch import watch
 from ppo.checkpoint import checkpoint_path
-from ppo.member import FAILURE, Run
+from ppo.member import FAILURE, Run, TrainingDivergedError
 from schema.errors import UserError
-from trainer import PPOTrainer, TrainingDivergedError
+from sweeps.stopping import Stop
+from trainer import PPOTrainer, Progress
 
 
 def train(
@@ -43,8 +46,12 @@ def train(
     start = time.monotonic()
     failures = _Failures(run, console)
     watch.give_up = failures.show
+    stop = Stop()
     try:
-        with PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer:
+        with (
+            interruptible(stop) as interruption,
+            PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer,
+        ):
             failures.trainer = trainer
             plan = f"{trainer_config.updates:,} updates, {steps:,} environment steps on {device}"
             if run.config.model.load_model:
@@ -54,21 +61,37 @@ def train(
                 console.print(line, soft_wrap=True)
             with make_display(console, 1, steps) as display:
                 display.started(0, [name], trainer_config.updates)
-                trainer.run(lambda progress: display.progressed(0, progress))
+
+                def on_update(progress: Progress) -> None:
+                    display.progressed(0, progress)
+                    if stop.is_requested:
+                        trainer.stop()
+
+                trainer.run(on_update)
+            if trainer.failures[0] is not None:
+                raise trainer.failures[0].error
     except (TrainingDivergedError, EnvironmentFailure) as error:
         failures.show(error)
         return 1
+    _print_reached(console, run, trainer)
+    console.print(f"took {duration(time.monotonic() - start)}")
+    if interruption.number and not trainer.is_finished:
+        print("interrupted", file=sys.stderr)
+        return interruption.exit_code
+    return 0
+
+
+def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
     record = trainer.records[0]
     judged = "the last evaluation" if run.config.evaluation.evaluate else "the last 100 episodes"
     if record.final is None:
         console.print("no episode ended; train for more updates")
     else:
         console.print(f"return {record.final:.4g} ± {record.deviation:.3g} over {judged}")
-    checkpoint = checkpoint_path(run.checkpoints, trainer_config.updates)
+    assert run.checkpoints
+    checkpoint = checkpoint_path(run.checkpoints, trainer.update)
     console.print(f"checkpoint: {checkpoint}", soft_wrap=True)
     console.print(f"curves: tensorboard --logdir '{run.summaries}'", soft_wrap=True)
-    console.print(f"took {duration(time.monotonic() - start)}")
-    return 0
 
 
 class _Failures:

@@ -92,6 +92,8 @@ class Step:
             reported at its end.
         crashes: for each environment that broke down and was replaced, its index and the reason. Its
             episode counts as truncated, has no statistics, and is begun again.
+        failures: for each environment that failed for good, its index and why. It isn't stepped any
+            more, nor are the other environments of its agent; what they observe means nothing.
     """
 
     observations: Observations
@@ -101,6 +103,7 @@ class Step:
     final_observations: list[tuple[int, Observations]]
     episodes: list[tuple[int, dict[str, float]]]
     crashes: list[tuple[int, str]] = field(default_factory=list)
+    failures: list[tuple[int, EnvironmentFailure]] = field(default_factory=list)
 
 
 @dataclass

@@ -30,6 +30,7 @@ def make_environments(
     num_environments: int,
     worker_id: int,
     cores: int | None = None,
+    workers: int | None = None,
 ) -> VectorEnvironment:
     """Builds environments that are stepped together.
 
@@ -41,6 +42,8 @@ def make_environments(
         num_environments: how many environments.
         worker_id: worker id of the first environment; the others count up from it.
         cores: how many cores may be used; None is all.
+        workers: how many neighbours belong to one agent. Where one of them fails in a step, the
+            other agents' may then go on (see `Step.failures`); without it, the step raises.
 
     Raises:
         UserError: as `make_environment` and `backend_of`.
@@ -61,8 +64,8 @@ def make_environments(
     if processes is None:
         processes = _faster_choice(config, num_environments, worker_id, cores)
     if processes == 0:
-        return InProcessEnvironments(config, levels, num_environments, worker_id)
-    return ProcessEnvironments(config, levels, num_environments, worker_id, processes)
+        return InProcessEnvironments(config, levels, num_environments, worker_id, workers)
+    return ProcessEnvironments(config, levels, num_environments, worker_id, processes, workers)
 
 
 def _faster_choice(

@@ -22,7 +22,7 @@ from networks.repeats import Repeats, find_repeats
 from networks.sequences import RolloutSequences
 from ppo.gradients import Gradients, RecordedGradients, WrittenGradients
 from ppo.losses import Coefficients, Losses
-from ppo.member import Member
+from ppo.member import Member, TrainingDivergedError
 from ppo.memory import Memory
 from ppo.optimiser import AdamW
 
@@ -77,6 +77,7 @@ class Learner:
         self._shared = members[0].config
         self._network = population.part(rows)
         self._gradients = population.gradients[rows]
+        self._weights = population.weights[rows]
         self._device = population.weights.device
         self._buffer = buffer
         self._optimiser = optimiser
@@ -183,7 +184,7 @@ class Learner:
     def learn(self, update: int) -> None:
         """Trains on the rollout whose values were estimated, and notes what is logged.
 
-        A member whose losses are no longer finite gets a `failure`.
+        A member whose losses or weights are no longer finite gets a `failure`.
 
         Args:
             update: how many updates are done before this one.
@@ -200,9 +201,13 @@ class Learner:
             self._buffer.normalise_advantages(self.rows)
         logged = self._learn_epochs(coefficients, learning_rate)
         means = torch.stack(logged).mean(0).view(-1, len(_LOGGED)).tolist()
-        for member, losses, rate in zip(self._members, means, rates, strict=True):
-            if not all(map(math.isfinite, losses)):
-                member.failure = member.failure or f"a loss is not finite in update {update + 1}"
+        # A last step may break what its losses don't show, and no checkpoint is to keep that.
+        intact = self._weights.isfinite().all(-1).view(-1).tolist()
+        for member, losses, whole, rate in zip(self._members, means, intact, rates, strict=True):
+            finite = all(map(math.isfinite, losses))
+            if not (finite and whole):
+                what = f"a {'weight' if finite else 'loss'} is not finite in update {update + 1}"
+                member.fail(TrainingDivergedError(what), update)
             member.scalars = dict(zip(_LOGGED, losses, strict=True))
             member.scalars["policy/mini_batches"] = len(logged)
             member.scalars |= {f"schedule/{name}": value for name, value in rate.items()}

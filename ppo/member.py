@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from environments.interface import EpisodeState
+from environments.interface import EnvironmentFailure, EpisodeState
 from model import Population
 from ppo.checkpoint import Checkpoint, prune_checkpoints
 from ppo.optimiser import AdamW
@@ -66,6 +66,23 @@ class Run:
         return path
 
 
+class TrainingDivergedError(Exception):
+    """Learning broke down: its numbers aren't finite any more."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a member is no longer trained.
+
+    Attributes:
+        error: of its learning, or of one of its environments.
+        updates: how many it had done.
+    """
+
+    error: TrainingDivergedError | EnvironmentFailure
+    updates: int
+
+
 class Member:
     """A run's generators, record and summaries, and its rows in what the population shares.
 
@@ -77,7 +94,6 @@ class Member:
 
     Attributes:
         failure: why the member is no longer trained; None while it is.
-        failed_after: how many updates it had done then.
         episodes: statistics of the training episodes that ended in the present update.
         crashes: how many of its environments broke down and were replaced so far.
         scalars: what is logged of the present update, by tag.
@@ -89,8 +105,7 @@ class Member:
         self.run = run
         self._population = population
         self._optimiser = optimiser
-        self.failure: str | None = None
-        self.failed_after: int | None = None
+        self.failure: Failure | None = None
         self.number = number
         self.config = run.config.trainer
         self.same_environments = False
@@ -103,6 +118,11 @@ class Member:
         self.writer: SummaryWriter | None = None
         self._resumed_at: int | None = None
         population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))
+
+    def fail(self, error: TrainingDivergedError | EnvironmentFailure, updates: int) -> None:
+        """Notes why the member isn't trained any more after so many updates; the first reason counts."""
+        if self.failure is None:
+            self.failure = Failure(error, updates)
 
     def scheduled(self, update: int) -> dict[str, float]:
         """Learning rate, entropy coefficient and clip range of an update."""

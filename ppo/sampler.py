@@ -61,8 +61,14 @@ class Sampler:
         )
 
     @torch.inference_mode()
-    def sample(self) -> None:
-        """Collects T steps of every worker."""
+    def sample(self, update: int) -> None:
+        """Collects T steps of every worker.
+
+        A member of which an environment fails gets a `failure`; what it collects means nothing.
+
+        Args:
+            update: how many updates are done.
+        """
         buffer, distribution = self._buffer, self._distribution
         noise = self._action_noise()
         outputs: list[tuple[Tensor, Tensor]] = []
@@ -86,6 +92,8 @@ class Sampler:
             if self._memory is not None and acted.states is not None:
                 self._memory.advance(acted.states, outcome.terminated | outcome.truncated)
             self._note_episodes(outcome.episodes)
+            for environment, failure in outcome.failures:
+                self._members[environment // buffer.workers].fail(failure, update)
             for environment, _ in outcome.crashes:
                 self._members[environment // buffer.workers].crashes += 1
             self.observations = outcome.observations

@@ -6,24 +6,25 @@ x-axis counts environment steps, so that runs with rollouts of different sizes a
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.text.metadata import create_summary_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
-from tensorboard.summary.writer.record_writer import RecordWriter
 
-from schema.yaml_file import dump_yaml, replace_file
+from schema.yaml_file import dump_yaml
 
 _EVENT_FILES = "events.out.tfevents.*"
+_CHECKSUM = 4  # bytes
 
 
 class SummaryWriter:
@@ -77,19 +78,37 @@ class SummaryWriter:
 
 
 def _drop_events_after(path: Path, step: int) -> None:
-    """Rewrites an event file without the events of later steps; one without any other is removed.
+    """Cuts an event file off where later steps begin; one without any other summary is removed.
 
-    What a killed training wrote in part, at the file's end, is dropped as well.
+    What a killed training wrote in part, at the file's end, is dropped as well. Events are in the order
+    of their steps, so that few of them are read, however long the training was.
     """
-    events = [Event.FromString(data) for data in RawEventFileLoader(str(path)).Load()]
-    kept = [event for event in events if event.step <= step]
-    if not any(event.HasField("summary") for event in kept):
+    data = path.read_bytes()
+    records = list(_records(data))
+
+    def event(record: tuple[int, int]) -> Event:
+        begin, end = record
+        return Event.FromString(data[begin:end])
+
+    kept = records[: bisect_right(records, step, key=lambda record: event(record).step)]
+    if any(event(record).HasField("summary") for record in kept):
+        os.truncate(path, kept[-1][1] + _CHECKSUM)
+    else:
         path.unlink()
-        return
-    with replace_file(path, "wb") as file:
-        records = RecordWriter(file)
-        for event in kept:
-            records.write(event.SerializeToString())
+
+
+def _records(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where each event begins and ends in a file of TFRecords.
+
+    A record is the length as eight bytes and a checksum, then the event and a checksum
+    (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+    """
+    end = -_CHECKSUM
+    while (begin := end + _CHECKSUM + 8 + _CHECKSUM) <= len(data):
+        end = begin + int.from_bytes(data[begin - 12 : begin - 4], "little")
+        if end + _CHECKSUM > len(data):
+            return
+        yield begin, end
 
 
 def episode_scalars(episodes: Iterable[Mapping[str, float]], group: str) -> dict[str, float]:

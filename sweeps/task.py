@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from ppo.checkpoint import last_intact_checkpoint
-from ppo.member import FAILURE, Run
+from ppo.member import FAILURE, Run, TrainingDivergedError
 from sweeps.plan import PlannedRun
 from sweeps.results import DIVERGED, FAILED, FINISHED, INTERRUPTED, Result
-from trainer import PPOTrainer, Progress, TrainingDivergedError
+from trainer import PPOTrainer, Progress
 
 SUMMARIES, CHECKPOINTS = "summaries", "checkpoints"
 
@@ -87,9 +87,10 @@ def train_population(
         if len(population) > 1:
             return None
         # Whatever stops one run, the others go on; what it was stands beside its summaries.
-        state = DIVERGED if isinstance(error, TrainingDivergedError) else FAILED
         details = getattr(error, "details", "") or traceback.format_exc()
-        results = [record_failure(population[0], placement.out, state, _line(error), done, details)]
+        results = [
+            record_failure(population[0], placement.out, FAILED, _line(error), done, details)
+        ]
     seconds = (time.perf_counter() - start) / len(population)
     return [replace(result, wall_time_seconds=seconds) for result in results]
 
@@ -143,7 +144,9 @@ def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) ->
     """What a member of a population reached."""
     record, failure = trainer.records[number], trainer.failures[number]
     if failure:
-        return record_failure(planned, out, DIVERGED, failure, trainer.updates_done[number])
+        state = DIVERGED if isinstance(failure.error, TrainingDivergedError) else FAILED
+        details = getattr(failure.error, "details", "")
+        return record_failure(planned, out, state, str(failure.error), failure.updates, details)
     return replace(
         planned.result,
         steps=trainer.steps,

@@ -1,10 +1,12 @@
+import itertools
+
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ppo.member import Run
+from ppo.member import Run, TrainingDivergedError
 from tests.examples import CPU, global_random_state, same, tiny_config, train
-from trainer import PPOTrainer, TrainingDivergedError
+from trainer import PPOTrainer
 
 
 def scalars(folder):
@@ -90,5 +92,25 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     )
     with PPOTrainer([Run(config, 5)], 2, False, CPU) as trainer:
         trainer._population.weights.fill_(torch.inf)
-        with pytest.raises(TrainingDivergedError, match="update 1"):
-            trainer.run()
+        trainer.run()
+        assert trainer.update == 0
+        (failure,) = trainer.failures
+    assert isinstance(failure.error, TrainingDivergedError)
+    assert str(failure.error) == "a loss is not finite in update 1"
+
+
+def test_weights_that_are_not_finite_are_kept_in_no_checkpoint(tmp_path, monkeypatch):
+    config = tiny_config(model={"checkpoint_interval": 1})
+    with PPOTrainer([Run(config, 5, checkpoints=tmp_path)], 2, False, CPU) as trainer:
+        step, count = trainer._optimiser.step, itertools.count(1)
+
+        def break_the_last_of_update_2(*arguments):
+            step(*arguments)
+            if next(count) == 8:
+                trainer._population.weights[0, 3] = torch.nan
+
+        monkeypatch.setattr(trainer._optimiser, "step", break_the_last_of_update_2)
+        trainer.run()
+        (failure,) = trainer.failures
+    assert (str(failure.error), failure.updates) == ("a weight is not finite in update 2", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["update_000001.pt"]

@@ -1,11 +1,14 @@
 import pytest
 import torch
 
+from environments.levels import RandomLevels
 from ppo.learner import Learner
 from ppo.member import Run
 from sweeps.grid import deep_merge
+from tests.environments import scripted
 from tests.examples import CPU, close, same, tiny_config, train, train_population
 from trainer import PPOTrainer
+from utils import Stream, derive_seed
 
 
 def rate(value):
@@ -175,7 +178,38 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
     ]
     with PPOTrainer(runs, 2, False, CPU) as trainer:
         trainer.run()
-        assert trainer.failures == [None, "a loss is not finite in update 1"]
+        none, failure = trainer.failures
+        assert none is None
+        assert (str(failure.error), failure.updates) == ("a loss is not finite in update 1", 0)
         weights = trainer._population.member_weights(0)
     assert not (tmp_path / "1").exists()
     close(train(usual, 5, tmp_path / "alone").weights, weights)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_member_whose_environment_fails_leaves_the_others_alone(tmp_path, processes):
+    # In its second update, in the first episode of its second worker.
+    levels = RandomLevels([derive_seed(6, Stream.ENVIRONMENTS, 1)], 0, 2**20)
+    kwargs = {"fault": "raises", "at": 50, "level": levels(0, 0)}
+    config = tiny_config(
+        environment={
+            "type": "Gymnasium",
+            "name": scripted.name("Faulty"),
+            "kwargs": kwargs,
+            "processes": processes,
+            "reset_params": {"start-seed": 0, "num-seeds": 2**20},
+        }
+    )
+    seeds = (5, 6, 7)
+    runs = [Run(config, seed, checkpoints=tmp_path / str(seed)) for seed in seeds]
+    with PPOTrainer(runs, 2, False, CPU) as trainer:
+        trainer.run()
+        failures = trainer.failures
+        weights = [trainer._population.member_weights(number) for number in range(3)]
+    assert [failure and failure.updates for failure in failures] == [None, 1, None]
+    assert str(failures[1].error).endswith("step raised KeyError: 'motor'")
+    assert failures[1].error.details.startswith("environment 5, episode 0")
+    assert not (tmp_path / "6").exists()
+    for number in (0, 2):
+        alone = train(config, seeds[number], tmp_path / f"alone {number}")
+        assert same(alone.weights, weights[number])

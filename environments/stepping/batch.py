@@ -42,6 +42,12 @@ class Batch:
         self.observations: Observations = dict(zip(observations, arrays, strict=False))
         self.actions, self.rewards, self.terminated, self.truncated = arrays[len(observations) :]
 
+    def clear(self, environment: int) -> None:
+        """Has an environment observe nothing, get no reward, and go on."""
+        arrays = (*self.observations.values(), self.rewards, self.terminated, self.truncated)
+        for array in arrays:
+            array[environment] = 0
+
     @staticmethod
     def size(spaces: Spaces, count: int) -> int:
         """The bytes that the arrays of so many environments need."""

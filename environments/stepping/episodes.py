@@ -31,6 +31,7 @@ class Ends:
 
     final_observations: list[tuple[int, Observations]] = field(default_factory=list)
     episodes: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    failures: list[tuple[int, EnvironmentFailure]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -150,6 +151,8 @@ class EpisodeBlock:
         worker_id: worker id of the environment of index 0.
         indices: which of the batch's environments this block plays.
         batch: the arrays of all environments.
+        workers: how many neighbours belong to one agent. Where one of them fails in a step, those in
+            this block are no longer stepped, and the others go on; None has the step raise.
     """
 
     def __init__(
@@ -159,10 +162,13 @@ class EpisodeBlock:
         worker_id: int,
         indices: range,
         batch: Batch,
+        workers: int | None = None,
     ) -> None:
         self._batch = batch
+        self._workers = workers
         self._config = config
         self._players: list[EpisodePlayer] = []
+        self._given_up: set[EpisodePlayer] = set()
         own = slice(indices.start, indices.stop)
         self._observed = {name: array[own] for name, array in batch.observations.items()}
         try:
@@ -180,7 +186,7 @@ class EpisodeBlock:
     def step(self) -> Ends:
         """Takes a step with the batch's actions."""
         ends = Ends()
-        self._for_each(lambda player: self._step(player, ends))
+        self._for_each(lambda player: self._step(player, ends), ends)
         return ends
 
     def _step(self, player: EpisodePlayer, ends: Ends) -> None:
@@ -195,7 +201,9 @@ class EpisodeBlock:
             ends.episodes.append((index, player.statistics(outcome.info)))
             if outcome.truncated:
                 final = self._copy(outcome.observation)
-                self._check_finite([player], {name: array[None] for name, array in final.items()})
+                found = find_not_finite({name: array[None] for name, array in final.items()})
+                if found is not None:
+                    raise self._not_finite(player, found[1])
                 ends.final_observations.append((index, final))
             outcome.observation = player.begin_next()
         self._write(player, outcome.observation)
@@ -211,26 +219,44 @@ class EpisodeBlock:
             lambda player: self._write(player, player.restore(states[player.index - first]))
         )
 
-    def _for_each(self, act: Callable[[EpisodePlayer], None]) -> None:
-        """Does something with one environment after the other; a failure says with which."""
+    def _for_each(self, act: Callable[[EpisodePlayer], None], ends: Ends | None = None) -> None:
+        """Does something with one environment after the other, but for those that were given up.
+
+        Args:
+            act: what to do.
+            ends: takes the failures; None has them raised.
+        """
         for player in self._players:
+            if player in self._given_up:
+                continue
             try:
                 act(player)
             except EnvironmentFailure as failure:
-                failure.details = f"{player.whereabouts}\n\n{failure.details}"
-                raise
+                self._fail(player, failure, ends)
             except Exception as error:
-                raise failure_of(f"{self._config.name}: playing it", error) from error
-        self._check_finite(self._players, self._observed)
+                what = f"{self._config.name}: playing it"
+                self._fail(player, failure_of(what, error), ends)
+        # Of all at once, which is faster.
+        while (found := find_not_finite(self._observed)) is not None:
+            player = self._players[found[0]]
+            self._fail(player, self._not_finite(player, found[1]), ends)
 
-    def _check_finite(self, players: Sequence[EpisodePlayer], observations: Observations) -> None:
-        found = find_not_finite(observations)
-        if found is not None:
-            player = players[found[0]]
-            raise EnvironmentFailure(
-                f"{self._config.name}: {player.latest_call} gave an observation {found[1]}",
-                player.whereabouts,
-            )
+    def _fail(self, player: EpisodePlayer, failure: EnvironmentFailure, ends: Ends | None) -> None:
+        """Says where an environment failed, and gives up all that its agent has here."""
+        failure.details = f"{player.whereabouts}\n\n{failure.details}".rstrip()
+        if ends is None or self._workers is None:
+            raise failure
+        ends.failures.append((player.index, failure))
+        agent = player.index // self._workers
+        for other in self._players:
+            if other.index // self._workers == agent:
+                self._given_up.add(other)
+                self._batch.clear(other.index)
+
+    def _not_finite(self, player: EpisodePlayer, what: str) -> EnvironmentFailure:
+        return EnvironmentFailure(
+            f"{self._config.name}: {player.latest_call} gave an observation {what}"
+        )
 
     def close(self) -> None:
         """Frees every environment; calling it again does nothing."""

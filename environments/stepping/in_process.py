@@ -21,19 +21,25 @@ class InProcessEnvironments:
         levels: the level of each environment and episode.
         num_environments: how many environments.
         worker_id: worker id of the first environment; the others count up from it.
+        workers: how many neighbours belong to one agent, as for `EpisodeBlock`.
     """
 
     backend = "gymnasium"
 
     def __init__(
-        self, config: EnvironmentConfig, levels: Levels, num_environments: int, worker_id: int
+        self,
+        config: EnvironmentConfig,
+        levels: Levels,
+        num_environments: int,
+        worker_id: int,
+        workers: int | None = None,
     ) -> None:
         self.spaces = probe_spaces(config, worker_id)
         self._count = num_environments
         memory = bytearray(Batch.size(self.spaces, num_environments))
         self._batch = Batch(self.spaces, num_environments, memory)
         indices = range(num_environments)
-        self._block = EpisodeBlock(config, levels, worker_id, indices, self._batch)
+        self._block = EpisodeBlock(config, levels, worker_id, indices, self._batch, workers)
 
     def __len__(self) -> int:
         return self._count
@@ -55,6 +61,7 @@ class InProcessEnvironments:
             batch.truncated,
             ends.final_observations,
             ends.episodes,
+            failures=ends.failures,
         )
 
     def renew(self) -> None:

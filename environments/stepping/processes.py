@@ -50,6 +50,7 @@ class _Job:
     indices: range
     spaces: Spaces
     num_environments: int
+    workers: int | None
 
 
 class ProcessEnvironments:
@@ -60,7 +61,8 @@ class ProcessEnvironments:
         levels: the level of each environment and episode; it must be picklable.
         num_environments: how many environments.
         worker_id: worker id of the first environment; the others count up from it.
-        processes: how many workers; at most one for each environment is started.
+        processes: how many processes; at most one for each environment is started.
+        workers: how many neighbours belong to one agent, as for `EpisodeBlock`.
     """
 
     backend = "gymnasium"
@@ -72,6 +74,7 @@ class ProcessEnvironments:
         num_environments: int,
         worker_id: int,
         processes: int,
+        workers: int | None = None,
     ) -> None:
         self.spaces = probe_spaces(config, worker_id)
         self._count = num_environments
@@ -82,7 +85,9 @@ class ProcessEnvironments:
         self._workers: list[_Worker] = []
         try:
             for indices in split(num_environments, processes):
-                job = _Job(config, levels, worker_id, indices, self.spaces, num_environments)
+                job = _Job(
+                    *(config, levels, worker_id, indices, self.spaces, num_environments, workers)
+                )
                 self._workers.append(_Worker(context, job, memory))
             self._gather()  # each worker reports that its environments are built
         except BaseException:
@@ -109,6 +114,7 @@ class ProcessEnvironments:
             batch.truncated,
             [final for end in ends for final in end.final_observations],
             [episode for end in ends for episode in end.episodes],
+            failures=[failure for end in ends for failure in end.failures],
         )
 
     def renew(self) -> None:
@@ -267,7 +273,7 @@ def _serve(connection: Connection, job: _Job, memory: Any) -> None:
 
     def build() -> None:
         nonlocal block
-        block = EpisodeBlock(job.config, job.levels, job.worker_id, job.indices, batch)
+        block = EpisodeBlock(job.config, job.levels, job.worker_id, job.indices, batch, job.workers)
 
     _report(connection, build)
     try:

@@ -2,6 +2,9 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
+import time
 
 import imageio.v3 as imageio
 import pytest
@@ -9,7 +12,7 @@ import torch
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageSequence
 
-from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
+from tests.e2e.commands import ROOT, TINY, fail, run, succeed, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +218,30 @@ def test_the_default_config_solves_minigrid(tmp_path):
     shown = succeed("train", f"--config={config}", cwd=tmp_path)
     line = next(line for line in shown.splitlines() if line.startswith("return "))
     assert float(line.split()[1]) > 0.9
+
+
+@pytest.mark.slow
+def test_a_training_that_is_interrupted_saves_its_state_and_can_go_on(tmp_path):
+    tiny = TINY.replace("updates: 4", "updates: 100000").replace("interval: 2", "interval: 100000")
+    (tmp_path / "base.yaml").write_text(tiny, encoding="utf-8")
+    command = [sys.executable, str(ROOT / "train.py"), "--config=base.yaml", "--out=out"]
+    child = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    # Its summaries are begun when its updates are.
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").rglob("events.out*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.terminate()
+    printed, said = child.communicate(timeout=60)
+    assert child.returncode == 143
+    assert said.endswith("interrupted\n") and "Traceback" not in said
+    (checkpoint,) = (tmp_path / "out").rglob("*.pt")
+    assert str(checkpoint.relative_to(tmp_path)) in printed
+    update = int(checkpoint.stem.removeprefix("update_"))
+    text = tiny.replace("updates: 100000", f"updates: {update + 1}").replace(
+        "model: {", f"model: {{load_model: true, model_path: {checkpoint}, "
+    )
+    (tmp_path / "more.yaml").write_text(text, encoding="utf-8")
+    printed = succeed("train", "--config=more.yaml", "--out=out", cwd=tmp_path)
+    assert f"goes on after update {update:,} of {update + 1:,} updates" in printed

@@ -226,13 +226,16 @@ def _swallow():
 
 
 class Faulty(Script):
-    """Does wrong what its argument names, in the given step or from then on."""
+    """Does wrong what its argument names, in the given step or from then on.
+
+    Where a level is given, only in episodes that begin there.
+    """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
 
-    def __init__(self, fault="nothing", at=3, length=100, render_mode=None):
+    def __init__(self, fault="nothing", at=3, length=100, level=None, render_mode=None):
         super().__init__(length)
-        self.fault, self.at, self.render_mode = fault, at, render_mode
+        self.fault, self.at, self.level, self.render_mode = fault, at, level, render_mode
         if fault == "constructor":
             raise ValueError("no such motor")
         if fault == "constructor hangs":
@@ -254,7 +257,7 @@ class Faulty(Script):
 
     def step(self, action):
         answer = super().step(action)
-        if self.time < self.at:
+        if self.time < self.at or self.level not in (None, int(self.observation[0])):
             return answer
         observation, reward, terminated, _, info = answer
         faults = {

@@ -1,5 +1,6 @@
 """What environments do wrong is one line each, in this process as well as in others."""
 
+import copy
 import time
 
 import numpy as np
@@ -27,13 +28,13 @@ def config(fault, **keys):
     return EnvironmentConfig(type="Gymnasium", name=NAME, kwargs=kwargs, **keys)
 
 
-def play(config, steps=5):
-    """Steps two environments, closes them and returns the steps' outcomes."""
-    built = make_environments(config, LEVELS, 2, 0)
+def play(config, steps=5, count=2, workers=None):
+    """Steps environments, closes them and returns the outcomes of their steps."""
+    built = make_environments(config, LEVELS, count, 0, workers=workers)
     try:
         built.reset()
-        actions = np.zeros((2, built.spaces.action_size), built.spaces.action_type)
-        return [built.step(actions) for _ in range(steps)]
+        actions = np.zeros((count, built.spaces.action_size), built.spaces.action_type)
+        return [copy.deepcopy(built.step(actions)) for _ in range(steps)]
     finally:
         built.close()
 
@@ -91,6 +92,24 @@ def test_an_environment_that_cannot_begin_is_one_line(fault, told):
     with pytest.raises(EnvironmentFailure) as caught:
         probe(config(fault, **SHORT))
     assert str(caught.value) == f"{NAME}: {told}"
+
+
+@pytest.mark.parametrize(
+    "fault", ["raises", "loops", "nan observation", "infinite last observation"]
+)
+def test_the_environments_of_other_agents_go_on(fault, processes):
+    level = LEVELS(2, 0)
+    faulty = config({"fault": fault, "level": level}, processes=processes, **SHORT)
+    steps = play(faulty, count=6, workers=2)
+    ((index, failure),) = steps[2].failures
+    assert index == 2
+    assert str(failure).startswith(f"{NAME}: step ")
+    where = f"environment 2, episode 0, which began with reset(seed={level}), step 3"
+    assert failure.details.startswith(where)
+    assert not any(step.failures for step in (*steps[:2], *steps[3:]))
+    assert steps[4].rewards[[0, 1, 2, 4, 5]].tolist() == [5.0, 5.0, 0.0, 5.0, 5.0]
+    assert steps[4].observations["vector"][[0, 1, 2, 4, 5], 1].tolist() == [5, 5, 0, 5, 5]
+    assert not steps[4].terminated.any() and not steps[4].truncated.any()
 
 
 @pytest.mark.parametrize("fault", ["sleeps", "loops"])
