@@ -1,0 +1,1 @@
+"""What a sweep's scores say, and how sure it is."""
