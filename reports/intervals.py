@@ -15,10 +15,10 @@ from reports.variances import (
     Array,
     Prior,
     counts,
-    fit_prior,
     means,
     moderate,
     sample_variances,
+    score_prior,
 )
 
 FEWEST_FOR_QUARTILES = 8  # scores of which a quarter can be left out at both ends
@@ -56,7 +56,7 @@ def estimate(scores: Array, prior: Prior | None = None, confidence: float = 0.95
         confidence: probability with which an interval is to hold the true mean.
     """
     own = sample_variances(scores)
-    variances = moderate(own, prior or fit_prior(own))
+    variances = moderate(own, prior or score_prior(scores))
     mean, count = means(scores), counts(scores)
     sayable = (variances.freedom > 0) & (count > 0)
     half = np.full(len(scores), np.nan)

@@ -11,7 +11,7 @@ import numpy as np
 
 from reports.contenders import Comparison, shrunken_means
 from reports.intervals import estimate
-from reports.variances import Array, fit_prior, means, sample_variances
+from reports.variances import Array, means, score_prior
 
 _SAMPLES = 2000
 _CELLS = 2_000_000  # numbers drawn at once
@@ -113,7 +113,7 @@ def confirm(selected: Array, confirmed: Array, sweep: Array) -> Confirmation:
         sweep: the scores of the whole sweep, (permutations, repetitions), whose variances help with
             the interval.
     """
-    fresh = estimate(confirmed, fit_prior(sample_variances(sweep)))
+    fresh = estimate(confirmed, score_prior(sweep))
     before = means(selected)
     return Confirmation(before, fresh.mean, fresh.low, fresh.high, before - fresh.mean)
 

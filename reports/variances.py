@@ -105,7 +105,24 @@ def seed_effects(scores: Array) -> Array:
     return effects
 
 
-def fit_prior(variances: Variances) -> Prior:
+def score_prior(scores: Array) -> Prior:
+    """The prior of `sample_variances`, where seeds may do the same to all permutations.
+
+    What they share makes their variances alike by chance, so that they say less: those of two
+    permutations that correlate by r correlate by r squared.
+
+    Args:
+        scores: (permutations, repetitions).
+    """
+    own = sample_variances(scores)
+    mean = own.variance.mean()
+    apart = residual_variances(scores).variance.mean()
+    shared = np.clip(1 - apart / mean, 0.0, 1.0) ** 2 if mean > 0 else 0.0
+    number = int((own.freedom > 0).sum())
+    return fit_prior(own, number / (1 + max(number - 1, 0) * float(shared)))
+
+
+def fit_prior(variances: Variances, independent: float = np.inf) -> Prior:
     """The prior that a grid's variances suggest, by their first two moments.
 
     A variance is taken to be drawn from a scaled inverse chi-squared distribution. Smyth matches the
@@ -114,14 +131,15 @@ def fit_prior(variances: Variances) -> Prior:
 
     Args:
         variances: of the grid's permutations.
+        independent: how many independent ones they are worth.
     """
     known = variances.freedom > 0
     variance, freedom = variances.variance[known], variances.freedom[known]
     number = len(variance)
     if number < _FEWEST:
         return Prior(0.0, 0.0)
-    # It can't be known better than by so many variances, even less so where they share their seeds.
-    most = number / 2
+    # The moments of so few variances are uncertain themselves.
+    most = min(number / 2, independent)
     mean = float(variance.mean())
     squared_mean = mean**2 - float(variance.var(ddof=1)) / number
     mean_square = float(np.mean(variance**2 / (1 + 2 / freedom)))  # of the true variances

@@ -1,0 +1,233 @@
+"""Simulates grids whose truth is known and counts how often what `reports/` says of them holds.
+
+Usage:
+  coverage.py [options] [<table>...]
+  coverage.py --help
+
+Tables are `intervals` (how often an interval holds the true mean: Student's t by itself / with
+variances that borrow, and how wide the latter are in units of the former), `contenders` (of equal
+permutations, % wrongly excluded / of permutations whose true means lie evenly from 0 to 4 standard
+deviations, how many remain / how often the best does, in %), `selection` (how much too high the best
+mean is, how much is expected, and the probability with which the leader is the best, as it is and as
+it is said), and `importance` (how often a share's interval holds the true one, and how often a key
+without effect is said to matter). All by default.
+
+Options:
+  --samples=<n>         grids for each number [default: 400]
+  --permutations=<n>    of a grid, separated by commas [default: 8,24,48]
+  --repetitions=<n>     of a grid, separated by commas [default: 3,5,8,10,20]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from docopt import docopt
+from scipy import stats
+
+from reports.contenders import compare
+from reports.importance import decompose
+from reports.intervals import estimate
+from reports.selection import best_probabilities, confirm, selection_bias
+from reports.variances import Array, Prior
+
+Draw = Callable[[np.random.Generator, int, int], Array]
+
+SHARED = 0.2  # of a score's variance, which a seed brings to all permutations
+CAP = 0.3  # standard deviations above the mean at which capped returns end
+SOLVING = 0.8  # probability
+UNEQUAL = 3.0  # standard deviations range from 1 / UNEQUAL to UNEQUAL
+
+
+def latent(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Standard normal numbers that correlate within a seed, (permutations, repetitions)."""
+    own = rng.standard_normal((permutations, repetitions))
+    return np.sqrt(1 - SHARED) * own + np.sqrt(SHARED) * rng.standard_normal(repetitions)
+
+
+def skewed(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Lognormal returns."""
+    variance = 0.25
+    score = np.exp(np.sqrt(variance) * latent(rng, permutations, repetitions))
+    mean = np.exp(variance / 2)
+    return (score - mean) / (mean * np.sqrt(np.exp(variance) - 1))
+
+
+def capped(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Returns that can't exceed a limit, as CartPole's; two in five reach it."""
+    score = np.minimum(latent(rng, permutations, repetitions), CAP)
+    below, density = stats.norm.cdf(CAP), stats.norm.pdf(CAP)
+    mean = CAP * (1 - below) - density
+    square = below - CAP * density + CAP**2 * (1 - below)
+    return (score - mean) / np.sqrt(square - mean**2)
+
+
+def solving(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Returns of runs that either solve a task or fail."""
+    solved = latent(rng, permutations, repetitions) < stats.norm.ppf(SOLVING)
+    score = solved + 0.02 * rng.standard_normal(solved.shape)
+    return (score - SOLVING) / np.sqrt(SOLVING * (1 - SOLVING) + 0.02**2)
+
+
+def unequal(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Normal returns whose standard deviations differ by the factor nine, in no order."""
+    deviations = np.exp(np.log(UNEQUAL) * np.linspace(-1, 1, permutations))
+    return rng.permutation(deviations)[:, None] * latent(rng, permutations, repetitions)
+
+
+def one_wild(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Normal returns; one permutation's have five times the standard deviation."""
+    deviations = np.ones(permutations)
+    deviations[rng.integers(permutations)] = 5.0
+    return deviations[:, None] * latent(rng, permutations, repetitions)
+
+
+# Each with a mean of 0 and, but for the last two, a standard deviation of 1.
+RETURNS: dict[str, Draw] = {
+    "normal": latent,
+    "skewed": skewed,
+    "skewed to the left": lambda *shape: -skewed(*shape),
+    "capped": capped,
+    "solves or fails": solving,
+    "unequal variances": unequal,
+    "one wild": one_wild,
+}
+
+TRUTHS: dict[str, Callable[[np.random.Generator, int], Array]] = {
+    "all equal": lambda _, permutations: np.zeros(permutations),
+    "normal, sd 0.5": lambda rng, permutations: 0.5 * rng.standard_normal(permutations),
+    "normal, sd 1": lambda rng, permutations: rng.standard_normal(permutations),
+    "evenly 0 to 4": lambda rng, permutations: rng.permutation(np.linspace(0, 4, permutations)),
+    "one is 3 ahead": lambda _, permutations: 3.0 * (np.arange(permutations) == 0),
+}
+
+
+def interval_cell(
+    rng: np.random.Generator, draw: Draw, permutations: int, repetitions: int, samples: int
+) -> str:
+    """How often intervals hold the true mean."""
+    held, width = np.zeros(2), np.zeros(2)
+    for _ in range(samples):
+        scores = draw(rng, permutations, repetitions)
+        for kind, prior in enumerate((Prior(0.0, 0.0), None)):
+            found = estimate(scores, prior)
+            held[kind] += np.mean((found.low <= 0) & (found.high >= 0))
+            width[kind] += np.mean(found.high - found.low)
+    plain, ours = held / samples
+    return f"{plain:.3f} / {ours:.3f}, {width[1] / width[0]:.2f}"
+
+
+def contender_cell(
+    rng: np.random.Generator, draw: Draw, permutations: int, repetitions: int, samples: int
+) -> str:
+    """How many equal permutations are excluded, and what remains of unequal ones."""
+    truth = np.linspace(4, 0, permutations)[:, None]
+    excluded = remaining = best = 0.0
+    for _ in range(samples):
+        excluded += 1 - compare(draw(rng, permutations, repetitions)).could_be_best.mean()
+        could = compare(truth + draw(rng, permutations, repetitions)).could_be_best
+        remaining += could.sum()
+        best += could[0]
+    return f"{excluded / samples:.1%} / {remaining / samples:.1f} / {best / samples:.1%}"
+
+
+def selection_cell(
+    rng: np.random.Generator, truth: str, permutations: int, repetitions: int, samples: int
+) -> str:
+    """The bias of the best mean, and the probability that it is the best."""
+    numbers = []
+    for _ in range(samples):
+        means = TRUTHS[truth](rng, permutations)
+        scores = means[:, None] + latent(rng, permutations, repetitions)
+        compared = compare(scores)
+        leader = compared.leader
+        fresh = means[[leader], None] + latent(rng, 1, repetitions)
+        confirmed = confirm(scores[[leader]], fresh, scores)
+        # Among equal ones, each is the best as much as any other.
+        is_best = (means[leader] == means.max()) / (means == means.max()).sum()
+        numbers.append(
+            (
+                compared.mean[leader] - means[leader],
+                selection_bias(compared, rng, 200),
+                confirmed.confirmed[0] - means[leader],
+                confirmed.low[0] <= means[leader] <= confirmed.high[0],
+                is_best,
+                best_probabilities(compared, rng, 200)[leader],
+            )
+        )
+    bias, expected, again, covered, is_best, said = np.mean(numbers, axis=0)
+    return f"{bias:.2f} ({expected:.2f}); {again:+.2f}, {covered:.2f}; {is_best:.2f} ({said:.2f})"
+
+
+def importance_cell(
+    rng: np.random.Generator, deviation: float, permutations: int, repetitions: int, samples: int
+) -> str:
+    """How often intervals of shares hold, and how often a key without effect matters."""
+    last = permutations // 4
+    shape = np.indices((2, 2, last)).reshape(3, -1).T
+    first, second = shape[:, 0] - 0.5, shape[:, 1] - 0.5
+    truth = first + second / 2 + first * second
+    variances = np.array([0.25, 0.0625, 0.0])
+    true = variances / truth.var()
+    held, false = np.zeros(3), 0.0
+    for _ in range(samples):
+        noise = deviation * latent(rng, len(shape), repetitions)
+        found = decompose(("first", "second", "none"), shape, truth[:, None] + noise)
+        intervals = np.array([(effect.low, effect.high) for effect in found.main])
+        inside = (intervals[:, 0] <= true + 1e-9) & (true - 1e-9 <= intervals[:, 1])
+        held += inside | np.isnan(intervals[:, 0])
+        false += bool(found.matters("none"))
+    shares = " ".join(f"{count / samples:.2f}" for count in held)
+    return f"{shares}, {false / samples:.1%}"
+
+
+def table(
+    title: str,
+    rows: Sequence[tuple[str, Callable[[int, int], str]]],
+    permutations: Sequence[int],
+    repetitions: Sequence[int],
+) -> None:
+    """Prints a table, a line for each kind of grid, as its cells are known."""
+    print(f"\n| {title} | permutations | {' | '.join(f'{n} repetitions' for n in repetitions)} |")
+    print(f"| --- | ---: |{' --- |' * len(repetitions)}")
+    for name, cell in rows:
+        for number in permutations:
+            cells = [cell(number, repetition) for repetition in repetitions]
+            print(f"| {name} | {number} | {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    """Simulates and prints."""
+    arguments = docopt(__doc__ or "")
+    samples = int(arguments["--samples"])
+    sizes = [
+        [int(part) for part in arguments[option].split(",")]
+        for option in ("--permutations", "--repetitions")
+    ]
+    cells: dict[str, tuple[Callable[..., str], dict[str, object]]] = {
+        "intervals": (interval_cell, dict(RETURNS)),
+        "contenders": (contender_cell, dict(RETURNS)),
+        "selection": (selection_cell, {name: name for name in TRUTHS}),
+        "importance": (importance_cell, {"noise 0.5": 0.5, "noise 2": 2.0}),
+    }
+    for name in arguments["<table>"] or cells:
+        cell, kinds = cells[name]
+        rows = [
+            (
+                kind,
+                lambda permutations, repetitions, cell=cell, what=what: cell(
+                    np.random.default_rng(0), what, permutations, repetitions, samples
+                ),
+            )
+            for kind, what in kinds.items()
+        ]
+        table(name, rows, *sizes)
+
+
+if __name__ == "__main__":
+    main()
