@@ -160,7 +160,7 @@ def test_without_bootstrapping_a_time_limit_is_an_end():
         trainer = {"worker_steps": 210, "num_workers": 2, "bootstrap_truncated": bootstraps}
         config = tiny_config(environment=PENDULUM, trainer=trainer)
         with PPOTrainer([Run(config, 1)], 2, False, CPU) as trained:
-            trained._sampler.sample()
+            trained._sampler.sample(0)
             found.append(trained._buffer.final_values[0].abs().amax(1))
             assert trained._buffer.ends[0, 199].all(), "Pendulum's limit is 200 steps"
     assert found[0][199] > 0

@@ -44,7 +44,7 @@ def sampled():
     with PPOTrainer(
         [Run(config, seed) for seed, config in enumerate(configs)], 2, False, CPU
     ) as it:
-        it._sampler.sample()
+        it._sampler.sample(0)
         it._estimate_advantages()
         yield it
     del gymnasium.registry["Counting-v0"]

@@ -226,7 +226,7 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         trainer={"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "num_mini_batches": 4},
     )
     with PPOTrainer([Run(config, 1)], 2, False, CPU) as trainer:
-        trainer._sampler.sample()
+        trainer._sampler.sample(0)
         trainer._estimate_advantages()
         learner, members = trainer._learners[0], trainer._population
         spaces = Spaces({"vector": ((4,), "float32")}, (2,))

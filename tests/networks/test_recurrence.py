@@ -133,7 +133,7 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
     )
     with PPOTrainer([Run(config, 1), Run(config, 2)], 2, False, CPU) as trainer:
         for _ in range(2):  # the second rollout begins within episodes, with trained networks
-            trainer._sampler.sample()
+            trainer._sampler.sample(0)
             trainer._estimate_advantages()
             assert trainer._buffer.ends[:, :-1].any(1).any(1).all(), "episodes end in the middle"
             for learner in trainer._learners:
@@ -156,7 +156,7 @@ def check_forward_pass(learner, buffer):
 
 def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
     with PPOTrainer([Run(recurrent(hidden_state_init="one"), 1)], 2, False, CPU) as trainer:
-        trainer._sampler.sample()
+        trainer._sampler.sample(0)
         states, ends = trainer._memory.states[0], trainer._buffer.ends[0]
         assert (states[0] == 1).all()
         assert (states[1:][ends[:-1]] == 1).all()
@@ -167,7 +167,7 @@ def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
 
 def test_hidden_states_go_on_over_an_end_where_they_are_not_reset():
     with PPOTrainer([Run(recurrent(reset_hidden_state=False), 1)], 2, False, CPU) as trainer:
-        trainer._sampler.sample()
+        trainer._sampler.sample(0)
         assert trainer._buffer.ends.any()
         assert trainer._memory.states[0, 1:].any(-1).all()
         assert not trainer._memory.initial[0, 1:].any()
@@ -188,7 +188,7 @@ def test_a_truncated_episode_is_worth_what_its_last_observation_is_after_what_wa
             return step
 
         environments.step = cut_off
-        trainer._sampler.sample()
+        trainer._sampler.sample(0)
         network = trainer._population.each[0]
         observed = trainer._buffer.observations["vector"][0, :, 2]
         state = trainer._memory.states[0, 0, 2].unsqueeze(0)

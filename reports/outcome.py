@@ -1,0 +1,195 @@
+"""What a sweep has reached so far, read from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports.variances import Array
+from schema.errors import UserError
+from sweeps.journal import Journal, journal_path
+from sweeps.results import FINISHED, Result
+
+# What a run is judged by, and the values of one. Greater is better but for those in `LESS_IS_BETTER`.
+Metric = str
+METRICS = ("final", "best", "area", "steps", "time")
+LESS_IS_BETTER = ("steps", "time")
+_TITLES = {
+    "final": "return",
+    "best": "best return",
+    "area": "mean return while training",
+    "steps": "steps until the threshold",
+    "time": "wall time, s",
+}
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """One permutation and its runs.
+
+    Attributes:
+        name: what it is called.
+        choices: the tuned values as text, in the order of the labels.
+        runs: one for each repetition, whatever became of it.
+    """
+
+    name: str
+    choices: tuple[str, ...]
+    runs: tuple[Result, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A sweep as its journal has it.
+
+    Attributes:
+        run_id: tag of the training session.
+        out: folder of everything that the sweep wrote.
+        labels: the tuned keys.
+        permutations: in the grid's order.
+        base: the base config, completed.
+        sessions: when each session began and ended (seconds since 1970), and its description.
+    """
+
+    run_id: str
+    out: Path
+    labels: tuple[str, ...]
+    permutations: tuple[Permutation, ...]
+    base: dict[str, Any]
+    sessions: tuple[tuple[float, float | None, dict[str, Any]], ...]
+
+    @property
+    def repetitions(self) -> int:
+        """How many runs the permutations have at most."""
+        return max((len(each.runs) for each in self.permutations), default=0)
+
+    @property
+    def runs(self) -> list[Result]:
+        """All runs, those of a permutation after one another."""
+        return [run for each in self.permutations for run in each.runs]
+
+    def choices_of(self, label: str) -> list[str]:
+        """The choices of a key that occur, in the order in which the tuning config lists them."""
+        place = self.labels.index(label)
+        return list(dict.fromkeys(each.choices[place] for each in self.permutations))
+
+    @property
+    def varied(self) -> list[str]:
+        """The keys that have more than one choice."""
+        return [label for label in self.labels if len(self.choices_of(label)) > 1]
+
+    def where(self, conditions: Sequence[str]) -> Outcome:
+        """The part of the sweep that conditions such as `gamma=0.9` leave.
+
+        Raises:
+            UserError: a condition names no tuned key, or none of its choices.
+        """
+        kept = self.permutations
+        for condition in conditions:
+            label, _, choice = condition.partition("=")
+            place = self.labels.index(self._label(label, condition))
+            self._refuse_unknown(self.labels[place], choice, condition)
+            kept = tuple(each for each in kept if _equal(each.choices[place], choice))
+        if not kept:
+            raise UserError(f"--where: no permutation has {' and '.join(conditions)}")
+        return replace(self, permutations=kept)
+
+    def _label(self, name: str, condition: str) -> str:
+        """The tuned key of that name, which may be its last part."""
+        found = [label for label in self.labels if label == name or label.endswith(f".{name}")]
+        if len(found) != 1:
+            raise UserError(
+                f"--where={condition}: must be one of {', '.join(self.labels)}, = and a choice"
+            )
+        return found[0]
+
+    def _refuse_unknown(self, label: str, choice: str, condition: str) -> None:
+        choices = self.choices_of(label)
+        if not any(_equal(each, choice) for each in choices):
+            raise UserError(f"--where={condition}: {label} has the choices {', '.join(choices)}")
+
+    def scores(self, metric: Metric = "final", threshold: float | None = None) -> Array:
+        """What each run reached, (permutations, repetitions); NaN where there is no such number.
+
+        Args:
+            metric: one of `METRICS`.
+            threshold: the return that `steps` waits for.
+        """
+        scores = np.full((len(self.permutations), self.repetitions), np.nan)
+        value = _value_of(metric, threshold)
+        for place, permutation in enumerate(self.permutations):
+            for run in permutation.runs:
+                reached = value(run) if run.state == FINISHED else None
+                if reached is not None:
+                    scores[place, run.repetition] = reached
+        return scores
+
+
+def metric_title(metric: Metric) -> str:
+    """What a metric is called where it is shown."""
+    return _TITLES[metric]
+
+
+def _value_of(metric: Metric, threshold: float | None) -> Callable[[Result], float | None]:
+    values: dict[Metric, Callable[[Result], float | None]] = {
+        "final": lambda run: run.final_return,
+        "best": lambda run: run.best_return,
+        "area": lambda run: area(run.curve),
+        # Whoever never gets there counts with all steps.
+        "steps": lambda run: steps_until(run.curve, threshold) or float(run.steps),
+        "time": lambda run: run.wall_time_seconds,
+    }
+    return values[metric]
+
+
+def area(curve: Sequence[tuple[int, float]]) -> float | None:
+    """The mean return over the steps of a learning curve, by trapezoids; None without two points."""
+    if len(curve) < 2:
+        return None
+    parts = [
+        (steps - before) * (value + earlier) / 2
+        for (before, earlier), (steps, value) in pairwise(curve)
+    ]
+    return sum(parts) / (curve[-1][0] - curve[0][0])
+
+
+def steps_until(curve: Sequence[tuple[int, float]], threshold: float | None) -> float | None:
+    """The steps after which a learning curve first is at a threshold; None where it never is."""
+    if threshold is None:
+        return None
+    return next((float(steps) for steps, value in curve if value >= threshold), None)
+
+
+def _equal(choice: str, asked: str) -> bool:
+    """Whether a choice is what was asked for, be it written otherwise (`1e-3` and `0.001`)."""
+    try:
+        return float(choice) == float(asked)
+    except ValueError:
+        return choice == asked.strip()
+
+
+def read_outcome(out: Path, run_id: str) -> Outcome:
+    """Reads the journal of a sweep, which may be under way.
+
+    Raises:
+        UserError: there is none, or it can't be read.
+    """
+    journal = Journal(journal_path(out, run_id), writable=False)
+    try:
+        results = list(journal.results(run_id, by_permutation=True))
+        labels = tuple(journal.labels)
+        permutations = tuple(
+            Permutation(name, tuple(runs[0].choices[label] for label in labels), tuple(runs))
+            for name, group in groupby(results, attrgetter("permutation"))
+            if (runs := list(group))
+        )
+        base = journal["base"] or {}
+        return Outcome(run_id, out, labels, permutations, base, tuple(journal.sessions()))
+    finally:
+        journal.close()
