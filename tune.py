@@ -35,6 +35,9 @@ Options:
                             command goes on with the sweep [default: 1].
     --fail-fast             End the sweep at the first run that fails.
     --only=<permutations>   Train these permutations of the grid only, such as 0,3,10-19.
+    --confirm=<k>           Then train the k leaders again on seeds that the sweep didn't use, which
+                            shows how much of their scores was luck: 3 trains them five times each,
+                            3x10 ten times.
     --status                Show what is finished, running and failed in --out, and train nothing.
     --compile               Compile the losses with torch.compile, which takes a minute at the
                             start and pays in long trainings on a GPU.
@@ -60,6 +63,7 @@ from commands.command import (
     worker_id_option,
 )
 from sweeps.backends.server import start_server
+from sweeps.confirmation import parse_confirmation
 from sweeps.grid import Grid, load_grid
 
 
@@ -80,6 +84,8 @@ def main(arguments: Arguments) -> int:
     if arguments["--unique"]:
         grid = grid.unique()
     only = numbers_option(arguments, "--only", len(grid))
+    confirm = arguments["--confirm"]
+    confirmation = None if confirm is None else parse_confirmation(confirm)
     warn(grid.validate())
     if arguments["--generate-only"] and not arguments["--dry-run"]:
         return _generate(grid, arguments)
@@ -112,7 +118,7 @@ def main(arguments: Arguments) -> int:
     )
     if arguments["--dry-run"]:
         return preview(grid, options)
-    return tune(grid, options, overwrite=bool(arguments["--overwrite"]))
+    return tune(grid, options, bool(arguments["--overwrite"]), confirmation)
 
 
 def _status(arguments: Arguments) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 from docopt import DocoptExit, docopt
 
@@ -23,7 +25,7 @@ from schema.model import ModelConfig
 VERSION = "0.1.0"
 _HOME = Path(__file__).resolve().parents[1]
 
-Arguments = dict[str, str | bool | None]
+Arguments = dict[str, Any]
 
 # Threads of torch that wait for each other soon sleep instead of keeping a core busy: where others use
 # the cores too, a training with images takes half the time, and elsewhere as long as before. It must be
@@ -98,6 +100,35 @@ def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
         value = minimum - 1
     if value < minimum:
         raise UserError(f"{name}={text}: must be a whole number of at least {minimum}")
+    return value
+
+
+def choice_option(arguments: Arguments, name: str, choices: Sequence[str]) -> str:
+    """The value of an option that is one of several words.
+
+    Raises:
+        UserError: it is another one.
+    """
+    text = str(arguments[name])
+    if text not in choices:
+        raise UserError(f"{name}={text}: must be one of {', '.join(choices)}")
+    return text
+
+
+def optional_number(arguments: Arguments, name: str) -> float | None:
+    """The value of an option that is a number, or None where it was left out.
+
+    Raises:
+        UserError: it is none.
+    """
+    if arguments[name] is None:
+        return None
+    try:
+        value = float(arguments[name])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{name}={arguments[name]}: must be a number")
     return value
 
 

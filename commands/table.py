@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +10,10 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from reports.answer import Answer
+from reports.answer import Score as AnswerScore
+from reports.outcome import metric_title
+from reports.table import show
 from schema.errors import UserError
 from sweeps.keys import resolve_key
 from sweeps.results import DIVERGED, FAILED, Result
@@ -43,6 +47,7 @@ def permutation_table(
     rows: Sequence[Row],
     title: str,
     caption: str = "",
+    line_below: int = 0,
 ) -> Table:
     """A table of permutations that fits the console.
 
@@ -54,10 +59,11 @@ def permutation_table(
         rows: one for each permutation.
         title: of the table.
         caption: what stands below it.
+        line_below: the number of rows after which there is a line; 0 draws none.
     """
     names = short_names(labels)
     table = Table(title=title, caption=caption, caption_justify="left")
-    _fill(table, leading, list(map(_in_two_lines, names)), trailing, rows)
+    _fill(table, leading, list(map(_in_two_lines, names)), trailing, rows, line_below)
     unlimited = console.options.update(max_width=_WIDE)
     if Measurement.get(console, unlimited, table).maximum <= console.width:
         return table
@@ -71,7 +77,7 @@ def permutation_table(
         pad_edge=False,
         collapse_padding=True,
     )
-    _fill(table, leading, letters, trailing, rows)
+    _fill(table, leading, letters, trailing, rows, line_below)
     return table
 
 
@@ -81,12 +87,15 @@ def _fill(
     keys: Sequence[str],
     trailing: Sequence[str],
     rows: Sequence[Row],
+    line_below: int,
 ) -> None:
     for titles, may_fold in ((leading, False), (keys, True), (trailing, False)):
         for title in titles:
             table.add_column(title, justify="right", overflow="fold", no_wrap=not may_fold)
-    for row in rows:
-        table.add_row(*row.leading, *row.choices, *row.trailing)
+    for number, row in enumerate(rows, start=1):
+        table.add_row(
+            *row.leading, *row.choices, *row.trailing, end_section=number == line_below < len(rows)
+        )
 
 
 def ranked_table(
@@ -124,6 +133,95 @@ def ranked_table(
     if any_failed:
         table.columns[-1].style = "red"
     return table
+
+
+def answer_table(
+    console: Console, answer: Answer, rows: Sequence[tuple[int, AnswerScore]]
+) -> Table:
+    """Some permutations of a sweep by rank, those that could be the best above a line.
+
+    Args:
+        console: where it is to be printed.
+        answer: of the sweep.
+        rows: ranks and scores.
+    """
+    parts = _parts(answer)
+    any_failed = any(score.failed for _, score in rows)
+    in_order = [rank for rank, _ in rows] == list(range(1, len(rows) + 1))
+    labels = answer.outcome.varied
+    places = [answer.outcome.labels.index(label) for label in labels]
+    table = permutation_table(
+        console,
+        [title for title, _ in parts],
+        labels,
+        ["each repetition", *(["failed"] if any_failed else [])],
+        [
+            Row(
+                [cell(rank, score) for _, cell in parts],
+                [score.permutation.choices[place] for place in places],
+                [_values(score), *([str(score.failed)] if any_failed else [])],
+            )
+            for rank, score in rows
+        ],
+        title=f"Permutations by mean {metric_title(answer.metric)}",
+        caption=_caption(answer),
+        line_below=len(answer.contenders) if in_order else 0,
+    )
+    table.columns[2].style = "bold"
+    return table
+
+
+def _parts(answer: Answer) -> list[tuple[str, Callable[[int, AnswerScore], str]]]:
+    """The columns before the choices: their titles, and what they show."""
+    scores = answer.scores
+    parts: list[tuple[str, Callable[[int, AnswerScore], str]]] = [
+        ("rank", lambda rank, _: str(rank)),
+        ("index", lambda _, score: score.permutation.name),
+        (metric_title(answer.metric).partition(",")[0], lambda _, score: show(score.mean)),
+    ]
+    if any(score.low is not None for score in scores):
+        parts.append(("95 % interval", lambda _, score: _interval(score)))
+    elif answer.metric == "final":
+        parts.append(("±", lambda _, score: _deviation(score)))
+    if any(score.interquartile_mean is not None for score in scores):
+        parts.append(("middle half", lambda _, score: show(score.interquartile_mean)))
+    if answer.decided:
+        parts.append(("best", lambda _, score: _probability(score)))
+    if any(score.confirmed for score in scores):
+        parts.append(
+            ("confirmed", lambda _, score: show(score.confirmed[0] if score.confirmed else None))
+        )
+    return parts
+
+
+def _interval(score: AnswerScore) -> str:
+    if score.low is None or score.high is None:
+        return "–"
+    return f"{show(score.low)} to {show(score.high)}{'?' if score.is_doubtful else ''}"
+
+
+def _deviation(score: AnswerScore) -> str:
+    deviations = (run.return_deviation for run in score.permutation.runs)
+    return show(next((value for value in deviations if value is not None), None))
+
+
+def _probability(score: AnswerScore) -> str:
+    if score.probability is None or not score.could_be_best:
+        return ""
+    return f"{score.probability:.2f}"
+
+
+def _values(score: AnswerScore) -> str:
+    return " ".join(show(value) for value in score.values)
+
+
+def _caption(answer: Answer) -> str:
+    if not answer.decided:
+        return "±: standard deviation over the episodes of the one repetition"
+    lines = ["above the line: those that could be the best (95 %); best: how likely each is"]
+    if any(score.is_doubtful for score in answer.scores):
+        lines.append("?: repetitions that disagree so much that the interval can't be trusted")
+    return "\n".join(lines)
 
 
 def short_names(labels: Sequence[str]) -> list[str]:

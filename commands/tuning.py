@@ -16,10 +16,15 @@ from commands.command import FAILED, chosen_lines, notify_of_backends, warn
 from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
 from commands.provenance import provenance
+from commands.reporting import print_answer, read_answer
 from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
+from reports.answer import answer, best_checkpoint, leaders
+from reports.outcome import read_outcome
+from reports.table import ranked
 from sweeps.choices import show
+from sweeps.confirmation import Confirmation, confirmation_options
 from sweeps.grid import Grid
 from sweeps.memory import check_memory, fitting, memory_of
 from sweeps.options import SweepOptions
@@ -32,6 +37,7 @@ from sweeps.sweep import Sweep
 from sweeps.task import SUMMARIES
 
 _ROWS = 50  # of a table on the screen
+_MANY = 10_000  # runs, above which comparing them would take long and much memory
 
 
 def preview(grid: Grid, options: SweepOptions) -> int:
@@ -107,13 +113,51 @@ def _populations_line(options: SweepOptions, populations: Sequence[Sequence[int]
     return f"{len(populations):,} populations of {described} runs, {jobs:,} at a time"
 
 
-def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
-    """Trains a validated grid, prints the ranked table and returns the exit code.
+def tune(
+    grid: Grid, options: SweepOptions, overwrite: bool, confirmation: Confirmation | None = None
+) -> int:
+    """Trains a validated grid, prints the answer and returns the exit code.
+
+    Args:
+        grid: the permutations.
+        options: how they are trained.
+        overwrite: begin anew, whatever there is.
+        confirmation: how often how many leaders are trained again on fresh seeds; None trains none.
 
     Raises:
         UserError: the output folder holds something else.
     """
     console = make_console()
+    code = _train(console, grid, options, overwrite)
+    if confirmation is None or code not in (0, FAILED):
+        return code
+    found = answer(read_outcome(options.out, options.run_id))
+    chosen = leaders(found, confirmation.leaders)
+    if not chosen:
+        return code
+    names = ", ".join(score.permutation.name for score in chosen)
+    console.print(f"\n{len(chosen)} leaders are trained again on fresh seeds: {names}")
+    numbers = [score.permutation.position for score in chosen]
+    own = confirmation_options(options, confirmation, numbers)
+    return max(code, _train(console, grid, own, overwrite, options.run_id))
+
+
+def _train(
+    console: Console,
+    grid: Grid,
+    options: SweepOptions,
+    overwrite: bool,
+    confirmed: str | None = None,
+) -> int:
+    """Trains a grid, prints what it says and returns the exit code.
+
+    Args:
+        console: where it is printed.
+        grid: the permutations.
+        options: how they are trained.
+        overwrite: begin anew, whatever there is.
+        confirmed: the run id of the sweep whose leaders these are; None where it is that itself.
+    """
     start = time.monotonic()
     with Sweep(grid, options, overwrite, provenance(options.device)) as sweep:
         agenda = sweep.agenda
@@ -133,7 +177,7 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
                     sweep.run(display, space)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
-        _print_results(console, grid, options, sweep)
+        _print_results(console, grid, options, sweep, confirmed)
         console.print(f"took {duration(time.monotonic() - start)}")
         if sweep.stop.is_requested:
             _print_why_it_stopped(console, options, sweep)
@@ -145,9 +189,10 @@ def tune(grid: Grid, options: SweepOptions, overwrite: bool) -> int:
 
 
 def _plan_line(grid: Grid, options: SweepOptions, steps: int) -> str:
-    runs = len(grid) * options.repetitions
+    permutations = len(grid) if options.only is None else len(options.only)
+    runs = permutations * options.repetitions
     return (
-        f"{len(grid):,} permutations x {options.repetitions:,} repetitions = {runs:,} runs, "
+        f"{permutations:,} permutations x {options.repetitions:,} repetitions = {runs:,} runs, "
         f"{steps:,} environment steps on {options.device}"
     )
 
@@ -175,19 +220,34 @@ def _print_space(console: Console, options: SweepOptions, space: Space) -> None:
 _WORTH_A_LINE = 2**30  # bytes
 
 
-def _print_results(console: Console, grid: Grid, options: SweepOptions, sweep: Sweep) -> None:
+def _print_results(
+    console: Console, grid: Grid, options: SweepOptions, sweep: Sweep, confirmed: str | None
+) -> None:
+    if len(grid) * options.repetitions > _MANY:
+        checkpoint = _print_leaders(console, grid, options, sweep)
+    else:
+        found = read_answer(options.out, confirmed or options.run_id)
+        print_answer(console, found, ranked(found, None, _ROWS))
+        checkpoint = best_checkpoint(found)
+    if checkpoint:
+        console.print(f"best checkpoint: {options.out / checkpoint}", soft_wrap=True)
+    console.print(f"all results: {options.results}", soft_wrap=True)
+    console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
+
+
+def _print_leaders(console: Console, grid: Grid, options: SweepOptions, sweep: Sweep) -> str:
+    """Prints the first of so many permutations that comparing all of them would take long.
+
+    Returns:
+        The best one's checkpoint, relative to the output folder; empty if there is none.
+    """
     best, scored = best_scores(sweep.results(by_permutation=True), _ROWS)
     if best[0].mean is not None:
         console.print(ranked_table(console, best, grid.labels, _ROWS, options.repetitions))
-    if scored > _ROWS:
-        console.print(f"... and {scored - _ROWS:,} more in {options.results}")
-    if best[0].best:
-        checkpoint = options.out / best[0].best.checkpoint
-        console.print(f"best checkpoint: {checkpoint}", soft_wrap=True)
-    console.print(f"all results: {options.results}", soft_wrap=True)
-    console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
+    console.print(f"... and {scored - _ROWS:,} more; report.py says how sure that is")
     for line in failure_lines(sweep.results()):
         console.print(line, soft_wrap=True)
+    return best[0].best.checkpoint if best[0].best else ""
 
 
 def _print_why_it_stopped(console: Console, options: SweepOptions, sweep: Sweep) -> None:

@@ -165,6 +165,26 @@ def answer(
     )
 
 
+def leaders(answer: Answer, count: int) -> list[Score]:
+    """The best permutations that have a score, without those that repeat another."""
+    distinct = {score.permutation.choices: score for score in reversed(answer.scores)}
+    return [
+        score
+        for score in answer.scores
+        if score.mean is not None and distinct[score.permutation.choices] is score
+    ][:count]
+
+
+def best_checkpoint(answer: Answer) -> str:
+    """The checkpoint of the leader's best run, relative to the output folder; empty if there is none."""
+    if answer.leader is None:
+        return ""
+    sign = -1.0 if answer.metric in LESS_IS_BETTER else 1.0
+    runs = zip(answer.leader.values, answer.leader.permutation.runs, strict=True)
+    valued = [(sign * value, run) for value, run in runs if value is not None]
+    return max(valued, key=lambda pair: pair[0])[1].checkpoint if valued else ""
+
+
 @dataclass(frozen=True)
 class _Sayings:
     """What is known of all permutations; greater is better, but for `sign`."""

@@ -34,11 +34,13 @@ class Permutation:
     """One permutation and its runs.
 
     Attributes:
+        position: in the grid.
         name: what it is called.
         choices: the tuned values as text, in the order of the labels.
         runs: one for each repetition, whatever became of it.
     """
 
+    position: int
     name: str
     choices: tuple[str, ...]
     runs: tuple[Result, ...]
@@ -184,10 +186,12 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
     try:
         results = list(journal.results(run_id, by_permutation=True))
         labels = tuple(journal.labels)
+        grouped = [
+            (name, tuple(group)) for name, group in groupby(results, attrgetter("permutation"))
+        ]
         permutations = tuple(
-            Permutation(name, tuple(runs[0].choices[label] for label in labels), tuple(runs))
-            for name, group in groupby(results, attrgetter("permutation"))
-            if (runs := list(group))
+            Permutation(place, name, tuple(runs[0].choices[label] for label in labels), runs)
+            for place, (name, runs) in enumerate(grouped)
         )
         base = journal["base"] or {}
         return Outcome(run_id, out, labels, permutations, base, tuple(journal.sessions()))

@@ -1,0 +1,123 @@
+"""What `report.py` prints and writes of a sweep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from commands.display import make_console
+from commands.table import answer_table, failure_lines
+from reports.answer import Answer, Score, answer
+from reports.outcome import Metric, read_outcome
+from reports.suggestion import suggest
+from reports.table import ranked, write_table
+from reports.words import sentences
+from schema.errors import UserError
+from schema.yaml_file import replace_file
+from sweeps.confirmation import confirmation_id
+from sweeps.journal import journal_path
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is to be reported of which sweep.
+
+    Attributes:
+        out: the folder that the sweep wrote into.
+        run_id: tag of the training session.
+        metric: what runs are judged by.
+        threshold: the return whose steps are looked for; None looks for none.
+        where: conditions such as `gamma=0.99` that permutations must fulfil.
+        sort: the column by which to sort; None is the rank.
+        top: how many permutations at most.
+        form: of the table.
+        to: the table's file; None is standard output.
+        suggest: file for the next tuning config; None writes none.
+    """
+
+    out: Path
+    run_id: str
+    metric: Metric
+    threshold: float | None
+    where: tuple[str, ...]
+    sort: str | None
+    top: int
+    form: str
+    to: Path | None
+    suggest: Path | None
+
+
+def report(options: ReportOptions) -> int:
+    """Prints or writes what is asked for and returns the exit code.
+
+    Raises:
+        UserError: there is no such sweep, column or choice.
+    """
+    if options.metric == "steps" and options.threshold is None:
+        raise UserError("--metric=steps: needs --threshold=<return>")
+    found = read_answer(
+        options.out, options.run_id, options.metric, options.threshold, options.where
+    )
+    rows = ranked(found, options.sort, options.top)
+    if options.form == "text":
+        _print_text(options, found, rows)
+    else:
+        _write(options.to, write_table(found, rows, options.form))
+    if options.suggest is not None:
+        _write(options.suggest, suggest(found))
+        print(f"next grid: {options.suggest}", file=sys.stderr)
+    return 0
+
+
+def read_answer(
+    out: Path,
+    run_id: str,
+    metric: Metric = "final",
+    threshold: float | None = None,
+    where: Sequence[str] = (),
+) -> Answer:
+    """Reads what a sweep says, with what leaders reached on fresh seeds.
+
+    Raises:
+        UserError: there is no such sweep or choice.
+    """
+    outcome = read_outcome(out, run_id).where(where)
+    own = confirmation_id(run_id)
+    confirmed = read_outcome(out, own) if journal_path(out, own).is_file() else None
+    return answer(outcome, metric, threshold, confirmed)
+
+
+def _print_text(options: ReportOptions, found: Answer, rows: Sequence[tuple[int, Score]]) -> None:
+    if options.to is None:
+        print_answer(make_console(), found, rows)
+        return
+    with replace_file(options.to) as file:
+        print_answer(Console(file=file, width=_FILE_WIDTH), found, rows)
+
+
+_FILE_WIDTH = 160  # characters of a table that goes into a file
+
+
+def print_answer(console: Console, found: Answer, rows: Sequence[tuple[int, Score]]) -> None:
+    """Prints some permutations as a table, and the answer in words."""
+    if found.leader is not None:
+        console.print(answer_table(console, found, rows))
+        more = len(found.scores) - len(rows)
+        if more:
+            console.print(f"... and {more:,} more")
+    for line in failure_lines(found.outcome.runs):
+        console.print(line, soft_wrap=True, markup=False)
+    for sentence in sentences(found):
+        console.print(sentence, soft_wrap=True, markup=False)
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is None:
+        sys.stdout.write(text)
+        return
+    with replace_file(path) as file:
+        file.write(text)

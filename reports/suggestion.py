@@ -1,0 +1,139 @@
+"""The next grid: finer around the best, wider where it lies at an edge, without what doesn't matter."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from reports.answer import Answer
+from reports.words import describe
+from schema.config import Config
+from schema.errors import UserError
+from schema.yaml_file import dump_yaml
+from sweeps.grid import deep_merge
+from sweeps.keys import resolve_key, schedule_names
+
+_SECTION = "hyperparameters"
+# Choices that lie further apart than this ratio are taken for steps of a factor.
+_FACTOR = 1.9
+
+
+def suggest(answer: Answer) -> str:
+    """A tuning config, with a comment for each key.
+
+    Raises:
+        UserError: no permutation has a score yet.
+    """
+    if answer.leader is None:
+        raise UserError(
+            "--suggest: no run has finished an episode yet, so nothing can be suggested"
+        )
+    sections: dict[str, list[str]] = {}
+    for label in answer.outcome.labels:
+        choices, why = _next_choices(answer, label)
+        section, key = _place(label)
+        line = f"  {key}: {dump_yaml(choices).strip()}  # {why}"
+        sections.setdefault(section, []).append(line)
+    best = (
+        f"# After permutation {answer.leader.permutation.name} ({describe(answer, answer.leader)})."
+    )
+    lines = [line for name, keys in sections.items() for line in (f"{name}:", *keys)]
+    return "\n".join([best, *lines]) + "\n"
+
+
+def _place(label: str) -> tuple[str, str]:
+    """The section of a tuning config that has a key, and what the key is called there."""
+    section, point, key = label.partition(".")
+    return (section, key) if point and section in schedule_names() else (_SECTION, label)
+
+
+def _next_choices(answer: Answer, label: str) -> tuple[list[Any], str]:
+    """What to try of a key next, and why."""
+    assert answer.leader is not None
+    outcome = answer.outcome
+    texts = outcome.choices_of(label)
+    best_text = answer.leader.permutation.choices[outcome.labels.index(label)]
+    best = _value(best_text)
+    if len(texts) == 1:
+        return [best], "as it was"
+    if answer.matters(label) is False:
+        return [best], "made no difference beyond the noise"
+    choices = [_value(text) for text in texts]
+    if not all(
+        isinstance(choice, (int, float)) and not isinstance(choice, bool) for choice in choices
+    ):
+        kept = _of_contenders(answer, label)
+        return [_value(text) for text in kept], "what those that could be the best have"
+    found = _around(sorted(set(choices)), best)
+    allowed = [choice for choice in found if _is_allowed(answer, label, choice)]
+    edge = answer.edges.get(label)
+    why = "finer around the best" if edge is None else f"the best was the {edge} of its list"
+    return allowed, why
+
+
+def _of_contenders(answer: Answer, label: str) -> list[str]:
+    place = answer.outcome.labels.index(label)
+    rows = answer.contenders or list(answer.scores[:1])
+    return list(dict.fromkeys(score.permutation.choices[place] for score in rows))
+
+
+def _value(text: str) -> Any:
+    """A choice as a config has it."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _around(choices: Sequence[float], best: float) -> list[float]:
+    """The best choice, and what lies halfway to its neighbours, or as far beyond an end of the list."""
+    place = choices.index(best)
+    found = [best]
+    for neighbour, opposite in ((place - 1, place + 1), (place + 1, place - 1)):
+        if 0 <= neighbour < len(choices):
+            found.append(_between(choices[neighbour], best))
+        elif 0 <= opposite < len(choices):
+            found += _beyond(best, choices[opposite])
+    rounded = [round(each) if _is_whole(choices) else float(f"{each:.3g}") for each in found]
+    return sorted({best, *(each for each in rounded if each not in choices)})
+
+
+def _is_whole(choices: Sequence[float]) -> bool:
+    return all(isinstance(choice, int) for choice in choices)
+
+
+def _by_factor(first: float, second: float) -> bool:
+    """Whether two choices are told apart by a factor rather than by a difference."""
+    if first * second <= 0:
+        return False
+    ratio = first / second
+    return max(ratio, 1 / ratio) > _FACTOR
+
+
+def _between(first: float, second: float) -> float:
+    if _by_factor(first, second):
+        return math.copysign(math.sqrt(first * second), first)
+    return (first + second) / 2
+
+
+def _beyond(best: float, neighbour: float) -> list[float]:
+    """One step further and two, as large as the one from the neighbour to the best."""
+    if _by_factor(best, neighbour):
+        return [best * (best / neighbour), best * (best / neighbour) ** 2]
+    return [best + (best - neighbour), best + 2 * (best - neighbour)]
+
+
+def _is_allowed(answer: Answer, label: str, choice: float) -> bool:
+    """Whether a config with that choice is valid."""
+    section, key = _place(label)
+    path = resolve_key(label) if section == _SECTION else ("trainer", section, key)
+    nested: Any = choice
+    for key in reversed(path):
+        nested = {key: nested}
+    try:
+        Config.model_validate(deep_merge(answer.outcome.base, nested))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""The answer of a sweep in words."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from reports.answer import Answer, Score
+from reports.importance import Effect
+from reports.outcome import metric_title
+from reports.table import count_finished, show_number
+
+_FEW = 3  # repetitions up to which intervals are wide whatever the returns
+_LISTED = 5
+_WORTH_NAMING = 0.01  # share of the variance
+
+
+def sentences(answer: Answer) -> list[str]:
+    """Which permutation is best, how sure that is, what mattered, and what to do next."""
+    leader = answer.leader
+    if leader is None:
+        return ["No run has finished an episode yet, so there is nothing to rank."]
+    parts = (_leader, _certainty, _luck, _what_matters, _edges, _failures)
+    return [sentence for part in parts for sentence in part(answer, leader)]
+
+
+def _leader(answer: Answer, leader: Score) -> Iterator[str]:
+    total = len(answer.outcome.permutations)
+    count = count_finished(leader)
+    over = f"over {count} repetitions" if count > 1 else "in one repetition"
+    yield (
+        f"Permutation {leader.permutation.name} ({describe(answer, leader)}) is the best of {total:,}: "
+        f"{metric_title(answer.metric)} {_with_interval(leader.mean, leader.low, leader.high)} {over}."
+    )
+    if leader.is_doubtful:
+        yield (
+            "Its repetitions disagree so much (some solve the task, some don't) that the interval can't "
+            "be trusted."
+        )
+
+
+def describe(answer: Answer, score: Score) -> str:
+    """The choices of a permutation for the keys that vary."""
+    outcome = answer.outcome
+    labels = outcome.varied or outcome.labels
+    choices = zip(outcome.labels, score.permutation.choices, strict=True)
+    return ", ".join(f"{label} {choice}" for label, choice in choices if label in labels)
+
+
+def _with_interval(mean: float | None, low: float | None, high: float | None) -> str:
+    assert mean is not None
+    if low is None or high is None:
+        return show_number(mean)
+    return f"{show_number(mean)} (95 % interval {show_number(low)} to {show_number(high)})"
+
+
+def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
+    if len(answer.outcome.permutations) < 2:
+        return
+    if not answer.decided:
+        yield (
+            "The ranking rests on one seed, and another may turn it around; five repetitions tell more: "
+            + command(answer, repetitions=5)
+        )
+        return
+    contenders = answer.contenders
+    if len(contenders) == 1:
+        yield "It is better than all others, chance taken into account (95 %)."
+        return
+    likely = "" if leader.probability is None else f" (probability {leader.probability:.2f})"
+    yield f"{len(contenders):,} permutations could be the best; it is the likeliest{likely}."
+    if answer.outcome.repetitions <= _FEW:
+        yield f"{answer.outcome.repetitions} repetitions leave much doubt, so the intervals are wide."
+    yield _how_to_separate(answer)
+
+
+def _how_to_separate(answer: Answer) -> str:
+    more = answer.more_repetitions
+    if more is None:
+        return "They are so close that no sensible number of repetitions would tell them apart."
+    names = [score.permutation.position for score in answer.contenders]
+    repetitions = answer.outcome.repetitions + more
+    return (
+        f"About {more:,} more repetition{'s' * (more > 1)} of these would likely separate them: "
+        + command(answer, repetitions, names)
+    )
+
+
+def _luck(answer: Answer, leader: Score) -> Iterator[str]:
+    if leader.confirmed is not None and leader.mean is not None:
+        mean, low, high = leader.confirmed
+        yield (
+            f"Trained again on fresh seeds it reached {_with_interval(mean, low, high)}; "
+            f"{show_number(abs(leader.mean - mean))} of the score by which it was selected "
+            f"{'was luck' if leader.mean > mean else 'had been bad luck'}."
+        )
+    elif answer.bias:
+        yield (
+            f"As it was picked for its score, about {show_number(answer.bias)} of that is likely luck; "
+            "--confirm=3 trains the leaders again on fresh seeds."
+        )
+
+
+def _what_matters(answer: Answer, _: Score) -> Iterator[str]:
+    importance = answer.importance
+    if importance is None:
+        return
+    by_model = "" if importance.method == "analysis of variance" else ", as a model estimates"
+    effects = sorted((*importance.main, *importance.interactions), key=lambda e: -_share(e))
+    strong = [effect for effect in effects if effect.matters is not False and _is_named(effect)]
+    if strong:
+        listed = ", ".join(f"{_keys(effect)} {effect.share:.0%}" for effect in strong[:_LISTED])
+        yield f"Shares of the difference between permutations{by_model}: {listed}."
+    idle = [label for label in answer.outcome.varied if answer.matters(label) is False]
+    if idle:
+        yield f"No effect beyond the noise of the seeds: {', '.join(idle)}."
+
+
+def _share(effect: Effect) -> float:
+    return effect.share if effect.share == effect.share else -1.0  # NaN last
+
+
+def _is_named(effect: Effect) -> bool:
+    return _share(effect) >= _WORTH_NAMING
+
+
+def _keys(effect: Effect) -> str:
+    return " x ".join(effect.keys)
+
+
+def _edges(answer: Answer, leader: Score) -> Iterator[str]:
+    for label, edge in answer.edges.items():
+        if answer.matters(label) is not False:
+            choice = leader.permutation.choices[answer.outcome.labels.index(label)]
+            yield (
+                f"The best {label}, {choice}, is the {edge} of its list; a better one may lie beyond "
+                "(report.py --suggest writes the next grid)."
+            )
+
+
+def _failures(answer: Answer, _: Score) -> Iterator[str]:
+    failed = sum(score.failed for score in answer.scores)
+    if failed:
+        yield f"{failed:,} of {len(answer.outcome.runs):,} runs failed; each counts as the worst score."
+
+
+def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
+    """The command that goes on with the sweep, as it was given, with more repetitions."""
+    sessions = answer.outcome.sessions
+    given = sessions[-1][2].get("command", ["tune.py"]) if sessions else ["tune.py"]
+    replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
+    kept = [each for each in given[1:] if each.partition("=")[0] not in replaced]
+    added = [f"--num-repetitions={repetitions}"]
+    if only and len(only) < len(answer.outcome.permutations):
+        added.append(f"--only={_ranges(only)}")
+    return shlex.join(["python", given[0], *kept, *added])
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Numbers as `--only` takes them: `0,3,10-19`."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)
