@@ -18,10 +18,11 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[1]
 PICTURE = _ROOT / "docs" / "images" / "wings.svg"
 
-_COMMANDS = "tune, train, eval, enjoy"
+_COMMANDS = "tune, train, eval, enjoy, report"
 _LAYERS = (
     _COMMANDS,
     "commands",
+    "reports",
     "sweeps",
     "trainer",
     "ppo",

@@ -10,6 +10,7 @@ asked probability. Greater is better.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,11 +104,14 @@ def repetitions_needed(
         return 0
     if not comparison.decided:
         return None
-    more = np.arange(1, most + 1)
-    # permutations x numbers of repetitions
-    missed = _exclusion_probabilities(comparison, others, more, confidence) < power
-    enough = ~missed.any(axis=0)
-    return int(more[enough.argmax()]) if enough.any() else None
+
+    def suffice(more: int) -> bool:
+        probabilities = _exclusion_probabilities(comparison, others, more, confidence)
+        return bool((probabilities >= power).all())
+
+    # More repetitions never make an exclusion less likely.
+    needed = 1 + bisect_left(range(1, most + 1), True, key=suffice)
+    return needed if needed <= most else None
 
 
 def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
@@ -131,26 +135,22 @@ def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
 
 
 def _exclusion_probabilities(
-    comparison: Comparison, others: NDArray[np.bool_], more: NDArray[np.int64], confidence: float
+    comparison: Comparison, others: NDArray[np.bool_], more: int, confidence: float
 ) -> Array:
-    """How likely each of the others is excluded, (others, numbers of further repetitions)."""
+    """How likely each of the others is excluded after so many more repetitions, (others,)."""
     leader = comparison.leader
     shrunken, _ = shrunken_means(comparison)
-    lead = (shrunken[leader] - shrunken[others])[:, None]
-    variance = comparison.variances.variance
-    error = np.sqrt(
-        variance[others, None] / (comparison.count[others, None] + more)
-        + variance[leader] / (comparison.count[leader] + more)
-    )
-    number = int((~np.isnan(comparison.mean)).sum())
+    lead = shrunken[leader] - shrunken[others]
+    variance = comparison.variances.variance / (comparison.count + more)
+    error = np.sqrt(variance[others] + variance[leader])
     freedom = np.minimum(comparison.variances.freedom[others], comparison.variances.freedom[leader])
-    limit = stats.t.ppf(_level(number, confidence), freedom[:, None] + more)
+    number = int((~np.isnan(comparison.mean)).sum())
+    limit = stats.t.ppf(_level(number, confidence), freedom + more)
     # Where nothing varies, any lead is enough and none is not.
     certain = np.where(lead > 0, np.inf, -np.inf)
-    ratio = np.divide(
-        lead, error, out=np.broadcast_to(certain, error.shape).copy(), where=error > 0
+    probabilities: Array = stats.norm.cdf(
+        np.divide(lead, error, out=certain, where=error > 0) - limit
     )
-    probabilities: Array = stats.norm.cdf(ratio - limit)
     return probabilities
 
 
@@ -174,8 +174,10 @@ def _excluded(mean: Array, error: Array, limit: Array) -> NDArray[np.bool_]:
     # Where nothing varies, rounding mustn't decide between equal means.
     rounding = 1e-9 * np.nanmax(np.abs(mean))
     for rival in rivals:
-        needed = np.maximum(limit, limit[rival]) * np.hypot(error, error[rival])
-        excluded |= mean[rival] - mean > rounding + np.where(np.isnan(needed), np.inf, needed)
+        needed = np.maximum(limit, limit[rival])
+        known = np.isfinite(needed)
+        needed[known] *= np.hypot(error, error[rival])[known]
+        excluded |= mean[rival] - mean > rounding + needed
     return excluded
 
 

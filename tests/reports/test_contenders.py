@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.contenders import Comparison, compare, repetitions_needed, shrunken_means
+from reports.variances import Variances
+
+NAN = np.nan
+
+
+def comparison(mean, variance, count, freedom=1e9):
+    size = len(mean)
+    return Comparison(
+        np.array(mean, dtype=float),
+        np.full(size, count),
+        Variances(np.full(size, float(variance)), np.full(size, freedom)),
+        np.ones(size, dtype=bool),
+        True,
+    )
+
+
+@pytest.mark.parametrize("lead", [1.0, 2.0, 3.0])
+def test_of_two_the_worse_is_out_when_a_paired_t_test_says_so(lead):
+    scores = np.random.default_rng(1).normal(size=(2, 4))
+    scores[0] += lead
+    test = stats.ttest_rel(scores[0], scores[1], alternative="greater")
+    assert compare(scores).could_be_best.tolist() == [True, test.pvalue >= 0.05]
+
+
+def test_what_a_seed_does_to_all_permutations_changes_nothing():
+    scores = np.random.default_rng(2).normal(size=(8, 5)) + np.arange(8)[:, None]
+    before = compare(scores)
+    after = compare(scores + np.array([0.0, 90.0, -40.0, 3.0, 10.0]))
+    assert 1 < before.could_be_best.sum() < 8
+    np.testing.assert_array_equal(after.could_be_best, before.could_be_best)
+    assert after.leader == before.leader == 7
+
+
+def test_one_repetition_excludes_nothing():
+    found = compare(np.array([[1.0], [100.0], [NAN]]))
+    assert not found.decided and found.leader == 1
+    assert found.could_be_best.tolist() == [True, True, False]
+
+
+def test_failing_on_a_hard_seed_is_no_advantage():
+    rng = np.random.default_rng(3)
+    scores = rng.normal(scale=0.1, size=(6, 3)) + np.array([10.0, 10.0, 0.0])
+    scores[0] += 1.0
+    scores[5, 2] = NAN
+    found = compare(scores)
+    assert np.nanmean(scores[5]) > scores[0].mean()
+    assert found.leader == 0 and not found.could_be_best[5]
+
+
+def test_equal_scores_that_never_vary_are_all_the_best():
+    scores = np.array([[500.0] * 3, [500.0] * 3, [499.0] * 3, [500.0, NAN, 500.0]])
+    assert compare(scores).could_be_best.tolist() == [True, True, False, True]
+
+
+def noise(kind, rng, shape):
+    if kind == "unequal variances":
+        return np.geomspace(1 / 3, 3, shape[0])[:, None] * rng.normal(size=shape)
+    if kind == "solves or fails":
+        return ((rng.random(shape) < 0.8) - 0.8) / 0.4
+    return rng.normal(size=shape)
+
+
+@pytest.mark.parametrize("kind", ["normal", "unequal variances", "solves or fails"])
+@pytest.mark.parametrize("repetitions", [3, 5])
+def test_the_best_remains_and_few_equal_ones_are_excluded(kind, repetitions):
+    rng = np.random.default_rng(4)
+    truth = np.linspace(0, 4, 24)
+    best, equal = [], []
+    for _ in range(400):
+        order = rng.permutation(24)
+        scores = truth[order][:, None] + noise(kind, rng, (24, repetitions))
+        best.append(compare(scores).could_be_best[truth[order].argmax()])
+        equal.append(compare(noise(kind, rng, (24, repetitions))).could_be_best.mean())
+    assert np.mean(best) >= 0.95 and np.mean(equal) >= 0.95
+
+
+def test_half_of_a_grid_is_excluded_with_five_repetitions():
+    rng = np.random.default_rng(5)
+    truth = np.linspace(0, 4, 24)[:, None]
+    remain = [compare(truth + rng.normal(size=(24, 5))).could_be_best.sum() for _ in range(200)]
+    assert np.mean(remain) < 12.5
+
+
+def test_means_are_pulled_together_by_the_share_of_noise():
+    # Between the means is a variance of 8, of which 8 / 4 is noise.
+    shrunken, between = shrunken_means(comparison([2.0, 6.0], 8.0, 4))
+    assert between == pytest.approx(6.0)
+    np.testing.assert_allclose(shrunken, [2.5, 5.5])
+
+
+def test_repetitions_needed_are_those_of_the_power_formula():
+    compared = comparison([0.0, 1.0], 1.0, 4)
+    shrunken, _ = shrunken_means(compared)
+    quantiles = stats.norm.ppf(0.95) + stats.norm.ppf(0.8)
+    total = 2 * (quantiles / (shrunken[1] - shrunken[0])) ** 2
+    assert repetitions_needed(compared) == int(np.ceil(total)) - 4
+
+
+def test_no_repetitions_are_needed_where_the_leader_is_alone():
+    scores = np.random.default_rng(6).normal(size=(4, 5)) + np.array([[0.0], [0.0], [0.0], [50.0]])
+    assert repetitions_needed(compare(scores)) == 0
+
+
+def test_equal_permutations_are_never_separated():
+    assert repetitions_needed(comparison([1.0, 1.0, 1.0], 1.0, 3)) is None
+    assert repetitions_needed(compare(np.array([[1.0], [2.0]]))) is None
+
+
+def test_of_what_has_one_score_nothing_is_known_without_others_to_borrow_from():
+    scores = np.array([[1.0, 2.0], [30.0, NAN]])
+    assert compare(scores).could_be_best.tolist() == [True, True]
+
+
+def test_comparing_a_thousand_permutations_keeps_the_best():
+    scores = np.random.default_rng(7).normal(size=(1000, 3)) + np.linspace(0, 9, 1000)[:, None]
+    found = compare(scores)
+    assert found.could_be_best[-1] and found.could_be_best.sum() < 900
+    assert repetitions_needed(found) is None
