@@ -12,6 +12,7 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
+from commands.best import write_best
 from commands.command import FAILED, chosen_lines, notify_of_backends, warn
 from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
@@ -20,7 +21,7 @@ from commands.reporting import print_answer, read_answer
 from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
-from reports.answer import answer, best_checkpoint, leaders
+from reports.answer import answer, leaders
 from reports.outcome import read_outcome
 from reports.table import ranked
 from sweeps.choices import show
@@ -37,6 +38,7 @@ from sweeps.sweep import Sweep
 from sweeps.task import SUMMARIES
 
 _ROWS = 50  # of a table on the screen
+_WORTH_A_VIDEO = 20.0  # seconds of training, beside which those for the video don't count
 _MANY = 10_000  # runs, above which comparing them would take long and much memory
 
 
@@ -177,8 +179,9 @@ def _train(
                     sweep.run(display, space)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
-        _print_results(console, grid, options, sweep, confirmed)
-        console.print(f"took {duration(time.monotonic() - start)}")
+        seconds = time.monotonic() - start
+        _print_results(console, grid, options, sweep, confirmed, seconds)
+        console.print(f"took {duration(seconds)}")
         if sweep.stop.is_requested:
             _print_why_it_stopped(console, options, sweep)
         if interruption.number:
@@ -221,33 +224,36 @@ _WORTH_A_LINE = 2**30  # bytes
 
 
 def _print_results(
-    console: Console, grid: Grid, options: SweepOptions, sweep: Sweep, confirmed: str | None
+    console: Console,
+    grid: Grid,
+    options: SweepOptions,
+    sweep: Sweep,
+    confirmed: str | None,
+    seconds: float,
 ) -> None:
     if len(grid) * options.repetitions > _MANY:
-        checkpoint = _print_leaders(console, grid, options, sweep)
+        _print_leaders(console, grid, options, sweep)
     else:
         found = read_answer(options.out, confirmed or options.run_id)
         print_answer(console, found, ranked(found, None, _ROWS))
-        checkpoint = best_checkpoint(found)
-    if checkpoint:
-        console.print(f"best checkpoint: {options.out / checkpoint}", soft_wrap=True)
+        best = write_best(found, film=seconds > _WORTH_A_VIDEO)
+        if best is not None:
+            console.print(f"best agent: {best}", soft_wrap=True)
     console.print(f"all results: {options.results}", soft_wrap=True)
     console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
 
 
-def _print_leaders(console: Console, grid: Grid, options: SweepOptions, sweep: Sweep) -> str:
-    """Prints the first of so many permutations that comparing all of them would take long.
-
-    Returns:
-        The best one's checkpoint, relative to the output folder; empty if there is none.
-    """
+def _print_leaders(console: Console, grid: Grid, options: SweepOptions, sweep: Sweep) -> None:
+    """Prints the first of so many permutations that comparing all of them would take long."""
     best, scored = best_scores(sweep.results(by_permutation=True), _ROWS)
     if best[0].mean is not None:
         console.print(ranked_table(console, best, grid.labels, _ROWS, options.repetitions))
     console.print(f"... and {scored - _ROWS:,} more; report.py says how sure that is")
     for line in failure_lines(sweep.results()):
         console.print(line, soft_wrap=True)
-    return best[0].best.checkpoint if best[0].best else ""
+    if best[0].best:
+        checkpoint = options.out / best[0].best.checkpoint
+        console.print(f"best checkpoint: {checkpoint}", soft_wrap=True)
 
 
 def _print_why_it_stopped(console: Console, options: SweepOptions, sweep: Sweep) -> None:

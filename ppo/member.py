@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -36,6 +36,7 @@ class Run:
         checkpoints: folder of the checkpoints; None writes none.
         interrupted_at: checkpoint of this very run, at which it goes on; None begins it, or does as
             the config's `model.load_model` says.
+        tuned: the values of the tuned keys by their names, which TensorBoard compares runs by.
     """
 
     config: Config
@@ -43,6 +44,7 @@ class Run:
     summaries: Path | None = None
     checkpoints: Path | None = None
     interrupted_at: Path | None = None
+    tuned: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def source(self) -> Path | None:
@@ -149,7 +151,10 @@ class Member:
         kept = None if resumed_at is None else min(step, resumed_at)
         self.writer = SummaryWriter(self.run.summaries, kept)
         # Of what follows, so that it is dropped with that where the training goes on there once more.
-        self.writer.add_config(self.run.config.as_dict(), step if resumed_at is None else step + 1)
+        begin = step if resumed_at is None else step + 1
+        self.writer.add_config(self.run.config.as_dict(), begin)
+        if self.run.tuned:
+            self.writer.add_hyperparameters(self.run.tuned, begin)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint, where the run has a folder for them, and removes what isn't kept."""

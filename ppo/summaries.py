@@ -18,6 +18,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.hparams import summary_v2 as hp
 from tensorboard.plugins.text.metadata import create_summary_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
@@ -25,6 +26,14 @@ from schema.yaml_file import dump_yaml
 
 _EVENT_FILES = "events.out.tfevents.*"
 _CHECKSUM = 4  # bytes
+
+# By what runs are compared: tags, and what the columns are called.
+METRICS = {
+    "episode/return_mean": "return of training episodes",
+    "evaluation/return_mean": "return of evaluation",
+    "policy/entropy": "entropy",
+    "value/explained_variance": "explained variance",
+}
 
 
 class SummaryWriter:
@@ -64,6 +73,16 @@ class SummaryWriter:
         metadata = create_summary_metadata(display_name="config", description="")
         value = Summary.Value(tag="config", metadata=metadata, tensor=tensor)
         self._add(Summary(value=[value]), step)
+
+    def add_hyperparameters(self, values: Mapping[str, str | float], step: int) -> None:
+        """Writes tuned values for TensorBoard's HParams plugin, which compares runs by them.
+
+        What it shows beside them are the latest values of the scalars in `METRICS`.
+        """
+        parameters = {key: hp.HParam(key) for key in values}
+        metrics = [hp.Metric(tag, display_name=name) for tag, name in METRICS.items()]
+        self._add(hp.hparams_config_pb(list(parameters.values()), metrics), step)
+        self._add(hp.hparams_pb({parameters[key]: value for key, value in values.items()}), step)
 
     def _add(self, summary: Summary, step: int) -> None:
         self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))

@@ -15,7 +15,7 @@ from reports.selection import best_probabilities, confirm, selection_bias
 from reports.surrogate import estimate_importance
 from reports.variances import Array, means
 from schema.errors import UserError
-from sweeps.results import DIVERGED, FAILED, FINISHED
+from sweeps.results import DIVERGED, FAILED, FINISHED, Result
 
 _SEED = 0  # of what is drawn, so that the same results have the same answer
 
@@ -175,14 +175,14 @@ def leaders(answer: Answer, count: int) -> list[Score]:
     ][:count]
 
 
-def best_checkpoint(answer: Answer) -> str:
-    """The checkpoint of the leader's best run, relative to the output folder; empty if there is none."""
+def best_run(answer: Answer) -> Result | None:
+    """The leader's best run; None while there is none."""
     if answer.leader is None:
-        return ""
+        return None
     sign = -1.0 if answer.metric in LESS_IS_BETTER else 1.0
-    runs = zip(answer.leader.values, answer.leader.permutation.runs, strict=True)
+    runs = zip(answer.leader.values, answer.leader.permutation.runs, strict=False)
     valued = [(sign * value, run) for value, run in runs if value is not None]
-    return max(valued, key=lambda pair: pair[0])[1].checkpoint if valued else ""
+    return max(valued, key=lambda pair: pair[0])[1] if valued else None
 
 
 @dataclass(frozen=True)

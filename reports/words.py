@@ -12,6 +12,7 @@ from reports.table import count_finished, show_number
 
 _FEW = 3  # repetitions up to which intervals are wide whatever the returns
 _LISTED = 5
+_SLIVER = 0.05  # of an interval
 _WORTH_NAMING = 0.01  # share of the variance
 
 
@@ -94,11 +95,18 @@ def _luck(answer: Answer, leader: Score) -> Iterator[str]:
             f"{show_number(abs(leader.mean - mean))} of the score by which it was selected "
             f"{'was luck' if leader.mean > mean else 'had been bad luck'}."
         )
-    elif answer.bias:
+    elif answer.bias and _is_worth_a_word(answer.bias, leader):
         yield (
             f"As it was picked for its score, about {show_number(answer.bias)} of that is likely luck; "
             "--confirm=3 trains the leaders again on fresh seeds."
         )
+
+
+def _is_worth_a_word(bias: float, leader: Score) -> bool:
+    """Whether luck is more than a sliver of the interval."""
+    if leader.low is None or leader.high is None:
+        return True
+    return bias > _SLIVER * (leader.high - leader.low)
 
 
 def _what_matters(answer: Answer, _: Score) -> Iterator[str]:

@@ -210,7 +210,15 @@ def _prepare(planned: PlannedRun, out: Path) -> Run:
 def _run(planned: PlannedRun, out: Path) -> Run:
     summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
     config, seed = planned.permutation.config, planned.result.seed
-    return Run(config, seed, summaries, checkpoints, planned.interrupted_at)
+    tuned = {label: _number(text) for label, text in planned.result.choices.items()}
+    return Run(config, seed, summaries, checkpoints, planned.interrupted_at, tuned)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def run_folder(planned: PlannedRun, kind: Path) -> Path:

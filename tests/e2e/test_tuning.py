@@ -49,7 +49,9 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
     best = max(means, key=lambda permutation: sum(means[permutation]))
     table_row = next(line for line in shown.splitlines() if line.startswith("│    1 "))
     assert table_row.split("│")[2].strip() == best
-    assert f"best checkpoint: out/checkpoints/a/{best}_" in shown
+    assert "best agent: out/best" in shown
+    run = f"# The best agent of a\n\nRun {best}_"
+    assert (out / "best" / "README.md").read_text(encoding="utf-8").startswith(run)
 
     again = succeed("tune", *options, cwd=tmp_path)
     assert "8 finished before" in again

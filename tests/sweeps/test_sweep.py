@@ -230,3 +230,19 @@ def test_compiling_needs_a_compiler_on_a_cpu(monkeypatch):
 def test_jobs_share_all_cores_evenly(monkeypatch, available, jobs, shares):
     monkeypatch.setattr(cores, "core_numbers", lambda: available)
     assert cores.share_cores(jobs) == shares
+
+
+def test_tensorboard_can_compare_runs_by_their_tuned_values(grid, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+
+    run(grid, tmp_path / "out")
+    folder = tmp_path / "out" / "summaries" / "a" / "1_0"
+    events = EventAccumulator(str(folder)).Reload()
+    content = events.PluginTagToContent("hparams")
+    started = metadata.parse_session_start_info_plugin_data(content["_hparams_/session_start_info"])
+    assert started.hparams["gamma"].number_value == 0.95
+    experiment = metadata.parse_experiment_plugin_data(content["_hparams_/experiment"])
+    assert [parameter.name for parameter in experiment.hparam_infos] == ["gamma"]
+    tags = {metric.name.tag for metric in experiment.metric_infos}
+    assert "episode/return_mean" in tags and tags >= {"policy/entropy"}

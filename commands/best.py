@@ -1,0 +1,98 @@
+"""Puts the best agent of a sweep where it is found: `<out>/best/`."""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ppo.checkpoint import load_checkpoint
+from reports.answer import Answer, best_run
+from reports.words import sentences
+from schema.yaml_file import dump_yaml, replace_file
+from sweeps.results import Result
+
+VIDEO = "episode.mp4"
+_ENJOY = Path(__file__).resolve().parents[1] / "enjoy.py"
+_SECONDS_TO_FILM = 120
+
+
+def write_best(answer: Answer, film: bool) -> Path | None:
+    """Writes the best agent's config, checkpoint and numbers, and a video of an episode.
+
+    Args:
+        answer: of the sweep.
+        film: whether to make the video, which takes some seconds.
+
+    Returns:
+        The folder; None where there is no agent yet.
+    """
+    run = best_run(answer)
+    if run is None or not run.checkpoint:
+        return None
+    out = answer.outcome.out
+    source, folder = out / run.checkpoint, out / "best"
+    if not source.is_file():
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    if not _is_copy(source, folder / "model.pt"):
+        (folder / VIDEO).unlink(missing_ok=True)
+    with replace_file(folder / "model.pt", "wb") as file, source.open("rb") as original:
+        shutil.copyfileobj(original, file)
+    with replace_file(folder / "config.yaml") as file:
+        file.write(dump_yaml(load_checkpoint(source).config))
+    problem = _film(folder) if film else ""
+    with replace_file(folder / "README.md") as file:
+        file.write(_readme(answer, run, folder, problem))
+    return folder
+
+
+def _is_copy(source: Path, path: Path) -> bool:
+    return path.is_file() and filecmp.cmp(source, path, shallow=False)
+
+
+def _film(folder: Path) -> str:
+    """Makes the video and returns why there is none.
+
+    It does so in a process, so that no window system or environment can harm this one.
+    """
+    command = [
+        *(sys.executable, str(_ENJOY), f"--checkpoint={folder / 'model.pt'}"),
+        *(f"--video={folder / VIDEO}", "--device=cpu"),
+    ]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS_TO_FILM, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no video was made within {_SECONDS_TO_FILM} s"
+    if done.returncode == 0:
+        return ""
+    lines = done.stderr.strip().splitlines()
+    return f"no video could be made: {lines[-1] if lines else 'enjoy.py failed'}"
+
+
+def _readme(answer: Answer, run: Result, folder: Path, problem: str) -> str:
+    choices = "".join(f"| {key} | {value} |\n" for key, value in run.choices.items())
+    video = f"`{VIDEO}` is one of its episodes.\n" if (folder / VIDEO).exists() else problem
+    numbers = "\n".join(f"- {sentence}" for sentence in sentences(answer))
+    return f"""# The best agent of {answer.outcome.run_id}
+
+Run {run.name}, seed {run.seed}: return {run.final_return:.6g} after {run.steps:,} environment steps.
+{video}
+
+| key | value |
+| --- | ---: |
+{choices}
+{numbers}
+
+Show it, evaluate it, and train it again:
+
+```sh
+python enjoy.py --checkpoint={folder}/model.pt --video=episode.mp4
+python eval.py --checkpoint={folder}/model.pt
+python train.py --config={folder}/config.yaml --seed={run.seed} --run-id=best
+```
+"""

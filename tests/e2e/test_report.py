@@ -1,0 +1,102 @@
+"""`report.py` and what `tune.py` leaves: the answer of a real sweep."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+from tests.e2e.commands import fail, succeed, write_tiny
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A folder with a sweep whose leader was trained again, and what was printed."""
+    folder = tmp_path_factory.mktemp("swept")
+    options = write_tiny(folder)
+    printed = succeed(
+        *("tune", *options, "--num-repetitions=2", "--together=4", "--confirm=1x2", "--out=o"),
+        cwd=folder,
+    )
+    return folder, printed
+
+
+def test_a_sweep_ends_with_its_answer(swept):
+    folder, printed = swept
+    assert "is the best of 4: return" in printed
+    assert "95 % interval" in printed and "confirmed" in printed
+    assert "1 leaders are trained again on fresh seeds" in printed
+    assert "Trained again on fresh seeds it reached" in printed
+    table = succeed("report", "--out=o", cwd=folder)
+    # What was printed after the leader had been trained again.
+    assert table.split("best agent:")[0] in printed
+
+
+def test_fresh_seeds_are_used_by_no_run_of_the_sweep(swept):
+    folder, _ = swept
+    with (folder / "o" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    seeds = {
+        run_id: {int(row["seed"]) for row in rows if row["run_id"] == run_id}
+        for run_id in ("default", "default-confirmed")
+    }
+    assert seeds == {"default": {0, 1}, "default-confirmed": {1_000_000, 1_000_001}}
+
+
+def test_the_best_agent_can_be_trained_again_and_played(swept):
+    folder, _ = swept
+    best = folder / "o" / "best"
+    readme = (best / "README.md").read_text(encoding="utf-8")
+    (line,) = (line for line in readme.splitlines() if line.startswith("python train.py"))
+    succeed("train", *line.split()[2:], "--out=again", cwd=folder)
+    (again,) = (folder / "again" / "checkpoints" / "best").glob("update_000004.pt")
+    found, expected = (
+        torch.load(path, weights_only=True)["weights"] for path in (again, best / "model.pt")
+    )
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert "Evaluation of o/best" in succeed("eval", "--checkpoint=o/best/model.pt", cwd=folder)
+
+
+def test_tables_are_written_in_each_format(swept):
+    folder, _ = swept
+    rows = json.loads(succeed("report", "--out=o", "--format=json", cwd=folder))
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4]
+    succeed("report", "--out=o", "--format=csv", "--to=t.csv", "--where=gamma=0.9", cwd=folder)
+    with (folder / "t.csv").open() as file:
+        assert {row["gamma"] for row in csv.DictReader(file)} == {"0.9"}
+    assert succeed("report", "--out=o", "--to=t.txt", cwd=folder) == ""
+    assert "is the best of 4" in (folder / "t.txt").read_text(encoding="utf-8")
+
+
+def test_the_next_grid_can_be_trained(swept):
+    folder, _ = swept
+    succeed("report", "--out=o", "--suggest=next.yaml", cwd=folder)
+    shown = succeed("tune", "--config=base.yaml", "--tune=next.yaml", "--dry-run", cwd=folder)
+    assert "permutations" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--out=nothing"], "nothing/default.sqlite: no such sweep here"),
+        (["--metric=speed"], "--metric=speed: must be one of final, best, area, steps, time"),
+        (["--metric=steps"], "--metric=steps: needs --threshold=<return>"),
+        (["--threshold=high"], "--threshold=high: must be a number"),
+        (["--format=excel"], "--format=excel: must be one of text, csv, json, markdown, latex"),
+        (["--top=0"], "--top=0: must be a whole number of at least 1"),
+        (["--where=gamma=0.5"], "--where=gamma=0.5: gamma has the choices 0.9, 0.99"),
+    ],
+)
+def test_wrong_options_are_one_line(swept, options, told):
+    folder, _ = swept
+    if "--out=nothing" not in options:
+        options = ["--out=o", *options]
+    assert fail("report", *options, cwd=folder) == [told]
+
+
+def test_a_wrong_number_of_leaders_is_one_line(swept):
+    folder, _ = swept
+    told = "--confirm=three: must be a number of leaders, such as 3, or 3x10"
+    assert fail("tune", "--confirm=three", cwd=folder) == [told]

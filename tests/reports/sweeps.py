@@ -1,0 +1,66 @@
+"""Sweeps with known results, for what is said of them."""
+
+from itertools import product
+from pathlib import Path
+
+from reports.outcome import Outcome, Permutation
+from schema.config import Config
+from sweeps.results import Result
+
+SESSION = {"command": ["tune.py", "--out=o", "--num-repetitions=3"], "host": "here"}
+
+
+def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path("o")):
+    """A complete grid.
+
+    Args:
+        choices: texts by label.
+        returns: final return by permutation's choices and repetition.
+        failed: (position, repetition) of the runs that failed.
+    """
+    labels = tuple(choices)
+    permutations = []
+    for position, values in enumerate(product(*choices.values())):
+        runs = tuple(
+            _run(
+                run_id,
+                position,
+                repetition,
+                dict(zip(labels, values, strict=True)),
+                returns(values, repetition),
+                (position, repetition) in failed,
+            )
+            for repetition in range(repetitions)
+        )
+        permutations.append(Permutation(position, str(position), values, runs))
+    base = Config().as_dict()
+    return Outcome(run_id, out, labels, tuple(permutations), base, ((0.0, 9.0, SESSION),))
+
+
+def _run(run_id, position, repetition, choices, value, has_failed):
+    if has_failed:
+        return Result(
+            run_id,
+            str(position),
+            repetition,
+            choices,
+            repetition,
+            50,
+            state="failed",
+            error="it broke",
+        )
+    curve = ((100, value / 2), (200, value))
+    return Result(
+        run_id,
+        str(position),
+        repetition,
+        choices,
+        repetition,
+        200,
+        value,
+        1.0,
+        value,
+        2.0,
+        checkpoint=f"checkpoints/{position}_{repetition}.pt",
+        curve=curve,
+    )

@@ -1,0 +1,173 @@
+"""What is said of sweeps whose truth is known."""
+
+import csv
+import io
+import json
+
+import pytest
+import yaml
+
+from reports.answer import answer, best_run, leaders
+from reports.outcome import area, steps_until
+from reports.suggestion import suggest
+from reports.table import columns, ranked, write_table
+from reports.words import sentences
+from schema.errors import UserError
+from tests.reports.sweeps import sweep
+
+CHOICES = {
+    "gamma": ("0.9", "0.99"),
+    "lamda": ("0.95",),
+    "learning_rate_schedule.initial": ("0.0001", "0.001", "0.01"),
+}
+NOISE = (1.0, -1.0, 0.5)
+
+
+def returns(values, repetition):
+    """The learning rate makes the difference, gamma none; seeds add the same to all."""
+    gamma, _, rate = values
+    own = 0.1 * NOISE[(repetition + (gamma == "0.9")) % 3]
+    return {"0.0001": 10.0, "0.001": 50.0, "0.01": 90.0}[rate] + own + 5 * repetition
+
+
+def test_permutations_are_ranked_and_those_that_could_be_best_are_told():
+    found = answer(sweep(CHOICES, returns))
+    assert [score.permutation.choices[2] for score in found.scores] == [
+        *["0.01"] * 2,
+        *["0.001"] * 2,
+        *["0.0001"] * 2,
+    ]
+    assert {score.permutation.choices[2] for score in found.contenders} == {"0.01"}
+    assert len(found.contenders) == 2
+    assert found.leader.mean == pytest.approx(95, abs=0.1)
+    assert sum(score.probability for score in found.scores) == pytest.approx(1)
+    assert found.matters("learning_rate_schedule.initial") is True
+    assert found.matters("gamma") is False
+    assert found.edges == {"learning_rate_schedule.initial": "highest"}
+    rates = found.levels["learning_rate_schedule.initial"]
+    assert [level.choice for level in rates] == ["0.0001", "0.001", "0.01"]
+    assert [level.mean for level in rates] == pytest.approx([15, 55, 95], abs=0.1)
+
+
+def test_a_run_that_failed_counts_as_the_worst():
+    whole = answer(sweep(CHOICES, returns))
+    assert whole.leader is not None
+    place = whole.leader.permutation.position
+    found = answer(sweep(CHOICES, returns, failed={(place, 2)}))
+    score = next(each for each in found.scores if each.permutation.position == place)
+    assert score.failed == 1 and score.values[2] is None
+    assert found.leader is not score and found.leader.permutation.choices[2] == "0.01"
+    values = [value for value in score.values if value is not None]
+    worst = min(v for each in found.scores for v in each.values if v is not None)
+    assert score.mean == pytest.approx((sum(values) + worst) / 3)
+
+
+def test_one_repetition_tells_no_contenders():
+    found = answer(sweep(CHOICES, returns, repetitions=1))
+    assert not found.decided and found.contenders == []
+    text = " ".join(sentences(found))
+    assert "rests on one seed" in text
+    assert "python tune.py --out=o --num-repetitions=5" in text
+
+
+def test_nothing_is_said_before_a_run_has_finished():
+    everything = {(position, repetition) for position in range(6) for repetition in range(3)}
+    found = answer(sweep(CHOICES, returns, failed=everything))
+    assert found.leader is None and best_run(found) is None and leaders(found, 3) == []
+    assert sentences(found) == ["No run has finished an episode yet, so there is nothing to rank."]
+    with pytest.raises(UserError, match="nothing can be suggested"):
+        suggest(found)
+
+
+def test_what_is_less_is_better_where_steps_count():
+    found = answer(sweep(CHOICES, returns), "steps", threshold=46.0)
+    assert found.leader.permutation.choices[2] == "0.01"
+    assert found.leader.values == (200.0, 100.0, 100.0)
+    assert found.scores[-1].mean == 200.0
+
+
+def test_the_answer_is_the_same_each_time():
+    assert answer(sweep(CHOICES, returns)).scores == answer(sweep(CHOICES, returns)).scores
+
+
+def test_leaders_repeat_no_permutation():
+    twice = {**CHOICES, "learning_rate_schedule.initial": ("0.01", "0.01")}
+    found = answer(sweep(twice, returns))
+    assert len(leaders(found, 9)) == 2
+    assert found.importance is not None
+
+
+def test_fresh_seeds_tell_how_much_was_luck():
+    fresh = sweep(CHOICES, lambda values, n: returns(values, n) - 7, run_id="default-confirmed")
+    found = answer(sweep(CHOICES, returns), confirmed=fresh)
+    assert found.leader.confirmed[0] == pytest.approx(found.leader.mean - 7)
+    assert any(
+        "on fresh seeds it reached 88" in line and line.endswith("was luck.")
+        for line in sentences(found)
+    )
+
+
+def test_conditions_leave_a_part_of_the_sweep():
+    outcome = sweep(CHOICES, returns)
+    part = outcome.where(["gamma=0.90", "initial=1e-3"])
+    assert [each.choices for each in part.permutations] == [("0.9", "0.95", "0.001")]
+    for condition, told in {
+        "gamma=0.5": "gamma has the choices 0.9, 0.99",
+        "gama=0.9": "must be one of gamma, lamda, learning_rate_schedule.initial, = and a choice",
+    }.items():
+        with pytest.raises(UserError, match=told):
+            outcome.where([condition])
+
+
+def test_tables_hold_the_same_in_every_format():
+    found = answer(sweep(CHOICES, returns, failed={(0, 0)}))
+    rows = ranked(found, None, 3)
+    (first, *_), titles = (
+        list(csv.DictReader(io.StringIO(write_table(found, rows, "csv")))),
+        [column.title for column in columns(found)],
+    )
+    assert list(first) == titles
+    as_json = json.loads(write_table(found, rows, "json"))
+    assert len(as_json) == 3 and as_json[0]["score"] == pytest.approx(float(first["score"]))
+    markdown = write_table(found, rows, "markdown").splitlines()
+    assert len(markdown) == 5 and markdown[1].count("---:") == len(titles)
+    latex = write_table(found, rows, "latex")
+    assert r"could\_be\_best" in latex and latex.count(r"\\") == 4
+
+
+def test_tables_are_sorted_by_any_column():
+    found = answer(sweep(CHOICES, returns, failed={(0, 0)}))
+    by_gamma = ranked(found, "gamma", 9)
+    assert [score.permutation.choices[0] for _, score in by_gamma] == ["0.9"] * 3 + ["0.99"] * 3
+    assert ranked(found, "repetition_1", 1)[0][1].values[1] == max(
+        score.values[1] for score in found.scores
+    )
+    with pytest.raises(UserError, match="--sort=speed: must be one of rank, permutation, score"):
+        ranked(found, "speed", 9)
+
+
+def test_the_next_grid_is_wider_at_an_edge_and_leaves_out_what_does_not_matter():
+    text = suggest(answer(sweep(CHOICES, returns)))
+    data = yaml.safe_load(text)
+    assert len(data["hyperparameters"]["gamma"]) == 1
+    assert data["hyperparameters"]["lamda"] == [0.95]
+    rates = data["learning_rate_schedule"]["initial"]
+    assert rates == [0.00316, 0.01, 0.1, 1.0]
+    assert "# the best was the highest of its list" in text
+    assert "# made no difference beyond the noise" in text
+
+
+def test_the_next_grid_holds_only_what_a_config_may():
+    choices = {"gamma": ("0.9", "0.99", "1.0"), "epochs": ("2", "4")}
+    found = answer(sweep(choices, lambda v, n: 100 * float(v[0]) + 9 * int(v[1]) + 0.1 * NOISE[n]))
+    data = yaml.safe_load(suggest(found))
+    assert data["hyperparameters"] == {"gamma": [0.995, 1.0], "epochs": [3, 4, 8, 16]}
+
+
+def test_learning_curves_have_an_area_and_a_first_time():
+    curve = ((0, 0.0), (100, 10.0), (300, 10.0))
+    assert area(curve) == pytest.approx((500 + 2000) / 300)
+    assert area(curve[:1]) is None
+    assert steps_until(curve, 10.0) == 100.0
+    assert steps_until(curve, 10.1) is None
+    assert steps_until(curve, None) is None
