@@ -25,7 +25,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 # Where nobody keeps bytecode, each command compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: tune test test-chaos test-newest lint format type docs pictures check unity mujoco procgen memory-gym lock
+.PHONY: tune test test-chaos test-soak test-newest lint format type docs pictures check unity mujoco procgen memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -38,6 +38,9 @@ test: $(VENV)/ready-dev
 
 test-chaos: $(VENV)/ready-dev
 	CHAOS_KILLS=30 $(RUN) -m pytest tests/e2e/test_surviving.py
+
+test-soak: $(VENV)/ready-dev
+	SOAK_RUNS=500 $(RUN) -m pytest tests/e2e/test_soak.py
 
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
