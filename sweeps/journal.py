@@ -337,6 +337,8 @@ def _advice(error: sqlite3.DatabaseError) -> str:
             f"SQLite can't work in this folder (a network folder?): {said}; "
             "choose an --out on a local disk"
         )
+    if "no such table" in said:
+        return "holds no sweep; one that is just beginning may be there in a moment"
     if "full" in said:
         return f"{said}; make room, then the same command goes on"
     if isinstance(error, sqlite3.OperationalError):

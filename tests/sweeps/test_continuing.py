@@ -306,3 +306,10 @@ def test_the_journal_knows_how_it_came_about(tmp_path):
         assert [steps for steps, _ in result.curve] == sorted({steps for steps, _ in result.curve})
         assert result.curve[-1] == (6 * 64, result.final_return)
     reader.close()
+
+
+def test_a_journal_that_is_just_beginning_is_told_from_a_damaged_one(tmp_path):
+    path = tmp_path / "default.sqlite"
+    sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
+    with pytest.raises(UserError, match="holds no sweep; one that is just beginning"):
+        Journal(path, writable=False)
