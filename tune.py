@@ -38,6 +38,7 @@ Options:
     --confirm=<k>           Then train the k leaders again on seeds that the sweep didn't use, which
                             shows how much of their scores was luck: 3 trains them five times each,
                             3x10 ten times.
+    --quiet                 Show nothing until the end but warnings and the answer.
     --status                Show what is finished, running and failed in --out, and train nothing.
     --compile               Compile the losses with torch.compile, which takes a minute at the
                             start and pays in long trainings on a GPU.
@@ -114,6 +115,7 @@ def main(arguments: Arguments) -> int:
         compiled=bool(arguments["--compile"]),
         retries=retries,
         fail_fast=bool(arguments["--fail-fast"]),
+        quiet=bool(arguments["--quiet"]),
         only=only,
     )
     if arguments["--dry-run"]:

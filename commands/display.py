@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 from sweeps.progress import SweepDisplay
 from sweeps.results import FINISHED, Result
@@ -20,6 +25,10 @@ if TYPE_CHECKING:
     from trainer import Progress
 
 _PLAIN_INTERVAL = 30.0  # seconds between plain lines of one run
+_COLUMNS = "▁▂▃▄▅▆▇█"
+_MOST_COLUMNS = 24
+_LEADERS = 4
+_ROOMY = 100  # characters of a line that has room for everything
 
 
 def make_console() -> Console:
@@ -34,8 +43,17 @@ def make_console() -> Console:
     return console
 
 
-def make_display(console: Console, runs: int, steps: int) -> SweepDisplay:
-    """The display that suits the console, for a sweep of so many runs and environment steps."""
+def make_display(console: Console, runs: int, steps: int, quiet: bool = False) -> SweepDisplay:
+    """The display that suits the console.
+
+    Args:
+        console: where it is shown.
+        runs: how many runs there will be.
+        steps: environment steps of all of them.
+        quiet: whether to show nothing of what happens.
+    """
+    if quiet:
+        return PlainDisplay(Console(quiet=True), runs, steps)
     kind = LiveDisplay if console.is_terminal else PlainDisplay
     return kind(console, runs, steps)
 
@@ -65,8 +83,40 @@ class _Clock:
         return duration(passed * max(0, self._total - done) / done)
 
 
+class _Screen(Bars):
+    """Bars, and a line below them."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn."""
+        yield self.make_tasks_table(self.tasks)
+        if self.line:
+            yield Text(self.line, no_wrap=True, overflow="ellipsis")
+
+
+class _Leaders:
+    """The permutations with the greatest mean return of the runs that ended so far."""
+
+    def __init__(self) -> None:
+        self._returns: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, result: Result) -> None:
+        if result.state == FINISHED and result.final_return is not None:
+            self._returns[result.permutation].append(result.final_return)
+
+    @property
+    def line(self) -> str:
+        best = heapq.nlargest(_LEADERS, self._returns.items(), key=lambda item: fmean(item[1]))
+        listed = ", ".join(f"{name} {_return(fmean(values))}" for name, values in best)
+        return f"leaders so far (permutation, return): {listed}" if listed else ""
+
+
 class LiveDisplay:
     """Bars in a terminal: the sweep's, and one for what each job trains at present.
+
+    Behind a job's bar stands a column for each of its members, as high as its return, and below the bars
+    who leads.
 
     Args:
         console: a terminal.
@@ -76,9 +126,11 @@ class LiveDisplay:
 
     def __init__(self, console: Console, runs: int, steps: int) -> None:
         self._clock = _Clock(steps)
-        self._bars = Bars(
+        self._leaders = _Leaders()
+        self._has_room = console.width >= _ROOMY
+        self._bars = _Screen(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24 if self._has_room else 8),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
             console=console,
@@ -108,15 +160,19 @@ class LiveDisplay:
     def progressed(self, job: int, progress: Progress) -> None:
         """Moves the job's bar and shows its return and both estimates."""
         self._clock.progressed(job, progress)
-        self._bars.update(
-            self._jobs[job], completed=progress.update, note=_describe_progress(progress)
-        )
+        note = f"return {_return(_best(progress.returns))}"
+        if self._has_room:
+            note = f"{sparkline(progress.returns)} {_describe_progress(progress)}".strip()
+        self._bars.update(self._jobs[job], completed=progress.update, note=note)
         self._bars.update(self._sweep, note=f"{self._clock.left} left")
 
     def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
         """Moves the sweep's bar; a failed run leaves a line above the bars."""
         self._clock.ended(job, steps)
         self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
+        for result in results:
+            self._leaders.add(result)
+        self._bars.line = self._leaders.line
         for name, result in zip(names, results, strict=True):
             if result.status != FINISHED:
                 self._bars.console.print(f"{name}: {result.status}", style="red", soft_wrap=True)
@@ -188,11 +244,29 @@ def _describe(names: Sequence[str]) -> str:
     return f"{names[0]} to {names[-1]} ({len(names)} runs)"
 
 
+def sparkline(returns: Sequence[float | None]) -> str:
+    """A column for each of several returns, the greatest the highest; a dot where there is none yet."""
+    known = [value for value in returns if value is not None and math.isfinite(value)]
+    if len(returns) < 2 or not known:
+        return ""
+    low, height = min(known), max(known) - min(known)
+    columns = (
+        _COLUMNS[round((value - low) / height * (len(_COLUMNS) - 1)) if height else 0]
+        if value is not None and math.isfinite(value)
+        else "·"
+        for value in returns[:_MOST_COLUMNS]
+    )
+    return "".join(columns)
+
+
+def _best(returns: Sequence[float | None]) -> float | None:
+    return max((value for value in returns if value is not None), default=None)
+
+
 def _describe_progress(progress: Progress) -> str:
-    returns = [value for value in progress.returns if value is not None]
-    best = max(returns, default=None)
     title = "return" if len(progress.returns) == 1 else "best return"
-    return f"{title} {_return(best)}, {progress.steps_per_second:,.0f} steps/s"
+    best = _return(_best(progress.returns))
+    return f"{title} {best}, {progress.steps_per_second:,.0f} steps/s"
 
 
 def _return(value: float | None) -> str:

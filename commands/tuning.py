@@ -163,19 +163,20 @@ def _train(
     start = time.monotonic()
     with Sweep(grid, options, overwrite, provenance(options.device)) as sweep:
         agenda = sweep.agenda
+        told = Console(quiet=True) if options.quiet else console
         notify_of_backends(config for config, _ in agenda.kinds)
-        console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
+        told.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
         for line in chosen_lines(config for config, _ in agenda.kinds):
-            console.print(line, soft_wrap=True)
-        _print_what_is_kept(console, options, sweep)
+            told.print(line, soft_wrap=True)
+        _print_what_is_kept(told, options, sweep)
         _warn_of_jobs(options, agenda.populations)
         if agenda.populations and options.together * options.jobs > 1:
-            console.print(_populations_line(options, agenda.populations), soft_wrap=True)
+            told.print(_populations_line(options, agenda.populations), soft_wrap=True)
         space = Space(agenda, options.out, options.jobs)
-        _print_space(console, options, space)
+        _print_space(told, options, space)
         with interruptible(sweep.stop) as interruption:
             try:
-                with make_display(console, agenda.runs, agenda.steps) as display:
+                with make_display(console, agenda.runs, agenda.steps, options.quiet) as display:
                     sweep.run(display, space)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT

@@ -28,6 +28,7 @@ class SweepOptions:
         compiled: whether to compile the losses.
         retries: how often a run that failed is tried again.
         fail_fast: whether the first failure ends the sweep.
+        quiet: whether to show nothing of what happens until the end.
         only: numbers of the permutations to which the sweep is restricted; None is all.
     """
 
@@ -43,6 +44,7 @@ class SweepOptions:
     compiled: bool = False
     retries: int = 1
     fail_fast: bool = False
+    quiet: bool = False
     only: frozenset[int] | None = None
 
     @property

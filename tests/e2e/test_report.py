@@ -96,6 +96,14 @@ def test_wrong_options_are_one_line(swept, options, told):
     assert fail("report", *options, cwd=folder) == [told]
 
 
+def test_a_quiet_sweep_prints_its_answer_only(swept):
+    folder, printed = swept
+    options = ["--config=base.yaml", "--tune=space.yaml", "--num-repetitions=2"]
+    quiet = succeed("tune", *options, "--together=4", "--out=quiet", "--quiet", cwd=folder)
+    assert quiet.lstrip().startswith("Permutations by mean return")
+    assert "is the best of 4: return" in quiet and "[1/8]" in printed
+
+
 def test_a_wrong_number_of_leaders_is_one_line(swept):
     folder, _ = swept
     told = "--confirm=three: must be a number of leaders, such as 3, or 3x10"
