@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from reports.answer import Answer
-from reports.answer import Score as AnswerScore
 from reports.outcome import metric_title
 from reports.table import show
 from schema.errors import UserError
 from sweeps.keys import resolve_key
 from sweeps.results import DIVERGED, FAILED, Result
 from sweeps.scores import Score
+
+if TYPE_CHECKING:
+    # They load SciPy, which only the answer at the end needs.
+    from reports.answer import Answer
+    from reports.answer import Score as AnswerScore
 
 _TITLE_WIDTH = 12  # characters up to which a column's title has one line
 _WIDE = 10_000  # wider than any table

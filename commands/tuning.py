@@ -12,18 +12,13 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
-from commands.best import write_best
 from commands.command import FAILED, chosen_lines, notify_of_backends, warn
 from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
 from commands.provenance import provenance
-from commands.reporting import print_answer, read_answer
 from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
-from reports.answer import answer, leaders
-from reports.outcome import read_outcome
-from reports.table import ranked
 from sweeps.choices import show
 from sweeps.confirmation import Confirmation, confirmation_options
 from sweeps.grid import Grid
@@ -133,7 +128,11 @@ def tune(
     code = _train(console, grid, options, overwrite)
     if confirmation is None or code not in (0, FAILED):
         return code
-    found = answer(read_outcome(options.out, options.run_id))
+    # Imported here, as in `_print_results`, because SciPy takes a while to load.
+    from commands.reporting import read_answer
+    from reports.answer import leaders
+
+    found = read_answer(options.out, options.run_id)
     chosen = leaders(found, confirmation.leaders)
     if not chosen:
         return code
@@ -235,6 +234,10 @@ def _print_results(
     if len(grid) * options.repetitions > _MANY:
         _print_leaders(console, grid, options, sweep)
     else:
+        from commands.best import write_best
+        from commands.reporting import print_answer, read_answer
+        from reports.table import ranked
+
         found = read_answer(options.out, confirmed or options.run_id)
         print_answer(console, found, ranked(found, None, _ROWS))
         best = write_best(found, film=seconds > _WORTH_A_VIDEO)

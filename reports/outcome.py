@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.variances import Array
 from schema.errors import UserError
 from sweeps.journal import Journal, journal_path
 from sweeps.results import FINISHED, Result
+
+if TYPE_CHECKING:
+    from reports.variances import Array  # which loads SciPy
 
 # What a run is judged by, and the values of one. Greater is better but for those in `LESS_IS_BETTER`.
 Metric = str

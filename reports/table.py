@@ -7,11 +7,14 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from reports.answer import Answer, Score
 from reports.outcome import LESS_IS_BETTER
 from schema.errors import UserError
 from sweeps.results import FINISHED
+
+if TYPE_CHECKING:
+    from reports.answer import Answer, Score  # which load SciPy
 
 FORMATS = ("text", "csv", "json", "markdown", "latex")
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from reports.answer import Answer, Score
-from reports.importance import Effect
 from reports.outcome import metric_title
 from reports.table import count_finished, show_number
+
+if TYPE_CHECKING:
+    from reports.answer import Answer, Score  # which load SciPy
+    from reports.importance import Effect
 
 _FEW = 3  # repetitions up to which intervals are wide whatever the returns
 _LISTED = 5
