@@ -151,7 +151,9 @@ def answer_table(
     """
     parts = _parts(answer)
     any_failed = any(score.failed for _, score in rows)
-    in_order = [rank for rank, _ in rows] == list(range(1, len(rows) + 1))
+    lead = len(answer.contenders)
+    # Those that could be the best needn't be the first: one whose runs vary much may be far below.
+    has_line = 0 < lead < len(rows) and all(score.could_be_best for _, score in rows[:lead])
     labels = answer.outcome.varied
     places = [answer.outcome.labels.index(label) for label in labels]
     table = permutation_table(
@@ -168,8 +170,8 @@ def answer_table(
             for rank, score in rows
         ],
         title=f"Permutations by mean {metric_title(answer.metric)}",
-        caption=_caption(answer),
-        line_below=len(answer.contenders) if in_order else 0,
+        caption=_caption(answer, has_line),
+        line_below=lead if has_line else 0,
     )
     table.columns[2].style = "bold"
     return table
@@ -219,10 +221,11 @@ def _values(score: AnswerScore) -> str:
     return " ".join(show(value) for value in score.values)
 
 
-def _caption(answer: Answer) -> str:
+def _caption(answer: Answer, has_line: bool) -> str:
     if not answer.decided:
         return "±: standard deviation over the episodes of the one repetition"
-    lines = ["above the line: those that could be the best (95 %); best: how likely each is"]
+    line = "; the line is below them" if has_line else ""
+    lines = [f"best: probability of being the best, for those that could be (95 %){line}"]
     if any(score.is_doubtful for score in answer.scores):
         lines.append("?: repetitions that disagree so much that the interval can't be trusted")
     return "\n".join(lines)

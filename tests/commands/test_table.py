@@ -3,9 +3,12 @@
 import pytest
 from rich.console import Console
 
-from commands.table import failure_lines, ranked_table, short_names
+from commands.table import answer_table, failure_lines, ranked_table, short_names
+from reports.answer import answer
+from reports.table import ranked
 from sweeps.results import Result
 from sweeps.scores import Score
+from tests.reports.sweeps import sweep
 
 LABELS = ["worker_steps", "learning_rate_schedule.initial", "beta_schedule.initial"]
 
@@ -83,3 +86,38 @@ def test_runs_that_failed_for_the_same_reason_are_one_line():
     ]
     results.append(Result("a", "5", 0, {}, 0, state="diverged", error="y"))
     assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: diverged: y"]
+
+
+def printed_answer(returns, width=120, **changed):
+    choices = {"gamma": ("0.9", "0.99"), "lamda": ("0.95",), "epochs": ("2", "4")}
+    found = answer(sweep(choices, returns, **changed))
+    console = Console(width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(answer_table(console, found, ranked(found, None, 9)))
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def test_a_line_is_below_those_that_could_be_the_best():
+    noise = (0.1, -0.1, 0.05)
+    printed = printed_answer(lambda values, n: 100 * (values[0] == "0.9") + noise[n])
+    rows = [line for line in printed if line.startswith(("│", "├"))]
+    assert [row[0] for row in rows] == ["│", "│", "├", "│", "│"]
+    assert rows[0].split("│")[5].strip() == "0.50" and rows[3].split("│")[5].strip() == ""
+    headings = " ".join(line for line in printed if line.startswith("┃"))
+    # Keys that aren't varied have no column.
+    assert "gamma" in headings and "epochs" in headings and "lamda" not in headings
+    assert printed[-1].endswith("(95 %); the line is below them")
+
+
+def test_every_repetition_and_failure_is_shown():
+    printed = printed_answer(
+        lambda values, n: float(n + 10 * int(values[2])), failed={(0, 1)}, repetitions=3
+    )
+    row = next(line for line in printed if line.startswith("│") and " – " in line)
+    assert row.split("│")[-3:-1] == [" 20.0 – 22.0 ", "      1 "]
+
+
+def test_one_repetition_shows_the_spread_of_its_episodes():
+    printed = printed_answer(lambda values, n: float(values[2]), repetitions=1)
+    assert any("±" in line for line in printed if line.startswith("┃"))
+    assert printed[-1] == "±: standard deviation over the episodes of the one repetition"

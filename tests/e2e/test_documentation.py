@@ -26,12 +26,12 @@ from sweeps.keys import schedule_names
 from tests.e2e.commands import ROOT
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-COMMANDS = ["tune", "train", "eval", "enjoy"]
+COMMANDS = ["tune", "train", "eval", "enjoy", "report"]
 DEFAULT = ROOT / "configs" / "default.yaml"
 
 # What is no code, by the words that it begins with, and why.
 TEXTS = {
-    "                       Permutations by mean return": "what `make tune` printed",
+    "                                        Permutations": "what `make tune` printed",
     "jobs x (runs that train together": "a formula",
 }
 # What would take long, and what takes its place.
