@@ -37,12 +37,12 @@ const legend = (title, width) => ({
 
 // Learning curves.
 
-const AXES = { steps: "environment steps", updates: "updates", time: "wall time, minutes" };
+const AXES = { steps: "environment steps", updates: "updates", time: `wall time, ${timeUnit[0]}` };
 
 /** By what steps are multiplied on an axis; null where that isn't known. */
 function curveFactor(permutation, axis) {
   if (axis === "updates") return permutation.batch ? 1 / permutation.batch : null;
-  if (axis === "time") return permutation.seconds ? permutation.seconds / 60 / permutation.curve.last : null;
+  if (axis === "time") return permutation.seconds ? permutation.seconds / timeUnit[1] / permutation.curve.last : null;
   return 1;
 }
 
@@ -122,7 +122,7 @@ function curveTraces(shown) {
 function outstanding() {
   const { text } = theme();
   const rank = state.hovered ?? state.highlighted;
-  const one = permutations.filter((each) => each.rank === rank && each.curve && curveFactor(each, state.axis) !== null);
+  const one = visible().filter((each) => each.rank === rank && each.curve && curveFactor(each, state.axis) !== null);
   const quiet = { hoverinfo: "skip", showlegend: false };
   const runs = { x: [], y: [], type: "scatter", mode: "lines", line: { color: text, width: 0.8 }, opacity: 0.55, ...quiet };
   for (const run of one.flatMap((each) => each.curve.runs)) {
@@ -427,13 +427,13 @@ function drawPrice(width) {
   const groups = [["others", soft, shown.filter((each) => !each.contender)], ["could be the best", best, shown.filter((each) => each.contender)]];
   return {
     traces: groups.filter(([, , group]) => group.length).map(([name, colour, group]) => ({
-      type: "scatter", mode: "markers", name, x: group.map((each) => each.seconds / 60), y: group.map((each) => each.mean),
-      text: group.map(description), hovertemplate: `%{text}<br>${plain(data.metric)} %{y:.4~g}, %{x:.3~g} minutes<extra></extra>`,
+      type: "scatter", mode: "markers", name, x: group.map((each) => each.seconds / timeUnit[1]), y: group.map((each) => each.mean),
+      text: group.map(description), hovertemplate: `%{text}<br>${plain(data.metric)} %{y:.4~g}, %{x:.3~g} ${timeUnit[0]}<extra></extra>`,
       marker: { color: colour, size: 10, symbol: name === "others" ? "circle-open" : "circle", line: { width: 1.5 } },
     })),
     layout: layout(380, {
       legend: legend("", width), margin: { l: 62, r: 16, t: 40, b: 48 }, showlegend: data.decided,
-      xaxis: { title: { text: "wall time of a run, minutes" }, rangemode: "tozero" }, yaxis: { title: { text: plain(data.metric) } },
+      xaxis: { title: { text: `wall time of a run, ${timeUnit[0]}` }, rangemode: "tozero" }, yaxis: { title: { text: plain(data.metric) } },
     }),
     caption: `What ${shown.length} permutations reached against the wall time of one run.`,
   };

@@ -52,6 +52,8 @@ function draw(name) {
   const caption = figure.querySelector("figcaption");
   caption.textContent = drawing.caption;
   root.hidden = !drawing.traces;
+  const tools = root.closest("section").querySelector("form");
+  if (tools) tools.hidden = !drawing.traces;
   if (!drawing.traces) return;
   const layout = { ...drawing.layout, ...(printing && { width: 680 }) };
   root.setAttribute("role", "img");

@@ -90,6 +90,13 @@ function percent(value) {
   return value > 0 && value < 0.01 ? "<\u00a01\u00a0%" : `${Math.round(100 * value)}\u00a0%`;
 }
 
+/** The unit of axes with wall times: its name and its seconds. */
+const timeUnit = (() => {
+  const [, longest] = extent(finite(permutations.map((each) => each.seconds)));
+  if (longest < 180) return ["seconds", 1];
+  return longest < 3 * 3600 ? ["minutes", 60] : ["hours", 3600];
+})();
+
 function span(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];

@@ -1,5 +1,6 @@
 """Sweeps that never ran: what their runs reached is drawn from a known truth."""
 
+from dataclasses import replace
 from itertools import product
 from math import log10
 from pathlib import Path
@@ -71,14 +72,26 @@ def with_failures(outcome: Outcome) -> Outcome:
         _lost(last.runs[-2], DIVERGED, "the losses aren't finite after update 17"),
         _lost(last.runs[-1], FAILED, "the environment raised <ValueError>: no level & no seed"),
     )
-    changed = Permutation(last.position, last.name, last.choices, (*kept, *lost))
-    return Outcome(
-        outcome.run_id,
-        outcome.out,
-        outcome.labels,
-        (*others, changed),
-        outcome.base,
-        outcome.sessions,
+    changed = replace(last, runs=(*kept, *lost))
+    return replace(outcome, permutations=(*others, changed))
+
+
+def under_way(outcome: Outcome) -> Outcome:
+    """The same sweep while nothing is finished: half of the runs wait."""
+    permutations = tuple(
+        replace(each, runs=tuple(_begun(run) for run in each.runs)) for each in outcome.permutations
+    )
+    return replace(outcome, permutations=permutations)
+
+
+def _begun(run: Result) -> Result:
+    waits = run.repetition % 2 == 1
+    return replace(
+        run,
+        state="waiting" if waits else "running",
+        final_return=None,
+        error="",
+        curve=() if waits else run.curve[:9],
     )
 
 
@@ -125,15 +138,16 @@ def _truth(choices: dict[str, str]) -> tuple[float, float]:
 
 
 def _lost(run: Result, state: str, error: str) -> Result:
-    return Result(
-        run.run_id,
-        run.permutation,
-        run.repetition,
-        run.choices,
-        run.seed,
+    """The run as it would be had it ended after a quarter of its steps."""
+    return replace(
+        run,
         steps=run.steps // 4,
+        final_return=None,
+        return_deviation=None,
+        best_return=None,
         wall_time_seconds=run.wall_time_seconds / 4,
         state=state,
         error=error,
+        checkpoint="",
         curve=run.curve[: len(run.curve) // 4],
     )

@@ -6,7 +6,7 @@ import pytest
 
 from reports.answer import answer
 from reports.page import write_page
-from tests.reports.example_outcome import CHOICES, example_outcome
+from tests.reports.example_outcome import CHOICES, example_outcome, under_way
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -36,7 +36,7 @@ def opened(browser, path, outcome, **options):
     page.noticed = []
     page.on("pageerror", lambda error: page.noticed.append(str(error)))
     page.on("console", lambda said: said.type == "error" and page.noticed.append(said.text))
-    page.on("request", lambda asked: page.noticed.append(asked.url[:80]))
+    page.on("request", lambda asked: page.noticed.append(asked.url))
     page.goto(path.as_uri())
     wait_until_drawn(page)
     loaded = (path.as_uri(), "data:", "blob:")
@@ -227,8 +227,9 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(page):
     [
         (example_outcome({NASTY: (NASTY, "b", "c"), **CHOICES}, 2, failures=False), {}),
         (example_outcome({"gamma": ("0.99",)}, 1, failures=False), {"metric": "time"}),
+        (under_way(example_outcome()), {}),
     ],
-    ids=["names that look like HTML", "one run"],
+    ids=["names that look like HTML", "one run", "under way"],
 )
 def test_other_sweeps_are_drawn_without_complaint(browser, tmp_path, outcome, options):
     page = opened(browser, tmp_path / "page.html", outcome, **options)

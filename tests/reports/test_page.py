@@ -13,7 +13,7 @@ from reports.outcome import Outcome
 from reports.page import write_page
 from reports.page_data import page_data, to_json
 from reports.page_parts import number, span
-from tests.reports.example_outcome import CHOICES, example_outcome
+from tests.reports.example_outcome import CHOICES, example_outcome, under_way
 
 NASTY = '</script><img src=x onerror="alert(1)">&amp;{{data}}'
 
@@ -53,24 +53,6 @@ def data_of(text):
 def with_name(outcome, name):
     first, *others = outcome.permutations
     return replace(outcome, permutations=(replace(first, name=name), *others))
-
-
-def under_way(outcome):
-    """The same sweep before anything is finished."""
-    states = ["running", "waiting"]
-    permutations = [
-        replace(
-            each,
-            runs=tuple(
-                replace(
-                    run, state=states[run.repetition % 2], final_return=None, curve=run.curve[:9]
-                )
-                for run in each.runs
-            ),
-        )
-        for each in outcome.permutations
-    ]
-    return replace(outcome, permutations=tuple(permutations))
 
 
 def test_it_needs_nothing_from_anywhere(tmp_path):
