@@ -83,6 +83,14 @@ class Outcome:
         place = self.labels.index(label)
         return list(dict.fromkeys(each.choices[place] for each in self.permutations))
 
+    def ordered(self, label: str) -> list[str]:
+        """The same, but numbers by their size."""
+        choices = self.choices_of(label)
+        try:
+            return sorted(choices, key=float)
+        except ValueError:
+            return choices
+
     @property
     def varied(self) -> list[str]:
         """The keys that have more than one choice."""

@@ -1,0 +1,60 @@
+"""Takes the pictures of a sweep's page that the documentation shows.
+
+Usage:
+  draw_page.py <page>
+  draw_page.py --help
+
+<page> is what report.py wrote. Needs Playwright and Chromium (on Debian the package `chromium`).
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+from docopt import docopt
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+_IMAGES = Path(__file__).parent / "images"
+_SIZE: Any = {"width": 1360, "height": 1180}
+
+
+def draw(path: Path) -> None:
+    """Takes the pictures of a page: its beginning, its learning curves in the dark, and a phone's."""
+    with sync_playwright() as driver:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = _opened(browser.new_page(viewport=_SIZE), path)
+        _save(page.screenshot(), "report")
+        page.set_viewport_size({"width": 1180, "height": 800})
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_timeout(1000)
+        _scroll(page, "learning")
+        _save(page.screenshot(), "report_curves")
+        phone = browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=1.5)
+        _save(_opened(phone, path).screenshot(), "report_phone")
+        browser.close()
+
+
+def _opened(page: Page, path: Path) -> Page:
+    page.goto(path.resolve().as_uri())
+    page.wait_for_selector("html[data-drawn=all]", state="attached")
+    return page
+
+
+def _scroll(page: Page, part: str) -> None:
+    page.evaluate(f"byId('{part}').scrollIntoView({{ behavior: 'instant' }})")
+    page.wait_for_timeout(500)
+
+
+def _save(picture: bytes, name: str) -> None:
+    """Saves a picture with as few colours as do for texts and lines."""
+    image: Any = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.quantize(128).save(_IMAGES / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    draw(Path(docopt(__doc__)["<page>"]))

@@ -1,0 +1,450 @@
+// The charts: each function makes Plotly's traces and layout of the data, and the caption in words.
+// Without traces there is nothing to draw, and the caption says why.
+
+const NARROW = 640; // pixels
+const TOUCH = matchMedia("(pointer: coarse)").matches;
+
+/** A layout with the page's colours and what all charts share. */
+function layout(height, more = {}) {
+  const { text, soft, rule, ground } = theme();
+  const axis = {
+    gridcolor: rule, linecolor: soft, zeroline: false, automargin: true,
+    tickfont: { color: soft }, title: { font: { color: text } },
+  };
+  const { xaxis = {}, yaxis = {}, ...rest } = more;
+  return {
+    height,
+    autosize: true,
+    margin: { l: 62, r: 16, t: 16, b: 52 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: text },
+    hoverlabel: { bgcolor: ground, bordercolor: soft, font: { color: text, size: 13 }, align: "left" },
+    hovermode: "closest",
+    // A finger scrolls the page; it doesn't zoom a chart.
+    dragmode: TOUCH ? false : "zoom",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: text },
+    ...rest,
+    xaxis: { ...axis, ...xaxis, title: { ...axis.title, ...xaxis.title } },
+    yaxis: { ...axis, ...yaxis, title: { ...axis.title, ...yaxis.title } },
+  };
+}
+
+const legend = (title, width) => ({
+  orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom",
+  title: { text: title && width >= NARROW ? `${plain(title)}  ` : "" },
+});
+
+// Learning curves.
+
+const AXES = { steps: "environment steps", updates: "updates", time: `wall time, ${timeUnit[0]}` };
+
+/** By what steps are multiplied on an axis; null where that isn't known. */
+function curveFactor(permutation, axis) {
+  if (axis === "updates") return permutation.batch ? 1 / permutation.batch : null;
+  if (axis === "time") return permutation.seconds ? permutation.seconds / timeUnit[1] / permutation.curve.last : null;
+  return 1;
+}
+
+function curveTimes({ curve, ...permutation }) {
+  const factor = curveFactor({ curve, ...permutation }, state.axis);
+  const gap = (curve.last - curve.first) / (curve.mean.length - 1);
+  return curve.mean.map((_, place) => (curve.first + gap * place) * factor);
+}
+
+const curveHover = () => `%{text}<br>return %{y:.4~g} after %{x:.4~s} ${AXES[state.axis].replace("wall time, ", "")}<extra></extra>`;
+
+/** One trace for many curves: a browser draws a few long lines much faster than many short ones. */
+function joined(shown, values, more) {
+  const trace = { x: [], y: [], customdata: [], text: [], type: "scatter", mode: "lines", ...more };
+  for (const each of shown) {
+    const [times, words] = [curveTimes(each), description(each)];
+    trace.x.push(...times, null);
+    trace.y.push(...values(each), null);
+    trace.customdata.push(...times.map(() => each.rank), null);
+    trace.text.push(...times.map(() => words), null);
+  }
+  return trace;
+}
+
+/** The intervals of curves as areas. */
+function bandsOf(shown, colour) {
+  const trace = { x: [], y: [], type: "scatter", mode: "lines", fill: "toself", line: { width: 0 }, hoverinfo: "skip", showlegend: false, fillcolor: colour };
+  for (const each of shown) {
+    const known = curveTimes(each).map((time, place) => [time, each.curve.low[place], each.curve.high[place]])
+      .filter(([, low, high]) => low !== null && high !== null);
+    if (!known.length) continue;
+    const back = [...known].reverse();
+    trace.x.push(...known.map(([time]) => time), ...back.map(([time]) => time), null);
+    trace.y.push(...known.map(([, , high]) => high), ...back.map(([, low]) => low), null);
+  }
+  return trace;
+}
+
+/** The groups that have a colour and an entry of the legend each. */
+function curveGroups() {
+  const { best, soft } = theme();
+  if (state.colour === "contender") {
+    return [
+      { name: "could be the best", colour: best, has: (each) => each.contender },
+      { name: "others", colour: soft, has: (each) => !each.contender },
+    ];
+  }
+  const place = Number(state.colour);
+  const { choices } = data.keys[place];
+  return palette(choices).map((colour, at) => (
+    { name: plain(choices[at]), colour, has: (each) => each.choices[place] === at }
+  ));
+}
+
+function curveTraces(shown) {
+  const traces = [];
+  const banded = shown.filter((each) => state.bands === "all" || (state.bands === "contenders" && each.contender));
+  for (const group of curveGroups()) {
+    const own = shown.filter(group.has);
+    // Those that could be the best are drawn above the others and stronger.
+    const parts = data.decided ? [own.filter((each) => !each.contender), own.filter((each) => each.contender)] : [[], own];
+    traces.push({ ...bandsOf(banded.filter(group.has), faint(group.colour, 0.12)), legendgroup: group.name, order: 0 });
+    parts.forEach((part, strong) => traces.push({
+      ...joined(part, (each) => each.curve.mean, {}),
+      legendgroup: group.name, hovertemplate: curveHover(), order: 1 + strong, showlegend: false,
+      line: { color: group.colour, width: strong ? 2 : 1.2 }, opacity: strong ? 1 : 0.7,
+    }));
+    if (own.length) {
+      // The legend shows the colour as strong as it gets.
+      traces.push({ x: [null], y: [null], type: "scatter", mode: "lines", name: group.name, legendgroup: group.name, line: { color: group.colour, width: 3 }, order: 3 });
+    }
+  }
+  return traces.sort((a, b) => a.order - b.order).map(({ order, ...trace }) => trace);
+}
+
+/** The curve that is brought out: its interval, its repetitions, its mean. */
+function outstanding() {
+  const { text } = theme();
+  const rank = state.hovered ?? state.highlighted;
+  const one = visible().filter((each) => each.rank === rank && each.curve && curveFactor(each, state.axis) !== null);
+  const quiet = { hoverinfo: "skip", showlegend: false };
+  const runs = { x: [], y: [], type: "scatter", mode: "lines", line: { color: text, width: 0.8 }, opacity: 0.55, ...quiet };
+  for (const run of one.flatMap((each) => each.curve.runs)) {
+    runs.x.push(...curveTimes(one[0]), null);
+    runs.y.push(...run, null);
+  }
+  const mean = joined(one, (each) => each.curve.mean, { line: { color: text, width: 3 }, ...quiet });
+  mean.name = one.length ? `permutation ${plain(one[0].name)}` : "";
+  mean.showlegend = one.length > 0;
+  return [bandsOf(one, faint(text, 0.16)), runs, mean];
+}
+
+/** Redraws what is brought out and nothing else. */
+function bringOut(root) {
+  const traces = root.id === "curves" ? outstanding() : outstandingPath();
+  const places = traces.map((_, place) => root.data.length - traces.length + place);
+  const changed = Object.fromEntries(["x", "y"].map((name) => [name, traces.map((trace) => trace[name])]));
+  Plotly.restyle(root, { ...changed, name: traces.map((trace) => trace.name ?? "") }, places);
+}
+
+/** A range that holds all that can be brought out, so that nothing moves below the mouse. */
+function curveRange(shown) {
+  const ends = shown.flatMap(({ curve }) => [curve.mean, curve.low, curve.high, ...curve.runs].map((each) => extent(finite(each))));
+  const [low, high] = extent(ends.flat().filter(Number.isFinite));
+  const margin = 0.04 * (high - low || 1);
+  return [low - margin, high + margin];
+}
+
+function drawCurves(width) {
+  const shown = visible().filter((each) => each.curve && curveFactor(each, state.axis) !== null);
+  if (!shown.length) return { caption: "No run has a learning curve yet." };
+  const { soft } = theme();
+  const shapes = data.threshold === null ? [] : [{
+    type: "line", xref: "paper", x0: 0, x1: 1, y0: data.threshold, y1: data.threshold, line: { color: soft, dash: "dash", width: 1 },
+  }];
+  const title = state.colour === "contender" ? "" : data.keys[Number(state.colour)].label;
+  return {
+    traces: [...curveTraces(shown), ...outstanding()],
+    layout: layout(width < NARROW ? 420 : 500, {
+      shapes, legend: legend(title, width), margin: { l: 62, r: 16, t: 70, b: 48 },
+      xaxis: { title: { text: AXES[state.axis] }, range: [0, extent(shown.map((each) => each.curve.last * curveFactor(each, state.axis)))[1]] },
+      yaxis: { title: { text: "return" }, range: curveRange(shown) },
+    }),
+    caption: `The mean return of ${shown.length} permutations while they are trained, against ${AXES[state.axis]}. `
+      + "The black or white line is the highlighted one, with its 95 % interval as a band at each point and its repetitions as thin lines. "
+      + "Point at a curve to see which permutation it is. Runs that failed aren't part of a mean.",
+  };
+}
+
+// Effects.
+
+/** A key or two that take part in an effect, in words. */
+const effectName = (effect) => effect.keys.map(plain).join(" × ");
+
+function drawImportance(width) {
+  const found = data.importance;
+  if (!found) return { caption: "There isn't enough yet to say what matters." };
+  const { text, soft, accent } = theme();
+  const totals = new Map(found.total.map((effect) => [effect.keys[0], effect]));
+  const largest = (effect) => Math.max(effect.share ?? 0, totals.get(effect.keys[0])?.share ?? 0);
+  const main = [...found.main].sort((a, b) => largest(b) - largest(a));
+  const pairs = found.interactions.filter((effect) => effect.matters !== false && effect.share > 0.005)
+    .sort((a, b) => b.share - a.share).slice(0, 5);
+  const rows = [...main, ...pairs];
+  const place = new Map(rows.map((effect, at) => [effect.keys.join("\n"), at]));
+  const trace = (effects, name, shift, colour, symbol) => ({
+    type: "scatter", mode: "markers", name,
+    x: effects.map((effect) => percentage(effect.share)),
+    y: effects.map((effect) => place.get(effect.keys.join("\n")) + shift),
+    customdata: effects.map((effect) => [effectName(effect), rangeText(effect)]),
+    hovertemplate: `%{customdata[0]}<br>${name}: %{x:.0f} %%{customdata[1]}<extra></extra>`,
+    marker: { color: effects.map((effect) => (matters(effect) === false ? soft : colour)), size: 11, symbol, line: { width: symbol.endsWith("open") ? 2 : 0 } },
+    error_x: {
+      type: "data", symmetric: false, color: colour, thickness: 2, width: 0,
+      array: effects.map((effect) => percentage(effect.high - effect.share)),
+      arrayminus: effects.map((effect) => percentage(effect.share - effect.low)),
+    },
+  });
+  const annotations = rows.map((effect, at) => ({
+    xref: "paper", x: 0, xanchor: "left", y: at, yshift: 17, showarrow: false, align: "left",
+    text: effectName(effect) + (matters(effect) === false ? ` <span style="color:${soft}">(nothing beyond the noise)</span>` : ""),
+    font: { color: text, size: 13 },
+  }));
+  const traces = [trace(rows, "by itself", 0, accent, "circle")];
+  if (found.total.length) {
+    const totalled = main.map((effect) => totals.get(effect.keys[0]));
+    traces.push(trace(totalled, "with all it does together with others", 0.22, text, "diamond-open"));
+  }
+  const unsure = found.method === "fANOVA" ? " These are a model's estimates, as the grid isn't complete." : "";
+  return {
+    traces,
+    layout: layout(90 + 58 * rows.length, {
+      annotations, legend: legend("", width), margin: { l: 12, r: 16, t: 40, b: 48 },
+      xaxis: { title: { text: "share of the variance, %" }, range: [-2, 102] },
+      yaxis: { range: [rows.length - 0.5, -0.75], visible: false },
+    }),
+    caption: "How much of the differences between permutations each hyperparameter makes, with 95 % intervals. "
+      + rows.slice(0, 4).map((effect) => `${effect.keys.join(" × ")}: ${percent(effect.share)}`).join("; ") + "."
+      + (found.noise === null ? "" : ` Seeds alone make ${percent(found.noise)} of the variance of single runs.`) + unsure,
+  };
+}
+
+const percentage = (value) => (value === null || Number.isNaN(value) ? null : 100 * value);
+const rangeText = ({ low, high }) => (low === null ? "" : ` (${percent(low)} to ${percent(high)})`);
+
+/** Whether an effect exceeds the noise; a key's may do so by what it does together with others. */
+function matters(effect) {
+  if (effect.keys.length > 1) return effect.matters;
+  return data.keys.find((key) => key.label === effect.keys[0])?.matters ?? null;
+}
+
+function drawLevels(width) {
+  const keys = data.keys.filter((key) => key.levels.some((level) => level.mean !== null));
+  if (!keys.length) return { caption: "No hyperparameter is varied, or nothing has finished yet." };
+  const { text, soft, accent } = theme();
+  const across = Math.min(keys.length, Math.max(1, Math.min(4, Math.floor(width / 230))));
+  const down = Math.ceil(keys.length / across);
+  const base = layout(70 + 220 * down, { showlegend: false, margin: { l: 62, r: 16, t: 44, b: 40 } });
+  const { xaxis, yaxis, ...result } = base;
+  const annotations = [];
+  const traces = keys.map((key, at) => {
+    const [column, row] = [at % across, Math.floor(at / across)];
+    const name = at ? String(at + 1) : "";
+    const domain = (place, count, gap) => [place / count + (place ? gap : 0), (place + 1) / count - (place < count - 1 ? gap : 0)];
+    const [bottom, top] = domain(down - 1 - row, down, down > 1 ? 0.16 / down : 0);
+    result[`xaxis${name}`] = { ...xaxis, type: "category", domain: domain(column, across, 0.012), anchor: `y${name}`, showgrid: false, fixedrange: true, range: [-0.5, key.choices.length - 0.5] };
+    result[`yaxis${name}`] = { ...yaxis, domain: [bottom, top], anchor: `x${name}`, matches: at ? "y" : undefined, showticklabels: column === 0, fixedrange: true, title: { ...yaxis.title, text: column === 0 ? plain(data.metric) : "" } };
+    annotations.push({
+      xref: `x${name} domain`, yref: `y${name} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom", showarrow: false, align: "left",
+      text: `<b>${inLines(key.label)}</b>${remark(key)}`, font: { size: 13, color: text },
+    });
+    const colour = key.matters === false ? soft : accent;
+    return {
+      type: "scatter", mode: "lines+markers", x: key.choices.map(plain), y: key.levels.map((level) => level.mean),
+      xaxis: `x${name}`, yaxis: `y${name}`, line: { color: colour, width: 2 }, marker: { size: 9, color: colour },
+      error_y: {
+        type: "data", symmetric: false, thickness: 1.5, width: 5, color: colour,
+        array: key.levels.map(({ mean, high }) => (high === null ? null : high - mean)),
+        arrayminus: key.levels.map(({ mean, low }) => (low === null ? null : mean - low)),
+      },
+      customdata: key.levels.map(({ low, high }) => (low === null ? "" : `<br>95 % interval ${score(low)} to ${score(high)}`)),
+      hovertemplate: "%{x}: %{y:.4~g}%{customdata}<extra></extra>",
+    };
+  });
+  return {
+    traces, layout: { ...result, annotations },
+    caption: `The mean ${data.metric} of each choice over all permutations that have it, with 95 % intervals. All parts share one scale.`,
+  };
+}
+
+function remark(key) {
+  if (key.matters === false) return "<br>doesn't matter";
+  return key.edge ? `<br>the best is the ${key.edge} listed` : "";
+}
+
+function drawHeat(width) {
+  if (data.keys.length < 2) return { caption: "This needs two hyperparameters that are varied." };
+  const [across, down] = [data.keys[state.across], data.keys[state.down]];
+  const cells = down.choices.map((_, y) => across.choices.map((__, x) => finite(visible()
+    .filter((each) => each.choices[state.across] === x && each.choices[state.down] === y)
+    .map((each) => each.mean))));
+  const means = cells.map((row) => row.map((values) => (values.length ? average(values) : null)));
+  if (!finite(means.flat()).length) return { caption: "Nothing that is shown has a score yet." };
+  const { soft } = theme();
+  return {
+    traces: [{
+      type: "heatmap", x: across.choices.map(plain), y: down.choices.map(plain), z: means,
+      text: means.map((row) => row.map((value) => (value === null ? "" : score(value)))),
+      customdata: cells.map((row) => row.map((values) => values.length)),
+      texttemplate: "%{text}", hoverongaps: false, xgap: 2, ygap: 2, colorscale: "Viridis", reversescale: data.lessIsBetter,
+      hovertemplate: `${plain(across.label)} = %{x}<br>${plain(down.label)} = %{y}<br>%{text}, the mean of %{customdata} permutations<extra></extra>`,
+      colorbar: { title: { text: plain(data.metric), side: "right" }, tickfont: { color: soft }, outlinewidth: 0, thickness: 14 },
+    }],
+    layout: layout(Math.min(620, 130 + 62 * down.choices.length), {
+      xaxis: { type: "category", title: { text: plain(across.label) }, showgrid: false },
+      yaxis: { type: "category", title: { text: plain(down.label) }, showgrid: false, autorange: "reversed" },
+    }),
+    caption: `The mean ${data.metric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs that weren't trained.`,
+  };
+}
+
+// Parallel coordinates. Plotly's own need a graphics card, and don't say which line the mouse is at.
+
+const SHADES = 10; // colours of lines, each of which is one trace
+
+/** How high a permutation's line is at each axis, from 0 to 1. */
+function heights(permutation, [low, high]) {
+  // Lines of the same choices lie a little apart, the better the higher, so that none hides the others.
+  const shift = 0.5 * (0.5 - permutation.rank / (permutations.length + 1));
+  const choices = data.keys.map((key, place) => (permutation.choices[place] + 0.5 + shift) / key.choices.length);
+  return [...choices, high > low ? (permutation.mean - low) / (high - low) : 0.5];
+}
+
+/** The lines of permutations, bent so that they leave each axis at a right angle. */
+function paths(shown, range, more) {
+  const trace = { x: [], y: [], customdata: [], text: [], type: "scatter", mode: "lines", ...more };
+  const parts = shown.length > 300 ? 4 : 12;
+  for (const each of shown) {
+    const [at, words] = [heights(each, range), `${description(each)}<br>${plain(data.metric)} ${score(each.mean)}`];
+    for (let point = 0; point <= parts * (at.length - 1); point += 1) {
+      const [start, part] = [Math.floor(point / parts), (point % parts) / parts];
+      const end = Math.min(start + 1, at.length - 1);
+      trace.x.push(point / parts);
+      trace.y.push(at[start] + (at[end] - at[start]) * part * part * (3 - 2 * part));
+      trace.customdata.push(each.rank);
+      trace.text.push(words);
+    }
+    for (const values of [trace.x, trace.y, trace.customdata, trace.text]) values.push(null);
+  }
+  return trace;
+}
+
+/** The axes: a line each, with its name above it and its choices beside it. */
+function parallelAxes([low, high]) {
+  const { text, soft, ground } = theme();
+  const names = [...data.keys.map((key) => inLines(key.label)), plain(data.metric)];
+  const ticks = data.keys.map((key) => key.choices.map((choice, at) => [plain(choice), (at + 0.5) / key.choices.length]));
+  ticks.push([0, 0.25, 0.5, 0.75, 1].map((part) => [score(low + part * (high - low)), part]));
+  const note = (x, y, more) => ({ x, y, showarrow: false, font: { color: text, size: 12 }, ...more });
+  return {
+    shapes: names.map((_, x) => ({ type: "line", x0: x, x1: x, y0: 0, y1: 1, line: { color: soft, width: 1.5 }, layer: "above" })),
+    annotations: names.flatMap((name, x) => [
+      note(x, 1.04, { text: `<b>${name}</b>`, yanchor: "bottom", xanchor: x === 0 ? "left" : x === names.length - 1 ? "right" : "center" }),
+      ...ticks[x].map(([words, y]) => note(x, y, { text: words, xanchor: x === 0 ? "right" : "left", xshift: x === 0 ? -4 : 4, bgcolor: faint(ground, 0.8), borderpad: 1 })),
+    ]),
+  };
+}
+
+const scored = (shown) => shown.filter((each) => each.mean !== null);
+
+/** The line that is brought out. */
+function outstandingPath() {
+  const rank = state.hovered ?? state.highlighted;
+  const range = extent(scored(visible()).map((each) => each.mean));
+  const one = scored(visible()).filter((each) => each.rank === rank);
+  return [paths(one, range, { line: { color: theme().text, width: 3 }, hoverinfo: "skip" })];
+}
+
+function drawParallel() {
+  const shown = scored(visible());
+  if (!shown.length || !data.keys.length) return { caption: "Nothing that is shown has a score yet." };
+  const range = extent(shown.map((each) => each.mean));
+  const goodness = (each) => {
+    const part = range[1] > range[0] ? (each.mean - range[0]) / (range[1] - range[0]) : 1;
+    return data.lessIsBetter ? 1 - part : part;
+  };
+  const scale = ORDERED[theme().dark ? "dark" : "light"];
+  const shades = Array.from({ length: SHADES }, (_, shade) => {
+    const own = shown.filter((each) => Math.min(Math.floor(goodness(each) * SHADES), SHADES - 1) === shade);
+    return paths(own, range, { line: { color: blend(scale, shade / (SHADES - 1)), width: 1.6 }, opacity: 0.8, hovertemplate: "%{text}<extra></extra>" });
+  });
+  return {
+    traces: [...shades, ...outstandingPath()],
+    layout: layout(460, {
+      showlegend: false, margin: { l: 64, r: 64, t: 60, b: 20 }, ...parallelAxes(range),
+      xaxis: { range: [-0.02, data.keys.length + 0.02], visible: false, fixedrange: true },
+      yaxis: { range: [-0.04, 1.04], visible: false, fixedrange: true },
+    }),
+    caption: `A line for each of ${shown.length} permutations through its choices to its ${data.metric}, by which it is coloured. `
+      + "Point at a line to see which permutation it is; the strong one is highlighted.",
+  };
+}
+
+function drawRepetitions(width) {
+  const shown = visible().filter((each) => each.mean !== null).slice(0, Number(state.count));
+  if (!shown.length) return { caption: "Nothing that is shown has a score yet." };
+  const { text, bad } = theme();
+  const colours = palette(Array.from({ length: data.repetitions }, (_, place) => `repetition ${place}`));
+  const symbols = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon"];
+  const few = data.repetitions <= symbols.length;
+  const seeds = Array.from({ length: data.repetitions }, (_, repetition) => ({
+    type: "scatter", mode: "markers", name: `seed ${shown[0].runs[repetition]?.seed ?? repetition}`,
+    x: shown.map((each) => each.runs[repetition]?.value ?? null), y: shown.map((_, at) => at),
+    text: shown.map(description), hovertemplate: `%{text}<br>${plain(data.metric)} %{x:.4~g}, seed ${shown[0].runs[repetition]?.seed}<extra></extra>`,
+    marker: { color: few ? colours[repetition] : colours[0], symbol: few ? symbols[repetition] : "circle", size: 8, opacity: 0.85 }, showlegend: few,
+  }));
+  const mean = {
+    type: "scatter", mode: "markers", name: "mean, 95 % interval", x: shown.map((each) => each.mean), y: shown.map((_, at) => at), hoverinfo: "skip",
+    marker: { symbol: "line-ns", size: 16, line: { width: 2.5, color: text } },
+    error_x: {
+      type: "data", symmetric: false, color: faint(text, 0.45), thickness: 4, width: 0,
+      array: shown.map((each) => (each.high === null ? null : each.high - each.mean)),
+      arrayminus: shown.map((each) => (each.low === null ? null : each.mean - each.low)),
+    },
+  };
+  const lost = (each) => (each.failed ? ` <span style="color:${bad}">${each.failed} lost</span>` : "");
+  return {
+    traces: [mean, ...seeds],
+    layout: layout(130 + 26 * shown.length, {
+      legend: legend("", width), margin: { l: 60, r: 16, t: 60, b: 48 },
+      xaxis: { title: { text: plain(data.metric) } },
+      yaxis: { title: { text: "permutation" }, tickvals: shown.map((_, at) => at), ticktext: shown.map((each) => plain(each.name) + lost(each)), range: [shown.length - 0.4, -0.6] },
+    }),
+    caption: `What every repetition of ${shown.length === 1 ? "the permutation" : `the best ${shown.length} permutations`} reached, the best at the top. The same seed has the same mark everywhere.`,
+  };
+}
+
+function drawPrice(width) {
+  const shown = visible().filter((each) => each.mean !== null && each.seconds !== null);
+  if (!shown.length) return { caption: "Nothing that is shown has finished yet." };
+  const { best, soft } = theme();
+  const groups = [["others", soft, shown.filter((each) => !each.contender)], ["could be the best", best, shown.filter((each) => each.contender)]];
+  return {
+    traces: groups.filter(([, , group]) => group.length).map(([name, colour, group]) => ({
+      type: "scatter", mode: "markers", name, x: group.map((each) => each.seconds / timeUnit[1]), y: group.map((each) => each.mean),
+      text: group.map(description), hovertemplate: `%{text}<br>${plain(data.metric)} %{y:.4~g}, %{x:.3~g} ${timeUnit[0]}<extra></extra>`,
+      marker: { color: colour, size: 10, symbol: name === "others" ? "circle-open" : "circle", line: { width: 1.5 } },
+    })),
+    layout: layout(380, {
+      legend: legend("", width), margin: { l: 62, r: 16, t: 40, b: 48 }, showlegend: data.decided,
+      xaxis: { title: { text: `wall time of a run, ${timeUnit[0]}` }, rangemode: "tozero" }, yaxis: { title: { text: plain(data.metric) } },
+    }),
+    caption: `What ${shown.length} permutations reached against the wall time of one run.`,
+  };
+}
+
+const charts = {
+  curves: drawCurves,
+  importance: drawImportance,
+  levels: drawLevels,
+  heat: drawHeat,
+  parallel: drawParallel,
+  repetitions: drawRepetitions,
+  price: drawPrice,
+};

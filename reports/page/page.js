@@ -1,0 +1,224 @@
+// What the reader has chosen, and when which part of the page is drawn.
+
+const byId = (id) => document.getElementById(id);
+
+const state = {
+  filters: data.keys.map(() => null), // of each key, the choice that is shown; null for all
+  contendersOnly: false,
+  highlighted: permutations.find((each) => each.curve)?.rank ?? null,
+  hovered: null,
+  axis: "steps",
+  colour: "0",
+  bands: "highlighted",
+  across: "0",
+  down: "1",
+  count: "15",
+};
+
+/** The permutations that the filters leave, the best first. */
+function visible() {
+  return permutations.filter((each) => (
+    (!state.contendersOnly || each.contender)
+    && state.filters.every((choice, place) => choice === null || each.choices[place] === choice)
+  ));
+}
+
+function highlight(rank) {
+  state.highlighted = rank;
+  state.hovered = null;
+  byId("highlight").value = String(rank);
+  table.press(rank);
+  refresh("curves", "parallel");
+}
+
+// Charts are drawn when they come near the screen or when there is time, whichever is first.
+
+const CONFIG = {
+  displaylogo: false,
+  displayModeBar: TOUCH ? false : "hover",
+  // Named one by one, as Plotly's own choice has one that sends the data to a server.
+  modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+  plotlyServerURL: "",
+};
+const waiting = new Set(Object.keys(charts));
+const near = new Set();
+let printing = false;
+
+function draw(name) {
+  waiting.delete(name);
+  const root = byId(name);
+  const figure = root.closest("figure");
+  const drawing = charts[name](printing ? 680 : root.clientWidth);
+  const caption = figure.querySelector("figcaption");
+  caption.textContent = drawing.caption;
+  root.hidden = !drawing.traces;
+  const tools = root.closest("section").querySelector("form");
+  if (tools) tools.hidden = !drawing.traces;
+  if (!drawing.traces) return;
+  const layout = { ...drawing.layout, ...(printing && { width: 680 }) };
+  root.setAttribute("role", "img");
+  root.setAttribute("aria-label", drawing.caption);
+  Plotly.react(root, drawing.traces, layout, CONFIG);
+  if (["curves", "parallel"].includes(name)) followMouse(root);
+}
+
+/** Has charts drawn anew: at once where they can be seen. */
+function refresh(...names) {
+  for (const name of names) {
+    waiting.add(name);
+    if (near.has(name)) draw(name);
+  }
+  drawWhenIdle();
+}
+
+function drawWhenIdle() {
+  if (!window.Plotly) return;
+  const later = window.requestIdleCallback || ((call) => setTimeout(call, 50));
+  later(() => {
+    const [name] = waiting;
+    if (name) { draw(name); drawWhenIdle(); } else document.documentElement.dataset.drawn = "all";
+  });
+}
+
+/** Brings out the curve that the mouse was at last, and that which was chosen when it leaves. */
+function followMouse(root) {
+  if (root.dataset.followed) return;
+  root.dataset.followed = "yes";
+  let wanted = null;
+  const show = (rank) => {
+    wanted = rank;
+    // Not at once: redrawing within Plotly's event would cause the next one.
+    setTimeout(() => {
+      if (wanted === state.hovered) return;
+      state.hovered = wanted;
+      bringOut(root);
+    });
+  };
+  root.on("plotly_hover", (event) => show(event.points[0].customdata));
+  root.addEventListener("mouseleave", () => show(null));
+}
+
+/** Begins to draw, when Plotly is there. */
+function drawCharts() {
+  watch();
+  drawWhenIdle();
+}
+
+function watch() {
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      near[isIntersecting ? "add" : "delete"](target.id);
+      if (isIntersecting && waiting.has(target.id)) draw(target.id);
+    }
+  }, { rootMargin: "300px" });
+  Object.keys(charts).forEach((name) => observer.observe(byId(name)));
+  let width = window.innerWidth;
+  window.addEventListener("resize", () => {
+    if (window.innerWidth !== width && !printing) refresh(...Object.keys(charts));
+    width = window.innerWidth;
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => refresh(...Object.keys(charts)));
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => print(false));
+}
+
+/** Paper is white and narrow, whatever the screen is. */
+function print(begins) {
+  printing = begins;
+  document.documentElement.toggleAttribute("data-print", begins);
+  Object.keys(charts).forEach(draw);
+}
+
+// Controls.
+
+function options(select, choices, chosen) {
+  select.replaceChildren(...choices.map(([value, text]) => element("option", { value }, text)));
+  select.value = chosen;
+}
+
+function bind(id, names, changed = () => {}) {
+  byId(id).addEventListener("change", () => {
+    state[id] = byId(id).value;
+    changed();
+    refresh(...names);
+  });
+}
+
+function prepareFilters() {
+  const filters = data.keys.map((key, place) => {
+    const select = element("select", { "data-key": key.label });
+    options(select, [["", "all"], ...key.choices.map((choice, at) => [at, choice])], "");
+    select.addEventListener("change", () => {
+      state.filters[place] = select.value === "" ? null : Number(select.value);
+      filtered();
+    });
+    return element("label", {}, key.label, select);
+  });
+  if (data.decided) {
+    const box = element("input", { type: "checkbox", id: "contenders" });
+    box.addEventListener("change", () => { state.contendersOnly = box.checked; filtered(); });
+    filters.push(element("label", { class: "check" }, box, "only those that could be the best"));
+  }
+  byId("filters").append(...filters);
+}
+
+function filtered() {
+  table.show();
+  sayHowMany();
+  refresh("curves", "heat", "parallel", "repetitions", "price");
+}
+
+function sayHowMany() {
+  const [count, all] = [visible().length, permutations.length];
+  byId("shown").textContent = count === all
+    ? `All ${all} permutations are shown. Filters hold for the charts below, too.`
+    : `${count} of ${all} permutations are shown, in the charts below, too.`;
+}
+
+/** The two keys that matter most, by which the charts begin. */
+function mostImportant() {
+  const total = data.importance?.total.length ? data.importance.total : data.importance?.main ?? [];
+  const share = new Map(total.map((effect) => [effect.keys[0], effect.share ?? 0]));
+  const order = data.keys.map((key, place) => [share.get(key.label) ?? 0, place]);
+  return order.sort((a, b) => b[0] - a[0] || a[1] - b[1]).map(([, place]) => String(place));
+}
+
+function prepareControls() {
+  const keys = data.keys.map((key, place) => [String(place), key.label]);
+  const [first, second] = mostImportant();
+  Object.assign(state, { colour: first ?? "contender", across: first, down: second });
+  options(byId("colour"), [...keys, ["contender", "could be the best"]], state.colour);
+  options(byId("across"), keys, state.across);
+  options(byId("down"), keys, state.down);
+  const curved = permutations.filter((each) => each.curve);
+  const named = (each) => [String(each.rank), `${each.rank}: permutation ${each.name}`];
+  options(byId("highlight"), curved.map(named), String(state.highlighted));
+  byId("highlight").addEventListener("change", () => highlight(Number(byId("highlight").value)));
+  for (const button of document.querySelectorAll("[name=axis]")) {
+    button.disabled = !curved.some((each) => curveFactor(each, button.value) !== null);
+    button.addEventListener("change", () => { state.axis = button.value; refresh("curves"); });
+  }
+  ["colour", "bands"].forEach((id) => bind(id, ["curves"]));
+  // A key across and down at once would say nothing, so the two change places.
+  bind("across", ["heat"], () => swapped("across", "down"));
+  bind("down", ["heat"], () => swapped("down", "across"));
+  bind("count", ["repetitions"]);
+  document.querySelectorAll("form").forEach((form) => form.addEventListener("submit", (event) => event.preventDefault()));
+}
+
+let pair = [];
+function swapped(changed, other) {
+  if (state[changed] === state[other]) {
+    state[other] = pair[changed === "across" ? 0 : 1];
+    byId(other).value = state[other];
+  }
+  pair = [state.across, state.down];
+}
+
+prepareFilters();
+prepareControls();
+pair = [state.across, state.down];
+table.prepare();
+table.press(state.highlighted);
+sayHowMany();
+document.documentElement.dataset.ready = performance.now().toFixed(0);

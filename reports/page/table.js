@@ -1,0 +1,210 @@
+// The ranked table: a row for each permutation, sorted by any column.
+
+const ROWS = 200; // shown at first, so that a large sweep opens quickly
+const [axisLow, axisHigh] = extent(finite(permutations.flatMap((each) => (
+  [each.low, each.high, ...each.runs.map((run) => run.value)]
+))));
+
+/** The columns: title, what rows are sorted by, the cell's content; best says which end is good. */
+function columns() {
+  const some = (value) => permutations.some((each) => value(each) !== null);
+  const keys = data.keys.map((key, place) => ({
+    title: key.label,
+    value: (each) => orderOf(key)[each.choices[place]],
+    cell: (each) => key.choices[each.choices[place]],
+    numeric: false,
+  }));
+  const confirmed = (each) => each.confirmed && each.confirmed[0];
+  const all = [
+    { title: "rank", value: (each) => each.rank, cell: rankCell, numeric: true },
+    { title: "permutation", value: nameOrder, cell: nameCell },
+    { title: data.metric, value: (each) => each.mean, cell: scoreCell, best: data.lessIsBetter ? 1 : -1 },
+    { title: "95 % interval", value: (each) => each.low, cell: intervalCell, best: -1 },
+    { title: "interval and repetitions", cell: barCell, kind: "bar" },
+    ...keys,
+    { title: "each repetition", cell: valuesCell, kind: "values" },
+    { title: "is best with", value: (each) => each.probability, cell: (each) => percent(each.probability), best: -1, optional: true },
+    { title: "on fresh seeds", value: confirmed, cell: confirmedCell, best: -1, optional: true },
+    { title: "interquartile mean", value: (each) => each.interquartileMean, cell: (each) => score(each.interquartileMean), best: -1, optional: true },
+    { title: "mean while training", value: (each) => each.area, cell: (each) => score(each.area), best: -1, optional: true },
+    { title: `steps until ${number(data.threshold)}`, value: (each) => each.steps, cell: (each) => number(each.steps), best: 1, optional: true },
+    { title: "wall time", value: (each) => each.seconds, cell: (each) => span(each.seconds), best: 1, optional: true },
+    { title: "lost runs", value: (each) => each.failed || null, cell: lostCell, best: 1, optional: true },
+  ];
+  return all.filter((column) => !column.optional || some(column.value));
+}
+
+/** The place of each choice when a key is sorted: numbers by size, others as listed. */
+function orderOf(key) {
+  const numbers = key.choices.map(Number);
+  return numbers.every(Number.isFinite) ? ranks(numbers) : key.choices.map((_, place) => place);
+}
+
+function nameOrder(permutation) {
+  const named = Number(permutation.name);
+  return Number.isFinite(named) ? named : permutation.name;
+}
+
+function rankCell(permutation) {
+  if (!permutation.contender) return String(permutation.rank);
+  return element("span", {}, `${permutation.rank} `,
+    element("span", { class: "mark", "aria-hidden": "true" }, "●"),
+    element("span", { class: "hidden" }, "could be the best"));
+}
+
+function nameCell(permutation) {
+  const button = element("button", {
+    type: "button", "data-rank": permutation.rank, "aria-pressed": "false",
+    title: "Highlight its learning curve",
+  }, permutation.name);
+  button.addEventListener("click", () => highlight(permutation.rank));
+  return button;
+}
+
+function scoreCell(permutation) {
+  return element("b", {}, score(permutation.mean));
+}
+
+function intervalCell(permutation) {
+  if (permutation.low === null) return "–";
+  const text = `${score(permutation.low)} to ${score(permutation.high)}`;
+  if (!permutation.doubtful) return text;
+  return element("span", {}, `${text} `, element("abbr", {
+    class: "bad", title: "Its repetitions disagree so much that the interval can't be trusted",
+  }, "?"));
+}
+
+function confirmedCell(permutation) {
+  if (!permutation.confirmed) return "–";
+  const [mean, low, high] = permutation.confirmed;
+  return low === null ? score(mean) : `${score(mean)} (${score(low)} to ${score(high)})`;
+}
+
+function lostCell(permutation) {
+  const text = permutation.failed ? `${permutation.failed} of ${permutation.runs.length}` : "0";
+  return element("span", permutation.failed ? { class: "bad" } : {}, text);
+}
+
+function valuesCell(permutation) {
+  const texts = permutation.runs.map((run) => {
+    if (run.value !== null) return score(run.value);
+    return element("span", { class: run.error ? "bad" : null }, run.state);
+  });
+  const lost = permutation.runs.filter((run) => run.value === null && run.error);
+  const reasons = lost.map((run) => element("small", { class: "bad", title: run.error }, shortened(run.error, 80)));
+  return element("span", {}, ...texts.flatMap((text, place) => (place ? [", ", text] : [text])), ...reasons);
+}
+
+const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+/** A drawing of what the neighbouring cells say: the interval as a line, each repetition as a ring. */
+function barCell(permutation) {
+  const svg = drawn("svg", { viewBox: "0 0 176 27", "aria-hidden": "true" });
+  const at = (value) => 6 + (164 * (value - axisLow)) / (axisHigh - axisLow || 1);
+  const colour = permutation.contender ? "var(--best)" : "var(--soft)";
+  if (permutation.low !== null) {
+    const ends = { x1: at(permutation.low), x2: at(permutation.high), y1: 13.5, y2: 13.5 };
+    svg.append(drawn("line", { ...ends, stroke: colour, "stroke-width": 5, "stroke-opacity": 0.4 }));
+  }
+  for (const run of permutation.runs.filter((each) => each.value !== null)) {
+    svg.append(drawn("circle", { cx: at(run.value), cy: 13.5, r: 3.1, fill: "none", stroke: colour, "stroke-width": 1.2 }));
+  }
+  if (permutation.mean !== null) {
+    const x = at(permutation.mean);
+    svg.append(drawn("line", { x1: x, x2: x, y1: 5, y2: 22, stroke: "var(--text)", "stroke-width": 2 }));
+  }
+  return svg;
+}
+
+function drawn(name, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+const table = {
+  root: document.getElementById("table"),
+  more: document.getElementById("more"),
+  columns: columns(),
+  sorted: { place: 0, direction: 1 },
+  most: ROWS,
+  rows: new Map(),
+
+  prepare() {
+    this.root.tHead.append(element("tr", {}, ...this.columns.map((each, place) => this.header(each, place))));
+    document.getElementById("marks").textContent = data.decided
+      ? "● could be the best: the data can't tell it from the leader. Below the line are those that are worse."
+      : "There are too few repetitions to tell permutations apart, so no line is drawn.";
+    this.more.addEventListener("click", () => { this.most = Infinity; this.show(); });
+    this.show();
+  },
+
+  header(column, place) {
+    const classes = { scope: "col", class: this.isNumeric(column) ? "number" : column.kind };
+    // Keys may be broken behind their dots and underscores.
+    const parts = column.title.split(/(?<=[._])/);
+    const title = parts.flatMap((part, at) => (at ? [element("wbr"), part] : [part]));
+    if (!column.value) return element("th", classes, ...title);
+    const button = element("button", { type: "button" }, ...title);
+    button.addEventListener("click", () => this.sort(place));
+    return element("th", { ...classes, "aria-sort": place ? "none" : "ascending" }, button);
+  },
+
+  isNumeric: (column) => column.numeric || column.best !== undefined,
+
+  /** Sorts by a column, the good end first; by the same again the other way round. */
+  sort(place) {
+    const again = this.sorted.place === place;
+    const direction = again ? -this.sorted.direction : this.columns[place].best || 1;
+    this.sorted = { place, direction };
+    [...this.root.tHead.rows[0].cells].forEach((cell, at) => {
+      if (!this.columns[at].value) return;
+      const order = direction > 0 ? "ascending" : "descending";
+      cell.setAttribute("aria-sort", at === place ? order : "none");
+    });
+    this.show();
+  },
+
+  show() {
+    const { place, direction } = this.sorted;
+    const value = this.columns[place].value;
+    const compared = (a, b) => {
+      const [first, second] = [value(a), value(b)];
+      // What isn't known is last in both directions.
+      if (first === null || second === null) return (first === null) - (second === null);
+      return direction * (first > second ? 1 : first < second ? -1 : 0) || a.rank - b.rank;
+    };
+    const found = visible().sort(compared);
+    const rows = found.slice(0, this.most).map((each) => this.row(each));
+    this.root.tBodies[0].replaceChildren(...rows);
+    this.line(found.slice(0, this.most), rows);
+    this.more.hidden = found.length <= this.most;
+    this.more.textContent = `Show all ${found.length} permutations`;
+  },
+
+  /** Draws the line below the last that could be the best, where the order is that of the ranking. */
+  line(shown, rows) {
+    for (const row of rows) row.classList.remove("last");
+    const { place, direction } = this.sorted;
+    const last = shown.map((each) => each.contender).lastIndexOf(true);
+    if (place === 0 && direction > 0 && last >= 0) rows[last].classList.add("last");
+  },
+
+  row(permutation) {
+    if (!this.rows.has(permutation.rank)) {
+      const cells = this.columns.map((column) => element(
+        "td", { class: this.isNumeric(column) ? "number" : column.kind }, column.cell(permutation),
+      ));
+      const row = element("tr", { class: permutation.contender ? "contender" : null }, ...cells);
+      this.rows.set(permutation.rank, row);
+    }
+    return this.rows.get(permutation.rank);
+  },
+
+  press(rank) {
+    for (const row of this.rows.values()) {
+      const button = row.querySelector("button");
+      button.setAttribute("aria-pressed", String(Number(button.dataset.rank) === rank));
+    }
+  },
+};

@@ -1,0 +1,135 @@
+// Colours, numbers and texts, as all parts of the page show them.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const permutations = data.permutations;
+permutations.forEach((each, place) => { each.rank = place + 1; });
+
+/** The colours of the style sheet as they are at present, for charts, which don't know variables. */
+function theme() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  const names = ["ground", "raised", "text", "soft", "rule", "accent", "best", "bad"];
+  return {
+    ...Object.fromEntries(names.map((name) => [name, colour(name)])),
+    dark: style.colorScheme === "dark",
+  };
+}
+
+// Okabe and Ito's colours, which the colour-blind can tell apart, without those too pale for the ground.
+const DISTINCT = {
+  light: ["#0072b2", "#d55e00", "#009e73", "#a8558a", "#8a6d00", "#1b1f23", "#3a92c4", "#7f7f7f"],
+  dark: ["#56b4e9", "#e69f00", "#2fc296", "#d98cb8", "#f0e442", "#e7e9ea", "#ff8a4c", "#9aa3ab"],
+};
+// Viridis without the end that is too near to the ground.
+const ORDERED = {
+  light: ["#440154", "#414487", "#2a788e", "#22a884", "#6aae2c"],
+  dark: ["#9a94f0", "#3a9dbb", "#2fb98f", "#8fd744", "#fde725"],
+};
+
+/** A colour for each choice of a key: in order for numbers, else as distinct as can be. */
+function palette(choices) {
+  const mode = theme().dark ? "dark" : "light";
+  const numeric = choices.every((choice) => choice !== "" && Number.isFinite(Number(choice)));
+  if (choices.length <= 2 || (!numeric && choices.length <= DISTINCT[mode].length)) {
+    return choices.map((_, place) => DISTINCT[mode][place]);
+  }
+  const order = numeric ? ranks(choices.map(Number)) : choices.map((_, place) => place);
+  return order.map((place) => blend(ORDERED[mode], place / (choices.length - 1)));
+}
+
+function ranks(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return values.map((value) => sorted.indexOf(value));
+}
+
+/** The colour at a part of the way along a scale. */
+function blend(scale, part) {
+  const at = part * (scale.length - 1);
+  const start = Math.min(Math.floor(at), scale.length - 2);
+  const channel = (colour, place) => parseInt(colour.slice(1 + 2 * place, 3 + 2 * place), 16);
+  const mixed = [0, 1, 2].map((place) => {
+    const [from, to] = [channel(scale[start], place), channel(scale[start + 1], place)];
+    return Math.round(from + (to - from) * (at - start)).toString(16).padStart(2, "0");
+  });
+  return `#${mixed.join("")}`;
+}
+
+/** A colour through which the ground can be seen. */
+function faint(colour, opacity) {
+  return colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
+}
+
+const finite = (values) => values.filter((value) => value !== null && value !== undefined);
+const average = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const extent = (values) => [
+  values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity),
+];
+
+const scoreDecimals = (() => {
+  const [low, high] = extent(finite(permutations.map((each) => each.mean)));
+  const digits = high > low ? 2 - Math.floor(Math.log10(high - low)) : 2;
+  return Math.min(Math.max(digits, 0), 6);
+})();
+
+/** A score: all have the same decimals, so that columns line up. */
+function score(value) {
+  if (value === null || value === undefined) return "–";
+  const format = { minimumFractionDigits: scoreDecimals, maximumFractionDigits: scoreDecimals };
+  return value.toLocaleString("en", format).replace("-", "−");
+}
+
+/** Any other number, with as many digits as are worth reading. */
+function number(value) {
+  if (value === null || value === undefined) return "–";
+  const format = Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 };
+  return value.toLocaleString("en", format).replace("-", "−");
+}
+
+function percent(value) {
+  if (value === null || value === undefined) return "–";
+  return value > 0 && value < 0.01 ? "<\u00a01\u00a0%" : `${Math.round(100 * value)}\u00a0%`;
+}
+
+/** The unit of axes with wall times: its name and its seconds. */
+const timeUnit = (() => {
+  const [, longest] = extent(finite(permutations.map((each) => each.seconds)));
+  if (longest < 180) return ["seconds", 1];
+  return longest < 3 * 3600 ? ["minutes", 60] : ["hours", 3600];
+})();
+
+function span(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const parts = units.map(([unit, size], place) => {
+    const larger = place ? units[place - 1][1] : Infinity;
+    return [Math.floor((Math.round(seconds) % larger) / size), unit];
+  });
+  return parts.filter(([count]) => count).slice(0, 2).map((part) => part.join(" ")).join(" ") || "0 s";
+}
+
+/** A text that Plotly shows as it is, though it takes some HTML. */
+function plain(text) {
+  return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+/** A key in lines of its parts, for narrow places. */
+const inLines = (label) => plain(label).replace(/\.(?=[^.]+$)/, ".<br>");
+
+/** What a mouse sees of a permutation: its name and choices. */
+function description(permutation) {
+  const choices = data.keys.map((key, place) => (
+    `${plain(key.label)} = ${plain(key.choices[permutation.choices[place]])}`
+  ));
+  const head = `<b>Permutation ${plain(permutation.name)}</b>, rank ${permutation.rank}`;
+  return [head, ...choices].join("<br>");
+}
+
+/** An element with attributes and content, whose texts are never taken for HTML. */
+function element(name, attributes = {}, ...content) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value);
+  }
+  made.append(...content);
+  return made;
+}

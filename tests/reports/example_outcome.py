@@ -1,0 +1,153 @@
+"""Sweeps that never ran: what their runs reached is drawn from a known truth."""
+
+from dataclasses import replace
+from itertools import product
+from math import log10
+from pathlib import Path
+
+import numpy as np
+
+from reports.outcome import Outcome, Permutation
+from sweeps.results import DIVERGED, FAILED, Result
+
+CHOICES = {
+    "learning_rate_schedule.initial": ("0.003", "0.001", "0.0003"),
+    "gamma": ("0.99", "0.999"),
+    "epochs": ("4", "8"),
+    "worker_steps": ("128", "256"),
+}
+BASE = {
+    "environment": {"type": "Gymnasium", "name": "LunarLander-v3"},
+    "trainer": {"num_workers": 16, "worker_steps": 128, "epochs": 4, "gamma": 0.99},
+}
+SESSION = {
+    "command": ["tune.py", "--config=lunar_lander.yaml", "--tune=lunar_lander.yaml"],
+    "host": "workstation",
+    "process": 4711,
+    "device": "cpu",
+    "processor": "x86_64",
+    "python": "3.11.7",
+    "packages": {"torch": "2.13.0", "numpy": "2.3.1", "gymnasium": "1.2.0"},
+    "revision": "0123456789abcdef",
+}
+STEPS = 400_000
+_SLOW, _FAST = (
+    0.28,
+    0.12,
+)  # half of what there is to learn is learnt after that part of the training
+
+
+def example_outcome(
+    choices: dict[str, tuple[str, ...]] = CHOICES,
+    repetitions: int = 5,
+    failures: bool = True,
+    points: int = 100,
+    out: Path = Path("grid_search"),
+) -> Outcome:
+    """A sweep over a grid, in which the learning rate matters most and `worker_steps` not at all."""
+    rng = np.random.default_rng(7)
+    labels = tuple(choices)
+    luck = rng.normal(0, 6, repetitions)  # what a seed does to all permutations
+    permutations = tuple(
+        Permutation(
+            number,
+            str(number),
+            own,
+            tuple(
+                _run(rng, number, dict(zip(labels, own, strict=True)), seed, luck[seed], points)
+                for seed in range(repetitions)
+            ),
+        )
+        for number, own in enumerate(product(*choices.values()))
+    )
+    outcome = Outcome("lunar", out, labels, permutations, BASE, ((1.7e9, 1.7e9 + 9000, SESSION),))
+    return with_failures(outcome) if failures else outcome
+
+
+def with_failures(outcome: Outcome) -> Outcome:
+    """The same sweep, in which the worst permutation has a run that diverged and one that failed."""
+    *others, last = outcome.permutations
+    kept = last.runs[:-2]
+    lost = (
+        _lost(last.runs[-2], DIVERGED, "the losses aren't finite after update 17"),
+        _lost(last.runs[-1], FAILED, "the environment raised <ValueError>: no level & no seed"),
+    )
+    changed = replace(last, runs=(*kept, *lost))
+    return replace(outcome, permutations=(*others, changed))
+
+
+def under_way(outcome: Outcome) -> Outcome:
+    """The same sweep while nothing is finished: half of the runs wait."""
+    permutations = tuple(
+        replace(each, runs=tuple(_begun(run) for run in each.runs)) for each in outcome.permutations
+    )
+    return replace(outcome, permutations=permutations)
+
+
+def _begun(run: Result) -> Result:
+    waits = run.repetition % 2 == 1
+    return replace(
+        run,
+        state="waiting" if waits else "running",
+        final_return=None,
+        error="",
+        curve=() if waits else run.curve[:9],
+    )
+
+
+def _run(
+    rng: np.random.Generator,
+    number: int,
+    choices: dict[str, str],
+    seed: int,
+    luck: float,
+    points: int,
+) -> Result:
+    asymptote, half = _truth(choices)
+    asymptote += luck + rng.normal(0, 12)
+    time = np.linspace(0.01, 1, points)
+    learnt = time**3 / (time**3 + (half * rng.uniform(0.85, 1.15)) ** 3)
+    returns = -180 + (asymptote + 180) * learnt + rng.normal(0, 9, points)
+    return Result(
+        run_id="lunar",
+        permutation=str(number),
+        repetition=seed,
+        choices=choices,
+        seed=seed,
+        steps=STEPS,
+        final_return=float(returns[-5:].mean()),
+        return_deviation=30.0,
+        best_return=float(returns.max()),
+        wall_time_seconds=float(rng.normal(170 + 9 * float(choices.get("epochs", 4)), 5)),
+        checkpoint=f"checkpoints/{number}_{seed}/update_000100.pt",
+        curve=tuple(
+            (round(STEPS * at), float(value)) for at, value in zip(time, returns, strict=True)
+        ),
+    )
+
+
+def _truth(choices: dict[str, str]) -> tuple[float, float]:
+    """The return that a permutation reaches in the end, and when it has half of it."""
+    rate = log10(float(choices.get("learning_rate_schedule.initial", 0.001)))
+    gamma = float(choices.get("gamma", 0.99))
+    epochs = float(choices.get("epochs", 4))
+    asymptote = 236 - 260 * (rate + 3) ** 2
+    asymptote += 16 if gamma > 0.99 and rate <= -3 else 0
+    asymptote -= 55 if rate > -3 and epochs > 4 else 0
+    return asymptote, _SLOW if rate < -3 else _FAST
+
+
+def _lost(run: Result, state: str, error: str) -> Result:
+    """The run as it would be had it ended after a quarter of its steps."""
+    return replace(
+        run,
+        steps=run.steps // 4,
+        final_return=None,
+        return_deviation=None,
+        best_return=None,
+        wall_time_seconds=run.wall_time_seconds / 4,
+        state=state,
+        error=error,
+        checkpoint="",
+        curve=run.curve[: len(run.curve) // 4],
+    )

@@ -1,0 +1,239 @@
+"""The page of a sweep in a browser: Chromium, without a window."""
+
+import shutil
+
+import pytest
+
+from reports.answer import answer
+from reports.page import write_page
+from tests.reports.example_outcome import CHOICES, example_outcome, under_way
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="Playwright isn't installed (requirements-dev.txt)"
+)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no Chromium here (on Debian the package chromium)"
+)
+NASTY = '<img src=x onerror="document.title=1">'
+CHARTS = ["curves", "importance", "levels", "heat", "parallel", "repetitions", "price"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def opened(browser, path, outcome, **options):
+    """A page whose complaints and requests are in its attribute `noticed`."""
+    write_page(answer(outcome, **options), path, ["It is so."])
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.noticed = []
+    page.on("pageerror", lambda error: page.noticed.append(str(error)))
+    page.on("console", lambda said: said.type == "error" and page.noticed.append(said.text))
+    page.on("request", lambda asked: page.noticed.append(asked.url))
+    page.goto(path.as_uri())
+    wait_until_drawn(page)
+    loaded = (path.as_uri(), "data:", "blob:")
+    page.noticed = [each for each in page.noticed if not each.startswith(loaded)]
+    return page
+
+
+def wait_until_drawn(page):
+    until(page, "waiting.size === 0 && document.documentElement.dataset.drawn === 'all'")
+
+
+def until(page, condition):
+    """Waits for a condition; Playwright's own way is refused by the page's security policy."""
+    for _ in range(500):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError(condition)
+
+
+@pytest.fixture(scope="module")
+def shared(browser, tmp_path_factory):
+    page = opened(browser, tmp_path_factory.mktemp("page") / "page.html", example_outcome())
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(shared):
+    """The page as it was at first; nothing that happened in a test was an error."""
+    yield shared
+    shared.emulate_media(color_scheme="light", media="screen")
+    shared.set_viewport_size({"width": 1280, "height": 900})
+    assert shared.noticed == []
+
+
+def column(page, number):
+    return page.locator(f"#table tbody tr td:nth-child({number})").all_inner_texts()
+
+
+def rank_column(page):
+    return [int(text.split()[0]) for text in column(page, 1)]
+
+
+def colour_of(page, chart):
+    return page.evaluate(f"document.getElementById('{chart}').layout.font.color")
+
+
+def test_all_charts_are_drawn_and_have_words(page):
+    for name in CHARTS:
+        chart = page.locator(f"#{name}")
+        assert chart.locator(".main-svg").count() > 0, name
+        assert len(chart.get_attribute("aria-label")) > 40
+        assert page.locator(f"figure:has(#{name}) figcaption").inner_text()
+
+
+def test_the_line_is_below_the_last_that_could_be_the_best(page):
+    rows = page.locator("#table tbody tr")
+    marked = [row.get_attribute("class") or "" for row in rows.all()]
+    contenders = [place for place, classes in enumerate(marked) if "contender" in classes]
+    assert [place for place, classes in enumerate(marked) if "last" in classes] == contenders[-1:]
+    assert 1 < len(contenders) < len(marked)
+
+
+def test_failures_are_marked_with_their_reasons(page):
+    row = page.locator("#table tbody tr:has(.bad)")
+    assert row.count() == 1
+    assert "diverged, failed" in row.inner_text()
+    assert "the environment raised <ValueError>: no level & no seed" in row.inner_text()
+
+
+def test_any_column_sorts_and_says_so(page):
+    header = page.locator("#table th:has(button:text-is('epochs'))")
+    place = page.locator("#table th").all_inner_texts().index("epochs") + 1
+    header.locator("button").click()
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert column(page, place) == sorted(column(page, place))
+    assert page.locator("#table tr.last").count() == 0
+    header.locator("button").press("Enter")
+    assert header.get_attribute("aria-sort") == "descending"
+    assert column(page, place) == sorted(column(page, place), reverse=True)
+    page.locator("#table th button").first.click()
+    assert rank_column(page) == sorted(rank_column(page))
+
+
+def test_filters_hold_for_table_and_charts(page):
+    page.locator("select[data-key=gamma]").select_option(label="0.999")
+    assert set(column(page, 7)) == {"0.999"}
+    assert len(rank_column(page)) == 12
+    assert "12 of 24" in page.locator("#shown").inner_text()
+    wait_until_drawn(page)
+    assert "12 permutations" in page.locator("#curves").get_attribute("aria-label")
+    page.locator("#contenders").check()
+    assert len(rank_column(page)) < 12
+    page.locator("#contenders").uncheck()
+    page.locator("select[data-key=gamma]").select_option(label="all")
+    assert len(rank_column(page)) == 24
+
+
+@pytest.mark.parametrize("axis", ["updates", "time", "steps"])
+def test_curves_are_switched_between_steps_updates_and_time(page, axis):
+    page.locator(f"[name=axis][value={axis}]").check()
+    wait_until_drawn(page)
+    last = page.evaluate("Math.max(...byId('curves').data.flatMap((each) => each.x))")
+    # Half of the permutations have 400,000 steps in updates of 2,048, and all take some four minutes.
+    assert last == pytest.approx(
+        {"updates": 400_000 / 2048, "time": 4.1, "steps": 400_000}[axis], 0.1
+    )
+
+
+def test_pointing_at_a_curve_names_its_permutation(page):
+    page.evaluate("byId('learning').scrollIntoView({ behavior: 'instant' })")
+    area = page.locator("#curves .nsewdrag").bounding_box()
+    at = page.evaluate(
+        "(() => { const { xaxis, yaxis } = byId('curves')._fullLayout;"
+        " const { curve } = permutations[3];"
+        " return [xaxis.d2p(curve.first + 30 / 59 * (curve.last - curve.first)),"
+        " yaxis.d2p(curve.mean[30])]; })()"
+    )
+    page.mouse.move(area["x"] + at[0], area["y"] + at[1])
+    until(page, "state.hovered !== null")
+    label = page.locator("#curves .hoverlayer").text_content()
+    assert "Permutation" in label
+    assert "gamma = " in label
+    assert page.evaluate("byId('curves').data.at(-1).customdata[0]") is not None
+    page.mouse.move(1, 1)
+    until(page, "state.hovered === null")
+
+
+def test_a_row_brings_out_its_curve(page):
+    button = page.locator("#table tbody button").nth(2)
+    button.focus()
+    button.press("Enter")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.locator("#highlight").input_value() == "3"
+    wait_until_drawn(page)
+    assert page.evaluate("byId('curves').data.at(-1).customdata[0]") == 3
+
+
+def test_the_heat_map_never_has_a_key_twice(page):
+    across, down = page.locator("#across"), page.locator("#down")
+    before = across.input_value(), down.input_value()
+    across.select_option(before[1])
+    assert (across.input_value(), down.input_value()) == before[::-1]
+    wait_until_drawn(page)
+    assert page.evaluate("byId('heat').data[0].z.flat().every(Number.isFinite)")
+
+
+def test_it_is_dark_where_the_reader_wants_that(page):
+    light = colour_of(page, "curves")
+    page.emulate_media(color_scheme="dark")
+    until(page, f"byId('curves').layout.font.color !== '{light}'")
+    wait_until_drawn(page)
+    assert {colour_of(page, name) for name in CHARTS} == {"#e7e9ea"}
+
+
+def test_paper_is_white_also_in_the_dark(page):
+    page.emulate_media(color_scheme="dark")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert colour_of(page, "heat") == "#1b1f23"
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert colour_of(page, "heat") == "#e7e9ea"
+
+
+def test_it_fits_a_phone(page):
+    page.set_viewport_size({"width": 375, "height": 800})
+    wait_until_drawn(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    assert page.evaluate("byId('curves').clientWidth") < 375
+
+
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(page):
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, select, input, a')].filter((each) =>"
+        " !each.closest('.js-plotly-plot') && !(each.textContent.trim() || each.labels?.length)).length"
+    )
+    assert unnamed == 0
+    page.evaluate("window.scrollTo(0, 0)")
+    page.locator(".skip").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Answer"
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert page.evaluate(outline) == "solid"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "options"),
+    [
+        (example_outcome({NASTY: (NASTY, "b", "c"), **CHOICES}, 2, failures=False), {}),
+        (example_outcome({"gamma": ("0.99",)}, 1, failures=False), {"metric": "time"}),
+        (under_way(example_outcome()), {}),
+    ],
+    ids=["names that look like HTML", "one run", "under way"],
+)
+def test_other_sweeps_are_drawn_without_complaint(browser, tmp_path, outcome, options):
+    page = opened(browser, tmp_path / "page.html", outcome, **options)
+    assert page.noticed == []
+    assert page.locator("img").count() == 0
+    assert page.title() == "lunar"
+    page.close()

@@ -1,0 +1,59 @@
+"""The learning curve of a permutation."""
+
+import numpy as np
+import pytest
+
+from reports.curves import mean_curves
+from reports.outcome import Permutation
+from sweeps.results import DIVERGED, FINISHED, Result
+
+
+def permutation(*curves, states=None):
+    states = states or [FINISHED] * len(curves)
+    runs = tuple(
+        Result("run", "0", number, {}, number, state=state, curve=curve)
+        for number, (curve, state) in enumerate(zip(curves, states, strict=True))
+    )
+    return Permutation(0, "0", (), runs)
+
+
+def test_it_is_the_mean_of_the_repetitions_over_the_steps_that_all_have():
+    first, second = ((0, 0.0), (100, 10.0)), ((20, 4.0), (80, 16.0), (120, 16.0))
+    (curve,) = mean_curves([permutation(first, second)], points=5)
+    assert curve.steps == pytest.approx([20, 40, 60, 80, 100])
+    assert curve.runs == pytest.approx(np.array([[2, 4, 6, 8, 10], [4, 8, 12, 16, 16]]))
+    assert curve.mean == pytest.approx([3, 6, 9, 12, 13])
+    assert (curve.low < curve.mean).all()
+    assert (curve.mean < curve.high).all()
+
+
+def test_of_one_repetition_there_is_no_interval():
+    (curve,) = mean_curves([permutation(((0, 0.0), (100, 10.0)))])
+    assert np.isnan(curve.low).all()
+    assert np.isnan(curve.high).all()
+
+
+def test_runs_that_broke_down_are_left_out():
+    whole, broken = ((0, 0.0), (100, 10.0)), ((0, 0.0), (10, -99.0))
+    (curve,) = mean_curves([permutation(whole, broken, states=[FINISHED, DIVERGED])])
+    assert curve.steps[-1] == 100
+    assert len(curve.runs) == 1
+
+
+def test_while_nothing_is_finished_it_is_that_of_the_runs_under_way():
+    curves = ((0, 0.0), (40, 4.0)), ((0, 0.0), (100, 10.0))
+    (running,) = mean_curves([permutation(*curves, states=["running", "running"])])
+    assert running.steps[-1] == 40
+    (finished,) = mean_curves([permutation(*curves, states=["running", FINISHED])])
+    assert finished.steps[-1] == 100
+
+
+@pytest.mark.parametrize("curve", [(), ((10, 1.0),)])
+def test_there_is_none_without_two_points(curve):
+    assert mean_curves([permutation(curve)]) == [None]
+    whole = permutation(((0, 0.0), (100, 10.0)))
+    assert mean_curves([permutation(curve), whole])[0] is None
+
+
+def test_of_no_permutations_there_are_none():
+    assert mean_curves([]) == []
