@@ -17,6 +17,9 @@ Options:
     --top=<n>              How many permutations the table has at most [default: 24].
     --format=<name>        text, csv, json, markdown or latex [default: text].
     --to=<file>            Write the table there instead of to standard output.
+    --page                 Write the page of the sweep, <out>/<run-id>.html: table, charts, cost, setup.
+    --watch=<port>         Serve the page on localhost, brought up to date while the sweep runs.
+    --plots=<folder>       Write the pictures for a paper, as PNG and SVG.
     --suggest=<file>       Write a tuning config for the next sweep: finer around the best, wider where
                            it lies at an edge, without what doesn't matter.
     -h --help              Show this text.
@@ -32,6 +35,7 @@ from commands.command import (
     optional_number,
     optional_path,
     path_option,
+    port_option,
     run_command,
     run_id_option,
 )
@@ -56,6 +60,9 @@ def main(arguments: Arguments) -> int:
             form=choice_option(arguments, "--format", FORMATS),
             to=optional_path(arguments, "--to"),
             suggest=optional_path(arguments, "--suggest"),
+            plots=optional_path(arguments, "--plots"),
+            page=bool(arguments["--page"]),
+            watch=port_option(arguments, "--watch"),
         )
     )
 

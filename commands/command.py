@@ -32,6 +32,8 @@ Arguments = dict[str, Any]
 # set before torch is loaded, and processes inherit it.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+_LAST_PORT = 65535
+
 FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
@@ -113,6 +115,20 @@ def choice_option(arguments: Arguments, name: str, choices: Sequence[str]) -> st
     if text not in choices:
         raise UserError(f"{name}={text}: must be one of {', '.join(choices)}")
     return text
+
+
+def port_option(arguments: Arguments, name: str) -> int | None:
+    """The value of an option that is a port, or None where it was left out.
+
+    Raises:
+        UserError: it is none.
+    """
+    if arguments[name] is None:
+        return None
+    port = integer_option(arguments, name, minimum=0)
+    if port > _LAST_PORT:
+        raise UserError(f"{name}={port}: must be a port, from 0 (any that is free) to {_LAST_PORT}")
+    return port
 
 
 def optional_number(arguments: Arguments, name: str) -> float | None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from commands.display import make_console
+from commands.serving import serve
 from commands.table import answer_table, failure_lines
 from reports.answer import Answer, Score, answer
 from reports.outcome import Metric, read_outcome
+from reports.page import write_page
 from reports.suggestion import suggest
 from reports.table import ranked, write_table
 from reports.words import sentences
@@ -37,6 +39,9 @@ class ReportOptions:
         form: of the table.
         to: the table's file; None is standard output.
         suggest: file for the next tuning config; None writes none.
+        plots: folder for the pictures; None draws none.
+        page: whether to write the page.
+        watch: the port at which the page is served; None serves none.
     """
 
     out: Path
@@ -49,6 +54,9 @@ class ReportOptions:
     form: str
     to: Path | None
     suggest: Path | None
+    plots: Path | None = None
+    page: bool = False
+    watch: int | None = None
 
 
 def report(options: ReportOptions) -> int:
@@ -59,9 +67,9 @@ def report(options: ReportOptions) -> int:
     """
     if options.metric == "steps" and options.threshold is None:
         raise UserError("--metric=steps: needs --threshold=<return>")
-    found = read_answer(
-        options.out, options.run_id, options.metric, options.threshold, options.where
-    )
+    found = _read(options)
+    if options.watch is not None:
+        return serve(lambda: _read(options), options.watch)
     rows = ranked(found, options.sort, options.top)
     if options.form == "text":
         _print_text(options, found, rows)
@@ -70,7 +78,28 @@ def report(options: ReportOptions) -> int:
     if options.suggest is not None:
         _write(options.suggest, suggest(found))
         print(f"next grid: {options.suggest}", file=sys.stderr)
+    if options.plots is not None:
+        # Matplotlib takes a while to load, which the end of a sweep needn't wait for.
+        from reports.plots import write_plots
+
+        pictures = write_plots(found, options.plots)
+        print(f"{len(pictures)} pictures in {options.plots}", file=sys.stderr)
+    if options.page:
+        print(f"page: {save_page(found)}", file=sys.stderr)
     return 0
+
+
+def _read(options: ReportOptions) -> Answer:
+    where, threshold = options.where, options.threshold
+    return read_answer(options.out, options.run_id, options.metric, threshold, where)
+
+
+def save_page(found: Answer) -> Path:
+    """Writes the page beside the sweep's journal and returns the file."""
+    outcome = found.outcome
+    path = outcome.out / f"{outcome.run_id}.html"
+    write_page(found, path, sentences(found))
+    return path
 
 
 def read_answer(

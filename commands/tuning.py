@@ -235,7 +235,7 @@ def _print_results(
         _print_leaders(console, grid, options, sweep)
     else:
         from commands.best import write_best
-        from commands.reporting import print_answer, read_answer
+        from commands.reporting import print_answer, read_answer, save_page
         from reports.table import ranked
 
         found = read_answer(options.out, confirmed or options.run_id)
@@ -243,6 +243,7 @@ def _print_results(
         best = write_best(found, film=seconds > _WORTH_A_VIDEO)
         if best is not None:
             console.print(f"best agent: {best}", soft_wrap=True)
+        console.print(f"page: {save_page(found)}", soft_wrap=True)
     console.print(f"all results: {options.results}", soft_wrap=True)
     console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
 

@@ -2,11 +2,16 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 import torch
 
-from tests.e2e.commands import fail, succeed, write_tiny
+from tests.e2e.commands import ROOT, fail, succeed, write_tiny
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +90,7 @@ def test_the_next_grid_can_be_trained(swept):
         (["--metric=steps"], "--metric=steps: needs --threshold=<return>"),
         (["--threshold=high"], "--threshold=high: must be a number"),
         (["--format=excel"], "--format=excel: must be one of text, csv, json, markdown, latex"),
+        (["--watch=70000"], "--watch=70000: must be a port, from 0 (any that is free) to 65535"),
         (["--top=0"], "--top=0: must be a whole number of at least 1"),
         (["--where=gamma=0.5"], "--where=gamma=0.5: gamma has the choices 0.9, 0.99"),
     ],
@@ -94,6 +100,36 @@ def test_wrong_options_are_one_line(swept, options, told):
     if "--out=nothing" not in options:
         options = ["--out=o", *options]
     assert fail("report", *options, cwd=folder) == [told]
+
+
+def test_pages_and_pictures_are_written(swept):
+    folder, printed = swept
+    assert "page: o/default.html" in printed
+    before = (folder / "o" / "default.html").read_text(encoding="utf-8")
+    (folder / "o" / "default.html").unlink()
+    succeed("report", "--out=o", "--page", "--plots=p", cwd=folder)
+    assert "is the best of 4: return" in before
+    assert (folder / "o" / "default.html").read_text(encoding="utf-8") == before
+    assert {path.suffix for path in (folder / "p").iterdir()} == {".png", ".svg"}
+
+
+def test_a_page_is_served_until_ctrl_c(swept):
+    folder, _ = swept
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "report.py"), "--out=o", "--watch=0"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    address = child.stdout.readline().split()[0]
+    with urlopen(address, timeout=30) as answered:
+        text = answered.read().decode()
+    assert "is the best of 4: return" in text and "Refresh" not in answered.headers
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(f"{address}other", timeout=30)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=30) == 0
+    child.stdout.close()
 
 
 def test_a_quiet_sweep_prints_its_answer_only(swept):

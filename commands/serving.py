@@ -1,0 +1,79 @@
+"""Serves the page of a sweep on localhost, as it is at present."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from reports.answer import Answer
+from reports.page import write_page
+from reports.words import sentences
+from schema.errors import UserError
+from sweeps.journal import RUNNING, WAITING
+
+_SECONDS_BETWEEN = 15  # loads of the page, while the sweep runs
+
+
+def serve(read: Callable[[], Answer], port: int) -> int:
+    """Serves the page until Ctrl-C, and returns the exit code.
+
+    Args:
+        read: the answer as it is now.
+        port: of localhost; 0 is any that is free.
+
+    Raises:
+        UserError: the port is in use.
+    """
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), _handler(read))
+    except OSError as error:
+        raise UserError(f"--watch={port}: can't be served: {error.strerror}") from None
+    with server:
+        print(f"http://localhost:{server.server_port}/ (Ctrl-C ends)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
+    one_at_a_time = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        """Answers every request for `/` with the page as it is now."""
+
+        def do_GET(self) -> None:  # as http.server calls it
+            """Sends the page."""
+            if self.path != "/":
+                self.send_error(404)
+                return
+            with one_at_a_time:
+                try:
+                    found = read()
+                except UserError as error:
+                    self.send_error(503, explain="; ".join(error.lines))
+                    return
+                page = _page(found)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(page)))
+            if any(run.state in (RUNNING, WAITING) for run in found.outcome.runs):
+                self.send_header("Refresh", str(_SECONDS_BETWEEN))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing of each request."""
+
+    return Handler
+
+
+def _page(found: Answer) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "page.html"
+        write_page(found, path, sentences(found))
+        return path.read_bytes()
