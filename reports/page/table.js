@@ -132,9 +132,6 @@ const table = {
 
   prepare() {
     this.root.tHead.append(element("tr", {}, ...this.columns.map((each, place) => this.header(each, place))));
-    document.getElementById("marks").textContent = data.decided
-      ? "● could be the best: the data can't tell it from the leader. Below the line are those that are worse."
-      : "There are too few repetitions to tell permutations apart, so no line is drawn.";
     this.more.addEventListener("click", () => { this.most = Infinity; this.show(); });
     this.show();
   },
@@ -182,12 +179,14 @@ const table = {
     this.more.textContent = `Show all ${found.length} permutations`;
   },
 
-  /** Draws the line below the last that could be the best, where the order is that of the ranking. */
+  /** Draws a line below those that could be the best, where they stand above all others. */
   line(shown, rows) {
-    for (const row of rows) row.classList.remove("last");
-    const { place, direction } = this.sorted;
-    const last = shown.map((each) => each.contender).lastIndexOf(true);
-    if (place === 0 && direction > 0 && last >= 0) rows[last].classList.add("last");
+    const count = shown.filter((each) => each.contender).length;
+    const separates = count > 0 && count < rows.length && shown.slice(0, count).every((each) => each.contender);
+    rows.forEach((row, place) => row.classList.toggle("last", separates && place === count - 1));
+    document.getElementById("marks").textContent = data.decided
+      ? `● could be the best: the data can't tell it from the leader.${separates ? " The line is below them." : ""}`
+      : "There are too few repetitions to tell permutations apart, so no line is drawn.";
   },
 
   row(permutation) {

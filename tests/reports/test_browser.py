@@ -99,6 +99,7 @@ def test_the_line_is_below_the_last_that_could_be_the_best(page):
     contenders = [place for place, classes in enumerate(marked) if "contender" in classes]
     assert [place for place, classes in enumerate(marked) if "last" in classes] == contenders[-1:]
     assert 1 < len(contenders) < len(marked)
+    assert "The line is below them" in page.locator("#marks").inner_text()
 
 
 def test_failures_are_marked_with_their_reasons(page):
