@@ -45,20 +45,6 @@ def test_a_ratio_for_each_branch_is_clipped_for_itself():
     assert logits.grad.abs().max() > 1e-4
 
 
-def test_the_written_gradient_of_each_branch_s_ratio_equals_autograd_s():
-    arrays = {name: torch.tensor(array) for name, array in example(1).items()}
-    logits = (arrays["features"] @ arrays["policy"]).requires_grad_()
-    distribution = MultiCategorical(BRANCHES, ratio_of_each_branch=True)
-    random = np.random.default_rng(0)
-    slopes = [torch.tensor(random.normal(size=shape)) for shape in ((2, 40), (40,))]
-    evaluation = distribution.evaluate(logits, arrays["actions"])
-    total = (evaluation.log_probability * slopes[0]).sum() + (evaluation.entropy * slopes[1]).sum()
-    total.backward()
-    with torch.no_grad():
-        gradient = distribution.evaluate(logits, arrays["actions"]).gradient(*slopes)
-    torch.testing.assert_close(gradient, logits.grad)
-
-
 def test_a_plain_value_loss_is_the_mean_squared_error():
     arrays = {name: torch.tensor(array) for name, array in example(2).items()}
     logits, values = arrays["features"] @ arrays["policy"], arrays["features"] @ arrays["value"]

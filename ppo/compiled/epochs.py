@@ -1,0 +1,221 @@
+"""A member's rollout, network and hyperparameters as the compiled functions take them."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401  # the products of Numba
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from buffer import RolloutBuffer
+from environments.interface import ACTION_MASK
+from model import ActorCritic, Population
+from networks.distributions import MultiCategorical
+from networks.gaussians import SquashedGaussian
+from networks.layers import Linear
+from ppo.compiled import learning
+from ppo.compiled.activations import ACTIVATIONS
+from ppo.compiled.arguments import (
+    Network,
+    Parameters,
+    Policy,
+    Rollout,
+    Settings,
+    Update,
+    Workspace,
+)
+from ppo.epochs import KL_MARGIN, LOGGED
+from ppo.member import Member
+from ppo.optimiser import AdamW
+
+# What products round to may depend on the number of threads, and theirs are too small for several.
+threadpool_limits(1, "blas")
+
+# Rows of a chunk.
+_CHUNK = 128
+
+_NO_BYTES, _NO_NUMBERS = np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.float32)
+_NO_CHOICES = np.zeros((0, 0), np.int64)
+
+
+class CompiledEpochs:
+    """As `ppo.epochs.Epochs` has it, for a single member with a fully connected network on a CPU.
+
+    Args:
+        member: who is trained.
+        population: the networks.
+        buffer: the rollouts.
+        optimiser: of all members.
+    """
+
+    def __init__(
+        self, member: Member, population: Population, buffer: RolloutBuffer, optimiser: AdamW
+    ) -> None:
+        row = member.number
+        self._member = member
+        self._buffer = buffer
+        self._actor_critic = population.each[row]
+        self._network = _locate(self._actor_critic, population.weights[row])
+        self._policy = _describe(self._actor_critic)
+        weights, gradient = population.weights[row], population.gradients[row]
+        state = optimiser.state_of(row)
+        self._parameters = Parameters(
+            weights.numpy(),
+            gradient.numpy(),
+            state["first_moments"].numpy(),
+            state["second_moments"].numpy(),
+            state["steps"].numpy(),
+        )
+        self._observations: dict[str, Tensor] = {}
+        self._inputs = _NO_NUMBERS
+
+    def estimate_values(self, features: Tensor | None) -> Tensor:
+        """Values (T, N) of the rollout."""
+        network, buffer = self._actor_critic, self._buffer
+        self._observations = buffer.batch_observations(self._member.number)
+        self._inputs = network.dense_inputs(self._observations).contiguous().numpy()
+        if features is not None:
+            # T x N x size -> (T * N) x size, and back
+            return network.value_features(features.flatten(0, 1)).view(buffer.steps, -1)
+        values = np.empty(buffer.size, np.float32)
+        learning.estimate_values(
+            self._network, self._parameters.weights, self._inputs, self._workspace(), values
+        )
+        return torch.from_numpy(values).view(buffer.steps, -1)
+
+    def learn(self, rates: Sequence[dict[str, float]]) -> Tensor:
+        """Takes an optimiser step for each mini-batch, and returns what is logged of each."""
+        config = self._member.config
+        count = config.epochs * config.num_mini_batches
+        orders = [
+            torch.randperm(self._buffer.size, generator=self._member.shuffling_generator)
+            for _ in range(config.epochs)
+        ]
+        logged = np.empty((count, len(LOGGED)), np.float32)
+        update = Update(
+            self._network,
+            self._policy,
+            self._rollout(),
+            self._settings(rates[0]),
+            self._parameters,
+            self._workspace(),
+        )
+        looked_at = learning.learn(update, torch.stack(orders).view(count, -1).numpy(), logged)
+        return torch.from_numpy(logged[:looked_at])
+
+    def _rollout(self) -> Rollout:
+        buffer, row = self._buffer, self._member.number
+        actions = buffer.actions[row].flatten(0, 1).numpy()
+        # [branches x] M x T x N -> branches x (T * N)
+        log_probabilities = buffer.log_probabilities[..., row, :, :].reshape(-1, buffer.size)
+        masks = self._observations.get(ACTION_MASK)
+        return Rollout(
+            self._inputs,
+            _NO_BYTES if masks is None else masks.to(torch.uint8).numpy(),
+            actions if len(self._policy.branches) else _NO_CHOICES,
+            _NO_NUMBERS if len(self._policy.branches) else actions,
+            log_probabilities.numpy(),
+            buffer.values[row].flatten().numpy(),
+            buffer.advantages[row].flatten().numpy(),
+            buffer.returns[row].flatten().numpy(),
+        )
+
+    def _settings(self, rates: dict[str, float]) -> Settings:
+        config = self._member.config
+        return Settings(
+            learning_rate=float(rates["learning_rate"]),
+            clip_range=float(rates["clip_range"]),
+            beta=float(rates["beta"]),
+            value_coefficient=float(config.value_coefficient),
+            clip_value=config.clip_value_loss,
+            max_grad_norm=float(config.max_grad_norm),
+            epsilon=float(config.adam_epsilon),
+            weight_decay=float(config.weight_decay),
+            kl_limit=math.inf if config.target_kl is None else KL_MARGIN * config.target_kl,
+            normalise=config.advantage_normalization == "minibatch",
+        )
+
+    def _workspace(self) -> Workspace:
+        layers = self._network.trunk
+        outputs = self._actor_critic.distribution.num_outputs
+        return _workspace(layers[0, 2], len(layers), layers[0, 3], outputs, self._policy.ratios)
+
+
+def _locate(network: ActorCritic, weights: Tensor) -> Network:
+    """Where the layers of a network are in its row of weights (P,)."""
+
+    def place(parameter: Tensor) -> int:
+        return int(parameter.storage_offset() - weights.storage_offset())
+
+    def locate(layers: Sequence[Linear]) -> np.ndarray:
+        places = [(place(layer.weight), place(layer.bias), *layer.weight.shape) for layer in layers]
+        return np.array(places, np.int64)
+
+    trunk, free = network.trunk, network.free_parameters
+    value_trunk = network.value_trunk or trunk
+    return Network(
+        locate(trunk.linear_layers),
+        locate(value_trunk.linear_layers),
+        locate([network.policy_head])[0],
+        locate([network.value_head])[0],
+        free_parameters=0 if free is None else place(free.values),
+        activation=ACTIVATIONS.index(trunk.activation_name),
+        shared=network.value_trunk is None,
+    )
+
+
+def _describe(network: ActorCritic) -> Policy:
+    """The distribution over actions of a network."""
+    distribution = network.distribution
+    if isinstance(distribution, MultiCategorical):
+        branches = np.array(distribution.branches, np.int64)
+        return Policy(branches, distribution.ratios, *_squashing(None))
+    squashed = distribution if isinstance(distribution, SquashedGaussian) else None
+    return Policy(np.zeros(0, np.int64), 1, *_squashing(squashed))
+
+
+def _squashing(distribution: SquashedGaussian | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Half widths (A,) of actions, and the places and weights (32,) of quadrature; or nothing."""
+    if distribution is None:
+        return (np.zeros(0, np.float32),) * 3
+    return (
+        distribution.half_width.numpy(),
+        distribution.places.flatten().numpy(),
+        distribution.weights.flatten().numpy(),
+    )
+
+
+_workspaces = threading.local()
+
+
+def _workspace(inputs: int, layers: int, units: int, outputs: int, ratios: int) -> Workspace:
+    """Memory for a chunk; a thread has only one at a time, so that it stays in the cache."""
+    shape = (inputs, layers, units, outputs, ratios)
+    if getattr(_workspaces, "shape", None) != shape:
+        _workspaces.shape, _workspaces.work = shape, _make_workspace(*shape)
+    return _workspaces.work
+
+
+def _make_workspace(inputs: int, layers: int, units: int, outputs: int, ratios: int) -> Workspace:
+    def numbers(*shape: int) -> np.ndarray:
+        # Of torch, which begins arrays at whole lines of the cache.
+        return torch.zeros(shape).numpy()
+
+    return Workspace(
+        inputs=numbers(_CHUNK, inputs),
+        values=numbers(layers, _CHUNK, units),
+        slopes=numbers(layers, _CHUNK, units),
+        by_features=numbers(_CHUNK, units),
+        by_more_features=numbers(_CHUNK, units),
+        outputs=numbers(_CHUNK, outputs),
+        estimates=numbers(_CHUNK, 1),
+        log_probabilities=numbers(ratios, _CHUNK),
+        entropies=numbers(_CHUNK),
+        entropy_slopes=numbers(2, _CHUNK, outputs),
+        product=numbers(max(inputs, units, outputs) * max(units, outputs)),
+    )

@@ -1,0 +1,133 @@
+"""A member's update: all epochs and mini-batches in one call."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ppo.compiled import distributions, layers, optimiser
+from ppo.compiled.arguments import Batch, Network, Update, Workspace
+from ppo.compiled.compiler import entry, jit
+from ppo.compiled.functions import f32
+from ppo.compiled.objective import (
+    CLIPPED,
+    DIVERGENCE,
+    ENTROPY,
+    POLICY,
+    VALUE,
+    advantage_moments,
+    policy_loss,
+    value_loss,
+)
+
+
+@entry
+def learn(update: Update, batches: np.ndarray, logged: np.ndarray) -> int:
+    """Takes an optimiser step for each mini-batch, and returns how many mini-batches were looked at.
+
+    It ends before a step from a policy that has gone too far from the one that acted.
+
+    Args:
+        update: what it is made of.
+        batches: (mini-batches of all epochs, steps) int64, positions in the rollout.
+        logged: (mini-batches, 7), becomes the policy's, the value's and the total loss, entropy,
+            divergence, share of clipped ratios, and the gradient's norm before clipping.
+    """
+    settings, gradient = update.settings, update.parameters.gradient
+    gradient[:] = f32(0)
+    for number in range(len(batches)):
+        means, row = evaluate(update, batches[number]), logged[number]
+        row[0], row[1], row[3] = means[POLICY], means[VALUE], means[ENTROPY]
+        row[2] = row[0] + settings.value_coefficient * row[1] - settings.beta * row[3]
+        row[4], row[5], row[6] = means[DIVERGENCE], means[CLIPPED], 0.0
+        if row[4] > settings.kl_limit:
+            return number + 1
+        row[6] = optimiser.clip_norm(gradient, settings.max_grad_norm)
+        optimiser.step(update.parameters, settings)
+    return len(batches)
+
+
+@jit
+def evaluate(update: Update, steps: np.ndarray) -> np.ndarray:
+    """The mean losses (5,) of a mini-batch (see `objective.py`), whose gradient is added up.
+
+    Args:
+        update: what it is made of.
+        steps: (B,), positions in the rollout.
+    """
+    mean, deviation = f32(0), f32(1)
+    if update.settings.normalise:
+        mean, deviation = advantage_moments(update.rollout.advantages, steps)
+    batch = Batch(len(steps), mean, deviation, np.zeros(5))
+    rows = len(update.work.inputs)
+    for begin in range(0, len(steps), rows):
+        chunk = steps[begin : begin + rows]
+        _gather(update.rollout.inputs, chunk, update.work.inputs)
+        _learn_policy(update, batch, chunk)
+        _learn_values(update, batch, chunk)
+    return batch.sums / len(steps)
+
+
+@jit
+def _gather(values: np.ndarray, steps: np.ndarray, gathered: np.ndarray) -> None:
+    """Copies the rows at steps (R,) of values (B, K) into (R, K)."""
+    for row in range(len(steps)):
+        for column in range(values.shape[1]):
+            gathered[row, column] = values[steps[row], column]
+
+
+@jit
+def _learn_policy(update: Update, batch: Batch, steps: np.ndarray) -> None:
+    """Adds the losses of a chunk's actions, and their gradient.
+
+    Where the value function shares the hidden layers, the gradient of their outputs is left for it.
+    """
+    network, parameters, work = update.network, update.parameters, update.work
+    rows, weights = len(steps), parameters.weights
+    inputs, outputs = work.inputs[:rows], work.outputs[:rows]
+    features = layers.forward(network.trunk, network.activation, weights, inputs, work)
+    layers.head_forward(network.policy_head, weights, features, outputs)
+    distributions.evaluate(update, steps)
+    policy_loss(update, batch, steps)
+    distributions.backward(update, f32(-update.settings.beta / batch.size), steps)
+    by_features = work.by_features[:rows]
+    layers.head_backward(
+        network.policy_head, parameters, features, outputs, by_features, work.product
+    )
+    if not network.shared:
+        layers.backward(network.trunk, parameters, inputs, work)
+
+
+@jit
+def _learn_values(update: Update, batch: Batch, steps: np.ndarray) -> None:
+    """Adds the losses of a chunk's values, and their gradient."""
+    network, parameters, work = update.network, update.parameters, update.work
+    rows, weights = len(steps), parameters.weights
+    inputs, estimates = work.inputs[:rows], work.estimates[:rows]
+    by_features, of_policy = work.by_features[:rows], work.by_more_features[:rows]
+    if network.shared:
+        features = work.values[len(network.trunk) - 1][:rows]
+        of_policy[:] = by_features
+    else:
+        features = layers.forward(network.value_trunk, network.activation, weights, inputs, work)
+    layers.head_forward(network.value_head, weights, features, estimates)
+    value_loss(update, batch, steps)
+    layers.head_backward(
+        network.value_head, parameters, features, estimates, by_features, work.product
+    )
+    if network.shared:
+        by_features += of_policy
+    layers.backward(network.value_trunk, parameters, inputs, work)
+
+
+@entry
+def estimate_values(
+    network: Network, weights: np.ndarray, inputs: np.ndarray, work: Workspace, values: np.ndarray
+) -> None:
+    """The values (B,) of inputs (B, K)."""
+    rows = len(work.inputs)
+    for begin in range(0, len(inputs), rows):
+        chunk = inputs[begin : begin + rows]
+        features = layers.forward(network.value_trunk, network.activation, weights, chunk, work)
+        estimates = work.estimates[: len(chunk)]
+        layers.head_forward(network.value_head, weights, features, estimates)
+        values[begin : begin + len(chunk)] = estimates[:, 0]
