@@ -1,9 +1,9 @@
 """What the compiled functions are given, in groups that belong together.
 
-Axes: B steps of a rollout or a mini-batch, R steps of a chunk, K inputs, L hidden layers of H units, O
-outputs of the policy's last layer, P weights. Arrays are contiguous and, where nothing else is said,
-float32. Arrays that a task doesn't need have no elements, so that all tasks have the same types and
-everything is compiled once.
+Axes: B steps of a rollout, D different observations among them, R of those at once, K inputs, L hidden
+layers of H units, O outputs of the policy's last layer, P weights. Arrays are contiguous and, where
+nothing else is said, float32. Arrays that a task doesn't need have no elements, so that all tasks have
+the same types and everything is compiled once.
 """
 
 from __future__ import annotations
@@ -50,19 +50,36 @@ class Policy(NamedTuple):
     shares: np.ndarray
 
 
+class Inputs(NamedTuple):
+    """What the network sees.
+
+    Attributes:
+        values: (D, K).
+        used, groups: (U,) int64, where only a part of the inputs of the first layer is given: its
+            weight (all inputs, H) has these rows for it, whose sums by group are its weight (K, H).
+            Empty where all are given.
+    """
+
+    values: np.ndarray
+    used: np.ndarray
+    groups: np.ndarray
+
+
 class Rollout(NamedTuple):
     """What is learnt from.
 
     Attributes:
-        inputs: (B, K), what the network sees.
-        masks: (B, O) uint8, 0 where a choice is forbidden; empty where none ever is.
+        inputs: what the network sees.
+        observed: (B,) int64, which of the D observations each step has.
+        masks: (D, O) uint8, 0 where a choice is forbidden; empty where none ever is.
         choices: (B, branches) int64, actions of categorical distributions.
         draws: (B, A), actions of Gaussians.
         log_probabilities: (ratios, B), of the actions when they were taken.
         values, advantages, returns: (B,).
     """
 
-    inputs: np.ndarray
+    inputs: Inputs
+    observed: np.ndarray
     masks: np.ndarray
     choices: np.ndarray
     draws: np.ndarray
@@ -108,31 +125,41 @@ class Parameters(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Memory for a chunk, of any content between calls.
+    """Memory for R different observations at once and all steps of a mini-batch that have them.
+
+    Its content means nothing between calls.
 
     Attributes:
-        inputs: (R, K).
+        inputs: (R * the greatest K,), what the network sees.
+        weight: of the first layer, where its rows are summed by group.
         values, slopes: (L, R, H), outputs of hidden layers and derivatives of activations.
         by_features, by_more_features: (R, H), gradients of hidden layers' outputs.
-        outputs: (R, O), of the policy's last layer, then their gradient.
-        estimates: (R, 1), of the values, then their gradient.
-        log_probabilities: (ratios, R), then their slopes.
+        outputs, by_outputs: (R, O), of the policy's last layer, and their gradient.
+        estimates, by_estimates: (R, 1), of the values, and their gradient.
         entropies: (R,).
         entropy_slopes: (2, R, O), of squashed Gaussians, by mean and by logarithm of the deviation.
         product: (the greatest number of weights in a layer,).
+        observed: (R,) int64, which observations they are.
+        rows: (steps of a mini-batch,) int64, which of the R each step has.
+        log_probabilities: (ratios, steps of a mini-batch), then their slopes.
     """
 
     inputs: np.ndarray
+    weight: np.ndarray
     values: np.ndarray
     slopes: np.ndarray
     by_features: np.ndarray
     by_more_features: np.ndarray
     outputs: np.ndarray
+    by_outputs: np.ndarray
     estimates: np.ndarray
-    log_probabilities: np.ndarray
+    by_estimates: np.ndarray
     entropies: np.ndarray
     entropy_slopes: np.ndarray
     product: np.ndarray
+    observed: np.ndarray
+    rows: np.ndarray
+    log_probabilities: np.ndarray
 
 
 class Update(NamedTuple):
@@ -159,3 +186,17 @@ class Batch(NamedTuple):
     mean: float
     deviation: float
     sums: np.ndarray
+
+
+class Chunk(NamedTuple):
+    """Steps of a mini-batch with at most R different observations.
+
+    Attributes:
+        steps: (S,) int64, positions in the rollout.
+        rows: (S,) int64, which of the R observations each has.
+        observed: (R,) int64, which of the rollout's they are.
+    """
+
+    steps: np.ndarray
+    rows: np.ndarray
+    observed: np.ndarray

@@ -1,7 +1,5 @@
 """Log-probabilities and entropies of actions, and their gradients, as `networks/distributions.py` and
 `networks/gaussians.py` define them.
-
-`steps` (R,) are the positions in the rollout of a chunk's steps.
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ import math
 
 import numpy as np
 
-from ppo.compiled.arguments import Policy, Rollout, Update, Workspace
+from ppo.compiled.arguments import Chunk, Policy, Rollout, Update, Workspace
 from ppo.compiled.compiler import jit
 from ppo.compiled.functions import ONE, exp, f32
 
@@ -21,49 +19,54 @@ _LOG_ROOT_TWO_PI = f32(0.5 * math.log(2 * math.pi))
 
 
 @jit
-def evaluate(update: Update, steps: np.ndarray) -> None:
-    """Finds log-probabilities and entropies of a chunk's steps (R,) from the policy's outputs.
+def evaluate(update: Update, chunk: Chunk) -> None:
+    """Finds log-probabilities (ratios, S) of a chunk's actions, and entropies (R,), from the outputs.
 
     Outputs of categorical distributions become logarithms of probabilities.
     """
     if len(update.policy.branches):
-        _evaluate_choices(update.policy, update.rollout, steps, update.work)
+        _evaluate_choices(update.policy, update.rollout, chunk, update.work)
     else:
-        _evaluate_gaussians(update, steps)
+        _evaluate_gaussians(update, chunk)
 
 
 @jit
-def backward(update: Update, by_entropy: float, steps: np.ndarray) -> None:
-    """Turns the outputs that `evaluate` left into their gradient.
+def backward(update: Update, by_entropy: float, chunk: Chunk) -> None:
+    """Finds the gradient of the outputs that `evaluate` left.
 
     Args:
         update: has the slopes of the loss by each log-probability.
-        by_entropy: the slope of the loss by each entropy.
-        steps: (R,), of the chunk.
+        by_entropy: the slope of the loss by the entropy of a step.
+        chunk: the steps.
     """
+    update.work.by_outputs[: len(chunk.observed)] = _ZERO
     if len(update.policy.branches):
-        _choices_backward(update.policy, update.rollout, by_entropy, steps, update.work)
+        _choices_backward(update.policy, update.rollout, by_entropy, chunk, update.work)
     else:
-        _gaussians_backward(update, by_entropy, steps)
+        _gaussians_backward(update, by_entropy, chunk)
 
 
 @jit
-def _evaluate_choices(policy: Policy, rollout: Rollout, steps: np.ndarray, work: Workspace) -> None:
-    masked = rollout.masks.size > 0
-    for row in range(len(steps)):
-        step, logits = steps[row], work.outputs[row]
+def _evaluate_choices(policy: Policy, rollout: Rollout, chunk: Chunk, work: Workspace) -> None:
+    for row in range(len(chunk.observed)):
         work.entropies[row] = _ZERO
-        work.log_probabilities[:, row] = _ZERO
+        begin = 0
+        for choices in policy.branches:
+            logits = work.outputs[row, begin : begin + choices]
+            if rollout.masks.size:
+                mask = rollout.masks[chunk.observed[row], begin : begin + choices]
+                _forbid(logits, mask, _FORBIDDEN)
+            work.entropies[row] += _log_softmax(logits)
+            begin += choices
+    work.log_probabilities[:, : len(chunk.steps)] = _ZERO
+    for number in range(len(chunk.steps)):
         begin = 0
         for branch in range(len(policy.branches)):
-            end = begin + policy.branches[branch]
-            if masked:
-                _forbid(logits[begin:end], rollout.masks[step, begin:end], _FORBIDDEN)
-            work.entropies[row] += _log_softmax(logits[begin:end])
-            chosen = logits[begin + rollout.choices[step, branch]]
-            # The only one, or each branch's own.
-            work.log_probabilities[branch % policy.ratios, row] += chosen
-            begin = end
+            choice = begin + rollout.choices[chunk.steps[number], branch]
+            # The only ratio, or each branch's own.
+            ratio = branch % policy.ratios
+            work.log_probabilities[ratio, number] += work.outputs[chunk.rows[number], choice]
+            begin += policy.branches[branch]
 
 
 @jit
@@ -93,35 +96,42 @@ def _log_softmax(logits: np.ndarray) -> float:
 
 @jit
 def _choices_backward(
-    policy: Policy, rollout: Rollout, by_entropy: float, steps: np.ndarray, work: Workspace
+    policy: Policy, rollout: Rollout, by_entropy: float, chunk: Chunk, work: Workspace
 ) -> None:
-    masked = rollout.masks.size > 0
-    for row in range(len(steps)):
-        step, begin = steps[row], 0
+    counts = np.zeros(len(chunk.observed), np.float32)
+    for number in range(len(chunk.steps)):
+        row, begin = chunk.rows[number], 0
+        counts[row] += ONE
         for branch in range(len(policy.branches)):
-            end = begin + policy.branches[branch]
-            by_chosen = work.log_probabilities[branch % policy.ratios, row]
-            gradient = work.outputs[row, begin:end]
-            _log_softmax_backward(gradient, by_chosen, by_entropy)
-            gradient[rollout.choices[step, branch]] += by_chosen
-            if masked:
-                _forbid(gradient, rollout.masks[step, begin:end], _ZERO)
-            begin = end
+            choice = begin + rollout.choices[chunk.steps[number], branch]
+            ratio = branch % policy.ratios
+            work.by_outputs[row, choice] += work.log_probabilities[ratio, number]
+            begin += policy.branches[branch]
+    for row in range(len(chunk.observed)):
+        begin = 0
+        for choices in policy.branches:
+            logs = work.outputs[row, begin : begin + choices]
+            gradient = work.by_outputs[row, begin : begin + choices]
+            _log_softmax_backward(logs, counts[row] * by_entropy, gradient)
+            if rollout.masks.size:
+                mask = rollout.masks[chunk.observed[row], begin : begin + choices]
+                _forbid(gradient, mask, _ZERO)
+            begin += choices
 
 
 @jit
-def _log_softmax_backward(logs: np.ndarray, by_chosen: float, by_entropy: float) -> None:
-    """Logarithms of probabilities become the gradient of logits, but for that of the chosen one.
+def _log_softmax_backward(logs: np.ndarray, by_entropy: float, gradient: np.ndarray) -> None:
+    """The slopes by the logarithms of probabilities become those by logits.
 
     With p = softmax(logits) and the entropy H, the logarithm of a choice's probability has the slope
     [chosen] - p, and the entropy -p (log p + H).
     """
-    mean_log = _ZERO
+    mean_log, total = _ZERO, _ZERO
     for choice in range(len(logs)):
         mean_log += exp(logs[choice]) * logs[choice]
+        total += gradient[choice]
     for choice in range(len(logs)):
-        slope = by_entropy * (mean_log - logs[choice]) - by_chosen
-        logs[choice] = exp(logs[choice]) * slope
+        gradient[choice] += exp(logs[choice]) * (by_entropy * (mean_log - logs[choice]) - total)
 
 
 @jit
@@ -132,46 +142,56 @@ def _log_deviations(update: Update, row: np.ndarray) -> np.ndarray:
 
 
 @jit
-def _evaluate_gaussians(update: Update, steps: np.ndarray) -> None:
-    policy, draws, work = update.policy, update.rollout.draws, update.work
+def _evaluate_gaussians(update: Update, chunk: Chunk) -> None:
+    policy, work = update.policy, update.work
     log_deviations = _log_deviations(update, update.parameters.weights)
     squashed = len(policy.half_width) > 0
-    for row in range(len(steps)):
-        log_density, entropy = _ZERO, _ZERO
-        for number in range(len(log_deviations)):
-            mean, log_deviation = work.outputs[row, number], log_deviations[number]
-            action = draws[steps[row], number]
+    for row in range(len(chunk.observed)):
+        entropy = _ZERO
+        for place in range(len(log_deviations)):
+            entropy += log_deviations[place] + (_HALF + _LOG_ROOT_TWO_PI)
+            if squashed:
+                expected, by_mean, by_log_deviation = _mean_log_slope(
+                    policy, work.outputs[row, place], log_deviations[place]
+                )
+                entropy += expected + math.log(policy.half_width[place])
+                work.entropy_slopes[0, row, place] = by_mean
+                work.entropy_slopes[1, row, place] = by_log_deviation
+        work.entropies[row] = entropy
+    for number in range(len(chunk.steps)):
+        log_density = _ZERO
+        for place in range(len(log_deviations)):
+            action, log_deviation = (
+                update.rollout.draws[chunk.steps[number], place],
+                log_deviations[place],
+            )
+            mean = work.outputs[chunk.rows[number], place]
             standardised = (action - mean) / math.exp(log_deviation)
             log_density -= _HALF * standardised * standardised + log_deviation + _LOG_ROOT_TWO_PI
-            entropy += log_deviation + (_HALF + _LOG_ROOT_TWO_PI)
             if squashed:
-                log_half_width = math.log(policy.half_width[number])
-                log_density -= _log_slope(action) + log_half_width
-                expected, by_mean, by_log_deviation = _mean_log_slope(policy, mean, log_deviation)
-                entropy += expected + log_half_width
-                work.entropy_slopes[0, row, number] = by_mean
-                work.entropy_slopes[1, row, number] = by_log_deviation
-        work.log_probabilities[0, row], work.entropies[row] = log_density, entropy
+                log_density -= _log_slope(action) + math.log(policy.half_width[place])
+        work.log_probabilities[0, number] = log_density
 
 
 @jit
-def _gaussians_backward(update: Update, by_entropy: float, steps: np.ndarray) -> None:
-    draws, work = update.rollout.draws, update.work
+def _gaussians_backward(update: Update, by_entropy: float, chunk: Chunk) -> None:
+    work = update.work
     log_deviations = _log_deviations(update, update.parameters.weights)
     by_log_deviations = _log_deviations(update, update.parameters.gradient)
     squashed = len(update.policy.half_width) > 0
-    for row in range(len(steps)):
-        by_log_density = work.log_probabilities[0, row]
-        for number in range(len(log_deviations)):
-            deviation = math.exp(log_deviations[number])
-            standardised = (draws[steps[row], number] - work.outputs[row, number]) / deviation
+    for number in range(len(chunk.steps)):
+        row, by_log_density = chunk.rows[number], work.log_probabilities[0, number]
+        for place in range(len(log_deviations)):
+            deviation = math.exp(log_deviations[place])
+            action = update.rollout.draws[chunk.steps[number], place]
+            standardised = (action - work.outputs[row, place]) / deviation
             by_mean = by_log_density * standardised / deviation
             by_log_deviation = by_log_density * (standardised * standardised - ONE) + by_entropy
             if squashed:
-                by_mean += by_entropy * work.entropy_slopes[0, row, number]
-                by_log_deviation += by_entropy * work.entropy_slopes[1, row, number]
-            work.outputs[row, number] = by_mean
-            by_log_deviations[number] += by_log_deviation
+                by_mean += by_entropy * work.entropy_slopes[0, row, place]
+                by_log_deviation += by_entropy * work.entropy_slopes[1, row, place]
+            work.by_outputs[row, place] += by_mean
+            by_log_deviations[place] += by_log_deviation
 
 
 @jit

@@ -18,9 +18,11 @@ from model import ActorCritic, Population
 from networks.distributions import MultiCategorical
 from networks.gaussians import SquashedGaussian
 from networks.layers import Linear
+from networks.repeats import find_repeats
 from ppo.compiled import learning
 from ppo.compiled.activations import ACTIVATIONS
 from ppo.compiled.arguments import (
+    Inputs,
     Network,
     Parameters,
     Policy,
@@ -36,11 +38,11 @@ from ppo.optimiser import AdamW
 # What products round to may depend on the number of threads, and theirs are too small for several.
 threadpool_limits(1, "blas")
 
-# Rows of a chunk.
-_CHUNK = 128
+# Observations that are looked at at once.
+_ROWS = 128
 
 _NO_BYTES, _NO_NUMBERS = np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.float32)
-_NO_CHOICES = np.zeros((0, 0), np.int64)
+_NO_CHOICES, _NONE = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
 
 
 class CompiledEpochs:
@@ -71,52 +73,76 @@ class CompiledEpochs:
             state["second_moments"].numpy(),
             state["steps"].numpy(),
         )
-        self._observations: dict[str, Tensor] = {}
-        self._inputs = _NO_NUMBERS
+        self._inputs, self._masks = Inputs(_NO_NUMBERS, _NONE, _NONE), _NO_BYTES
+        self._observed = _NONE
 
     def estimate_values(self, features: Tensor | None) -> Tensor:
         """Values (T, N) of the rollout."""
-        network, buffer = self._actor_critic, self._buffer
-        self._observations = buffer.batch_observations(self._member.number)
-        self._inputs = network.dense_inputs(self._observations).contiguous().numpy()
+        self._look_at(self._buffer.batch_observations(self._member.number))
         if features is not None:
             # T x N x size -> (T * N) x size, and back
-            return network.value_features(features.flatten(0, 1)).view(buffer.steps, -1)
-        values = np.empty(buffer.size, np.float32)
+            values = self._actor_critic.value_features(features.flatten(0, 1))
+            return values.unflatten(0, (self._buffer.steps, -1))
+        values_of_each = np.empty(len(self._inputs.values), np.float32)
         learning.estimate_values(
-            self._network, self._parameters.weights, self._inputs, self._workspace(), values
+            self._network, self._parameters.weights, self._inputs, self._work(), values_of_each
         )
-        return torch.from_numpy(values).view(buffer.steps, -1)
+        return torch.from_numpy(values_of_each[self._observed]).view(self._buffer.steps, -1)
+
+    def _look_at(self, observations: dict[str, Tensor]) -> None:
+        """Takes what the network sees of a rollout, without what needn't be computed."""
+        network, self._observed = self._actor_critic, np.arange(self._buffer.size)
+        if all(values.dtype == torch.uint8 for values in observations.values()):
+            repeats = find_repeats(observations)
+            if repeats is not None:
+                observations = {name: o[repeats.first] for name, o in observations.items()}
+                self._observed = repeats.numbers.numpy()
+        masks = observations.get(ACTION_MASK)
+        self._masks = _NO_BYTES if masks is None else masks.to(torch.uint8).numpy()
+        columns = network.find_columns(observations)
+        if columns is None:
+            values = network.dense_inputs(observations).contiguous().numpy()
+            self._inputs = Inputs(values, _NONE, _NONE)
+        else:
+            (selected,) = map(columns.select, observations.values())
+            self._inputs = Inputs(selected.numpy(), columns.used.numpy(), columns.groups.numpy())
 
     def learn(self, rates: Sequence[dict[str, float]]) -> Tensor:
         """Takes an optimiser step for each mini-batch, and returns what is logged of each."""
-        config = self._member.config
-        count = config.epochs * config.num_mini_batches
-        orders = [
-            torch.randperm(self._buffer.size, generator=self._member.shuffling_generator)
-            for _ in range(config.epochs)
-        ]
-        logged = np.empty((count, len(LOGGED)), np.float32)
+        batches = self._deal()
+        logged = np.empty((len(batches), len(LOGGED)), np.float32)
         update = Update(
             self._network,
             self._policy,
             self._rollout(),
             self._settings(rates[0]),
             self._parameters,
-            self._workspace(),
+            self._work(),
         )
-        looked_at = learning.learn(update, torch.stack(orders).view(count, -1).numpy(), logged)
+        looked_at = learning.learn(update, batches, logged)
         return torch.from_numpy(logged[:looked_at])
+
+    def _deal(self) -> np.ndarray:
+        """The steps (mini-batches of all epochs, steps) in random order."""
+        config, size = self._member.config, self._buffer.size
+        generator = self._member.shuffling_generator
+        orders = [torch.randperm(size, generator=generator) for _ in range(config.epochs)]
+        batches = torch.stack(orders).view(config.epochs * config.num_mini_batches, -1).numpy()
+        if len(self._inputs.values) < size:
+            # Steps of equal observations one after another.
+            order = np.argsort(self._observed[batches], axis=1, kind="stable")
+            batches = np.take_along_axis(batches, order, axis=1)
+        return batches
 
     def _rollout(self) -> Rollout:
         buffer, row = self._buffer, self._member.number
         actions = buffer.actions[row].flatten(0, 1).numpy()
         # [branches x] M x T x N -> branches x (T * N)
         log_probabilities = buffer.log_probabilities[..., row, :, :].reshape(-1, buffer.size)
-        masks = self._observations.get(ACTION_MASK)
         return Rollout(
             self._inputs,
-            _NO_BYTES if masks is None else masks.to(torch.uint8).numpy(),
+            self._observed,
+            self._masks,
             actions if len(self._policy.branches) else _NO_CHOICES,
             _NO_NUMBERS if len(self._policy.branches) else actions,
             log_probabilities.numpy(),
@@ -140,10 +166,17 @@ class CompiledEpochs:
             normalise=config.advantage_normalization == "minibatch",
         )
 
-    def _workspace(self) -> Workspace:
-        layers = self._network.trunk
-        outputs = self._actor_critic.distribution.num_outputs
-        return _workspace(layers[0, 2], len(layers), layers[0, 3], outputs, self._policy.ratios)
+    def _work(self) -> Workspace:
+        trunk, config = self._network.trunk, self._member.config
+        return _workspace(
+            rows=min(self._buffer.size // config.num_mini_batches, _ROWS),
+            steps=self._buffer.size // config.num_mini_batches,
+            inputs=int(trunk[0, 2]),
+            layers=len(trunk),
+            units=int(trunk[0, 3]),
+            outputs=self._actor_critic.distribution.num_outputs,
+            ratios=self._policy.ratios,
+        )
 
 
 def _locate(network: ActorCritic, weights: Tensor) -> Network:
@@ -193,29 +226,35 @@ def _squashing(distribution: SquashedGaussian | None) -> tuple[np.ndarray, np.nd
 _workspaces = threading.local()
 
 
-def _workspace(inputs: int, layers: int, units: int, outputs: int, ratios: int) -> Workspace:
-    """Memory for a chunk; a thread has only one at a time, so that it stays in the cache."""
-    shape = (inputs, layers, units, outputs, ratios)
-    if getattr(_workspaces, "shape", None) != shape:
-        _workspaces.shape, _workspaces.work = shape, _make_workspace(*shape)
+def _workspace(**sizes: int) -> Workspace:
+    """Memory of some sizes; a thread has only one at a time, so that it stays in the cache."""
+    if getattr(_workspaces, "sizes", None) != sizes:
+        _workspaces.sizes, _workspaces.work = sizes, _make_workspace(**sizes)
     return _workspaces.work
 
 
-def _make_workspace(inputs: int, layers: int, units: int, outputs: int, ratios: int) -> Workspace:
+def _make_workspace(
+    rows: int, steps: int, inputs: int, layers: int, units: int, outputs: int, ratios: int
+) -> Workspace:
     def numbers(*shape: int) -> np.ndarray:
         # Of torch, which begins arrays at whole lines of the cache.
         return torch.zeros(shape).numpy()
 
     return Workspace(
-        inputs=numbers(_CHUNK, inputs),
-        values=numbers(layers, _CHUNK, units),
-        slopes=numbers(layers, _CHUNK, units),
-        by_features=numbers(_CHUNK, units),
-        by_more_features=numbers(_CHUNK, units),
-        outputs=numbers(_CHUNK, outputs),
-        estimates=numbers(_CHUNK, 1),
-        log_probabilities=numbers(ratios, _CHUNK),
-        entropies=numbers(_CHUNK),
-        entropy_slopes=numbers(2, _CHUNK, outputs),
-        product=numbers(max(inputs, units, outputs) * max(units, outputs)),
+        inputs=numbers(rows * inputs),
+        weight=numbers(inputs * units),
+        values=numbers(layers, rows, units),
+        slopes=numbers(layers, rows, units),
+        by_features=numbers(rows, units),
+        by_more_features=numbers(rows, units),
+        outputs=numbers(rows, outputs),
+        by_outputs=numbers(rows, outputs),
+        estimates=numbers(rows, 1),
+        by_estimates=numbers(rows, 1),
+        entropies=numbers(rows),
+        entropy_slopes=numbers(2, rows, outputs),
+        product=numbers(max(inputs, units) * max(units, outputs)),
+        observed=np.zeros(rows, np.int64),
+        rows=np.zeros(steps, np.int64),
+        log_probabilities=numbers(ratios, steps),
     )

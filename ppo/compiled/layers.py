@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from ppo.compiled.activations import activate
-from ppo.compiled.arguments import Parameters, Workspace
+from ppo.compiled.arguments import Inputs, Parameters, Workspace
 from ppo.compiled.compiler import jit
+from ppo.compiled.inputs import add_product, inputs_backward, inputs_forward
 
 
 @jit
@@ -27,7 +28,12 @@ def bias_of(layer: np.ndarray, row: np.ndarray) -> np.ndarray:
 
 @jit
 def forward(
-    trunk: np.ndarray, activation: int, weights: np.ndarray, inputs: np.ndarray, work: Workspace
+    trunk: np.ndarray,
+    activation: int,
+    weights: np.ndarray,
+    inputs: Inputs,
+    rows: int,
+    work: Workspace,
 ) -> np.ndarray:
     """The outputs (R, H) of the last of L hidden layers.
 
@@ -35,40 +41,43 @@ def forward(
         trunk: (L, 4), the layers.
         activation: its number.
         weights: (P,).
-        inputs: (R, K) of the first layer.
-        work: takes the outputs of each, and the derivatives of the activations.
+        inputs: of which some were gathered.
+        rows: R.
+        work: takes the outputs of each layer, and the derivatives of the activations.
     """
-    rows = len(inputs)
     for number in range(len(trunk)):
-        layer = trunk[number]
-        outputs = work.values[number][:rows]
-        np.dot(inputs, weight_of(layer, weights), outputs)
+        layer, outputs = trunk[number], work.values[number][:rows]
+        if number == 0:
+            inputs_forward(inputs, weight_of(layer, weights), work, outputs)
+        else:
+            np.dot(work.values[number - 1][:rows], weight_of(layer, weights), outputs)
         activate(activation, outputs, bias_of(layer, weights), work.slopes[number][:rows])
-        inputs = outputs
-    return inputs
+    return work.values[len(trunk) - 1][:rows]
 
 
 @jit
 def backward(
-    trunk: np.ndarray, parameters: Parameters, inputs: np.ndarray, work: Workspace
+    trunk: np.ndarray, parameters: Parameters, inputs: Inputs, rows: int, work: Workspace
 ) -> None:
     """Adds the gradients of L hidden layers' weights and biases.
 
     Args:
         trunk: (L, 4), the layers.
         parameters: the weights, and their gradient.
-        inputs: (R, K), as `forward` got them.
+        inputs: as `forward` got them.
+        rows: R.
         work: as `forward` left it, with the gradient of the last layer's outputs in `by_features`.
     """
-    rows = len(inputs)
     by_outputs, by_inputs = work.by_features[:rows], work.by_more_features[:rows]
     for number in range(len(trunk) - 1, -1, -1):
         layer = trunk[number]
         by_bias = bias_of(layer, parameters.gradient)
         _through_activation(by_outputs, work.slopes[number][:rows], by_bias)
-        below = inputs if number == 0 else work.values[number - 1][:rows]
-        _add_product(below, by_outputs, weight_of(layer, parameters.gradient), work.product)
-        if number > 0:
+        by_weight = weight_of(layer, parameters.gradient)
+        if number == 0:
+            inputs_backward(inputs, by_outputs, work, by_weight)
+        else:
+            add_product(work.values[number - 1][:rows], by_outputs, by_weight, work.product)
             np.dot(by_outputs, weight_of(layer, parameters.weights).T, by_inputs)
             by_outputs, by_inputs = by_inputs, by_outputs
 
@@ -108,7 +117,7 @@ def head_backward(
     for row in range(len(by_outputs)):
         for column in range(len(bias)):
             bias[column] += by_outputs[row, column]
-    _add_product(features, by_outputs, weight_of(head, parameters.gradient), product)
+    add_product(features, by_outputs, weight_of(head, parameters.gradient), product)
     np.dot(by_outputs, weight_of(head, parameters.weights).T, by_features)
 
 
@@ -120,15 +129,3 @@ def _through_activation(gradient: np.ndarray, slopes: np.ndarray, bias: np.ndarr
             by_product = gradient[row, column] * slopes[row, column]
             gradient[row, column] = by_product
             bias[column] += by_product
-
-
-@jit
-def _add_product(
-    inputs: np.ndarray, by_outputs: np.ndarray, gradient: np.ndarray, product: np.ndarray
-) -> None:
-    """Adds the product of inputs (B, K) and gradients (B, J) to the gradient (K, J) of a weight."""
-    of_chunk = product[: gradient.size].reshape(gradient.shape)
-    np.dot(inputs.T, by_outputs, of_chunk)
-    for row in range(gradient.shape[0]):
-        for column in range(gradient.shape[1]):
-            gradient[row, column] += of_chunk[row, column]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ppo.compiled import distributions, layers, optimiser
-from ppo.compiled.arguments import Batch, Network, Update, Workspace
+from ppo.compiled.arguments import Batch, Chunk, Inputs, Network, Update, Workspace
 from ppo.compiled.compiler import entry, jit
 from ppo.compiled.functions import f32
+from ppo.compiled.inputs import gather
 from ppo.compiled.objective import (
     CLIPPED,
     DIVERGENCE,
@@ -28,7 +29,8 @@ def learn(update: Update, batches: np.ndarray, logged: np.ndarray) -> int:
 
     Args:
         update: what it is made of.
-        batches: (mini-batches of all epochs, steps) int64, positions in the rollout.
+        batches: (mini-batches of all epochs, steps) int64, positions in the rollout. Those of equal
+            observations lie one after another, so that the network sees these once.
         logged: (mini-batches, 7), becomes the policy's, the value's and the total loss, entropy,
             divergence, share of clipped ratios, and the gradient's norm before clipping.
     """
@@ -58,76 +60,101 @@ def evaluate(update: Update, steps: np.ndarray) -> np.ndarray:
     if update.settings.normalise:
         mean, deviation = advantage_moments(update.rollout.advantages, steps)
     batch = Batch(len(steps), mean, deviation, np.zeros(5))
-    rows = len(update.work.inputs)
-    for begin in range(0, len(steps), rows):
-        chunk = steps[begin : begin + rows]
-        _gather(update.rollout.inputs, chunk, update.work.inputs)
+    begin = 0
+    while begin < len(steps):
+        chunk = _chunk(update.rollout.observed, steps[begin:], update.work)
+        gather(update.rollout.inputs, chunk.observed, update.work)
         _learn_policy(update, batch, chunk)
         _learn_values(update, batch, chunk)
+        begin += len(chunk.steps)
     return batch.sums / len(steps)
 
 
 @jit
-def _gather(values: np.ndarray, steps: np.ndarray, gathered: np.ndarray) -> None:
-    """Copies the rows at steps (R,) of values (B, K) into (R, K)."""
-    for row in range(len(steps)):
-        for column in range(values.shape[1]):
-            gathered[row, column] = values[steps[row], column]
+def _chunk(observed: np.ndarray, steps: np.ndarray, work: Workspace) -> Chunk:
+    """The first of steps (S,), as many as have R different observations.
+
+    Where steps have the same observation, they must lie one after another.
+    """
+    count = -1
+    end = len(steps)
+    for number in range(len(steps)):
+        observation = observed[steps[number]]
+        if count < 0 or observation != work.observed[count]:
+            count += 1
+            if count == len(work.observed):
+                end = number
+                break
+            work.observed[count] = observation
+        work.rows[number] = count
+    return Chunk(steps[:end], work.rows[:end], work.observed[: min(count + 1, len(work.observed))])
 
 
 @jit
-def _learn_policy(update: Update, batch: Batch, steps: np.ndarray) -> None:
+def _learn_policy(update: Update, batch: Batch, chunk: Chunk) -> None:
     """Adds the losses of a chunk's actions, and their gradient.
 
     Where the value function shares the hidden layers, the gradient of their outputs is left for it.
     """
     network, parameters, work = update.network, update.parameters, update.work
-    rows, weights = len(steps), parameters.weights
-    inputs, outputs = work.inputs[:rows], work.outputs[:rows]
-    features = layers.forward(network.trunk, network.activation, weights, inputs, work)
-    layers.head_forward(network.policy_head, weights, features, outputs)
-    distributions.evaluate(update, steps)
-    policy_loss(update, batch, steps)
-    distributions.backward(update, f32(-update.settings.beta / batch.size), steps)
-    by_features = work.by_features[:rows]
+    inputs, rows, weights = update.rollout.inputs, len(chunk.observed), parameters.weights
+    features = layers.forward(network.trunk, network.activation, weights, inputs, rows, work)
+    layers.head_forward(network.policy_head, weights, features, work.outputs[:rows])
+    distributions.evaluate(update, chunk)
+    policy_loss(update, batch, chunk)
+    distributions.backward(update, f32(-update.settings.beta / batch.size), chunk)
     layers.head_backward(
-        network.policy_head, parameters, features, outputs, by_features, work.product
+        network.policy_head,
+        parameters,
+        features,
+        work.by_outputs[:rows],
+        work.by_features[:rows],
+        work.product,
     )
     if not network.shared:
-        layers.backward(network.trunk, parameters, inputs, work)
+        layers.backward(network.trunk, parameters, inputs, rows, work)
 
 
 @jit
-def _learn_values(update: Update, batch: Batch, steps: np.ndarray) -> None:
+def _learn_values(update: Update, batch: Batch, chunk: Chunk) -> None:
     """Adds the losses of a chunk's values, and their gradient."""
     network, parameters, work = update.network, update.parameters, update.work
-    rows, weights = len(steps), parameters.weights
-    inputs, estimates = work.inputs[:rows], work.estimates[:rows]
+    inputs, rows, weights = update.rollout.inputs, len(chunk.observed), parameters.weights
     by_features, of_policy = work.by_features[:rows], work.by_more_features[:rows]
     if network.shared:
         features = work.values[len(network.trunk) - 1][:rows]
         of_policy[:] = by_features
     else:
-        features = layers.forward(network.value_trunk, network.activation, weights, inputs, work)
-    layers.head_forward(network.value_head, weights, features, estimates)
-    value_loss(update, batch, steps)
+        features = layers.forward(
+            network.value_trunk, network.activation, weights, inputs, rows, work
+        )
+    layers.head_forward(network.value_head, weights, features, work.estimates[:rows])
+    value_loss(update, batch, chunk)
     layers.head_backward(
-        network.value_head, parameters, features, estimates, by_features, work.product
+        network.value_head,
+        parameters,
+        features,
+        work.by_estimates[:rows],
+        by_features,
+        work.product,
     )
     if network.shared:
         by_features += of_policy
-    layers.backward(network.value_trunk, parameters, inputs, work)
+    layers.backward(network.value_trunk, parameters, inputs, rows, work)
 
 
 @entry
 def estimate_values(
-    network: Network, weights: np.ndarray, inputs: np.ndarray, work: Workspace, values: np.ndarray
+    network: Network, weights: np.ndarray, inputs: Inputs, work: Workspace, values: np.ndarray
 ) -> None:
-    """The values (B,) of inputs (B, K)."""
-    rows = len(work.inputs)
-    for begin in range(0, len(inputs), rows):
-        chunk = inputs[begin : begin + rows]
-        features = layers.forward(network.value_trunk, network.activation, weights, chunk, work)
-        estimates = work.estimates[: len(chunk)]
-        layers.head_forward(network.value_head, weights, features, estimates)
-        values[begin : begin + len(chunk)] = estimates[:, 0]
+    """The values (D,) of all observations."""
+    most = len(work.observed)
+    for begin in range(0, len(values), most):
+        observed = np.arange(begin, min(begin + most, len(values)))
+        gather(inputs, observed, work)
+        rows = len(observed)
+        features = layers.forward(
+            network.value_trunk, network.activation, weights, inputs, rows, work
+        )
+        layers.head_forward(network.value_head, weights, features, work.estimates[:rows])
+        values[begin : begin + rows] = work.estimates[:rows, 0]

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ppo.compiled.arguments import Batch, Update
+from ppo.compiled.arguments import Batch, Chunk, Update
 from ppo.compiled.compiler import jit
 from ppo.compiled.functions import ONE, clamp, f32
 
@@ -33,41 +33,42 @@ def advantage_moments(advantages: np.ndarray, steps: np.ndarray) -> tuple[float,
 
 
 @jit
-def policy_loss(update: Update, batch: Batch, steps: np.ndarray) -> None:
-    """Log-probabilities (ratios, R) of a chunk's steps (R,) become the slopes of the total loss."""
+def policy_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
+    """Log-probabilities (ratios, S) of a chunk's actions become the slopes of the total loss."""
     rollout, work, sums = update.rollout, update.work, batch.sums
     clip_range = update.settings.clip_range
     least, greatest = f32(1 - clip_range), f32(1 + clip_range)
     ratios = len(work.log_probabilities)
     share = 1 / ratios
     scale = f32(-1 / (batch.size * ratios))
-    for row in range(len(steps)):
-        step = steps[row]
+    for number in range(len(chunk.steps)):
+        step = chunk.steps[number]
         advantage = (rollout.advantages[step] - batch.mean) / batch.deviation
-        for number in range(ratios):
-            before = rollout.log_probabilities[number, step]
-            log_ratio = work.log_probabilities[number, row] - before
+        for branch in range(ratios):
+            before = rollout.log_probabilities[branch, step]
+            log_ratio = work.log_probabilities[branch, number] - before
             ratio = math.exp(log_ratio)
             clipped = clamp(ratio, least, greatest)
             gain, clipped_gain = ratio * advantage, clipped * advantage
             # Where the clipped gain is the smaller one it is constant. NaN stays NaN.
             is_constant = gain > clipped_gain
-            work.log_probabilities[number, row] = _ZERO if is_constant else gain * scale
+            work.log_probabilities[branch, number] = _ZERO if is_constant else gain * scale
             sums[POLICY] -= share * (clipped_gain if is_constant else gain)
             sums[DIVERGENCE] += ratio - ONE - log_ratio
             sums[CLIPPED] += share * (ratio != clipped)
-        sums[ENTROPY] += work.entropies[row]
+        sums[ENTROPY] += work.entropies[chunk.rows[number]]
 
 
 @jit
-def value_loss(update: Update, batch: Batch, steps: np.ndarray) -> None:
-    """Estimates (R, 1) of a chunk's steps (R,) become the slopes of the total loss by them."""
+def value_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
+    """Finds the slopes of the total loss by the estimates (R, 1) of a chunk's values."""
     rollout, work, settings = update.rollout, update.work, update.settings
     clip_range = f32(settings.clip_range)
     scale = f32(2 * settings.value_coefficient / batch.size)
-    for row in range(len(steps)):
-        value = work.estimates[row, 0]
-        before, wanted = rollout.values[steps[row]], rollout.returns[steps[row]]
+    work.by_estimates[: len(chunk.observed)] = _ZERO
+    for number in range(len(chunk.steps)):
+        row, step = chunk.rows[number], chunk.steps[number]
+        value, before, wanted = work.estimates[row, 0], rollout.values[step], rollout.returns[step]
         error = value - wanted
         square, slope = error * error, error * scale
         if settings.clip_value:
@@ -81,4 +82,4 @@ def value_loss(update: Update, batch: Batch, steps: np.ndarray) -> None:
                 slope = slope if moved == change else _ZERO
                 square = clipped_square
         batch.sums[VALUE] += square
-        work.estimates[row, 0] = slope
+        work.by_estimates[row, 0] += slope

@@ -55,7 +55,7 @@ class Scene:
                 begins = np.cumsum([0, *spaces.branches[:-1]])
                 values[..., begins] = 1
             elif values.dtype == torch.uint8:
-                values.copy_(torch.rand(values.shape, generator=random) < 0.2)
+                values.copy_(torch.rand(values.shape, generator=random) < 2 / values.shape[-1])
             else:
                 values.normal_(generator=random)
 

@@ -54,7 +54,9 @@ TWO_BRANCHES = Spaces({"vector": ((5,), "float32")}, (4, 3))
 MASKED = Spaces(TWO_BRANCHES.observations | MASK, (4, 3))
 CONTINUOUS = Spaces({"vector": ((5,), "float32")}, (), ((-2.0, 2.0), (-1.0, 3.0)))
 PARTS = Spaces({"vector": ((5,), "float32"), "more": ((3,), "uint8")}, (4,))
-BYTES = Spaces({"vector": ((60,), "uint8")}, (4,))
+# Places of which most are always zero, and observations of which most are equal.
+SPARSE = Spaces({"vector": ((60,), "uint8")}, (4,))
+EQUAL = {"vector": ((6,), "uint8")}
 
 
 @pytest.mark.parametrize("share_parameters", [True, False])
@@ -69,8 +71,11 @@ BYTES = Spaces({"vector": ((60,), "uint8")}, (4,))
         (CONTINUOUS, {"squash_actions": True}, {}),
         (PARTS, {}, {}),
         (PARTS, {"normalize_observations": True}, {}),
-        (BYTES, {}, {}),
-        (BYTES, {"normalize_observations": True}, {}),
+        (SPARSE, {}, {}),
+        (SPARSE, {"normalize_observations": True}, {}),
+        (Spaces(EQUAL, (4,)), {}, {}),
+        (Spaces(EQUAL | MASK, (4, 3)), {}, {"multi_discrete_ratio": "branch"}),
+        (Spaces(EQUAL, (), CONTINUOUS.bounds), {"squash_actions": True}, {}),
     ],
 )
 def test_every_task_is_learnt_as_by_torch(spaces, model, trainer, share_parameters):
