@@ -3,14 +3,17 @@
 All epochs and mini-batches of a member's update are one call of `learning.learn`. It computes what
 `ppo/losses.py`, `networks/` and torch's autograd define, by gradients that are written out.
 
-Every function here works on NumPy arrays, which are views of torch's memory. Arrays of a mini-batch are
-cut into chunks of a few rows, so that what a layer leaves is still in the processor's cache when the
-next one takes it.
+Numba is optional: without it, `ppo/recorded.py` does the same.
+
+Every function here works on NumPy arrays, which are views of torch's memory. A mini-batch is cut into
+chunks, so that what a layer leaves is still in the processor's cache when the next one takes it.
 """
 
 from __future__ import annotations
 
 from functools import cache
+
+from schema.model import ModelConfig
 
 
 @cache
@@ -22,3 +25,19 @@ def is_installed() -> bool:
     except ImportError:
         return False
     return True
+
+
+def learning_notice(model: ModelConfig, has_images: bool) -> str | None:
+    """A line for the user where this would be used on a CPU, but isn't installed.
+
+    Args:
+        model: the network.
+        has_images: whether an image is among what is observed.
+    """
+    served = not has_images and model.recurrence is None and model.precision == "float32"
+    if not served or is_installed():
+        return None
+    return (
+        "networks learn by PyTorch, not by the faster Numba, which isn't installed "
+        "(pip install -r requirements-fast.txt)"
+    )
