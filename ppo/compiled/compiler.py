@@ -45,7 +45,7 @@ _FOLDER = _cache_folder()
 if _FOLDER is not None:
     _NUMBA.CACHE_DIR = str(_FOLDER)
 
-# For what is called by compiled functions only.
-jit = numba.njit(**_OPTIONS)
+# For what is called by compiled functions only; nothing is compiled for calls from elsewhere.
+jit = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 # For what Python calls; with it, all that it calls is kept.
 entry = numba.njit(**_OPTIONS, cache=_FOLDER is not None)

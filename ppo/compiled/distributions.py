@@ -11,6 +11,7 @@ import numpy as np
 from ppo.compiled.arguments import Chunk, Policy, Rollout, Update, Workspace
 from ppo.compiled.compiler import jit
 from ppo.compiled.functions import ONE, exp, f32
+from ppo.compiled.inputs import set_zero
 
 _ZERO, _TWO, _HALF = f32(0), f32(2), f32(0.5)
 _FORBIDDEN = f32(-1e8)  # as in `networks/distributions.py`
@@ -39,7 +40,7 @@ def backward(update: Update, by_entropy: float, chunk: Chunk) -> None:
         by_entropy: the slope of the loss by the entropy of a step.
         chunk: the steps.
     """
-    update.work.by_outputs[: len(chunk.observed)] = _ZERO
+    set_zero(update.work.by_outputs[: len(chunk.observed)])
     if len(update.policy.branches):
         _choices_backward(update.policy, update.rollout, by_entropy, chunk, update.work)
     else:
@@ -58,7 +59,7 @@ def _evaluate_choices(policy: Policy, rollout: Rollout, chunk: Chunk, work: Work
                 _forbid(logits, mask, _FORBIDDEN)
             work.entropies[row] += _log_softmax(logits)
             begin += choices
-    work.log_probabilities[:, : len(chunk.steps)] = _ZERO
+    set_zero(work.log_probabilities[:, : len(chunk.steps)])
     for number in range(len(chunk.steps)):
         begin = 0
         for branch in range(len(policy.branches)):

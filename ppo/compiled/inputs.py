@@ -13,6 +13,14 @@ from ppo.compiled.functions import f32
 
 
 @jit
+def set_zero(matrix: np.ndarray) -> None:
+    """Sets all numbers of a matrix to zero; compiled in less time than NumPy's assignment."""
+    for row in range(matrix.shape[0]):
+        for column in range(matrix.shape[1]):
+            matrix[row, column] = f32(0)
+
+
+@jit
 def gather(inputs: Inputs, observed: np.ndarray, work: Workspace) -> None:
     """Copies what is seen in some observations (R,) into the workspace."""
     gathered = _gathered(inputs, len(observed), work)
@@ -38,7 +46,7 @@ def inputs_forward(
         return
     size = gathered.shape[1] * outputs.shape[1]
     merged = work.weight[:size].reshape(gathered.shape[1], outputs.shape[1])
-    merged[:] = f32(0)
+    set_zero(merged)
     for number in range(len(inputs.used)):
         place, group = inputs.used[number], inputs.groups[number]
         for column in range(merged.shape[1]):

@@ -8,7 +8,7 @@ from ppo.compiled import distributions, layers, optimiser
 from ppo.compiled.arguments import Batch, Chunk, Inputs, Network, Update, Workspace
 from ppo.compiled.compiler import entry, jit
 from ppo.compiled.functions import f32
-from ppo.compiled.inputs import gather
+from ppo.compiled.inputs import gather, set_zero
 from ppo.compiled.objective import (
     CLIPPED,
     DIVERGENCE,
@@ -35,7 +35,7 @@ def learn(update: Update, batches: np.ndarray, logged: np.ndarray) -> int:
             divergence, share of clipped ratios, and the gradient's norm before clipping.
     """
     settings, gradient = update.settings, update.parameters.gradient
-    gradient[:] = f32(0)
+    set_zero(gradient.reshape(1, -1))
     for number in range(len(batches)):
         means, row = evaluate(update, batches[number]), logged[number]
         row[0], row[1], row[3] = means[POLICY], means[VALUE], means[ENTROPY]
@@ -120,10 +120,10 @@ def _learn_values(update: Update, batch: Batch, chunk: Chunk) -> None:
     """Adds the losses of a chunk's values, and their gradient."""
     network, parameters, work = update.network, update.parameters, update.work
     inputs, rows, weights = update.rollout.inputs, len(chunk.observed), parameters.weights
-    by_features, of_policy = work.by_features[:rows], work.by_more_features[:rows]
+    by_features, by_outputs = work.by_features[:rows], work.by_estimates[:rows]
     if network.shared:
         features = work.values[len(network.trunk) - 1][:rows]
-        of_policy[:] = by_features
+        by_features = work.by_more_features[:rows]
     else:
         features = layers.forward(
             network.value_trunk, network.activation, weights, inputs, rows, work
@@ -131,16 +131,19 @@ def _learn_values(update: Update, batch: Batch, chunk: Chunk) -> None:
     layers.head_forward(network.value_head, weights, features, work.estimates[:rows])
     value_loss(update, batch, chunk)
     layers.head_backward(
-        network.value_head,
-        parameters,
-        features,
-        work.by_estimates[:rows],
-        by_features,
-        work.product,
+        network.value_head, parameters, features, by_outputs, by_features, work.product
     )
     if network.shared:
-        by_features += of_policy
+        _add(work.by_features, by_features)
     layers.backward(network.value_trunk, parameters, inputs, rows, work)
+
+
+@jit
+def _add(values: np.ndarray, others: np.ndarray) -> None:
+    """Adds others (R, H) to values (R or more, H)."""
+    for row in range(others.shape[0]):
+        for column in range(others.shape[1]):
+            values[row, column] += others[row, column]
 
 
 @entry
@@ -157,4 +160,5 @@ def estimate_values(
             network.value_trunk, network.activation, weights, inputs, rows, work
         )
         layers.head_forward(network.value_head, weights, features, work.estimates[:rows])
-        values[begin : begin + rows] = work.estimates[:rows, 0]
+        for row in range(rows):
+            values[begin + row] = work.estimates[row, 0]

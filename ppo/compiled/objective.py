@@ -14,6 +14,7 @@ import numpy as np
 from ppo.compiled.arguments import Batch, Chunk, Update
 from ppo.compiled.compiler import jit
 from ppo.compiled.functions import ONE, clamp, f32
+from ppo.compiled.inputs import set_zero
 
 _ZERO = f32(0)
 POLICY, VALUE, ENTROPY, DIVERGENCE, CLIPPED = range(5)
@@ -65,7 +66,7 @@ def value_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
     rollout, work, settings = update.rollout, update.work, update.settings
     clip_range = f32(settings.clip_range)
     scale = f32(2 * settings.value_coefficient / batch.size)
-    work.by_estimates[: len(chunk.observed)] = _ZERO
+    set_zero(work.by_estimates[: len(chunk.observed)])
     for number in range(len(chunk.steps)):
         row, step = chunk.rows[number], chunk.steps[number]
         value, before, wanted = work.estimates[row, 0], rollout.values[step], rollout.returns[step]

@@ -13,8 +13,9 @@ from tests.ppo.scene import Scene
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
 
+from ppo.compiled import functions
+from ppo.compiled.compiler import entry
 from ppo.compiled.epochs import CompiledEpochs  # only where there is Numba
-from ppo.compiled.functions import exp, expm1, normal, tanh
 
 
 def learn(scene):
@@ -121,6 +122,26 @@ def test_the_neighbours_are_left_alone():
     learn(scene)
     assert torch.equal(scene.population.weights[0], before)
     assert not scene.population.gradients[0].any()
+
+
+@entry
+def exp(x):
+    return functions.exp(x)
+
+
+@entry
+def expm1(x):
+    return functions.expm1(x)
+
+
+@entry
+def tanh(x):
+    return functions.tanh(x)
+
+
+@entry
+def normal(x):
+    return functions.normal(x)
 
 
 NUMBERS = np.float32(np.geomspace(1e-6, 80, 300))
