@@ -18,10 +18,9 @@ from schema.model import ModelConfig
 
 @cache
 def is_installed() -> bool:
-    """Whether there is all that this needs, in versions that fit each other."""
+    """Whether Numba is there, in a version that fits NumPy's."""
     try:
-        import numba  # noqa: F401  # loading it takes half a second
-        import scipy.linalg.cython_blas  # noqa: F401
+        import numba  # noqa: F401  # optional, and takes a moment
     except ImportError:
         return False
     return True

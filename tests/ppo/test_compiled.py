@@ -11,7 +11,6 @@ from ppo.recorded import RecordedEpochs
 from tests.ppo.scene import Scene
 
 pytest.importorskip("numba")
-pytest.importorskip("scipy")
 
 from ppo.compiled import functions
 from ppo.compiled.compiler import entry
