@@ -13,7 +13,7 @@ UV := .venv-lock/bin/uv
 
 INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --constraint requirements.lock
-NO_ENVPOOL := echo "EnvPool can't be installed here; everything works without it, only slower"
+NO_FAST := echo "EnvPool or Numba can't be installed here; everything works without them, only slower"
 
 # What is wrong with $(PYTHON), in one line; nothing where it fits. Older Pythons can read this, too.
 RANGE := install Python 3.10 to 3.14, or name one: make $(MAKECMDGOALS) PYTHON=python3.12
@@ -88,7 +88,8 @@ $(VENV)/bin/python $(NEWEST)/bin/python .venv-lock/bin/python:
 
 $(VENV)/ready: requirements.txt requirements-fast.txt requirements.lock | $(VENV)/bin/python
 	$(RUN) $(LOCKED) -r requirements.txt
-	$(RUN) $(LOCKED) -r requirements-fast.txt || $(NO_ENVPOOL)
+	$(RUN) $(LOCKED) -r requirements-fast.txt || $(NO_FAST)
+	$(RUN) -m ppo.compiled
 	touch $@
 
 $(VENV)/ready-unity $(VENV)/ready-mujoco $(VENV)/ready-procgen: $(VENV)/ready-%: requirements-%.txt $(VENV)/ready

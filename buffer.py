@@ -50,13 +50,6 @@ class MiniBatch:
         """What a network gives for each observation -> what it gives for each step."""
         return outputs if self.observed is None else outputs.index_select(0, self.observed)
 
-    def collect(self, gradient: Tensor) -> Tensor:
-        """The gradient of what `spread` returned -> that of what it was given."""
-        if self.observed is None:
-            return gradient
-        count = len(next(iter(self.observations.values())))
-        return gradient.new_zeros(count, *gradient.shape[1:]).index_add_(0, self.observed, gradient)
-
 
 class RolloutBuffer:
     """The rollout of M members with N workers each, over T steps.

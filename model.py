@@ -155,18 +155,6 @@ class ActorCritic(nn.Module):
             return outputs.masked_fill(observations[ACTION_MASK] == 0, FORBIDDEN)
         return outputs
 
-    def policy_gradient(self, by_parameters: Tensor) -> Tensor:
-        """The gradient (B, outputs) of a single member's outputs, from that of the parameters.
-
-        That of the free parameters is put where it belongs.
-        """
-        if self.free_parameters is None:
-            return by_parameters
-        outputs = self.distribution.num_outputs
-        assert self.free_parameters.values.grad is not None
-        torch.sum(by_parameters[:, outputs:], 0, out=self.free_parameters.values.grad)
-        return by_parameters[:, :outputs]
-
     def values(self, observations: dict[str, Tensor], columns: Columns | None = None) -> Tensor:
         """The values ([M,] B) of observations, by the value function's own trunk."""
         assert self.value_trunk is not None

@@ -18,6 +18,7 @@ from environments.building import probe
 from environments.failures import keep_details
 from environments.interface import EnvironmentFailure
 from environments.ports import DefaultWorkerId
+from ppo.compiled import learning_notice
 from schema.config import Config
 from schema.errors import UserError
 from schema.model import ModelConfig
@@ -279,10 +280,21 @@ def run_id_option(arguments: Arguments) -> str:
     return text.strip("/")
 
 
-def notify_of_backends(configs: Iterable[Config]) -> None:
-    """Prints why environments are stepped the slower way, where they are: each reason once."""
+def notify_of_slower_ways(configs: Iterable[Config], compiles: bool) -> None:
+    """Prints why environments are stepped or networks learn the slower way: each reason once.
+
+    Args:
+        configs: what is trained.
+        compiles: whether fully connected networks may be compiled by Numba.
+    """
+    configs = list(configs)
     environments = {config.environment.model_dump_json(): config.environment for config in configs}
-    notices = (backend_notice(environment) for environment in environments.values())
+    notices = [backend_notice(environment) for environment in environments.values()]
+    if compiles:
+        notices += [
+            learning_notice(config.model, probe(config.environment).spaces.has_images)
+            for config in configs
+        ]
     for notice in dict.fromkeys(notices):
         if notice is not None:
             print(f"notice: {notice}", file=sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from commands.command import chosen_lines, notify_of_backends
+from commands.command import chosen_lines, notify_of_slower_ways
 from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
 from environments import EnvironmentFailure
@@ -38,7 +38,7 @@ def train(
     """
     assert run.summaries and run.checkpoints
     _prepare_folders(run, overwrite)
-    notify_of_backends([run.config])
+    notify_of_slower_ways([run.config], device.type == "cpu" and not compiled)
     console = make_console()
     trainer_config = run.config.trainer
     steps = trainer_config.updates * trainer_config.batch_size

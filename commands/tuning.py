@@ -12,7 +12,7 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
-from commands.command import FAILED, chosen_lines, notify_of_backends, warn
+from commands.command import FAILED, chosen_lines, notify_of_slower_ways, warn
 from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
 from commands.provenance import provenance
@@ -43,7 +43,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     check_memory(grid, options)
     # What is printed of environments, networks and steps is the same for all of a shape.
     shapes = count_shapes(grid)
-    notify_of_backends(first.config for first, _ in shapes)
+    notify_of_slower_ways((first.config for first, _ in shapes), _may_use_numba(options))
     steps = options.repetitions * sum(count_steps(first) * count for first, count in shapes)
     console.print(_plan_line(grid, options, steps), soft_wrap=True)
     for line in chosen_lines(first.config for first, _ in shapes):
@@ -110,6 +110,10 @@ def _populations_line(options: SweepOptions, populations: Sequence[Sequence[int]
     return f"{len(populations):,} populations of {described} runs, {jobs:,} at a time"
 
 
+def _may_use_numba(options: SweepOptions) -> bool:
+    return options.device.type == "cpu" and not options.compiled
+
+
 def tune(
     grid: Grid, options: SweepOptions, overwrite: bool, confirmation: Confirmation | None = None
 ) -> int:
@@ -163,7 +167,7 @@ def _train(
     with Sweep(grid, options, overwrite, provenance(options.device)) as sweep:
         agenda = sweep.agenda
         told = Console(quiet=True) if options.quiet else console
-        notify_of_backends(config for config, _ in agenda.kinds)
+        notify_of_slower_ways((config for config, _ in agenda.kinds), _may_use_numba(options))
         told.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
         for line in chosen_lines(config for config, _ in agenda.kinds):
             told.print(line, soft_wrap=True)

@@ -41,10 +41,6 @@ class Columns:
         merged = weight.new_zeros(*weight.shape[:-2], len(self.first), weight.shape[-1])
         return merged.index_add(-2, self.groups, used)
 
-    def write_gradient(self, merged: Tensor, gradient: Tensor) -> None:
-        """Writes the gradient (G, outputs) of a merged weight into that of the weight (D, outputs)."""
-        gradient.index_copy_(0, self.used, merged.index_select(0, self.groups))
-
 
 def find_columns(values: Tensor) -> Columns | None:
     """The places of a batch (K, D) of bytes that matter, or None where nearly all do."""

@@ -6,7 +6,7 @@ Those of continuous actions are in `gaussians.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,18 +19,15 @@ FORBIDDEN = -1e8
 
 @dataclass
 class Evaluation:
-    """What a distribution says of actions, and how that changes with its parameters.
+    """What a distribution says of actions.
 
     Attributes:
         log_probability: (...), or (branches, ...) where each branch has a probability ratio of its own.
         entropy: (...), in nats.
-        gradient: turns the slopes of what is minimised by `log_probability` and by `entropy`, of their
-            shapes, into its gradient by the parameters (..., parameters).
     """
 
     log_probability: Tensor
     entropy: Tensor
-    gradient: Callable[[Tensor, Tensor], Tensor]
 
 
 class Distribution(Protocol):
@@ -119,13 +116,7 @@ class MultiCategorical:
         """Log-probabilities of (..., branches) actions, and joint entropies."""
         logs = self._log_probabilities(logits)
         entropy = sum_all([(log.exp() * log).sum(-1) for log in logs]).neg()
-        return Evaluation(
-            self._of_actions(logs, actions),
-            entropy,
-            lambda by_log_probability, by_entropy: self._gradient(
-                logs, actions, by_log_probability, by_entropy
-            ),
-        )
+        return Evaluation(self._of_actions(logs, actions), entropy)
 
     def _log_probabilities(self, logits: Tensor) -> list[Tensor]:
         """The logarithms of all choices' probabilities, (..., choices) for each branch."""
@@ -138,31 +129,6 @@ class MultiCategorical:
             for branch, log in enumerate(logs)
         ]
         return sum_all(chosen) if self.ratios == 1 else torch.stack(chosen)
-
-    def _gradient(
-        self,
-        logs: Sequence[Tensor],
-        actions: Tensor,
-        by_log_probability: Tensor,
-        by_entropy: Tensor,
-    ) -> Tensor:
-        """The gradient (..., sum of branches) of logits.
-
-        With p = softmax(logits) and the branch's own entropy H, the logarithm of an action's
-        probability has the slope [chosen] - p, and the entropy -p (log p + H).
-        """
-        by_log_probability, by_entropy = by_log_probability.unsqueeze(-1), by_entropy.unsqueeze(-1)
-        gradients = []
-        for branch, log in enumerate(logs):
-            by_chosen = by_log_probability if self.ratios == 1 else by_log_probability[branch]
-            probabilities = log.exp()
-            mean_log = (probabilities * log).sum(-1, keepdim=True)
-            # by_entropy * (mean_log - log) - by_chosen
-            slope = torch.addcmul(-by_chosen, by_entropy, mean_log - log)
-            gradient = probabilities.mul_(slope)
-            chosen = actions[..., branch : branch + 1]
-            gradients.append(gradient.scatter_add_(-1, chosen, by_chosen))
-        return gradients[0] if len(gradients) == 1 else torch.cat(gradients, -1)
 
     def _split(self, logits: Tensor) -> Sequence[Tensor]:
         return (logits,) if len(self.branches) == 1 else logits.split(self.branches, dim=-1)

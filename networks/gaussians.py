@@ -58,19 +58,8 @@ class DiagonalGaussian:
 
     def evaluate(self, parameters: Tensor, actions: Tensor) -> Evaluation:
         """Log-densities of actions, and entropies."""
-        mean, log_deviation = parameters.chunk(2, -1)
-        deviation = log_deviation.exp()
-        standardised = (actions - mean) / deviation
-
-        def gradient(by_log_probability: Tensor, by_entropy: Tensor) -> Tensor:
-            by_log_probability = by_log_probability.unsqueeze(-1)
-            by_mean = by_log_probability * standardised / deviation
-            by_log_deviation = by_log_probability * (standardised.square() - 1)
-            return torch.cat((by_mean, by_log_deviation + by_entropy.unsqueeze(-1)), -1)
-
-        return Evaluation(
-            self._log_density(standardised, log_deviation), self._entropy(log_deviation), gradient
-        )
+        _, log_deviation = parameters.chunk(2, -1)
+        return Evaluation(self.log_probability(parameters, actions), self._entropy(log_deviation))
 
     @staticmethod
     def _log_density(standardised: Tensor, log_deviation: Tensor) -> Tensor:
@@ -91,19 +80,23 @@ class SquashedGaussian(DiagonalGaussian):
 
     Args:
         bounds: finite least and greatest value of each dimension of an action.
+
+    Attributes:
+        half_width: (A,), by which actions are stretched.
+        places, weights: (32, 1); E[f(x)] for a normal x is the sum of f at these places with these
+            weights (Gauss-Hermite quadrature).
     """
 
     def __init__(self, bounds: Sequence[tuple[float, float]]) -> None:
         super().__init__(bounds)
-        self._half_width = (self._high - self._low) / 2
-        # E[f(x)] for a normal x is a weighted sum of f at these places (Gauss-Hermite quadrature).
+        self.half_width = (self._high - self._low) / 2
         places, weights = np.polynomial.hermite_e.hermegauss(32)
-        self._places = torch.tensor(places, dtype=torch.float32).unsqueeze(-1)
-        self._weights = torch.tensor(weights / weights.sum(), dtype=torch.float32).unsqueeze(-1)
+        self.places = torch.tensor(places, dtype=torch.float32).unsqueeze(-1)
+        self.weights = torch.tensor(weights / weights.sum(), dtype=torch.float32).unsqueeze(-1)
 
     def for_environment(self, actions: Tensor) -> Tensor:
         """Actions (..., A) squashed and stretched."""
-        low, half_width = self._low.to(actions.device), self._half_width.to(actions.device)
+        low, half_width = self._low.to(actions.device), self.half_width.to(actions.device)
         return low + (actions.tanh() + 1) * half_width
 
     def log_probability(self, parameters: Tensor, actions: Tensor) -> Tensor:
@@ -112,31 +105,19 @@ class SquashedGaussian(DiagonalGaussian):
 
     def evaluate(self, parameters: Tensor, actions: Tensor) -> Evaluation:
         """Log-densities of squashed actions, and entropies."""
-        plain = super().evaluate(parameters, actions)
-        log_slope, by_mean, by_log_deviation = self._mean_log_slope(*parameters.chunk(2, -1))
-
-        def gradient(by_log_probability: Tensor, by_entropy: Tensor) -> Tensor:
-            slope = torch.cat((by_mean, by_log_deviation), -1) * by_entropy.unsqueeze(-1)
-            return plain.gradient(by_log_probability, by_entropy) + slope
-
-        return Evaluation(
-            plain.log_probability - self._log_slope(actions).sum(-1),
-            plain.entropy + log_slope,
-            gradient,
-        )
+        mean, log_deviation = parameters.chunk(2, -1)
+        entropy = self._entropy(log_deviation) + self._mean_log_slope(mean, log_deviation)
+        return Evaluation(self.log_probability(parameters, actions), entropy)
 
     def _log_slope(self, actions: Tensor) -> Tensor:
         """The logarithm (..., A) of the slope of squashing and stretching, exact far from 0 too."""
         # 1 - tanh(x)^2 = (2 / (e^x + e^-x))^2
         log_slope = 2 * (math.log(2.0) - actions - functional.softplus(-2 * actions))
-        return log_slope + self._half_width.to(actions.device).log()
+        return log_slope + self.half_width.to(actions.device).log()
 
-    def _mean_log_slope(self, mean: Tensor, log_deviation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The expected `_log_slope` (...) over all dimensions, and its gradient, each (..., A)."""
-        places, weights = self._places.to(mean.device), self._weights.to(mean.device)
+    def _mean_log_slope(self, mean: Tensor, log_deviation: Tensor) -> Tensor:
+        """The expected `_log_slope` (...) over all dimensions."""
+        places, weights = self.places.to(mean.device), self.weights.to(mean.device)
         # (..., 1, A) + places (K, 1) -> (..., K, A)
-        moves = log_deviation.exp().unsqueeze(-2) * places
-        drawn = mean.unsqueeze(-2) + moves
-        expected = (self._log_slope(drawn) * weights).sum((-2, -1))
-        slopes = -2 * drawn.tanh() * weights
-        return expected, slopes.sum(-2), (slopes * moves).sum(-2)
+        drawn = mean.unsqueeze(-2) + log_deviation.exp().unsqueeze(-2) * places
+        return (self._log_slope(drawn) * weights).sum((-2, -1))

@@ -8,42 +8,19 @@ time goes into launching kernels.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from buffer import MiniBatch, RolloutBuffer, normalise_advantages
+from buffer import RolloutBuffer
 from model import Population, Rows
-from networks.columns import Columns
-from networks.recurrence import Sequences
-from networks.repeats import Repeats, find_repeats
-from networks.sequences import RolloutSequences
-from ppo.gradients import Gradients, RecordedGradients, WrittenGradients
-from ppo.losses import Coefficients, Losses
+from ppo.compiled import is_installed
+from ppo.epochs import LOGGED, Epochs
 from ppo.member import Member, TrainingDivergedError
 from ppo.memory import Memory
 from ppo.optimiser import AdamW
-
-# Gradients of stacked members are views of the population's rows, which the warning is about; the
-# weights are such views too, so that no layout fits better.
-warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
-
-# What is logged of each mini-batch, in this order.
-_LOGGED = (
-    "loss/policy",
-    "loss/value",
-    "loss/total",
-    "policy/entropy",
-    "policy/kl_divergence",
-    "policy/clip_fraction",
-    "loss/gradient_norm",
-)
-
-
-# Share of the target by which the divergence of a mini-batch may exceed it.
-_KL_MARGIN = 1.5
+from ppo.recorded import RecordedEpochs
 
 
 class Learner:
@@ -74,35 +51,24 @@ class Learner:
     ) -> None:
         self.rows = rows
         self._members = members
-        self._shared = members[0].config
-        self._network = population.part(rows)
-        self._gradients = population.gradients[rows]
         self._weights = population.weights[rows]
-        self._device = population.weights.device
         self._buffer = buffer
-        self._optimiser = optimiser
-        self._memory = memory
-        self._recurrence = members[0].run.config.model.recurrence
-        self._compiled = compiled
-        self._evaluate: Gradients
-        if isinstance(rows, int) and self._network.is_dense and not compiled:
-            self._evaluate = WrittenGradients(self._network)
-        else:
-            # Sequences have other lengths in each mini-batch, and each would be compiled anew.
-            self._evaluate = RecordedGradients(self._network, compiled and memory is None)
-        self._observations: dict[str, Tensor] = {}
-        self._columns: Columns | None = None
-        self._repeats: Repeats | None = None
-        self._rollout_sequences: RolloutSequences | None = None
-        self._value_coefficient = self._stack([m.config.value_coefficient for m in members])
-        self._max_grad_norm = self._stack([m.config.max_grad_norm for m in members])
-        self._epsilon = self._stack([m.config.adam_epsilon for m in members])
-        self._weight_decay = self._stack([m.config.weight_decay for m in members])
+        self._epochs: Epochs
+        if (
+            isinstance(rows, int)
+            and population.each[rows].is_dense
+            and population.weights.device.type == "cpu"
+            and not compiled
+            and is_installed()
+        ):
+            # Loading Numba takes half a second, which others needn't wait for.
+            from ppo.compiled.epochs import CompiledEpochs
 
-    def _stack(self, values: list[float]) -> Tensor:
-        """A number of each member -> ([M,] 1)."""
-        stacked = torch.tensor(values, device=self._device)
-        return stacked if isinstance(self.rows, int) else stacked.unsqueeze(1)
+            self._epochs = CompiledEpochs(members[0], population, buffer, optimiser)
+        else:
+            self._epochs = RecordedEpochs(
+                rows, members, population, buffer, optimiser, compiled, memory
+            )
 
     @torch.no_grad()
     def estimate_values(self, features: Tensor | None) -> None:
@@ -111,69 +77,7 @@ class Learner:
         Args:
             features: ([M,] T, N, size), where acting gave those that values are made of; else None.
         """
-        self._rollout_sequences = self._cut_sequences()
-        self._observations = self._buffer.batch_observations(self.rows)
-        # Their numbers change, and what is compiled would have to be compiled anew each time.
-        if not self._compiled:
-            self._find_repeats()
-            self._columns = self._network.find_columns(self._observations)
-        if self._columns is not None:
-            self._observations = {
-                name: self._columns.select(values) for name, values in self._observations.items()
-            }
-        if features is None:
-            self._buffer.values[self.rows] = self._values_of_observations()
-        else:
-            # [M x] T x N x size -> [M x] (T * N) x size, and back
-            values = self._network.value_features(features.flatten(-3, -2))
-            self._buffer.values[self.rows] = values.unflatten(-1, (self._buffer.steps, -1))
-
-    def _find_repeats(self) -> None:
-        """Leaves only the distinct observations, where the member is alone and that pays."""
-        self._repeats = None
-        of_bytes = all(values.dtype == torch.uint8 for values in self._observations.values())
-        alone = isinstance(self.rows, int) and self._memory is None
-        if not (alone and of_bytes and self._device.type == "cpu"):
-            return
-        self._repeats = find_repeats(self._observations)
-        if self._repeats is not None:
-            self._observations = {
-                name: values.index_select(0, self._repeats.first)
-                for name, values in self._observations.items()
-            }
-
-    def _cut_sequences(self) -> RolloutSequences | None:
-        if self._memory is None:
-            return None
-        assert isinstance(self.rows, int) and self._recurrence is not None
-        return RolloutSequences(
-            self._buffer.ends[self.rows],
-            self._recurrence.sequence_length,
-            self._memory.states[self.rows],
-            self._memory.initial[self.rows],
-        )
-
-    def _values_of_observations(self) -> Tensor:
-        """Values ([M,] T, N), a mini-batch at a time so as not to need more memory than learning."""
-        axis = () if isinstance(self.rows, int) else (len(self._members),)
-        shaped = {
-            # ([M *] K) x ... -> [M x] K x ...
-            name: values.view(*axis, -1, *values.shape[1:])
-            for name, values in self._observations.items()
-        }
-        size = self._buffer.size // self._shared.num_mini_batches
-        count = next(iter(shaped.values())).shape[len(axis)]
-        parts = []
-        for start in range(0, count, size):
-            observed = {
-                name: values.narrow(len(axis), start, min(size, count - start)).to(self._device)
-                for name, values in shaped.items()
-            }
-            parts.append(self._network.values(observed, self._columns))
-        values = torch.cat(parts, -1).to(self._buffer.storage)
-        if self._repeats is not None:
-            values = values.index_select(0, self._repeats.numbers)
-        return values.unflatten(-1, (self._buffer.steps, -1))
+        self._buffer.values[self.rows] = self._epochs.estimate_values(features)
 
     @property
     def failed(self) -> bool:
@@ -189,18 +93,11 @@ class Learner:
         Args:
             update: how many updates are done before this one.
         """
-        rates = [member.scheduled(update) for member in self._members]
-        learning_rate = self._stack([rate["learning_rate"] for rate in rates])
-        coefficients = Coefficients(
-            clip_range=self._stack([rate["clip_range"] for rate in rates]),
-            beta=self._stack([rate["beta"] for rate in rates]),
-            value_coefficient=self._value_coefficient,
-            clip_value=self._shared.clip_value_loss,
-        )
-        if self._shared.advantage_normalization == "batch":
+        if self._members[0].config.advantage_normalization == "batch":
             self._buffer.normalise_advantages(self.rows)
-        logged = self._learn_epochs(coefficients, learning_rate)
-        means = torch.stack(logged).mean(0).view(-1, len(_LOGGED)).tolist()
+        rates = [member.scheduled(update) for member in self._members]
+        logged = self._epochs.learn(rates)
+        means = logged.mean(0).view(-1, len(LOGGED)).tolist()
         # A last step may break what its losses don't show, and no checkpoint is to keep that.
         intact = self._weights.isfinite().all(-1).view(-1).tolist()
         for member, losses, whole, rate in zip(self._members, means, intact, rates, strict=True):
@@ -208,73 +105,6 @@ class Learner:
             if not (finite and whole):
                 what = f"a {'weight' if finite else 'loss'} is not finite in update {update + 1}"
                 member.fail(TrainingDivergedError(what), update)
-            member.scalars = dict(zip(_LOGGED, losses, strict=True))
+            member.scalars = dict(zip(LOGGED, losses, strict=True))
             member.scalars["policy/mini_batches"] = len(logged)
             member.scalars |= {f"schedule/{name}": value for name, value in rate.items()}
-
-    def _learn_epochs(self, coefficients: Coefficients, learning_rate: Tensor) -> list[Tensor]:
-        """Takes an optimiser step for each mini-batch, and returns what `_LOGGED` names of each.
-
-        It ends before a step from a policy that has gone too far from the one that acted (as Spinning
-        Up does and, for each mini-batch, Stable-Baselines3).
-        """
-        limit = self._shared.target_kl and _KL_MARGIN * self._shared.target_kl
-        logged: list[Tensor] = []
-        for _ in range(self._shared.epochs):
-            dealt = self._deal()
-            for batch in self._buffer.mini_batches(
-                self.rows, self._observations, dealt, self._repeats
-            ):
-                losses = self._evaluate_mini_batch(batch, coefficients)
-                if limit is not None and losses.kl_divergence.item() > limit:
-                    norm = torch.zeros_like(losses.total)
-                    return [*logged, self._logged(losses, norm)]
-                norm = self._step(learning_rate)
-                logged.append(self._logged(losses, norm))
-        return logged
-
-    def _deal(self) -> Iterator[tuple[Tensor, Sequences | None]]:
-        """Positions ([M,] B) of the steps of each mini-batch, and which of them follow one another.
-
-        The order is random, and each member's is drawn by its own generator.
-        """
-        count = self._shared.num_mini_batches
-        if self._rollout_sequences is not None:
-            generator = self._members[0].shuffling_generator
-            yield from self._rollout_sequences.mini_batches(generator, count)
-            return
-        orders = [
-            torch.randperm(self._buffer.size, generator=member.shuffling_generator)
-            for member in self._members
-        ]
-        order = orders[0] if isinstance(self.rows, int) else torch.stack(orders)
-        for chosen in order.unflatten(-1, (count, -1)).unbind(-2):
-            yield chosen, None
-
-    def _evaluate_mini_batch(self, batch: MiniBatch, coefficients: Coefficients) -> Losses:
-        """The losses, whose gradient is then the parameters'."""
-        if self._shared.advantage_normalization == "minibatch":
-            batch.advantages = normalise_advantages(batch.advantages)
-        self._gradients.zero_()
-        return self._evaluate(batch, self._columns, coefficients)
-
-    def _step(self, learning_rate: Tensor) -> Tensor:
-        """Takes an optimiser step, and returns the gradient's norm ([M]) before it was clipped."""
-        norm = self._gradients.norm(dim=-1, keepdim=True)
-        self._gradients.mul_((self._max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
-        self._optimiser.step(self.rows, learning_rate, self._epsilon, self._weight_decay)
-        return norm.squeeze(-1)
-
-    @staticmethod
-    def _logged(losses: Losses, norm: Tensor) -> Tensor:
-        """What `_LOGGED` names, ([M,] 7)."""
-        parts = (
-            losses.policy,
-            losses.value,
-            losses.total,
-            losses.entropy,
-            losses.kl_divergence,
-            losses.clip_fraction,
-            norm,
-        )
-        return torch.stack(parts, -1)

@@ -76,12 +76,16 @@ class AdamW:
 
     def member_state(self, member: int) -> dict[str, Tensor]:
         """The state of one member on the CPU, for a checkpoint."""
-        return {name: values[member].cpu().clone() for name, values in self._state().items()}
+        return {name: values.cpu().clone() for name, values in self.state_of(member).items()}
+
+    def state_of(self, member: int) -> dict[str, Tensor]:
+        """The state of one member, as it is in memory: moments (P,) and the number of steps (1,)."""
+        return {name: values[member] for name, values in self._state().items()}
 
     def restore(self, member: int, state: dict[str, Tensor]) -> None:
         """Takes over what `member_state` gave."""
-        for name, values in self._state().items():
-            values[member].copy_(state[name])
+        for name, values in self.state_of(member).items():
+            values.copy_(state[name])
 
     def _state(self) -> dict[str, Tensor]:
         return {

@@ -1,5 +1,3 @@
-import itertools
-
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -102,14 +100,16 @@ def test_a_loss_that_is_not_finite_stops_the_training():
 def test_weights_that_are_not_finite_are_kept_in_no_checkpoint(tmp_path, monkeypatch):
     config = tiny_config(model={"checkpoint_interval": 1})
     with PPOTrainer([Run(config, 5, checkpoints=tmp_path)], 2, False, CPU) as trainer:
-        step, count = trainer._optimiser.step, itertools.count(1)
+        epochs = trainer._learners[0]._epochs
+        learn = epochs.learn
 
-        def break_the_last_of_update_2(*arguments):
-            step(*arguments)
-            if next(count) == 8:
+        def break_after_update_2(rates):
+            logged = learn(rates)
+            if trainer.update == 1:
                 trainer._population.weights[0, 3] = torch.nan
+            return logged
 
-        monkeypatch.setattr(trainer._optimiser, "step", break_the_last_of_update_2)
+        monkeypatch.setattr(epochs, "learn", break_after_update_2)
         trainer.run()
         (failure,) = trainer.failures
     assert (str(failure.error), failure.updates) == ("a weight is not finite in update 2", 1)

@@ -48,16 +48,6 @@ def test_outputs_and_gradients_are_those_of_all_places(rows, share_parameters):
         torch.testing.assert_close(whole, part, rtol=1e-5, atol=1e-5)
 
 
-def test_a_gradient_goes_to_every_place_of_a_group():
-    columns = find_columns(sparse_observations(1, 20)[0])
-    merged = torch.arange(8.0).view(4, 2)
-    gradient = torch.zeros(40, 2)
-    columns.write_gradient(merged, gradient)
-    for place, group in zip(columns.used.tolist(), columns.groups.tolist(), strict=True):
-        assert gradient[place].tolist() == merged[group].tolist()
-    assert gradient.any(1).nonzero().squeeze(1).tolist() == [3, 4, 20, 30, 31, 39]
-
-
 def test_places_are_left_out_only_where_it_is_exact_and_pays():
     sparse = torch.zeros(10, 40, dtype=torch.uint8)
     network = population(SPACES).each[0]

@@ -63,21 +63,6 @@ def test_squashed_entropy_equals_numerical_integration():
 
 
 @pytest.mark.parametrize("kind", [DiagonalGaussian, SquashedGaussian])
-def test_the_written_gradient_equals_autograd_s(kind):
-    parameters, actions = drawn()
-    parameters.requires_grad_()
-    random = np.random.default_rng(3)
-    by_log_probability, by_entropy = (torch.tensor(random.normal(size=6)) for _ in range(2))
-    evaluation = kind(BOUNDS).evaluate(parameters, actions)
-    total = (evaluation.log_probability * by_log_probability).sum()
-    (total + (evaluation.entropy * by_entropy).sum()).backward()
-    with torch.no_grad():
-        found = kind(BOUNDS).evaluate(parameters, actions)
-        gradient = found.gradient(by_log_probability, by_entropy)
-    torch.testing.assert_close(gradient, parameters.grad)
-
-
-@pytest.mark.parametrize("kind", [DiagonalGaussian, SquashedGaussian])
 def test_the_environment_gets_actions_within_its_bounds(kind):
     far = torch.tensor([[50.0, 50.0], [-50.0, -50.0]])
     assert kind(BOUNDS).for_environment(far).tolist() == [[2.0, 1.0], [-2.0, 0.0]]

@@ -8,6 +8,7 @@ from environments.interface import Spaces
 from model import ActorCritic, Population
 from ppo.losses import Coefficients, ppo_losses
 from ppo.member import Run
+from ppo.recorded import RecordedEpochs
 from schema.config import Config
 from schema.model import ModelConfig
 from tests.examples import CPU, VECTOR_SPACES, VISUAL_SPACES, global_random_state, tiny_config
@@ -210,6 +211,12 @@ def test_one_trunk_sees_images_and_two_see_vectors():
     assert population(VISUAL_SPACES, share_parameters=False).stacked.value_trunk is not None
 
 
+def test_only_fully_connected_networks_are_dense():
+    assert population().each[0].is_dense
+    assert not population(VISUAL_SPACES).each[0].is_dense
+    assert not population(recurrence={"hidden_state_size": 8}).each[0].is_dense
+
+
 def test_weights_of_another_network_are_refused():
     members = population()
     before = members.weights.clone()
@@ -228,7 +235,9 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
     with PPOTrainer([Run(config, 1)], 2, False, CPU) as trainer:
         trainer._sampler.sample(0)
         trainer._estimate_advantages()
-        learner, members = trainer._learners[0], trainer._population
+        members = trainer._population
+        shared = (members, trainer._buffer, trainer._optimiser)
+        epochs = RecordedEpochs(0, trainer._members, *shared, compiled=False)
         spaces = Spaces({"vector": ((4,), "float32")}, (2,))
         reference = ActorCritic(spaces, config).bind(members.weights[0].clone())
         optimiser = torch.optim.AdamW(
@@ -241,8 +250,8 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         for batch in trainer._buffer.mini_batches(0, observations, dealt):
             advantages = batch.advantages.clone()
             with torch.no_grad():
-                learner._evaluate_mini_batch(batch, COEFFICIENTS)
-                found = learner._step(torch.tensor([0.01]))
+                epochs._evaluate_mini_batch(batch, COEFFICIENTS)
+                found = epochs._step(torch.tensor([0.01]))
             mean, deviation = advantages.numpy().mean(), advantages.numpy().std()
             batch.advantages = (advantages - mean) / (deviation + 1e-8)
             losses = ppo_losses(

@@ -137,15 +137,15 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
             trainer._estimate_advantages()
             assert trainer._buffer.ends[:, :-1].any(1).any(1).all(), "episodes end in the middle"
             for learner in trainer._learners:
-                check_forward_pass(learner, trainer._buffer)
+                check_forward_pass(learner._epochs, trainer._buffer)
             trainer._learn()
             trainer._population.observe(trainer._buffer.observations, trainer._memory.states)
 
 
 @torch.no_grad()
-def check_forward_pass(learner, buffer):
-    network, compared = learner._network, 0
-    for batch in buffer.mini_batches(learner.rows, learner._observations, learner._deal()):
+def check_forward_pass(epochs, buffer):
+    network, compared = epochs._network, 0
+    for batch in buffer.mini_batches(epochs._rows, epochs._observations, epochs._deal()):
         parameters, values = network(batch.observations, None, batch.sequences)
         logs = network.distribution.log_probability(parameters, batch.actions)
         torch.testing.assert_close(values, batch.values, rtol=0, atol=1e-5)

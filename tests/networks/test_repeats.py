@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import torch
 
+from buffer import MiniBatch
 from environments.interface import ACTION_MASK, Spaces
 from networks.repeats import find_repeats
-from ppo import learner
-from ppo.gradients import RecordedGradients, WrittenGradients
+from ppo import learner, recorded
+from ppo.losses import Coefficients, ppo_losses
 from ppo.member import Run
 from schema.config import Config
 from tests.examples import CPU
 from tests.networks.test_network import population
-from tests.ppo.test_gradients import COEFFICIENTS, batch
 from trainer import PPOTrainer
 
 
@@ -40,6 +40,20 @@ def test_they_are_looked_for_only_as_long_as_that_may_pay(distinct, found):
     assert (find_repeats({"vector": values}) is not None) == found
 
 
+COEFFICIENTS = Coefficients(torch.tensor(0.2), torch.tensor(0.05), torch.tensor(0.7), True)
+
+
+def batch(observations, branches, size=30):
+    """Random numbers, with the first action of each branch, as others may be forbidden."""
+    random = np.random.default_rng(1)
+
+    def draw():
+        return torch.tensor(random.normal(size=size), dtype=torch.float32)
+
+    actions = torch.zeros(size, len(branches), dtype=torch.int64)
+    return MiniBatch(observations, actions, draw() * 0.3 - 1.2, draw(), draw(), draw())
+
+
 SPACES = {
     "vector": Spaces({"vector": ((6,), "uint8")}, (4, 3)),
     "mask": Spaces({"vector": ((6,), "uint8"), ACTION_MASK: ((4,), "uint8")}, (4,)),
@@ -61,26 +75,27 @@ def repeated(spaces, size, distinct):
 
 @pytest.mark.parametrize("kind", SPACES)
 @pytest.mark.parametrize("share_parameters", [True, False])
-@pytest.mark.parametrize("way", [RecordedGradients, WrittenGradients])
-def test_losses_and_gradients_are_those_of_all_observations(kind, share_parameters, way):
-    if kind == "visual" and way is WrittenGradients:
-        pytest.skip("for fully connected networks only")
+def test_losses_and_gradients_are_those_of_all_observations(kind, share_parameters):
     members = population(SPACES[kind], members=1, share_parameters=share_parameters)
     network = members.each[0]
-    evaluate = way(network) if way is WrittenGradients else way(network, compiled=False)
     whole = repeated(SPACES[kind], 30, 7)
     repeats = find_repeats(whole)
     assert len(repeats.first) == 7
-    parts = batch(
-        {name: values[repeats.first] for name, values in whole.items()}, SPACES[kind].branches
-    )
-    parts.observed = repeats.numbers
+    distinct = {name: values[repeats.first] for name, values in whole.items()}
     found = []
-    for steps in (batch(whole, SPACES[kind].branches), parts):
+    for observations, observed in ((whole, None), (distinct, repeats.numbers)):
+        steps = batch(observations, SPACES[kind].branches)
+        steps.observed = observed
         members.gradients.zero_()
-        # The first action of each branch, as others may be forbidden.
-        steps.actions.zero_()
-        losses = evaluate(steps, None, COEFFICIENTS)
+        parameters, values = network(observations)
+        losses = ppo_losses(
+            steps.spread(parameters),
+            steps.spread(values),
+            steps,
+            network.distribution,
+            COEFFICIENTS,
+        )
+        losses.total.backward()
         found.append((list(vars(losses).values()), members.gradients.clone()))
     assert found[0][1].any()
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
@@ -104,13 +119,14 @@ def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):
             },
         }
     )
+    monkeypatch.setattr(learner, "is_installed", lambda: False)
     found, counts = [], []
     for look in (find_repeats, lambda _: None):
-        monkeypatch.setattr(learner, "find_repeats", look)
+        monkeypatch.setattr(recorded, "find_repeats", look)
         with PPOTrainer([Run(config, 3)], 2, False, CPU) as trainer:
             initial = trainer._population.weights.clone()
             trainer.run()
-            counts.append(len(next(iter(trainer._learners[0]._observations.values()))))
+            counts.append(len(next(iter(trainer._learners[0]._epochs._observations.values()))))
             found.append((trainer._population.weights.clone(), trainer._buffer.values.clone()))
     assert 10 < counts[0] < 64 < counts[1] == 256
     torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-5)

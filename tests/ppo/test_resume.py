@@ -176,8 +176,8 @@ def test_a_resumed_training_takes_the_optimiser_s_settings_from_its_config(whole
         checkpoint_path(whole, 3), trainer={"weight_decay": 0.25, "adam_epsilon": 0.125}
     )
     with PPOTrainer([Run(config, 5)], 2, False, CPU) as trainer:
-        learner = trainer._learners[0]
-        assert (learner._weight_decay.item(), learner._epsilon.item()) == (0.25, 0.125)
+        config = trainer._members[0].config
+        assert (config.weight_decay, config.adam_epsilon) == (0.25, 0.125)
 
 
 @pytest.mark.parametrize(

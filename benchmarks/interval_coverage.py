@@ -1,8 +1,8 @@
 """Simulates grids whose truth is known and counts how often what `reports/` says of them holds.
 
 Usage:
-  coverage.py [options] [<table>...]
-  coverage.py --help
+  interval_coverage.py [options] [<table>...]
+  interval_coverage.py --help
 
 Tables are `intervals` (how often an interval holds the true mean: Student's t by itself / with
 variances that borrow, and how wide the latter are in units of the former), `contenders` (of equal

@@ -1,0 +1,44 @@
+"""The learning step of fully connected networks, compiled by Numba.
+
+All epochs and mini-batches of a member's update are one call of `learning.run`. It computes what
+`ppo/losses.py`, `networks/` and torch's autograd define, by gradients that are written out.
+
+Numba is optional: without it, `ppo/recorded.py` does the same.
+
+Every function here works on NumPy arrays, which are views of torch's memory. A mini-batch is cut into
+chunks, so that what a layer leaves is still in the processor's cache when the next one takes it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+from schema.model import ModelConfig
+
+
+@cache
+def is_installed() -> bool:
+    """Whether Numba is there, in a version that fits NumPy's."""
+    try:
+        import numba  # noqa: F401  # optional, and takes a moment
+    except ImportError:
+        return False
+    return True
+
+
+def learning_notice(model: ModelConfig, has_images: bool) -> str | None:
+    """A line for the user where this would be used on a CPU, but isn't installed.
+
+    Args:
+        model: the network.
+        has_images: whether an image is among what is observed.
+    """
+    served = not has_images and model.recurrence is None and model.precision == "float32"
+    # Whoever only says so needn't wait until it is loaded.
+    if not served or find_spec("numba") is not None:
+        return None
+    return (
+        "networks learn by PyTorch, not by the faster Numba, which isn't installed "
+        "(pip install -r requirements-fast.txt)"
+    )

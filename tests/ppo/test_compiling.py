@@ -1,0 +1,69 @@
+"""Where what is compiled is kept, and what happens without Numba."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ppo import learner
+from ppo.compiled import is_installed, learning_notice
+from ppo.recorded import RecordedEpochs
+from schema.model import ModelConfig
+from tests.ppo.scene import Scene
+
+ROOT = Path(__file__).resolve().parents[2]
+needs_numba = pytest.mark.skipif(not is_installed(), reason="needs Numba")
+
+
+def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
+    monkeypatch.setattr("ppo.compiled.find_spec", lambda _: None)
+    monkeypatch.setattr(learner, "is_installed", lambda: False)
+    scene = Scene()
+    shared = (scene.population, scene.buffer, scene.optimiser)
+    alone = learner.Learner(1, scene.members[1:], *shared, compiled=False)
+    assert isinstance(alone._epochs, RecordedEpochs)
+    assert "requirements-fast.txt" in learning_notice(ModelConfig(), has_images=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "has_images"),
+    [({}, True), ({"recurrence": {}}, False), ({"precision": "bfloat16"}, False)],
+)
+def test_nothing_is_said_where_numba_would_not_serve(model, has_images, monkeypatch):
+    monkeypatch.setattr("ppo.compiled.find_spec", lambda _: None)
+    assert learning_notice(ModelConfig.model_validate(model), has_images) is None
+
+
+def cache_of(**variables):
+    """Whether compilations are kept, and where, in a process with these environment variables."""
+    question = "from ppo.compiled import compiler; print(compiler._FOLDER)"
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+    }
+    answer = subprocess.run(
+        [sys.executable, "-c", question],
+        cwd=ROOT,
+        env=inherited | {name: str(value) for name, value in variables.items()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return answer.stdout.strip()
+
+
+@needs_numba
+def test_compilations_are_kept_in_the_user_s_cache_folder(tmp_path):
+    own, numba_s = tmp_path / "cache", tmp_path / "numba"
+    assert Path(cache_of(HOME=tmp_path)).parent == tmp_path / ".cache" / "ppo-grid"
+    assert Path(cache_of(XDG_CACHE_HOME=own)).parent == own / "ppo-grid"
+    assert Path(cache_of(XDG_CACHE_HOME=own, NUMBA_CACHE_DIR=numba_s)).parent == numba_s
+
+
+@needs_numba
+def test_a_cache_folder_that_cannot_be_made_is_done_without(tmp_path):
+    (tmp_path / "file").touch()
+    assert cache_of(XDG_CACHE_HOME=tmp_path / "file") == "None"

@@ -1,0 +1,16 @@
+import shutil
+
+import pytest
+import torch
+
+from tests.ppo.scene import Scene
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+def test_what_torch_compiles_learns_the_same():
+    found = []
+    for compiled in (False, True):
+        scene = Scene()
+        found.append(scene.learn(scene.recorded(compiled)))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
