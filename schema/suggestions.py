@@ -62,11 +62,18 @@ USUAL_NAMES: Final[dict[KeyPath, tuple[str, ...]]] = {
 OPTIONS: Final = ("device", "run_id", "seed", "worker_id")
 
 _CLOSE: Final = 0.85
+# Less, where a wrong guess does little harm; below it, names have a few letters in common by chance.
+_SIMILAR: Final = 0.72
 
 
 def is_misspelt(name: str, own: Iterable[str]) -> bool:
     """Whether a name is close to one of those that exist where it stands."""
     return bool(difflib.get_close_matches(name, list(own), n=1, cutoff=_CLOSE))
+
+
+def is_similar(name: str, own: Iterable[str]) -> bool:
+    """Whether a name may have been meant for one of those that exist."""
+    return bool(difflib.get_close_matches(name, list(own), n=1, cutoff=_SIMILAR))
 
 
 def key_elsewhere(name: str, root: type[Section]) -> KeyPath | None:

@@ -10,7 +10,7 @@ from schema.errors import UserError
 from schema.messages import nearest
 from schema.schedules import DecaySchedule
 from schema.section import key_paths, keys_of, subsection
-from schema.suggestions import OPTIONS, is_misspelt, key_elsewhere
+from schema.suggestions import OPTIONS, is_misspelt, is_similar, key_elsewhere
 from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath
 from sweeps.choices import canonical, show
@@ -152,6 +152,11 @@ def _key_hint(key: str, paths: list[KeyPath]) -> str:
     if meant is not None:
         shown = ".".join(meant) if dotted else _show_schedule_key(meant) or _show_key(meant)
         return f"; did you mean {shown}?"
+    if not dotted and not is_similar(key, names):
+        return (
+            "; docs/configuration.md lists all keys, and an argument of the environment's "
+            f"constructor is written environment.kwargs.{key}"
+        )
     hint = nearest(key, names)
     return hint if hint.startswith("; did") else "; docs/configuration.md lists all keys"
 

@@ -194,8 +194,19 @@ def test_a_section_that_is_none_is_answered_with_what_belongs_there(load, sectio
     assert line.endswith(f": unknown section; {hint}")
 
 
-def test_a_name_like_no_other_points_to_the_list_of_all():
-    assert errors_of(resolve_key, "qqqqqq") == ["unknown key; docs/configuration.md lists all keys"]
+@pytest.mark.parametrize("key", ["slip", "distance", "grid_size"])
+def test_a_name_like_no_other_may_be_an_argument_of_the_environment(key):
+    assert errors_of(resolve_key, key) == [
+        "unknown key; docs/configuration.md lists all keys, and an argument of the environment's "
+        f"constructor is written environment.kwargs.{key}"
+    ]
+    assert resolve_key(f"environment.kwargs.{key}") == ("environment", "kwargs", key)
+
+
+def test_a_dotted_name_like_no_other_points_to_the_list_of_all():
+    assert errors_of(resolve_key, "qqq.qqq") == [
+        "unknown key; docs/configuration.md lists all keys"
+    ]
 
 
 def test_errors_of_the_tuning_config_are_all_listed_with_their_lines(load, tmp_path):
