@@ -7,7 +7,7 @@ import difflib
 import importlib
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -29,6 +29,8 @@ _MUJOCO_EXTRA = "gymnasium[mujoco]"
 # How to install what isn't installed by its name alone: Memory Gym asks for an old Gymnasium, but plays
 # with the present one.
 _PACKAGES = {"memory_gym": "--no-deps memory-gym==1.0.2"}
+# How many ids of a package are listed where none is similar.
+_LISTED = 5
 
 
 def create(
@@ -135,7 +137,7 @@ def _find(name: str, suite: str) -> EnvSpec:
         raise UserError(refused)
     spec = gymnasium.registry.get(identifier)
     if spec is None:
-        hint = _nearest(identifier, suite)
+        hint = _nearest_of(module, identifier, suite) if module else _nearest(identifier, suite)
         raise UserError(f"environment.name: {suite} knows no environment {name}{hint}")
     return spec
 
@@ -146,22 +148,58 @@ def _import_module(module: str, name: str, suite: str) -> None:
     except ImportError as error:
         raise UserError(
             refusal(name, suite)
-            or f"environment.name: the module of {name} can't be imported: {_why_not(error)}"
+            or f"environment.name: the module of {name} can't be imported: {_why_not(error, module)}"
         ) from error
     except Exception as error:
         raise failure_of(f"{name}: the import of its module", error) from error
 
 
-def _why_not(error: ImportError) -> str:
+def _why_not(error: ImportError, module: str) -> str:
     package = _PACKAGES.get(error.name or "")
-    return f"{error} (pip install {package})" if package else str(error)
+    if package:
+        return f"{error} (pip install {package})"
+    if error.name and f"{module}.".startswith(f"{error.name}."):
+        return (
+            f"{error}; install its package (pip install -e <folder> where it is your own), or name "
+            "the folder in which it lies in PYTHONPATH"
+        )
+    # Something that the module itself imports.
+    return str(error)
 
 
 def _nearest(identifier: str, suite: str) -> str:
-    """A hint at the id that was probably meant, or nothing where none is similar."""
-    suites = {suite, "CartPole"} if suite == "Gymnasium" else {suite}
-    known: Iterable[str] = [key for key in gymnasium.registry if registered_type(key) in suites]
-    close = difflib.get_close_matches(identifier, known, n=1, cutoff=0.5)
+    """A hint at the known id that was probably meant, or at how others are named."""
+    known = _known(suite)
+    unversioned = [key for key in known if key.rpartition("-v")[0] == identifier]
+    # Versions alone make many an id of a user's own similar to one of Gymnasium's.
+    close = unversioned[-1:] or difflib.get_close_matches(identifier, known, n=1, cutoff=0.8)
     if close:
         return f"; did you mean {close[0]}?"
-    return f"; use {' or '.join(CARTPOLE_NAMES)}" if suite == "CartPole" else ""
+    if suite == "CartPole":
+        return f"; use {' or '.join(CARTPOLE_NAMES)}"
+    return "; an environment of a package of your own is named package:id"
+
+
+def _nearest_of(module: str, identifier: str, suite: str) -> str:
+    """A hint at the id of a package that was probably meant, or at those that there are."""
+    package = module.partition(".")[0]
+    own = [key for key in _known(suite) if _package_of(gymnasium.registry[key]) == package]
+    close = difflib.get_close_matches(identifier, own, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {module}:{close[0]}?"
+    if not own:
+        return f"; is it registered (gymnasium.register) when {module} is imported?"
+    shown = ", ".join(f"{module}:{key}" for key in own[:_LISTED])
+    return f"; there is {shown}" + (f" and {len(own) - _LISTED} more" if own[_LISTED:] else "")
+
+
+def _known(suite: str) -> list[str]:
+    suites = {suite, "CartPole"} if suite == "Gymnasium" else {suite}
+    return [key for key in gymnasium.registry if registered_type(key) in suites]
+
+
+def _package_of(spec: EnvSpec) -> str:
+    """The package whose code an id builds."""
+    entry = spec.entry_point
+    module = entry if isinstance(entry, str) else getattr(entry, "__module__", "")
+    return module.partition(":")[0].partition(".")[0]

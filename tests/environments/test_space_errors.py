@@ -2,6 +2,7 @@
 
 import sys
 
+import gymnasium
 import pytest
 
 from environments import building, probe_spaces
@@ -39,9 +40,53 @@ def test_an_unknown_id_comes_with_the_nearest(type_, name, hint):
     assert hint in line
 
 
-def test_an_id_like_no_other_comes_without_a_hint():
-    expected = "environment.name: Gymnasium knows no environment qqqqqqqqqqqq"
-    assert one_line("Gymnasium", "qqqqqqqqqqqq") == expected
+@pytest.mark.parametrize("name", ["qqqqqqqqqqqq", "Forager-v0", "Corridor-v0", "Walk-v0"])
+def test_an_id_like_no_other_may_be_a_package_s(name):
+    assert one_line("Gymnasium", name) == (
+        f"environment.name: Gymnasium knows no environment {name}; an environment of a package of "
+        "your own is named package:id"
+    )
+
+
+@pytest.fixture
+def forager(tmp_path, monkeypatch):
+    """A package whose environments are registered by a module below it, as many do."""
+    folder = tmp_path / "forager"
+    folder.mkdir()
+    folder.joinpath("__init__.py").write_text(
+        "import gymnasium\n"
+        "from forager.tasks import Task\n"
+        "gymnasium.register('Forager-v0', Task)\n"
+        "gymnasium.register('Gatherer-v0', 'forager.tasks:Task')\n"
+    )
+    folder.joinpath("tasks.py").write_text("class Task: pass\n")
+    tmp_path.joinpath("idle.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for module in ("forager", "forager.tasks", "idle"):
+        sys.modules.pop(module, None)
+    for identifier in ("Forager-v0", "Gatherer-v0"):
+        gymnasium.registry.pop(identifier, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("forager:Forger-v0", "did you mean forager:Forager-v0?"),
+        ("forager.tasks:Gatherer-v1", "did you mean forager.tasks:Gatherer-v0?"),
+        ("forager:Nope-v0", "there is forager:Forager-v0, forager:Gatherer-v0"),
+        ("idle:Nope-v0", "is it registered (gymnasium.register) when idle is imported?"),
+    ],
+)
+def test_an_id_that_a_package_doesn_t_have_is_answered_with_the_package_s(forager, name, hint):
+    expected = f"environment.name: Gymnasium knows no environment {name}; {hint}"
+    assert one_line("Gymnasium", name) == expected
+
+
+def test_a_package_of_many_environments_lists_a_few():
+    line = one_line("Gymnasium", scripted.name("Zzzzzzzzzzzzzzzz"))
+    assert line.count("tests.environments.scripted:") == 1 + 5
+    assert line.endswith(" more")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +129,14 @@ def test_a_missing_suite_says_what_to_install(monkeypatch):
 def test_a_module_that_cannot_be_imported():
     line = one_line("Gymnasium", "no_such_module:Thing-v0")
     assert line.startswith("environment.name: the module of no_such_module:Thing-v0 can't be imp")
+    assert "pip install -e" in line and "PYTHONPATH" in line
+
+
+def test_a_module_that_needs_another_isn_t_looked_for_itself(tmp_path, monkeypatch):
+    (tmp_path / "needy.py").write_text("import no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    line = one_line("Gymnasium", "needy:Thing-v0")
+    assert line.endswith("can't be imported: No module named 'no_such_module'")
 
 
 def test_hybrid_actions():
