@@ -18,6 +18,7 @@ from commands.command import check_folder
 from commands.display import make_console
 from commands.playing import Agent
 from environments import EnvironmentFailure, make_environment
+from environments.frames import as_frame
 from environments.spaces import spaces_of
 from environments.wrappers.checked import find_not_finite
 from ppo.evaluator import Policy
@@ -91,7 +92,7 @@ def show_episode(
         policy = agent.policy(spaces_of(environment), device, seed, stochastic)
         episode = _Episode(agent.config.environment.name, environment, policy, seed)
         if video is None:
-            for _ in episode.frames():
+            for _ in episode.play():
                 pass
         else:
             _write_video(video, episode, environment)
@@ -115,11 +116,23 @@ class _Episode:
         self.total = 0.0
         self.length = 0
 
-    def frames(self) -> Iterator[np.ndarray | None]:
-        """What is rendered before the first and after each step; None where a window shows it."""
+    def frames(self) -> Iterator[np.ndarray]:
+        """The frames of a video, all of one size.
+
+        Raises:
+            EnvironmentFailure: what is rendered can't be one.
+        """
+        shape = None
+        for rendered in self.play():
+            frame = as_frame(self._name, rendered, shape)
+            shape = frame.shape
+            yield frame
+
+    def play(self) -> Iterator[Any]:
+        """What is rendered before the first and after each step; of a window, it means nothing."""
         observation, _ = self._environment.reset(seed=self._seed)
         self._policy.begin(1)
-        yield self._render()
+        yield self._environment.render()
         ended = False
         while not ended:
             # One environment is a batch of one.
@@ -132,11 +145,7 @@ class _Episode:
             self.total += float(reward)
             self.length += 1
             ended = terminated or truncated
-            yield self._render()
-
-    def _render(self) -> np.ndarray | None:
-        frame = self._environment.render()
-        return None if frame is None else np.asarray(frame)
+            yield self._environment.render()
 
 
 def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> None:
@@ -146,8 +155,7 @@ def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> N
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         if path.suffix.lower() == ".gif":
-            frames = [frame for frame in episode.frames() if frame is not None]
-            imageio.imwrite(temporary, frames, duration=1000 / rate, loop=0)
+            imageio.imwrite(temporary, list(episode.frames()), duration=1000 / rate, loop=0)
         else:
             _write_mp4(temporary, episode, rate, path)
         os.replace(temporary, path)

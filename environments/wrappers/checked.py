@@ -120,7 +120,7 @@ class Checked(gymnasium.Wrapper):
         arguments = {} if options is None else {"options": options}
         answer = _guard(self._resetting, lambda: self.env.reset(seed=seed, **arguments))
         if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
-            raise self._failure("reset", f"must return (observation, info), not {_form(answer)}")
+            raise self._failure("reset", f"must return (observation, info), not {form(answer)}")
         self._resetting = self._later_resetting
         problem = self._check(answer[0])
         if problem is not None:
@@ -142,7 +142,7 @@ class Checked(gymnasium.Wrapper):
         try:
             observation, reward, terminated, truncated, info = answer
         except (TypeError, ValueError):
-            raise self._failure("step", f"must return {_STEP}, not {_form(answer)}") from None
+            raise self._failure("step", f"must return {_STEP}, not {form(answer)}") from None
         if type(reward) is not float:
             reward = self._number(reward)
         if not _LEAST_REWARD <= reward <= _GREATEST_REWARD:
@@ -165,17 +165,17 @@ class Checked(gymnasium.Wrapper):
     def _number(self, reward: Any) -> float:
         if _is_scalar(reward):
             return float(reward)
-        raise self._failure("step", f"gave {_form(reward)} as the reward; must be a number")
+        raise self._failure("step", f"gave {form(reward)} as the reward; must be a number")
 
     def _truth(self, name: str, value: Any) -> bool:
         if _is_scalar(value):
             return bool(value)
-        raise self._failure("step", f"gave {_form(value)} as {name}; must be true or false")
+        raise self._failure("step", f"gave {form(value)} as {name}; must be true or false")
 
     def _information(self, info: Any) -> dict[str, Any]:
         if isinstance(info, dict):
             return info
-        raise self._failure("step", f"gave {_form(info)} as info; must be a dictionary")
+        raise self._failure("step", f"gave {form(info)} as info; must be a dictionary")
 
     def _failure(self, call: str, problem: str) -> EnvironmentFailure:
         return EnvironmentFailure(f"{self._name}: {call} {problem}")
@@ -220,7 +220,7 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
 
 
-def _form(value: Any) -> str:
+def form(value: Any) -> str:
     """What a value is, without its contents, which may be long."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
@@ -250,7 +250,7 @@ def _box_checker(shape: tuple[int, ...], kind: np.dtype) -> _Check:
             try:
                 value = np.asarray(value)
             except ValueError:
-                return f"that is no array, but {_form(value)}"
+                return f"that is no array, but {form(value)}"
         if value.shape != shape:
             return f"of shape {value.shape}; its space's is {shape}"
         if value.dtype is not kind and not _holds(kind, value):
@@ -282,7 +282,7 @@ def _choice_checker(space: spaces.Discrete) -> _Check:
 def _parts_checker(checks: dict[Any, _Check], kinds: tuple[type, ...]) -> _Check:
     def check(value: Any) -> str | None:
         if not isinstance(value, kinds):
-            return f"that is {_form(value)}; its space's is a {kinds[0].__name__}"
+            return f"that is {form(value)}; its space's is a {kinds[0].__name__}"
         for key, check_part in checks.items():
             try:
                 part = value[key]  # type: ignore[index]  # a dictionary or a tuple

@@ -289,7 +289,16 @@ class Faulty(Script):
         return faults.get(self.fault, lambda: answer)()
 
     def render(self):
-        return np.zeros((16, 16, 3), np.uint8)
+        frame = np.zeros((16, 16, 3), np.uint8)
+        rendered = {
+            "renders nothing": None,
+            "renders text": "a map",
+            "renders rows": [[1], [1, 2]],
+            "renders floats": frame / 255,
+            "renders gray": frame[..., 0],
+            "renders other sizes": frame if self.time < self.at else frame[:8],
+        }
+        return rendered.get(self.fault, frame)
 
 
 class Harmless(Script):

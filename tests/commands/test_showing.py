@@ -1,0 +1,50 @@
+"""A video is made of what an environment renders, or one line says why it can't be."""
+
+import imageio.v3 as imageio
+import pytest
+import torch
+
+from commands.playing import Agent
+from commands.showing import show_episode
+from environments import EnvironmentFailure
+from schema.config import Config
+from tests.environments import scripted
+
+
+def show(video, name="Faulty", **arguments):
+    environment = {"type": "Gymnasium", "name": scripted.name(name), "kwargs": arguments}
+    config = Config.model_validate({"environment": environment, "model": {"hidden_layer_size": 4}})
+    return show_episode(
+        Agent("untrained", config, None), 0, 2, torch.device("cpu"), stochastic=True, video=video
+    )
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+@pytest.mark.parametrize(
+    ("fault", "given"),
+    [
+        ("renders nothing", "None; must be an array of shape (height, width, 3) of uint8"),
+        ("renders text", "a str; must be an array of shape (height, width, 3) of uint8"),
+        ("renders rows", "a list; must be an array of shape (height, width, 3) of uint8"),
+        ("renders floats", "an array of shape (16, 16, 3) of float64; must be an array"),
+        ("renders gray", "an array of shape (16, 16) of uint8; must be an array"),
+        (
+            "renders other sizes",
+            "a frame of shape (8, 16, 3) after frames of (16, 16, 3); all must be of one size",
+        ),
+    ],
+)
+def test_what_can_t_be_a_frame_is_one_line_and_leaves_nothing(tmp_path, suffix, fault, given):
+    with pytest.raises(EnvironmentFailure) as caught:
+        show(tmp_path / f"episode.{suffix}", fault=fault, length=5)
+    assert str(caught.value).startswith(f"{scripted.name('Faulty')}: render gave {given}")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+def test_frames_become_a_video(tmp_path, capsys, suffix):
+    video = tmp_path / f"episode.{suffix}"
+    assert show(video, length=5) == 0
+    assert imageio.imread(video).shape[1:] == (16, 16, 3)
+    assert capsys.readouterr().out.splitlines()[0].endswith("length 5")
