@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from commands.playing import Agent
 from environments import EnvironmentFailure, make_environment
 from environments.frames import as_frame
 from environments.spaces import spaces_of
+from environments.suites.drawing import draw_without_devices, has_display
 from environments.wrappers.checked import find_not_finite
 from ppo.evaluator import Policy
 from schema.errors import UserError
@@ -43,23 +43,8 @@ def check_output(video: Path | None) -> None:
             raise UserError(f"--video={video}: is a folder; must be a file")
         check_folder(video.parent)
         return
-    if not _has_display():
+    if not has_display():
         raise UserError("there is no display here; write a video with --video=<path>")
-
-
-def _has_display() -> bool:
-    variables = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-    return sys.platform != "linux" or any(map(os.environ.get, variables))
-
-
-def _draw_without_devices() -> None:
-    """Keeps SDL, with which pygame draws, from looking for a display and for loudspeakers.
-
-    What it prints where it finds none is meant for whoever wants a window.
-    """
-    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-    if not _has_display():
-        os.environ["SDL_VIDEODRIVER"] = "dummy"
 
 
 def show_episode(
@@ -86,7 +71,7 @@ def show_episode(
     mode = "human" if video is None else "rgb_array"
     # Unity's players draw with SDL, too, and are to find what there is.
     if video is not None and agent.config.environment.type not in PLAYER_TYPES:
-        _draw_without_devices()
+        draw_without_devices()
     environment = make_environment(agent.config.environment, worker_id, mode)
     try:
         policy = agent.policy(spaces_of(environment), device, seed, stochastic)

@@ -25,9 +25,11 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
 
 from environments.building import import_suite, make_environment
+from environments.frames import as_frame
 from environments.interface import EnvironmentFailure, Observations, Spaces
 from environments.ports import PROBING
 from environments.spaces import spaces_of
+from environments.suites.drawing import draw_without_devices
 from environments.suites.registration import create
 from environments.vector import random_action
 from schema.environment import EnvironmentConfig
@@ -91,7 +93,25 @@ def _findings(config: EnvironmentConfig, worker_id: int) -> list[Finding]:
         if not check.watch.faults:
             check.findings += _failures("it can't be played", error)
     check.note_contents()
-    return [*_verdict(fault, check.findings), *check.findings]
+    findings = [*_verdict(fault, check.findings), *check.findings]
+    if any(finding.verdict == "failed" for finding in findings):
+        return findings
+    return [*findings, _film(config, worker_id)]
+
+
+def _film(config: EnvironmentConfig, worker_id: int) -> Finding:
+    """Whether a video can be made of an episode, which training does without."""
+    draw_without_devices()
+    try:
+        environment = make_environment(config, worker_id, "rgb_array")
+        with contextlib.closing(environment):
+            environment.reset(seed=_SEEDS[0])
+            height, width, _ = as_frame(config.name, environment.render()).shape
+    except (UserError, EnvironmentFailure) as error:
+        return Finding("note", f"enjoy.py can't film it: {_one_line(str(error))}")
+    except Exception as error:
+        return Finding("note", f"enjoy.py can't film it: {_described(error)}")
+    return Finding("passed", f"enjoy.py can film it, in {width} x {height} pixels")
 
 
 def _failures(what: str, error: Exception) -> list[Finding]:

@@ -11,13 +11,32 @@ import importlib
 import importlib.util
 import os
 import sys
+import warnings
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from schema.errors import UserError
 
+# How Gymnasium warns of a render mode that an environment's metadata doesn't list.
+_OTHER_MODE = r".*(being initialised with render_mode=|trying to use 'human' rendering)"
 _OFFSCREEN = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}  # and their libraries
+
+
+def has_display() -> bool:
+    """Whether a window can be shown."""
+    variables = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    return sys.platform != "linux" or any(map(os.environ.get, variables))
+
+
+def draw_without_devices() -> None:
+    """Keeps SDL, with which pygame draws, from looking for a display and for loudspeakers.
+
+    What it prints where it finds none is meant for whoever wants a window.
+    """
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    if not has_display():
+        os.environ["SDL_VIDEODRIVER"] = "dummy"
 
 
 def prepare_drawing(spec: EnvSpec, render_mode: str | None) -> None:
@@ -30,6 +49,9 @@ def prepare_drawing(spec: EnvSpec, render_mode: str | None) -> None:
     Raises:
         UserError: MuJoCo can't draw here.
     """
+    if render_mode is not None:
+        # It may render all the same, and what it renders is looked at.
+        warnings.filterwarnings("ignore", _OTHER_MODE, UserWarning)
     # Where it isn't installed, Gymnasium says so.
     if _is_from(spec, "gymnasium.envs.mujoco") and importlib.util.find_spec("mujoco"):
         _choose_opengl(spec.id, render_mode)

@@ -15,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.wrappers import TimeLimit
 
 from environments.failures import described, failure_of
+from environments.interface import EnvironmentFailure
 from environments.suites.drawing import guard_drawing, prepare_drawing
 from environments.suites.ids import CARTPOLE_NAMES, refusal, registered_type
 from environments.wrappers.checked import checked
@@ -50,6 +51,7 @@ def create(
     Raises:
         UserError: it is unknown, another suite's or out of date, a package that it needs is
             missing, or its constructor doesn't take `kwargs`.
+        EnvironmentFailure: its module can't be imported for a mistake in it, or it can't be rendered.
     """
     name = config.name
     spec = _find(name, config.type)
@@ -67,7 +69,7 @@ def create(
         environment = gymnasium.make(spec, disable_env_checker=True, **arguments)
     except (gymnasium.error.Error, ImportError) as error:
         raise UserError(f"environment.name: {name} can't be created: {_remedy(error)}") from error
-    except UserError:
+    except (UserError, EnvironmentFailure):
         raise
     except Exception as error:
         if not config.kwargs:
@@ -90,6 +92,7 @@ def _arguments(
 
     Raises:
         UserError: the user's own are none that it takes.
+        EnvironmentFailure: it is to be rendered, and isn't made for that.
     """
     entry = spec.entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
@@ -99,6 +102,10 @@ def _arguments(
     if "worker_id" in parameters:
         arguments["worker_id"] = worker_id
     if render_mode is not None:
+        if "render_mode" not in parameters and not _takes_any(parameters):
+            raise EnvironmentFailure(
+                f"{config.name} can't be rendered: its constructor takes no render_mode"
+            )
         arguments["render_mode"] = render_mode
     return arguments
 
@@ -107,7 +114,7 @@ def _check_kwargs(config: EnvironmentConfig, parameters: Mapping[str, inspect.Pa
     own = [key for key in _GIVEN if key in config.kwargs]
     if own:
         raise UserError(f"environment.kwargs: {own[0]} is chosen by the commands; leave it out")
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    if _takes_any(parameters):
         return
     taken = [key for key in parameters if key not in _GIVEN]
     unknown = [key for key in config.kwargs if key not in taken]
@@ -116,6 +123,10 @@ def _check_kwargs(config: EnvironmentConfig, parameters: Mapping[str, inspect.Pa
         raise UserError(
             f"environment.kwargs: the constructor of {config.name} takes no {unknown[0]}{hint}"
         )
+
+
+def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
 def _remedy(error: Exception) -> str:

@@ -42,6 +42,16 @@ def test_what_can_t_be_a_frame_is_one_line_and_leaves_nothing(tmp_path, suffix, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("arguments", [{}, {"length": 3}])
+def test_a_constructor_without_a_render_mode_is_one_line(tmp_path, arguments):
+    name = "ScriptLong"
+    with pytest.raises(EnvironmentFailure) as caught:
+        show(tmp_path / "episode.mp4", name, **arguments)
+    assert str(caught.value) == (
+        f"{scripted.name(name)} can't be rendered: its constructor takes no render_mode"
+    )
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "gif"])
 def test_frames_become_a_video(tmp_path, capsys, suffix):
     video = tmp_path / f"episode.{suffix}"

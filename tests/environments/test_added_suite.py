@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import environments
-from environments import Spaces, make_environments, probe_spaces
+from environments import Spaces, make_environment, make_environments, probe_spaces
 from environments.building import SUITE_MODULES
 from environments.checking import check_environment
 from environments.levels import ListedLevels
@@ -50,6 +50,17 @@ def test_a_package_of_one_s_own_passes_the_check(package):
     found = check_environment(config)
     assert {finding.verdict for finding in found} == {"passed"}
     assert "episodes have a time limit of 100 steps" in [finding.text for finding in found]
+
+
+def test_it_can_be_filmed(package):
+    config = EnvironmentConfig(type="Gymnasium", name="my_package:Corridor-v0")
+    environment = make_environment(config, render_mode="rgb_array")
+    goal = int(environment.reset(seed=1)[0]["vector"][0])
+    frame = environment.render()
+    assert frame.shape == (16, 17 * 16, 3) and frame.dtype == np.uint8
+    cells = frame[0, ::16].tolist()
+    assert cells[8] == [255, 255, 255] and cells[8 + goal] == [0, 255, 0]
+    assert environment.metadata["render_fps"] == 10
 
 
 def test_it_can_be_trained_in(corridor):

@@ -145,13 +145,28 @@ class Warned(Good):
         return super().reset(seed=seed)
 
 
+class Filmed(Good):
+    """Renders, though its metadata lists no mode."""
+
+    def __init__(self, render_mode=None):
+        super().__init__()
+
+    def render(self):
+        return np.zeros((4, 6, 3), np.uint8)
+
+
+class Blank(Filmed):
+    def render(self):
+        return None
+
+
 class Unclosable(Good):
     def close(self):
         raise OSError("the port is gone")
 
 
 CLASSES = (
-    *(Warned, Unclosable),
+    *(Warned, Unclosable, Filmed, Blank),
     *(Good, Unseeded, Forgetful, Remembering, Infinite, TooLarge, NotANumber, Doubles),
     *(WrongShape, WrongKeys, NotInside, Endless, Raising, OldReset, Unbuildable, Textual),
 )
@@ -172,15 +187,28 @@ def lines(name, verdict, **keys):
 
 
 def test_a_good_environment_passes_everything():
-    assert lines("Good", "failed") == lines("Good", "note") == []
+    assert lines("Filmed", "failed") == lines("Filmed", "note") == []
     # Steps: one or two in each of Gymnasium's checks, and four episodes of ten.
-    assert [line.partition(", in")[0] for line in lines("Good", "passed")] == [
+    assert [line.partition(", in")[0] for line in lines("Filmed", "passed")] == [
         "Gymnasium's check_env",
         "it can be trained in: observes vector (2,) float32; acts by 3 choices",
         "the same seed and actions give the same episode",
         "episodes end, here within 10 steps",
         "observations are within observation_space and rewards finite",
+        "enjoy.py can film it",
     ]
+
+
+def test_what_can_t_be_filmed_is_a_note():
+    assert lines("Good", "failed") == lines("Blank", "failed") == []
+    assert lines("Good", "note") == [
+        "enjoy.py can't film it: Good-v0 can't be rendered: its constructor takes no render_mode"
+    ]
+    assert lines("Blank", "note") == [
+        "enjoy.py can't film it: Blank-v0: render gave None; must be an array of shape (height, "
+        "width, 3) of uint8"
+    ]
+    assert lines("Filmed", "passed")[-1] == "enjoy.py can film it, in 6 x 4 pixels"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +310,7 @@ def test_gymnasium_s_warnings_are_lines():
 
 
 def test_an_environment_s_own_warnings_are_notes():
-    assert lines("Warned", "note") == ["the battery is low"]
+    assert lines("Warned", "note")[1:] == ["the battery is low"]
     assert lines("Warned", "failed") == []
 
 
