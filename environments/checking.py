@@ -8,14 +8,13 @@ played again.
 from __future__ import annotations
 
 import contextlib
-import functools
-import math
 import re
 import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium
@@ -24,6 +23,7 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
 
+from environments.answers import Answers
 from environments.building import import_suite, make_environment
 from environments.frames import as_frame
 from environments.interface import EnvironmentFailure, Observations, Spaces
@@ -32,6 +32,7 @@ from environments.spaces import spaces_of
 from environments.suites.drawing import draw_without_devices
 from environments.suites.registration import create
 from environments.vector import random_action
+from environments.wrappers.checked import form
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
@@ -83,15 +84,18 @@ def _findings(config: EnvironmentConfig, worker_id: int) -> list[Finding]:
         environment = create(config, worker_id, None, is_checked=False)
     except Exception as error:
         return _failures("it can't be built", error)
+    lacking = _lacking_spaces(environment.unwrapped)
+    if lacking:
+        return lacking
     check = _Check(config, worker_id)
     fault = _ask_gymnasium(environment.unwrapped, check.watch)
     try:
         environment.close()
         check.run()
     except Exception as error:
-        # What isn't in its space may break what wraps the environment.
-        if not check.watch.faults:
-            check.findings += _failures("it can't be played", error)
+        told = " ".join([*check.watch.faults.values(), fault or ""])
+        failures = _failures("it can't be played", error)
+        check.findings += [each for each in failures if not _is_said_in(told, each.text)]
     check.note_contents()
     findings = [*_verdict(fault, check.findings), *check.findings]
     if any(finding.verdict == "failed" for finding in findings):
@@ -114,6 +118,18 @@ def _film(config: EnvironmentConfig, worker_id: int) -> Finding:
     return Finding("passed", f"enjoy.py can film it, in {width} x {height} pixels")
 
 
+def _lacking_spaces(environment: gymnasium.Env) -> list[Finding]:
+    """The spaces that an environment doesn't have, without which nothing can be asked of it."""
+    found = {
+        name: getattr(environment, name, None) for name in ("observation_space", "action_space")
+    }
+    return [
+        Finding("failed", f"it has {form(space)} as {name}; must be one of gymnasium.spaces")
+        for name, space in found.items()
+        if not isinstance(space, spaces.Space)
+    ]
+
+
 def _failures(what: str, error: Exception) -> list[Finding]:
     """An exception as findings; what a user can mend has lines of its own already."""
     if isinstance(error, UserError):
@@ -124,7 +140,7 @@ def _failures(what: str, error: Exception) -> list[Finding]:
     return [Finding("failed", f"{what}: {_described(error)}")]
 
 
-def _ask_gymnasium(environment: gymnasium.Env, watch: _Watch) -> str | None:
+def _ask_gymnasium(environment: gymnasium.Env, watch: Answers) -> str | None:
     """The first fault that Gymnasium's own check finds. No pictures are drawn."""
     try:
         watch.over(environment)
@@ -139,16 +155,26 @@ def _verdict(fault: str | None, others: Sequence[Finding]) -> list[Finding]:
     if fault is None:
         return [Finding("passed", "Gymnasium's check_env")]
     told = " ".join(finding.text for finding in others if finding.verdict == "failed")
-    is_told = fault in told or any(
-        re.search(pattern, fault) and words in told for pattern, words in _SAID_MORE_CLEARLY
-    )
-    return [] if is_told else [Finding("failed", f"Gymnasium's check_env: {fault}")]
+    if fault in told or _is_said_in(told, fault):
+        return []
+    return [Finding("failed", f"Gymnasium's check_env: {fault}")]
 
 
-# What Gymnasium says of something, and what is said of it here.
+def _is_said_in(told: str, text: str) -> bool:
+    """Whether what is told already says more clearly what a text says."""
+    return any(re.search(pattern, text) and words in told for pattern, words in _SAID_MORE_CLEARLY)
+
+
+# What is said of something, by Gymnasium or in playing, and what is said of it more clearly.
 _SAID_MORE_CLEARLY = (
     (r"observation space", "isn't within observation_space"),
     (r"determinis|equivalent", "must give the same episode"),
+    (r"unpack|env\.reset|cannot be reset", "reset must return"),
+    (r"unpack|step result|Env\.step", "step must return"),
+    (r"info.* dictionary, actual type", "as info; must be a dictionary"),
+    (r"gave an observation", "isn't within observation_space"),
+    (r"gave the reward", "it must be a finite number"),
+    (r"unexpected keyword argument 'seed'", "does not provide a `seed`"),
 )
 
 
@@ -158,7 +184,10 @@ def _described(error: Exception) -> str:
     if text and isinstance(error, (AssertionError, gymnasium.error.Error, EnvironmentFailure)):
         return text
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    where = ""
+    # A call that doesn't fit the environment's method fails where it stands: here, not there.
+    if frames and Path(frames[-1].filename).parent != Path(__file__).parent:
+        where = f" ({frames[-1].filename}, line {frames[-1].lineno})"
     return f"{type(error).__name__}: {text}".removesuffix(": ") + where
 
 
@@ -190,12 +219,12 @@ class _Check:
 
     Attributes:
         findings: what was found so far.
-        watch: over all environments.
+        watch: over the answers of all environments.
     """
 
     def __init__(self, config: EnvironmentConfig, worker_id: int) -> None:
         self.findings: list[Finding] = []
-        self.watch = _Watch()
+        self.watch = Answers()
         self._config = config
         self._worker_id = worker_id
         self._generator = np.random.default_rng(0)
@@ -203,7 +232,7 @@ class _Check:
     def run(self) -> None:
         """Plays each seed, the first once more, and the last in an environment that was built anew."""
         with self._environment() as environment:
-            self._pass(f"it can be trained in: {_describe(spaces_of(environment))}")
+            self._pass(f"it {_describe(spaces_of(environment))}")
             limit = self._time_limit(environment)
             episodes = [self._play(environment, _Episode(seed)) for seed in _SEEDS]
             differences = [self._difference(environment, episodes[0], "once more")]
@@ -320,76 +349,3 @@ def _describe(found: Spaces) -> str:
     if found.branches:
         return f"observes {observed}; acts by {' x '.join(map(str, found.branches))} choices"
     return f"observes {observed}; acts by {len(found.bounds)} numbers"
-
-
-class _Watch:
-    """Looks at what environments themselves return, before anything wraps it.
-
-    Attributes:
-        faults: a line for each thing that is wrong, by what it is about.
-        steps: how many were watched.
-    """
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.faults: dict[str, str] = {}
-
-    def over(self, environment: gymnasium.Env) -> None:
-        """Watches an environment from now on."""
-        reset, step = environment.reset, environment.step
-        space = environment.observation_space
-
-        @functools.wraps(reset)
-        def watched_reset(**arguments: Any) -> Any:
-            returned = reset(**arguments)
-            self._look_at(space, returned[0], "reset")
-            return returned
-
-        @functools.wraps(step)
-        def watched_step(action: Any) -> Any:
-            returned = step(action)
-            self.steps += 1
-            self._look_at(space, returned[0], "step")
-            if not math.isfinite(returned[1]):
-                self.faults.setdefault(
-                    "reward", f"step gave the reward {returned[1]}; it must be a finite number"
-                )
-            return returned
-
-        # On the instance, so that all wrappers around it see the same as ever.
-        vars(environment).update(reset=watched_reset, step=watched_step)
-
-    def _look_at(self, space: spaces.Space, observation: Any, method: str) -> None:
-        fault = _misfit(space, observation)
-        if fault is not None:
-            self.faults.setdefault(
-                "observation",
-                f"the observation that {method} gave isn't within observation_space: {fault}; mend "
-                "either of them",
-            )
-
-
-def _misfit(space: spaces.Space, value: Any, name: str = "it") -> str | None:
-    """Why a value isn't in a space, or isn't finite; None where all is well."""
-    if isinstance(space, spaces.Dict) and isinstance(value, dict):
-        if value.keys() != space.keys():
-            return f"{name} has {sorted(value)} where {sorted(space.keys())} belong"
-        inner = ((space[key], value[key], f"'{key}'") for key in space.keys())  # noqa: SIM118
-        return next(filter(None, (_misfit(*each) for each in inner)), None)
-    if isinstance(space, spaces.Box) and isinstance(value, np.ndarray):
-        return next((text.format(name) for text in _box_faults(space, value)), None)
-    return None if space.contains(value) else f"{name} is {value!r}, not in {space}"
-
-
-def _box_faults(space: spaces.Box, value: np.ndarray) -> Iterator[str]:
-    if value.shape != space.shape:
-        yield f"{{}} has the shape {value.shape} where {space.shape} belongs"
-    elif not np.can_cast(value.dtype, space.dtype):
-        yield f"{{}} is {value.dtype} where {space.dtype} belongs"
-    elif not np.isfinite(value).all():
-        yield f"{{}} holds {value[~np.isfinite(value)][0]}"
-    elif not space.contains(value):
-        index = np.unravel_index(((value < space.low) | (value > space.high)).argmax(), value.shape)
-        place = f"[{', '.join(map(str, map(int, index)))}]"
-        bounds = f"{space.low[index]:g} to {space.high[index]:g}"
-        yield f"{{}} has {value[index]:g} at {place}, where {bounds} is allowed"

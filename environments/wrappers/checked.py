@@ -163,12 +163,12 @@ class Checked(gymnasium.Wrapper):
         return _guard(self._rendering, self.env.render)
 
     def _number(self, reward: Any) -> float:
-        if _is_scalar(reward):
+        if is_scalar(reward):
             return float(reward)
         raise self._failure("step", f"gave {form(reward)} as the reward; must be a number")
 
     def _truth(self, name: str, value: Any) -> bool:
-        if _is_scalar(value):
+        if is_scalar(value):
             return bool(value)
         raise self._failure("step", f"gave {form(value)} as {name}; must be true or false")
 
@@ -214,7 +214,8 @@ def _guard(call: Call, function: Callable[[], Any]) -> Any:
         return function()
 
 
-def _is_scalar(value: Any) -> bool:
+def is_scalar(value: Any) -> bool:
+    """Whether a value is one number or one bool, as Python or NumPy has them."""
     if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
         return True
     return isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"

@@ -165,7 +165,62 @@ class Unclosable(Good):
         raise OSError("the port is gone")
 
 
+class ArrayReward(Good):
+    def step(self, action):
+        observation, reward, *others = super().step(action)
+        return observation, np.array([reward]), *others
+
+
+class NoInfo(Good):
+    def step(self, action):
+        return *super().step(action)[:4], None
+
+
+class OldStep(Good):
+    def step(self, action):
+        observation, reward, terminated, _, info = super().step(action)
+        return observation, reward, terminated, info
+
+
+class BareReset(Good):
+    """Returns the observation alone, whose two numbers look like two values."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)[0]
+
+
+class BareNumbers(Good):
+    def reset(self, *, seed=None, options=None):
+        return tuple(super().reset(seed=seed)[0].tolist())
+
+
+class NoSpaces(gymnasium.Env):
+    action_space = 4
+
+
+class StepOfNothing(Good):
+    def step(self):
+        return super().step(0)
+
+
+class LargeDoubles(Good):
+    def observe(self):
+        return super().observe().astype(np.float64) + 5
+
+
+class ShrinkingDoubles(Good):
+    def observe(self):
+        return super().observe().astype(np.float64)[: 1 if self.time > 3 else 2]
+
+
+class DoublesWithoutInfo(Doubles):
+    def step(self, action):
+        return *super().step(action)[:4], None
+
+
 CLASSES = (
+    *(ArrayReward, NoInfo, OldStep, BareReset, BareNumbers, NoSpaces),
+    *(StepOfNothing, LargeDoubles, ShrinkingDoubles, DoublesWithoutInfo),
     *(Warned, Unclosable, Filmed, Blank),
     *(Good, Unseeded, Forgetful, Remembering, Infinite, TooLarge, NotANumber, Doubles),
     *(WrongShape, WrongKeys, NotInside, Endless, Raising, OldReset, Unbuildable, Textual),
@@ -191,7 +246,7 @@ def test_a_good_environment_passes_everything():
     # Steps: one or two in each of Gymnasium's checks, and four episodes of ten.
     assert [line.partition(", in")[0] for line in lines("Filmed", "passed")] == [
         "Gymnasium's check_env",
-        "it can be trained in: observes vector (2,) float32; acts by 3 choices",
+        "it observes vector (2,) float32; acts by 3 choices",
         "the same seed and actions give the same episode",
         "episodes end, here within 10 steps",
         "observations are within observation_space and rewards finite",
@@ -256,6 +311,54 @@ def test_a_fault_is_one_line(name, expected):
     assert "\n" not in line
 
 
+_STEP = "(observation, reward, terminated, truncated, info)"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ArrayReward", "step gave an array of shape (1,) as the reward; must be a number"),
+        ("NoInfo", "step gave None as info; must be a dictionary"),
+        ("OldStep", f"step must return {_STEP}, not 4 values (ndarray, float, bool, dict)"),
+        ("BareReset", "reset must return (observation, info), not an array of shape (2,)"),
+        ("BareNumbers", "reset must return (observation, info), not 2 values (float, float)"),
+    ],
+)
+def test_an_answer_of_another_form_is_told_as_in_training(name, expected):
+    assert lines(name, "failed") == [f"it can't be played: {name}-v0: {expected}"]
+
+
+def test_a_method_of_other_parameters_is_told_without_a_line_of_this_project():
+    (line,) = lines("StepOfNothing", "failed")
+    assert line.startswith("it can't be played: TypeError: StepOfNothing.step() takes 1 positional")
+    assert ".py" not in line
+
+
+def test_an_environment_without_spaces_is_told_so():
+    assert lines("NoSpaces", "failed") == [
+        "it has None as observation_space; must be one of gymnasium.spaces",
+        "it has a int as action_space; must be one of gymnasium.spaces",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("LargeDoubles", ["it has 5 at [0], where 0 to 1 is allowed"]),
+        ("ShrinkingDoubles", ["it has the shape (1,) where (2,) belongs"]),
+    ],
+)
+def test_faults_of_several_kinds_are_told_at_once(name, others):
+    found = [line.partition("observation_space: ")[2] for line in lines(name, "failed")]
+    faults = ["it is float64 where float32 belongs", *others]
+    assert found == [f"{fault}; mend either of them" for fault in faults]
+
+
+def test_a_wrong_observation_hides_no_other_fault():
+    played, observed = lines("DoublesWithoutInfo", "failed")
+    assert "gave None as info" in played and "float64 where float32 belongs" in observed
+
+
 def test_a_place_that_is_out_of_bounds_is_named():
     (line,) = lines("TooLarge", "failed")
     assert " at [1], where 0 to 1 is allowed; mend either of them" in line
@@ -283,9 +386,8 @@ def test_what_is_raised_is_one_line_that_names_the_place():
 
 
 def test_a_reset_without_a_seed_is_refused():
-    assert any(
-        "`reset` method does not provide a `seed`" in line for line in lines("OldReset", "failed")
-    )
+    (line,) = lines("OldReset", "failed")
+    assert "`reset` method does not provide a `seed`" in line
 
 
 def test_spaces_that_can_t_be_trained_from_are_refused():
