@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import Progress as Bars
 from rich.table import Table
 
 from commands.display import make_console
@@ -45,7 +47,7 @@ def evaluate_agents(
     console = make_console()
     reports = []
     for agent in agents:
-        episodes = _evaluate(agent, worker_id, device, stochastic)
+        episodes = _evaluate(console, agent, worker_id, device, stochastic)
         reports.append({"agent": agent.name, **summarise(episodes), "per_level": episodes})
         if len(agents) > 1:
             line = f"{agent.name}: return {reports[-1]['return_mean']:.4g}"
@@ -58,12 +60,19 @@ def evaluate_agents(
 
 
 def _evaluate(
-    agent: Agent, worker_id: int, device: torch.device, stochastic: bool
+    console: Console, agent: Agent, worker_id: int, device: torch.device, stochastic: bool
 ) -> list[dict[str, float]]:
+    """Plays an agent's episodes; in a terminal, a bar shows how many are over."""
     evaluator = Evaluator(agent.config, worker_id)
     try:
         policy = agent.policy(evaluator.spaces, device, seed=0, stochastic=stochastic)
-        return evaluator.evaluate(policy)
+        if not console.is_terminal:
+            return evaluator.evaluate(policy)
+        with Bars(console=console, transient=True) as bars:
+            bar = bars.add_task(f"{agent.name}: episodes", total=None)
+            return evaluator.evaluate(
+                policy, lambda done, total: bars.update(bar, completed=done, total=total)
+            )
     finally:
         evaluator.close()
 

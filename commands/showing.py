@@ -17,11 +17,13 @@ from commands.command import check_folder
 from commands.display import make_console
 from commands.playing import Agent
 from environments import EnvironmentFailure, make_environment
+from environments.endless import EndlessEpisodes
 from environments.frames import as_frame
 from environments.spaces import spaces_of
 from environments.suites.drawing import draw_without_devices, has_display
 from environments.wrappers.checked import find_not_finite
 from ppo.evaluator import Policy
+from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.unity import PLAYER_TYPES
 
@@ -75,7 +77,7 @@ def show_episode(
     environment = make_environment(agent.config.environment, worker_id, mode)
     try:
         policy = agent.policy(spaces_of(environment), device, seed, stochastic)
-        episode = _Episode(agent.config.environment.name, environment, policy, seed)
+        episode = _Episode(agent.config.environment, environment, policy, seed)
         if video is None:
             for _ in episode.play():
                 pass
@@ -93,8 +95,15 @@ def show_episode(
 class _Episode:
     """Plays an episode; afterwards, its return and length are known."""
 
-    def __init__(self, name: str, environment: gymnasium.Env, policy: Policy, seed: int) -> None:
-        self._name = name
+    def __init__(
+        self,
+        config: EnvironmentConfig,
+        environment: gymnasium.Env,
+        policy: Policy,
+        seed: int,
+    ) -> None:
+        self._config = config
+        self._name = config.name
         self._environment = environment
         self._policy = policy
         self._seed = seed
@@ -116,6 +125,7 @@ class _Episode:
     def play(self) -> Iterator[Any]:
         """What is rendered before the first and after each step; of a window, it means nothing."""
         observation, _ = self._environment.reset(seed=self._seed)
+        watch = EndlessEpisodes(self._config, 1)
         self._policy.begin(1)
         yield self._environment.render()
         ended = False
@@ -130,6 +140,7 @@ class _Episode:
             self.total += float(reward)
             self.length += 1
             ended = terminated or truncated
+            watch.step([])
             yield self._environment.render()
 
 

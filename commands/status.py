@@ -36,10 +36,12 @@ def show_status(out: Path, run_id: str) -> int:
         _print_under_way(console, journal.results(run_id))
         for failure in failure_lines(journal.results(run_id)):
             console.print(failure, soft_wrap=True)
-        best, _ = best_scores(journal.results(run_id, by_permutation=True), _LEADERS)
+        best, scored = best_scores(journal.results(run_id, by_permutation=True), _LEADERS)
         if best and best[0].mean is not None:
             repetitions = max(score.finished for score in best)
             console.print(ranked_table(console, best, journal.labels, _LEADERS, repetitions))
+            if scored > _LEADERS:
+                console.print(f"... and {scored - _LEADERS:,} more; report.py shows them")
     finally:
         journal.close()
     return 0

@@ -44,6 +44,10 @@ def train(
     steps = trainer_config.updates * trainer_config.batch_size
     name = run.config.environment.name
     start = time.monotonic()
+    plan = f"{trainer_config.updates:,} updates, {steps:,} environment steps on {device}"
+    if not run.config.model.load_model:
+        # Before the environments are built, which may take long.
+        console.print(f"{name}: {plan}", soft_wrap=True)
     failures = _Failures(run, console)
     watch.give_up = failures.show
     stop = Stop()
@@ -53,13 +57,12 @@ def train(
             PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer,
         ):
             failures.trainer = trainer
-            plan = f"{trainer_config.updates:,} updates, {steps:,} environment steps on {device}"
             if run.config.model.load_model:
-                plan = f"goes on after update {trainer.update:,} of {plan}"
-            console.print(f"{name}: {plan}", soft_wrap=True)
+                begun = f"goes on after update {trainer.update:,} of {plan}"
+                console.print(f"{name}: {begun}", soft_wrap=True)
             for line in chosen_lines([run.config]):
                 console.print(line, soft_wrap=True)
-            with make_display(console, 1, steps) as display:
+            with make_display(console, 0, steps) as display:
                 display.started(0, [name], trainer_config.updates)
 
                 def on_update(progress: Progress) -> None:
@@ -71,6 +74,10 @@ def train(
             if trainer.failures[0] is not None:
                 raise trainer.failures[0].error
     except (TrainingDivergedError, EnvironmentFailure) as error:
+        if stop.is_requested:
+            # What stops a whole group of processes stops those of environments, too.
+            print("interrupted", file=sys.stderr)
+            return interruption.exit_code
         failures.show(error)
         return 1
     _print_reached(console, run, trainer)
@@ -83,9 +90,14 @@ def train(
 
 def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
     record = trainer.records[0]
-    judged = "the last evaluation" if run.config.evaluation.evaluate else "the last 100 episodes"
+    episodes = record.episodes
+    judged = "the last evaluation" if record.is_evaluated else f"the last {episodes} episodes"
     if record.final is None:
-        console.print("no episode ended; train for more updates")
+        console.print(
+            "no episode ended; train for more updates, or end episodes by "
+            "environment.max_episode_steps",
+            soft_wrap=True,
+        )
     else:
         console.print(f"return {record.final:.4g} ± {record.deviation:.3g} over {judged}")
     assert run.checkpoints

@@ -7,7 +7,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
 
 from rich.console import Console
 from rich.table import Table
@@ -19,12 +18,14 @@ from commands.provenance import provenance
 from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
+from sweeps.agenda import Agenda
 from sweeps.choices import show
 from sweeps.confirmation import Confirmation, confirmation_options
 from sweeps.grid import Grid
-from sweeps.memory import check_memory, fitting, memory_of
+from sweeps.memory import check_memory, memory_of
 from sweeps.options import SweepOptions
-from sweeps.plan import Shapes, count_jobs, count_shapes, count_steps, plan_populations
+from sweeps.plan import count_jobs, count_steps
+from sweeps.rehearsal import rehearse
 from sweeps.results import DIVERGED
 from sweeps.results import FAILED as FAILED_RUN
 from sweeps.scores import best_scores
@@ -38,56 +39,67 @@ _MANY = 10_000  # runs, above which comparing them would take long and much memo
 
 
 def preview(grid: Grid, options: SweepOptions) -> int:
-    """Prints what `tune` would do and returns the exit code."""
+    """Prints what `tune` would do and returns the exit code.
+
+    Raises:
+        UserError: as `tune`.
+    """
     console = make_console()
     check_memory(grid, options)
-    # What is printed of environments, networks and steps is the same for all of a shape.
-    shapes = count_shapes(grid)
-    notify_of_slower_ways((first.config for first, _ in shapes), _may_use_numba(options))
-    steps = options.repetitions * sum(count_steps(first) * count for first, count in shapes)
-    console.print(_plan_line(grid, options, steps), soft_wrap=True)
-    for line in chosen_lines(first.config for first, _ in shapes):
-        console.print(line, soft_wrap=True)
-    rows = [
-        Row(
-            [grid.name(permutation.index)],
-            list(map(show, permutation.choices.values())),
-            [f"{count_steps(permutation):,}"],
-        )
-        for permutation in islice(grid.permutations(), _ROWS)
-    ]
-    titles = ["index"], grid.labels, ["steps"]
-    console.print(permutation_table(console, *titles, rows, title="Permutations"))
-    if len(grid) > _ROWS:
-        console.print(f"... and {len(grid) - _ROWS:,} more")
-    _print_plan(console, grid, options)
+    with rehearse(grid, options) as (journal, agenda):
+        # What is printed of environments and networks is the same for all of a shape.
+        configs = [config for config, _ in agenda.kinds]
+        notify_of_slower_ways(configs, _may_use_numba(options))
+        console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
+        for line in chosen_lines(configs):
+            console.print(line, soft_wrap=True)
+        _print_what_is_kept(console, options, agenda)
+        names = list(journal.names())
+        _print_permutations(console, grid, options, names)
+        _print_plan(console, grid, options, agenda, names)
     return 0
 
 
-def _print_plan(console: Console, grid: Grid, options: SweepOptions) -> None:
+def _print_permutations(
+    console: Console, grid: Grid, options: SweepOptions, names: Sequence[str]
+) -> None:
+    """The first of the permutations, by the names that `--only` and all results have for them."""
+    only = options.only
+    numbers = [number for number, name in enumerate(names) if only is None or int(name) in only]
+    rows = [
+        Row(
+            [names[number]],
+            list(map(show, permutation.choices.values())),
+            [f"{count_steps(permutation):,}"],
+        )
+        for number in numbers[:_ROWS]
+        for permutation in [grid.permutation(number)]
+    ]
+    titles = ["index"], grid.labels, ["steps"]
+    console.print(permutation_table(console, *titles, rows, title="Permutations"))
+    if len(numbers) > _ROWS:
+        console.print(f"... and {len(numbers) - _ROWS:,} more")
+
+
+def _print_plan(
+    console: Console, grid: Grid, options: SweepOptions, agenda: Agenda, names: Sequence[str]
+) -> None:
     """Shows what memory is needed, and which runs train together, where any do."""
-    shape_of = Shapes(grid)
-    populations = plan_populations(
-        range(options.repetitions * len(grid)),
-        lambda run: shape_of(run % len(grid)),
-        options.together,
-        options.jobs,
-        fitting(grid, options),
-    )
+    populations = agenda.populations
     _warn_of_jobs(options, populations)
     needed, memory = memory_of(grid, populations, options.jobs), options.memory
     there_is = f"; this machine has {show_bytes(memory)}" if memory else ""
     console.print(f"memory: about {show_bytes(needed)} at a time{there_is}", soft_wrap=True)
-    if options.together == options.jobs == 1:
+    if options.together == options.jobs == 1 or not populations:
         return
     console.print(_populations_line(options, populations), soft_wrap=True)
     table = Table(title="Populations, in the order in which they begin")
     for title in ("size", "runs (permutation_repetition)", "steps"):
         table.add_column(title, justify="right", overflow="fold")
     for population in populations[:_ROWS]:
-        names = [f"{grid.name(run % len(grid))}_{run // len(grid)}" for run in population]
+        runs = [f"{names[run % len(grid)]}_{run // len(grid)}" for run in population]
         steps = len(population) * count_steps(grid.permutation(population[0] % len(grid)))
-        table.add_row(str(len(population)), shorten(names), f"{steps:,}")
+        table.add_row(str(len(population)), shorten(runs), f"{steps:,}")
     console.print(table)
     if len(populations) > _ROWS:
         console.print(f"... and {len(populations) - _ROWS:,} more")
@@ -142,7 +154,7 @@ def tune(
         return code
     names = ", ".join(score.permutation.name for score in chosen)
     console.print(f"\n{len(chosen)} leaders are trained again on fresh seeds: {names}")
-    numbers = [score.permutation.position for score in chosen]
+    numbers = [int(score.permutation.name) for score in chosen]
     own = confirmation_options(options, confirmation, numbers)
     return max(code, _train(console, grid, own, overwrite, options.run_id))
 
@@ -171,7 +183,7 @@ def _train(
         told.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
         for line in chosen_lines(config for config, _ in agenda.kinds):
             told.print(line, soft_wrap=True)
-        _print_what_is_kept(told, options, sweep)
+        _print_what_is_kept(told, options, agenda)
         _warn_of_jobs(options, agenda.populations)
         if agenda.populations and options.together * options.jobs > 1:
             told.print(_populations_line(options, agenda.populations), soft_wrap=True)
@@ -204,8 +216,7 @@ def _plan_line(grid: Grid, options: SweepOptions, steps: int) -> str:
     )
 
 
-def _print_what_is_kept(console: Console, options: SweepOptions, sweep: Sweep) -> None:
-    agenda = sweep.agenda
+def _print_what_is_kept(console: Console, options: SweepOptions, agenda: Agenda) -> None:
     if agenda.kept:
         console.print(
             f"{agenda.kept:,} finished before in {options.out} are kept; --overwrite trains anew"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from environments import make_environments
+from environments.endless import EndlessEpisodes
 from environments.interface import Observations, Spaces, VectorEnvironment
 from environments.levels import ListedLevels
 from model import ActorCritic
@@ -81,6 +82,7 @@ class Evaluator:
     """
 
     def __init__(self, config: Config, worker_id: int) -> None:
+        self._environment = config.environment
         seeds = config.evaluation.seeds
         levels = range(seeds.start_seed, seeds.start_seed + seeds.num_seeds)
         count = min(config.evaluation.num_workers, len(levels))
@@ -94,20 +96,32 @@ class Evaluator:
         """What is observed and which actions there are."""
         return self._environments.spaces
 
-    def evaluate(self, policy: Policy) -> list[dict[str, float]]:
-        """Each episode's `level`, `return`, `length` and what it reports, in the order of levels."""
+    def evaluate(
+        self, policy: Policy, on_episode: Callable[[int, int], None] = lambda *_: None
+    ) -> list[dict[str, float]]:
+        """Each episode's `level`, `return`, `length` and what it reports, in the order of levels.
+
+        Args:
+            policy: who plays.
+            on_episode: is told how many episodes of how many are over, whenever one is.
+
+        Raises:
+            EnvironmentFailure: an episode doesn't end.
+        """
         levels = self._levels.levels
         results: list[dict[str, float] | None] = [None] * len(levels)
         played = [0] * len(self._environments)
         missing = len(levels)
         observations = self._environments.reset()
         policy.begin(len(self._environments))
+        watch = EndlessEpisodes(self._environment, len(self._environments))
         while missing:
             step = self._environments.step(policy.act(observations))
             observations = step.observations
             # An episode that broke down is begun anew, and nothing of it is remembered.
             ended = [environment for environment, _ in (*step.episodes, *step.crashes)]
             policy.end_episodes(ended)
+            watch.step(ended)
             for environment, episode in step.episodes:
                 position = self._levels.position(environment, played[environment])
                 played[environment] += 1
@@ -115,6 +129,7 @@ class Evaluator:
                 if position < len(levels):
                     results[position] = {"level": levels[position], **episode}
                     missing -= 1
+                    on_episode(len(levels) - missing, len(levels))
         return [result for result in results if result is not None]
 
     def close(self) -> None:

@@ -69,6 +69,16 @@ class ReturnRecord:
         return self._evaluation or list(self._episodes)
 
     @property
+    def is_evaluated(self) -> bool:
+        """Whether `final` is of an evaluation."""
+        return bool(self._evaluation)
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes `final` averages."""
+        return len(self._latest)
+
+    @property
     def final(self) -> float | None:
         """Mean return of the last evaluation, or of the last 100 episodes; None before the first."""
         return fmean(self._latest) if self._latest else None

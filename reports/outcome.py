@@ -36,13 +36,11 @@ class Permutation:
     """One permutation and its runs.
 
     Attributes:
-        position: in the grid.
         name: what it is called.
         choices: the tuned values as text, in the order of the labels.
         runs: one for each repetition, whatever became of it.
     """
 
-    position: int
     name: str
     choices: tuple[str, ...]
     runs: tuple[Result, ...]
@@ -200,8 +198,8 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
             (name, tuple(group)) for name, group in groupby(results, attrgetter("permutation"))
         ]
         permutations = tuple(
-            Permutation(place, name, tuple(runs[0].choices[label] for label in labels), runs)
-            for place, (name, runs) in enumerate(grouped)
+            Permutation(name, tuple(runs[0].choices[label] for label in labels), runs)
+            for name, runs in grouped
         )
         base = journal["base"] or {}
         return Outcome(run_id, out, labels, permutations, base, tuple(journal.sessions()))

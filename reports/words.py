@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
 from reports.table import count_finished, show_number
+from sweeps.results import FINISHED
 
 if TYPE_CHECKING:
     from reports.answer import Answer, Score  # which load SciPy
@@ -23,9 +24,18 @@ def sentences(answer: Answer) -> list[str]:
     """Which permutation is best, how sure that is, what mattered, and what to do next."""
     leader = answer.leader
     if leader is None:
-        return ["No run has finished an episode yet, so there is nothing to rank."]
+        return [_nothing(answer)]
     parts = (_leader, _certainty, _luck, _what_matters, _edges, _failures)
     return [sentence for part in parts for sentence in part(answer, leader)]
+
+
+def _nothing(answer: Answer) -> str:
+    nothing = "No run has finished an episode yet, so there is nothing to rank"
+    if any(run.state == FINISHED for run in answer.outcome.runs):
+        return (
+            f"{nothing}; train for more updates, or end episodes by environment.max_episode_steps."
+        )
+    return f"{nothing}."
 
 
 def _leader(answer: Answer, leader: Score) -> Iterator[str]:
@@ -82,7 +92,7 @@ def _how_to_separate(answer: Answer) -> str:
     more = answer.more_repetitions
     if more is None:
         return "They are so close that no sensible number of repetitions would tell them apart."
-    names = [score.permutation.position for score in answer.contenders]
+    names = [int(score.permutation.name) for score in answer.contenders]
     repetitions = answer.outcome.repetitions + more
     return (
         f"About {more:,} more repetition{'s' * (more > 1)} of these would likely separate them: "

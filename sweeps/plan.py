@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,18 +92,6 @@ class Shapes:
             for texts, position in zip(self._texts, positions, strict=True)
             if texts is not None
         )
-
-
-def count_shapes(grid: Grid) -> list[tuple[Permutation, int]]:
-    """The first permutation of each shape, and how many there are of it."""
-    shape_of = Shapes(grid)
-    firsts: dict[tuple[str, ...], int] = {}
-    counts: Counter[tuple[str, ...]] = Counter()
-    for index in range(len(grid)):
-        shape = shape_of(index)
-        firsts.setdefault(shape, index)
-        counts[shape] += 1
-    return [(grid.permutation(firsts[shape]), count) for shape, count in counts.items()]
 
 
 def _is_own(key_path: KeyPath) -> bool:

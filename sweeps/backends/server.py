@@ -17,8 +17,9 @@ def server_context() -> ForkServerContext:
 
 
 # Signals for a whole group of processes, after which those that train still have something to do.
-# Without the server, nobody would learn when they end.
-SHIELDED = {signal.SIGTERM, signal.SIGHUP}
+# Without the server, nobody would learn when they end. It ignores Ctrl-C only once it has imported
+# everything.
+SHIELDED = {signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
 
 
 def start_server() -> None:

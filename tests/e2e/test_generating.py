@@ -75,3 +75,31 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path):
     assert "4 permutations x 3 repetitions = 12 runs, 6,144 environment steps" in shown
     assert "learning_rate." in shown and "initial" in shown and "0.002" in shown
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_dry_run_has_the_names_and_the_rest_of_a_sweep_that_grew(tmp_path):
+    options = [*write_tiny(tmp_path), "--out=o"]
+    succeed("tune", *options, cwd=tmp_path)
+    grown = (tmp_path / "space.yaml").read_text().replace("[0.9, 0.99]", "[0.8, 0.9, 0.99]")
+    (tmp_path / "space.yaml").write_text(grown)
+
+    def files():
+        # But for what SQLite has beside the journal.
+        found = (tmp_path / "o").rglob("*")
+        return sorted(path for path in found if not path.name.endswith(("-shm", "-wal")))
+
+    before = files()
+    shown = succeed("tune", *options, "--dry-run", cwd=tmp_path)
+    assert "4 finished before in o are kept" in shown and "1,024 environment steps" in shown
+    rows = [line.split("│")[1:3] for line in shown.splitlines() if line.startswith("│")]
+    names = [(name.strip(), gamma.strip()) for name, gamma in rows]
+    # The new choice stands first in the list, and its permutations have new names.
+    assert names == [
+        *[("4", "0.8"), ("5", "0.8"), ("0", "0.9"), ("1", "0.9"), ("2", "0.99"), ("3", "0.99")]
+    ]
+    shown = succeed("tune", *options, "--dry-run", "--only=4", cwd=tmp_path)
+    assert [line.split("│")[1].strip() for line in shown.splitlines() if line[:1] == "│"] == ["4"]
+    assert "1 permutations x 1 repetitions" in shown and "512 environment steps" in shown
+    (told,) = fail("tune", *options, "--dry-run", "--seed=9", cwd=tmp_path)
+    assert "are of --seed=0" in told
+    assert files() == before

@@ -1,12 +1,13 @@
 """What environments do wrong is one line each, in this process as well as in others."""
 
 import copy
+import re
 import time
 
 import numpy as np
 import pytest
 
-from environments import EnvironmentFailure, make_environment, make_environments, probe
+from environments import EnvironmentFailure, endless, make_environment, make_environments, probe
 from environments.failures import keep_details
 from environments.levels import ListedLevels
 from environments.watch import watch
@@ -174,3 +175,17 @@ def test_an_environment_of_any_suite_is_checked_once():
     environment = make_environment(config("nothing"))
     assert str(environment).count("Checked") == 1
     environment.close()
+
+
+def test_an_episode_that_never_ends_is_a_failure_once_it_is_too_long(monkeypatch):
+    monkeypatch.setattr(endless, "MOST_STEPS", 3)
+    watch = endless.EndlessEpisodes(config("nothing"), 2)
+    for ended in ([], [1], [0], [0]):
+        watch.step(ended)
+    told = f"{NAME}: an episode didn't end within 3 steps; give it a limit: environment.max_episode"
+    watch.step([0])
+    with pytest.raises(EnvironmentFailure, match=re.escape(told)):
+        watch.step([0])
+    longer = endless.EndlessEpisodes(config("nothing", max_episode_steps=9), 1)
+    for _ in range(9):
+        longer.step([])

@@ -50,7 +50,6 @@ def example_outcome(
     luck = rng.normal(0, 6, repetitions)  # what a seed does to all permutations
     permutations = tuple(
         Permutation(
-            number,
             str(number),
             own,
             tuple(

@@ -32,7 +32,7 @@ def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path
             )
             for repetition in range(repetitions)
         )
-        permutations.append(Permutation(position, str(position), values, runs))
+        permutations.append(Permutation(str(position), values, runs))
     base = Config().as_dict()
     return Outcome(run_id, out, labels, tuple(permutations), base, ((0.0, 9.0, SESSION),))
 

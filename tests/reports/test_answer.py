@@ -52,9 +52,9 @@ def test_permutations_are_ranked_and_those_that_could_be_best_are_told():
 def test_a_run_that_failed_counts_as_the_worst():
     whole = answer(sweep(CHOICES, returns))
     assert whole.leader is not None
-    place = whole.leader.permutation.position
+    place = int(whole.leader.permutation.name)
     found = answer(sweep(CHOICES, returns, failed={(place, 2)}))
-    score = next(each for each in found.scores if each.permutation.position == place)
+    score = next(each for each in found.scores if each.permutation.name == str(place))
     assert score.failed == 1 and score.values[2] is None
     assert found.leader is not score and found.leader.permutation.choices[2] == "0.01"
     values = [value for value in score.values if value is not None]
