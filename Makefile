@@ -25,7 +25,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 # Where nobody keeps bytecode, each command compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: tune test test-chaos test-soak test-newest lint format type docs pictures check unity mujoco procgen memory-gym lock
+.PHONY: tune test test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -67,6 +67,14 @@ pictures: $(VENV)/ready
 	$(RUN) -m docs.draw_environments
 
 check: lint type test
+
+# The sweep that the documentation shows. It takes some minutes.
+example: $(VENV)/ready
+	$(RUN) tune.py --num-repetitions=5 --together=24 --jobs=0 --out=./example/
+	$(RUN) report.py --out=./example/ --page --plots=docs/example/ --to=docs/example/answer.txt
+	$(RUN) report.py --out=./example/ --format=markdown --to=docs/example/table.md \
+		--suggest=docs/example/next.yaml
+	cp example/default.html docs/example/page.html
 
 unity: $(VENV)/ready-unity
 

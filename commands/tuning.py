@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -32,6 +33,9 @@ from sweeps.scores import best_scores
 from sweeps.space import Space
 from sweeps.sweep import Sweep
 from sweeps.task import SUMMARIES
+
+if TYPE_CHECKING:
+    from reports.answer import Answer  # which loads SciPy
 
 _ROWS = 50  # of a table on the screen
 _WORTH_A_VIDEO = 20.0  # seconds of training, beside which those for the video don't count
@@ -249,18 +253,30 @@ def _print_results(
     if len(grid) * options.repetitions > _MANY:
         _print_leaders(console, grid, options, sweep)
     else:
-        from commands.best import write_best
-        from commands.reporting import print_answer, read_answer, save_page
+        from commands.reporting import print_answer, read_answer
         from reports.table import ranked
 
         found = read_answer(options.out, confirmed or options.run_id)
         print_answer(console, found, ranked(found, None, _ROWS))
-        best = write_best(found, film=seconds > _WORTH_A_VIDEO)
+        # What is stopped has no time for the rest, or no room.
+        if not sweep.stop.is_requested:
+            _write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
+    console.print(f"all results: {options.results}", soft_wrap=True)
+    console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
+
+
+def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
+    """Writes the folder of the best agent and the page, without which nothing is lost."""
+    from commands.best import write_best
+    from commands.reporting import save_page
+
+    try:
+        best = write_best(found, film)
         if best is not None:
             console.print(f"best agent: {best}", soft_wrap=True)
         console.print(f"page: {save_page(found)}", soft_wrap=True)
-    console.print(f"all results: {options.results}", soft_wrap=True)
-    console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
+    except OSError as error:
+        warn([f"{error.filename}: {error.strerror}"])
 
 
 def _print_leaders(console: Console, grid: Grid, options: SweepOptions, sweep: Sweep) -> None:

@@ -1,5 +1,10 @@
+import signal
+
 import torch
 from hypothesis import settings
+
+# Tests that are run in the background ignore Ctrl-C, as would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One thread: the tests' networks are too small to share out, and CI machines have few cores.
 torch.set_num_threads(1)
