@@ -16,7 +16,7 @@ from sweeps.journal import Journal
 from tests.e2e.chaos import jobs
 from tests.e2e.commands import ROOT, TINY
 
-RUNS = int(os.environ.get("SOAK_RUNS", "60"))
+RUNS = int(os.environ.get("SOAK_RUNS", "40"))
 MORE_MEMORY = 24  # MiB between a third of the runs and three quarters, whatever their number
 
 
