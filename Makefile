@@ -62,6 +62,7 @@ type: $(VENV)/ready-dev
 docs: $(VENV)/ready-dev
 	$(RUN) -m schema.reference
 	$(RUN) docs/draw_wings.py
+	$(RUN) docs/write_completions.py
 
 pictures: $(VENV)/ready
 	$(RUN) -m docs.draw_environments
