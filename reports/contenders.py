@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from reports.variances import (
     Array,
@@ -145,10 +145,10 @@ def _exclusion_probabilities(
     error = np.sqrt(variance[others] + variance[leader])
     freedom = np.minimum(comparison.variances.freedom[others], comparison.variances.freedom[leader])
     number = int((~np.isnan(comparison.mean)).sum())
-    limit = stats.t.ppf(_level(number, confidence), freedom + more)
+    limit = special.stdtrit(freedom + more, _level(number, confidence))
     # Where nothing varies, any lead is enough and none is not.
     certain = np.where(lead > 0, np.inf, -np.inf)
-    probabilities: Array = stats.norm.cdf(
+    probabilities: Array = special.ndtr(
         np.divide(lead, error, out=certain, where=error > 0) - limit
     )
     return probabilities
@@ -158,7 +158,7 @@ def _limits(variances: Variances, number: int, confidence: float) -> Array:
     """By how many standard errors another one must be better, (permutations,); infinite if unknown."""
     freedom, place = np.unique(variances.freedom, return_inverse=True)
     limit = np.full(len(freedom), np.inf)
-    limit[freedom > 0] = stats.t.ppf(_level(number, confidence), freedom[freedom > 0])
+    limit[freedom > 0] = special.stdtrit(freedom[freedom > 0], _level(number, confidence))
     return limit[place]
 
 

@@ -14,9 +14,9 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
-from reports.variances import Array, counts, means, seed_effects
+from reports.variances import Array, counts, f_tail, means, seed_effects
 
 Levels = NDArray[np.int64]
 _Effects = tuple[tuple[int, ...], ...]  # each the keys that take part in it
@@ -241,7 +241,7 @@ def _intervals(grid: Array, effects: _Effects, total: bool, share: Array) -> tup
     )
     deviations = without - without.mean(axis=0)
     error = np.sqrt((repetitions - 1) / repetitions * (deviations**2).sum(axis=0))
-    half = stats.t.ppf(0.975, repetitions - 1) * error
+    half = special.stdtrit(repetitions - 1, 0.975) * error
     low = np.where(np.isnan(half), 0.0, share - half)
     high = np.where(np.isnan(half), 1.0, share + half)
     return _clipped(low), _clipped(high)
@@ -264,7 +264,7 @@ def _p_values(parts: _Parts, grid: Array, missing: int) -> Array:
     )
     # A key with one choice has no effect.
     tested = np.where(parts.freedom > 0, parts.freedom, 1.0)
-    return np.where(parts.freedom > 0, stats.f.sf(ratio, tested, freedom), 1.0)
+    return np.where(parts.freedom > 0, f_tail(ratio, tested, freedom), 1.0)
 
 
 def _as_grid(levels: Levels, scores: Array) -> Array:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from reports.variances import (
     Array,
@@ -60,7 +60,7 @@ def estimate(scores: Array, prior: Prior | None = None, confidence: float = 0.95
     mean, count = means(scores), counts(scores)
     sayable = (variances.freedom > 0) & (count > 0)
     half = np.full(len(scores), np.nan)
-    quantile = stats.t.ppf((1 + confidence) / 2, variances.freedom[sayable])
+    quantile = special.stdtrit(variances.freedom[sayable], (1 + confidence) / 2)
     half[sayable] = quantile * np.sqrt(variances.variance[sayable] / count[sayable])
     return Estimates(
         count, mean, mean - half, mean + half, interquartile_means(scores), two_humped(scores)
