@@ -1,8 +1,8 @@
 # The whole routine: `make tune`, `make test`, `make lint`, `make format`, `make type`, `make docs`.
 # Each sets up .venv first where it is missing or older than the requirements; `make unity`, `make mujoco`,
-# `make procgen` and `make memory-gym` add what these environments need. What is installed are the
-# versions in requirements.lock, which `make lock` renews; `make test-newest` tests the newest ones that the
-# requirements allow.
+# `make procgen` and `make memory-gym` add what these environments need, `make log` what `--log` may name.
+# What is installed are the versions in requirements.lock, which `make lock` renews; `make test-newest` tests
+# the newest ones that the requirements allow.
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +25,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 # Where nobody keeps bytecode, each command compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: tune test test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen memory-gym lock
+.PHONY: tune test test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen log memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -83,13 +83,16 @@ mujoco: $(VENV)/ready-mujoco
 
 procgen: $(VENV)/ready-procgen
 
+log: $(VENV)/ready-log
+
 memory-gym: $(VENV)/ready
 	$(RUN) $(INSTALL) --no-deps memory-gym==1.0.2
 
 lock: $(UV)
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-python-downloads \
 		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock \
-		requirements-dev.txt requirements-fast.txt requirements-mujoco.txt requirements-procgen.txt
+		requirements-dev.txt requirements-fast.txt requirements-mujoco.txt requirements-procgen.txt \
+		requirements-log.txt
 
 $(VENV)/bin/python $(NEWEST)/bin/python .venv-lock/bin/python:
 	$(if $(UNFIT),$(error $(UNFIT)))
@@ -101,7 +104,7 @@ $(VENV)/ready: requirements.txt requirements-fast.txt requirements.lock | $(VENV
 	$(RUN) -m ppo.compiled
 	touch $@
 
-$(VENV)/ready-unity $(VENV)/ready-mujoco $(VENV)/ready-procgen: $(VENV)/ready-%: requirements-%.txt $(VENV)/ready
+$(VENV)/ready-unity $(VENV)/ready-mujoco $(VENV)/ready-procgen $(VENV)/ready-log: $(VENV)/ready-%: requirements-%.txt $(VENV)/ready
 	$(RUN) $(LOCKED) -r $<
 	touch $@
 

@@ -15,6 +15,8 @@ Options:
     --low-mem-fix        Move one mini-batch at a time to the GPU instead of the whole batch, for
                          GPUs with little memory.
     --out=<path>         Where summaries and checkpoints are written [default: ./].
+    --log=<sinks>        What the training is logged to: tensorboard, wandb (Weights & Biases), mlflow,
+                         or several with commas between [default: tensorboard].
     --seed=<n>           All randomness derives from it [default: 0].
     --device=<name>      Where the network is trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
                          where there is a GPU [default: auto].
@@ -38,6 +40,7 @@ from commands.command import (
     run_id_option,
     worker_id_option,
 )
+from ppo.sinks import parse_sinks
 from ppo.validation import load_runnable_config
 
 
@@ -47,6 +50,7 @@ def main(arguments: Arguments) -> int:
     worker_id = worker_id_option(arguments, __doc__)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
+    sinks = parse_sinks(str(arguments["--log"]))
     config_path = config_option(arguments, "--config", __doc__)
     if arguments["--check-env"]:
         # Imported here because training needn't wait for what only checks need.
@@ -58,12 +62,14 @@ def main(arguments: Arguments) -> int:
     # Imported here because torch takes seconds to load, which --help and errors needn't wait for.
     from commands.training import train
     from ppo.member import Run
+    from ppo.sinks.interface import Log
     from utils import check_compiler, select_device
 
     device = select_device(str(arguments["--device"]))
     if arguments["--compile"]:
         check_compiler(device)
-    run = Run(config, seed, out / "summaries" / run_id, out / "checkpoints" / run_id)
+    log = Log(sinks, out, group=run_id, name=run_id)
+    run = Run(config, seed, out / "summaries" / run_id, out / "checkpoints" / run_id, log=log)
     return train(
         run,
         worker_id,

@@ -349,8 +349,7 @@ class PPOTrainer:
             if member.crashes:
                 member.scalars["episode/crashes"] = member.crashes
             member.episodes.clear()
-            if member.writer:
-                member.writer.add_scalars(member.scalars, self.steps)
+            member.log(self.steps)
 
     def _progress(self, rate: float) -> Progress:
         returns = [member.record.final for member in self._members]
@@ -367,5 +366,4 @@ class PPOTrainer:
         self._environments.close()
         self._close_evaluators()
         for member in getattr(self, "_members", []):
-            if member.writer:
-                member.writer.close()
+            member.close()

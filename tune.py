@@ -22,6 +22,8 @@ Options:
     --generate-only         Write the configs to --out and train nothing.
     --out=<path>            Where the generated configs, or the results of the training, are written
                             [default: ./grid_search/].
+    --log=<sinks>           What the runs are logged to: tensorboard, wandb (Weights & Biases), mlflow,
+                            or several with commas between [default: tensorboard].
     --seed=<n>              Seed of the first repetition; each further one adds 1 [default: 0].
     --device=<name>         Where networks are trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
                             where there is a GPU [default: auto].
@@ -63,6 +65,7 @@ from commands.command import (
     warn,
     worker_id_option,
 )
+from ppo.sinks import parse_sinks
 from sweeps.backends.server import start_server
 from sweeps.confirmation import parse_confirmation
 from sweeps.grid import Grid, load_grid
@@ -80,6 +83,7 @@ def main(arguments: Arguments) -> int:
     retries = integer_option(arguments, "--retries", minimum=0)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
+    sinks = parse_sinks(str(arguments["--log"]))
     base, space = (config_option(arguments, name, __doc__) for name in ("--config", "--tune"))
     grid = load_grid(base, space)
     if arguments["--unique"]:
@@ -116,6 +120,7 @@ def main(arguments: Arguments) -> int:
         retries=retries,
         fail_fast=bool(arguments["--fail-fast"]),
         quiet=bool(arguments["--quiet"]),
+        sinks=sinks,
         only=only,
     )
     if arguments["--dry-run"]:

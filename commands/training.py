@@ -17,6 +17,7 @@ from environments import EnvironmentFailure
 from environments.watch import watch
 from ppo.checkpoint import checkpoint_path
 from ppo.member import FAILURE, Run, TrainingDivergedError
+from ppo.sinks import TENSORBOARD
 from schema.errors import UserError
 from sweeps.stopping import Stop
 from trainer import PPOTrainer, Progress
@@ -103,7 +104,8 @@ def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
     assert run.checkpoints
     checkpoint = checkpoint_path(run.checkpoints, trainer.update)
     console.print(f"checkpoint: {checkpoint}", soft_wrap=True)
-    console.print(f"curves: tensorboard --logdir '{run.summaries}'", soft_wrap=True)
+    if TENSORBOARD in run.log.sinks:
+        console.print(f"curves: tensorboard --logdir '{run.summaries}'", soft_wrap=True)
 
 
 class _Failures:

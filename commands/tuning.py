@@ -19,6 +19,7 @@ from commands.provenance import provenance
 from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
+from ppo.sinks import TENSORBOARD
 from sweeps.agenda import Agenda
 from sweeps.choices import show
 from sweeps.confirmation import Confirmation, confirmation_options
@@ -262,7 +263,8 @@ def _print_results(
         if not sweep.stop.is_requested:
             _write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
     console.print(f"all results: {options.results}", soft_wrap=True)
-    console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
+    if TENSORBOARD in options.sinks:
+        console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
 
 
 def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:

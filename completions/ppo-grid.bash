@@ -4,8 +4,8 @@
 # The options of a script; those that take a value end in `=`.
 _ppo_grid_options() {
     case $1 in
-        tune.py) echo "--config= --tune= --num-repetitions= --worker-id= --run-id= --low-mem-fix --generate-only --out= --seed= --device= --together= --jobs= --retries= --fail-fast --only= --confirm= --quiet --status --compile --dry-run --unique --overwrite --help --version" ;;
-        train.py) echo "--config= --worker-id= --run-id= --low-mem-fix --out= --seed= --device= --compile --overwrite --check-env --help --version" ;;
+        tune.py) echo "--config= --tune= --num-repetitions= --worker-id= --run-id= --low-mem-fix --generate-only --out= --log= --seed= --device= --together= --jobs= --retries= --fail-fast --only= --confirm= --quiet --status --compile --dry-run --unique --overwrite --help --version" ;;
+        train.py) echo "--config= --worker-id= --run-id= --low-mem-fix --out= --log= --seed= --device= --compile --overwrite --check-env --help --version" ;;
         eval.py) echo "--config= --checkpoint= --untrained --worker-id= --stochastic --out= --device= --help --version" ;;
         enjoy.py) echo "--config= --checkpoint= --untrained --worker-id= --seed= --stochastic --video= --device= --help --version" ;;
         report.py) echo "--out= --run-id= --metric= --threshold= --where= --sort= --top= --format= --to= --page --watch= --plots= --suggest= --help --version" ;;
@@ -19,6 +19,7 @@ _ppo_grid_values() {
         --out|--plots) echo -d ;;
         --device) echo "-W auto cpu cuda" ;;
         --format) echo "-W text csv json markdown latex" ;;
+        --log) echo "-W tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow" ;;
         --metric) echo "-W final best area steps time" ;;
     esac
 }

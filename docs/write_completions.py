@@ -18,6 +18,7 @@ FOLDERS = {"--out", "--plots"}
 WORDS = {
     "--device": "auto cpu cuda",
     "--format": "text csv json markdown latex",
+    "--log": "tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow",
     "--metric": "final best area steps time",
 }
 

@@ -14,7 +14,8 @@ from model import Population
 from ppo.checkpoint import Checkpoint, prune_checkpoints
 from ppo.optimiser import AdamW
 from ppo.record import ReturnRecord
-from ppo.summaries import SummaryWriter
+from ppo.sinks.interface import Log, Sink
+from ppo.sinks.opening import open_sinks
 from schema.config import Config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -32,11 +33,12 @@ class Run:
     Attributes:
         config: the config.
         seed: all randomness of the run derives from it.
-        summaries: folder of the TensorBoard summaries; None writes none.
+        summaries: folder of the TensorBoard summaries and of what belongs to them; None logs nothing.
         checkpoints: folder of the checkpoints; None writes none.
         interrupted_at: checkpoint of this very run, at which it goes on; None begins it, or does as
             the config's `model.load_model` says.
-        tuned: the values of the tuned keys by their names, which TensorBoard compares runs by.
+        tuned: the values of the tuned keys by their names, by which runs are compared.
+        log: where the run is logged, and what it is called there.
     """
 
     config: Config
@@ -45,6 +47,7 @@ class Run:
     checkpoints: Path | None = None
     interrupted_at: Path | None = None
     tuned: Mapping[str, str | float] = field(default_factory=dict)
+    log: Log = field(default_factory=Log)
 
     @property
     def source(self) -> Path | None:
@@ -100,7 +103,7 @@ class Member:
         crashes: how many of its environments broke down and were replaced so far.
         scalars: what is logged of the present update, by tag.
         same_environments: whether a checkpoint's episodes under way may go on.
-        writer: of the summaries; None before the training begins, and where none are written.
+        sinks: what the run is logged to; none before the training begins.
     """
 
     def __init__(self, run: Run, number: int, population: Population, optimiser: AdamW) -> None:
@@ -117,7 +120,7 @@ class Member:
         self.episodes: list[dict[str, float]] = []
         self.crashes = 0
         self.scalars: dict[str, float] = {}
-        self.writer: SummaryWriter | None = None
+        self.sinks: list[Sink] = []
         self._resumed_at: int | None = None
         population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))
 
@@ -139,7 +142,7 @@ class Member:
         }
 
     def begin_summaries(self, step: int) -> None:
-        """Opens the summaries and writes the config into them.
+        """Opens the sinks and writes the config into them.
 
         Args:
             step: the environment step at which the training begins or goes on.
@@ -149,21 +152,32 @@ class Member:
         resumed_at = self._resumed_at
         # An update may have other steps now, or be another one. No step may be there twice then either.
         kept = None if resumed_at is None else min(step, resumed_at)
-        self.writer = SummaryWriter(self.run.summaries, kept)
+        self.sinks = open_sinks(self.run.log, self.run.summaries, kept)
         # Of what follows, so that it is dropped with that where the training goes on there once more.
         begin = step if resumed_at is None else step + 1
-        self.writer.add_config(self.run.config.as_dict(), begin)
-        if self.run.tuned:
-            self.writer.add_hyperparameters(self.run.tuned, begin)
+        for sink in self.sinks:
+            sink.add_config(self.run.config.as_dict(), begin)
+            if self.run.tuned:
+                sink.add_hyperparameters(self.run.tuned, begin)
+
+    def log(self, step: int) -> None:
+        """Writes the update's scalars at an environment step."""
+        for sink in self.sinks:
+            sink.add_scalars(self.scalars, step)
+
+    def close(self) -> None:
+        """Ends what the run is logged to."""
+        for sink in self.sinks:
+            sink.close(self.failure is not None)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint, where the run has a folder for them, and removes what isn't kept."""
         folder = self.run.checkpoints
         if folder is None:
             return
-        if self.writer is not None:
+        for sink in self.sinks:
             # Whoever goes on from the checkpoint counts on what was written until now.
-            self.writer.flush()
+            sink.flush()
         checkpoint.save(folder)
         keep = self.run.config.model.keep_checkpoints
         if keep is not None:

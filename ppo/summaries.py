@@ -91,8 +91,8 @@ class SummaryWriter:
         """Writes what is left to the disk."""
         self._writer.flush()
 
-    def close(self) -> None:
-        """Writes what is left and ends the thread."""
+    def close(self, failed: bool = False) -> None:
+        """Writes what is left and ends the thread; failures are written elsewhere."""
         self._writer.close()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ppo.footprint import available_memory
+from ppo.sinks import TENSORBOARD
 from sweeps.journal import journal_path
 
 
@@ -29,6 +30,7 @@ class SweepOptions:
         retries: how often a run that failed is tried again.
         fail_fast: whether the first failure ends the sweep.
         quiet: whether to show nothing of what happens until the end.
+        sinks: what the runs are logged to.
         only: numbers of the permutations to which the sweep is restricted; None is all.
     """
 
@@ -45,6 +47,7 @@ class SweepOptions:
     retries: int = 1
     fail_fast: bool = False
     quiet: bool = False
+    sinks: tuple[str, ...] = (TENSORBOARD,)
     only: frozenset[int] | None = None
 
     @property

@@ -158,6 +158,7 @@ def place_jobs(options: SweepOptions, agenda: Agenda) -> list[Placement]:
             device=_device_of(job, options.device),
             compiled=options.compiled,
             cores=cores,
+            sinks=options.sinks,
         )
         for job, cores in enumerate(share_cores(jobs))
     ]

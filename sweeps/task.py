@@ -14,6 +14,8 @@ import torch
 
 from ppo.checkpoint import last_intact_checkpoint
 from ppo.member import FAILURE, Run, TrainingDivergedError
+from ppo.sinks import TENSORBOARD
+from ppo.sinks.interface import Log
 from sweeps.plan import PlannedRun
 from sweeps.results import DIVERGED, FAILED, FINISHED, INTERRUPTED, Result
 from trainer import PPOTrainer, Progress
@@ -38,6 +40,7 @@ class Placement:
         device: where networks are trained.
         compiled: whether to compile the losses.
         cores: the numbers of the cores that the training may use.
+        sinks: what the runs are logged to.
     """
 
     out: Path
@@ -46,6 +49,7 @@ class Placement:
     device: torch.device
     compiled: bool
     cores: list[int]
+    sinks: tuple[str, ...] = (TENSORBOARD,)
 
 
 def train_population(
@@ -118,7 +122,7 @@ def _train(
     report: Report,
     is_stopped: IsStopped,
 ) -> list[Result]:
-    runs = [_prepare(planned, placement.out) for planned in population]
+    runs = [_prepare(planned, placement) for planned in population]
     with PPOTrainer(
         runs,
         placement.worker_id,
@@ -196,8 +200,9 @@ def _line(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _prepare(planned: PlannedRun, out: Path) -> Run:
-    run = _run(planned, out)
+def _prepare(planned: PlannedRun, placement: Placement) -> Run:
+    log = Log(placement.sinks, placement.out, planned.result.run_id, planned.name)
+    run = replace(_run(planned, placement.out), log=log)
     assert run.summaries and run.checkpoints
     if planned.interrupted_at is None:
         for folder in (run.summaries, run.checkpoints):

@@ -50,7 +50,9 @@ def test_the_lock_has_one_version_within_the_range_of_each_requirement(
 
 def test_the_lock_has_neither_local_versions_nor_addresses():
     locked = requirements_in(ROOT / "requirements.lock")
-    assert all(re.fullmatch(r"==[0-9.]+", str(entry.specifier)) for entry in locked)
+    assert all(
+        re.fullmatch(r"==[0-9.]+((b|post)[0-9]+)?", str(entry.specifier)) for entry in locked
+    )
     assert all(entry.url is None for entry in locked)
 
 
