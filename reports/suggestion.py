@@ -18,6 +18,8 @@ from sweeps.keys import resolve_key, schedule_names
 _SECTION = "hyperparameters"
 # Choices that lie further apart than this ratio are taken for steps of a factor.
 _FACTOR = 1.9
+_TWO = 2
+_WIDEST = 3.0  # factor of a step beyond a list, however coarse it is
 
 
 def suggest(answer: Answer) -> str:
@@ -69,7 +71,10 @@ def _next_choices(answer: Answer, label: str) -> tuple[list[Any], str]:
     found = _around(sorted(set(choices)), best)
     allowed = [choice for choice in found if _is_allowed(answer, label, choice)]
     edge = answer.edges.get(label)
-    why = "finer around the best" if edge is None else f"the best was the {edge} of its list"
+    if len(choices) == _TWO:
+        why = "between the two, and beyond the better one"
+    else:
+        why = "finer around the best" if edge is None else f"the best was the {edge} of its list"
     return allowed, why
 
 
@@ -119,9 +124,11 @@ def _between(first: float, second: float) -> float:
 
 
 def _beyond(best: float, neighbour: float) -> list[float]:
-    """One step further and two, as large as the one from the neighbour to the best."""
+    """One step further and two, as large as the one from the neighbour to the best, within reason."""
     if _by_factor(best, neighbour):
-        return [best * (best / neighbour), best * (best / neighbour) ** 2]
+        ratio = best / neighbour
+        factor = min(ratio, _WIDEST) if ratio > 1 else max(ratio, 1 / _WIDEST)
+        return [best * factor, best * factor**2]
     return [best + (best - neighbour), best + 2 * (best - neighbour)]
 
 

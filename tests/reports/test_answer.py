@@ -152,7 +152,7 @@ def test_the_next_grid_is_wider_at_an_edge_and_leaves_out_what_does_not_matter()
     assert len(data["hyperparameters"]["gamma"]) == 1
     assert data["hyperparameters"]["lamda"] == [0.95]
     rates = data["learning_rate_schedule"]["initial"]
-    assert rates == [0.00316, 0.01, 0.1, 1.0]
+    assert rates == [0.00316, 0.01, 0.03, 0.09]
     assert "# the best was the highest of its list" in text
     assert "# made no difference beyond the noise" in text
 
