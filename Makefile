@@ -32,9 +32,9 @@ tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
 		--num-repetitions=2 --together=8 --jobs=0 --out=./quickstart/
 
-# Some tests wait for time limits, so one process more than two cores is fastest.
+# Many tests wait, for time limits and for processes to start, so more processes than cores are fastest.
 test: $(VENV)/ready-dev
-	$(RUN) -m pytest -n 3
+	$(RUN) -m pytest -n 5 --dist worksteal
 
 test-chaos: $(VENV)/ready-dev
 	CHAOS_KILLS=30 $(RUN) -m pytest tests/e2e/test_surviving.py
@@ -45,7 +45,7 @@ test-soak: $(VENV)/ready-dev
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
 		-r requirements-dev.txt -r requirements-fast.txt
-	$(NEWEST)/bin/python -m pytest -n 3
+	$(NEWEST)/bin/python -m pytest -n 5 --dist worksteal
 
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .
