@@ -1,4 +1,4 @@
-# The whole routine: `make tune`, `make test`, `make lint`, `make format`, `make type`, `make docs`.
+# The whole routine: `make tune`, `make test`, `make test-long`, `make lint`, `make format`, `make type`, `make docs`.
 # Each sets up .venv first where it is missing or older than the requirements; `make unity`, `make mujoco`,
 # `make procgen` and `make memory-gym` add what these environments need, `make log` what `--log` may name.
 # What is installed are the versions in requirements.lock, which `make lock` renews; `make test-newest` tests
@@ -25,7 +25,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 # Where nobody keeps bytecode, each command compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: tune test test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen log memory-gym lock
+.PHONY: tune test test-long test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen log memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -34,7 +34,11 @@ tune: $(VENV)/ready
 
 # Many tests wait, for time limits and for processes to start, so more processes than cores are fastest.
 test: $(VENV)/ready-dev
-	$(RUN) -m pytest -n 5 --dist worksteal
+	$(RUN) -m pytest -n 4 --dist worksteal -m "not long"
+
+# What `make test` leaves out: trainings that take longer.
+test-long: $(VENV)/ready-dev
+	$(RUN) -m pytest -n 2 -m long
 
 test-chaos: $(VENV)/ready-dev
 	CHAOS_KILLS=30 $(RUN) -m pytest tests/e2e/test_surviving.py
@@ -45,7 +49,7 @@ test-soak: $(VENV)/ready-dev
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
 		-r requirements-dev.txt -r requirements-fast.txt
-	$(NEWEST)/bin/python -m pytest -n 5 --dist worksteal
+	$(NEWEST)/bin/python -m pytest -n 4 --dist worksteal
 
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .

@@ -200,14 +200,14 @@ def test_a_window_shows_the_episode(trained, monkeypatch):
     assert done.returncode == 0 and done.stdout.startswith("seed 0: return ")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_config_for_cartpole_solves_it(tmp_path):
     shown = succeed("train", f"--config={ROOT}/configs/cartpole.yaml", cwd=tmp_path)
     line = next(line for line in shown.splitlines() if line.startswith("return "))
     assert float(line.split()[1]) >= 475
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_default_config_solves_minigrid(tmp_path):
     # One of the documented example's permutations: 128 steps of 16 workers, learning rate from
     # 0.003 to 1e-5, entropy coefficient from 0.001 to 0.0001.

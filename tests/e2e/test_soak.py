@@ -44,7 +44,7 @@ def wait_for(child, out, count):
     assert child.poll() is None, child.communicate()[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_memory_and_open_files_do_not_grow(tmp_path):
     (tmp_path / "base.yaml").write_text(TINY.replace("updates: 4", "updates: 2"))

@@ -98,7 +98,7 @@ def test_an_episode_is_filmed(tmp_path):
     assert_players_end(tmp_path, seconds=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_grids_are_trained_side_by_side(tmp_path):
     (tmp_path / "records").mkdir()
     prepare(tmp_path, f"--record={tmp_path}/records", updates=2)
@@ -123,6 +123,7 @@ def test_two_grids_are_trained_side_by_side(tmp_path):
     assert_players_end(tmp_path, seconds=0)
 
 
+@pytest.mark.long
 def test_a_grid_reaches_the_optimum(tmp_path):
     prepare(tmp_path)
     succeed("tune", "--config=base.yaml", "--tune=space.yaml", "--jobs=2", "--out=o", cwd=tmp_path)

@@ -101,6 +101,7 @@ def test_losses_and_gradients_are_those_of_all_observations(kind, share_paramete
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pixels", [True, False])
 @pytest.mark.parametrize("share_parameters", [True, False])
 def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):

@@ -196,7 +196,7 @@ for text in sys.argv[2:]:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize("large", LARGE)
 def test_a_real_training_takes_half_to_twice_the_estimate(large, tmp_path):

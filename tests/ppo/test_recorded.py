@@ -6,7 +6,7 @@ import torch
 from tests.ppo.scene import Scene
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
 def test_what_torch_compiles_learns_the_same():
     found = []
