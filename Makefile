@@ -34,7 +34,7 @@ tune: $(VENV)/ready
 
 # Many tests wait, for time limits and for processes to start, so more processes than cores are fastest.
 test: $(VENV)/ready-dev
-	$(RUN) -m pytest -n 4 --dist worksteal -m "not long"
+	$(RUN) -m pytest -n 4 -m "not long"
 
 # What `make test` leaves out: trainings that take longer.
 test-long: $(VENV)/ready-dev
@@ -49,7 +49,7 @@ test-soak: $(VENV)/ready-dev
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
 		-r requirements-dev.txt -r requirements-fast.txt
-	$(NEWEST)/bin/python -m pytest -n 4 --dist worksteal
+	$(NEWEST)/bin/python -m pytest -n 4
 
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .
