@@ -32,9 +32,9 @@ tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
 		--num-repetitions=2 --together=8 --jobs=0 --out=./quickstart/
 
-# Many tests wait, for time limits and for processes to start, so more processes than cores are fastest.
+# Many tests wait, so more processes than cores are fastest; those of the commands come first, as they take longest.
 test: $(VENV)/ready-dev
-	$(RUN) -m pytest -n 4 -m "not long"
+	$(RUN) -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not long"
 
 # What `make test` leaves out: trainings that take longer.
 test-long: $(VENV)/ready-dev
@@ -49,7 +49,7 @@ test-soak: $(VENV)/ready-dev
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
 		-r requirements-dev.txt -r requirements-fast.txt
-	$(NEWEST)/bin/python -m pytest -n 4
+	$(NEWEST)/bin/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .
