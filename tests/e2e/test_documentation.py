@@ -179,7 +179,7 @@ def problems_of(config):
     return [line for _, line in problems if "pip install" not in line]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in PAGES if list(commands(page))])
 def test_commands_succeed_in_their_order(page, folder):
     write_files(page, folder)

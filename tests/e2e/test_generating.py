@@ -2,6 +2,8 @@ import csv
 import subprocess
 import sys
 
+import pytest
+
 from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
 
 
@@ -21,6 +23,7 @@ def test_no_options_but_generate_only_write_the_documented_example(tmp_path):
     assert first_line.startswith("# permutation 00 of 48: worker_steps=64, num_workers=8, ")
 
 
+@pytest.mark.long
 def test_a_shell_loop_trains_generated_configs(tmp_path):
     options = write_tiny(tmp_path)
     succeed("tune", *options, "--generate-only", "--out=./grid_search/", cwd=tmp_path)

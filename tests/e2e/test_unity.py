@@ -16,6 +16,9 @@ from tests.unity_player.build import build_player
 from tests.unity_player.recorder import read_records
 from tests.unity_player.use import assert_players_end, players_with
 
+# tests/environments/test_unity.py has what takes less.
+pytestmark = pytest.mark.long
+
 # An episode lasts 8 steps, each of which earns 1 at best; without a next step to care for, gamma is 0.
 BASE = """\
 environment: {{type: Unity, name: ./player, unity: {{arguments: [{arguments}]}}}}
@@ -98,7 +101,6 @@ def test_an_episode_is_filmed(tmp_path):
     assert_players_end(tmp_path, seconds=0)
 
 
-@pytest.mark.long
 def test_two_grids_are_trained_side_by_side(tmp_path):
     (tmp_path / "records").mkdir()
     prepare(tmp_path, f"--record={tmp_path}/records", updates=2)
@@ -123,7 +125,6 @@ def test_two_grids_are_trained_side_by_side(tmp_path):
     assert_players_end(tmp_path, seconds=0)
 
 
-@pytest.mark.long
 def test_a_grid_reaches_the_optimum(tmp_path):
     prepare(tmp_path)
     succeed("tune", "--config=base.yaml", "--tune=space.yaml", "--jobs=2", "--out=o", cwd=tmp_path)
