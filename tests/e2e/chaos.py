@@ -16,7 +16,7 @@ from tests.e2e.commands import ROOT
 BASE = """\
 environment: {type: CartPole, name: CartPole-v1, backend: gymnasium, processes: 2}
 model: {hidden_layer_size: 8, checkpoint_interval: 3}
-trainer: {updates: 100, epochs: 1, num_workers: 2, worker_steps: 64, num_mini_batches: 1}
+trainer: {updates: 200, epochs: 1, num_workers: 2, worker_steps: 64, num_mini_batches: 1}
 """
 SPACE = "hyperparameters: {gamma: [0.9, 0.99], lamda: [0.8, 0.95]}\n"
 VICTIMS = ("driver", "job", "environment")

@@ -50,7 +50,7 @@ def wait_until_drawn(page):
 
 def until(page, condition):
     """Waits for a condition; Playwright's own way is refused by the page's security policy."""
-    for _ in range(500):
+    for _ in range(3000):  # a minute at least, as the machine may be busy
         if page.evaluate(condition):
             return
         page.wait_for_timeout(20)
