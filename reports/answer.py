@@ -15,6 +15,7 @@ from reports.selection import best_probabilities, confirm, selection_bias
 from reports.surrogate import estimate_importance
 from reports.variances import Array, means
 from schema.errors import UserError
+from sweeps.choices import number_or_text
 from sweeps.results import DIVERGED, FAILED, FINISHED, Result
 
 _SEED = 0  # of what is drawn, so that the same results have the same answer
@@ -326,19 +327,12 @@ def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
     """The keys whose best choice is the last of its list, and at which end."""
     edges = {}
     for label in outcome.varied:
-        choices = [_number(choice) for choice in outcome.choices_of(label)]
-        own = _number(best.permutation.choices[outcome.labels.index(label)])
+        choices = [number_or_text(choice) for choice in outcome.choices_of(label)]
+        own = number_or_text(best.permutation.choices[outcome.labels.index(label)])
         edge = at_edge(choices, own)
         if edge is not None and len(choices) > 2:
             edges[label] = edge
     return edges
-
-
-def _number(choice: str) -> float | str:
-    try:
-        return float(choice)
-    except ValueError:
-        return choice
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

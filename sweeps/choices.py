@@ -29,6 +29,14 @@ def show(choice: Any) -> str:
     return json.dumps(choice)
 
 
+def number_or_text(shown: str) -> float | str:
+    """A choice that was shown, as a number where it is one."""
+    try:
+        return float(shown)
+    except ValueError:
+        return shown
+
+
 def show_choices(choices: Mapping[str, Any]) -> str:
     """Choices on one line: `worker_steps=64, num_workers=8`."""
     return ", ".join(f"{label}={show(choice)}" for label, choice in choices.items())

@@ -16,6 +16,7 @@ from ppo.checkpoint import last_intact_checkpoint
 from ppo.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
 from ppo.sinks.interface import Log
+from sweeps.choices import number_or_text
 from sweeps.plan import PlannedRun
 from sweeps.results import DIVERGED, FAILED, FINISHED, INTERRUPTED, Result
 from trainer import PPOTrainer, Progress
@@ -215,15 +216,8 @@ def _prepare(planned: PlannedRun, placement: Placement) -> Run:
 def _run(planned: PlannedRun, out: Path) -> Run:
     summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
     config, seed = planned.permutation.config, planned.result.seed
-    tuned = {label: _number(text) for label, text in planned.result.choices.items()}
+    tuned = {label: number_or_text(text) for label, text in planned.result.choices.items()}
     return Run(config, seed, summaries, checkpoints, planned.interrupted_at, tuned)
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def run_folder(planned: PlannedRun, kind: Path) -> Path:

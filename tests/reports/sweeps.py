@@ -1,5 +1,6 @@
 """Sweeps with known results, for what is said of them."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -38,29 +39,16 @@ def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path
 
 
 def _run(run_id, position, repetition, choices, value, has_failed):
+    run = Result(run_id, str(position), repetition, choices, seed=repetition)
     if has_failed:
-        return Result(
-            run_id,
-            str(position),
-            repetition,
-            choices,
-            repetition,
-            50,
-            state="failed",
-            error="it broke",
-        )
-    curve = ((100, value / 2), (200, value))
-    return Result(
-        run_id,
-        str(position),
-        repetition,
-        choices,
-        repetition,
-        200,
-        value,
-        1.0,
-        value,
-        2.0,
+        return replace(run, steps=50, state="failed", error="it broke")
+    return replace(
+        run,
+        steps=200,
+        final_return=value,
+        return_deviation=1.0,
+        best_return=value,
+        wall_time_seconds=2.0,
         checkpoint=f"checkpoints/{position}_{repetition}.pt",
-        curve=curve,
+        curve=((100, value / 2), (200, value)),
     )
