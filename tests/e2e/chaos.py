@@ -14,9 +14,13 @@ from ppo.checkpoint import load_checkpoint
 from tests.e2e.commands import ROOT
 
 BASE = """\
-environment: {type: CartPole, name: CartPole-v1, backend: gymnasium, processes: 2}
+environment:
+  type: Gymnasium
+  name: tests.environments.scripted:Crawling-v0
+  backend: gymnasium
+  processes: 2
 model: {hidden_layer_size: 8, checkpoint_interval: 3}
-trainer: {updates: 200, epochs: 1, num_workers: 2, worker_steps: 64, num_mini_batches: 1}
+trainer: {updates: 60, epochs: 1, num_workers: 2, worker_steps: 64, num_mini_batches: 1}
 """
 SPACE = "hyperparameters: {gamma: [0.9, 0.99], lamda: [0.8, 0.95]}\n"
 VICTIMS = ("driver", "job", "environment")
@@ -31,7 +35,11 @@ class Sweep:
         self.folder, self.out = folder, folder / out
         self.options = ["--config=base.yaml", "--tune=space.yaml", f"--out={out}", *options]
 
-    def start(self) -> subprocess.Popen:
+    def start(self, crawling: bool = True) -> subprocess.Popen:
+        """Starts it, so slowly that it can't end before it is disturbed unless told otherwise."""
+        (self.folder / "crawl").touch()
+        if not crawling:
+            self.speed_up()
         return subprocess.Popen(
             [sys.executable, str(ROOT / "tune.py"), *self.options],
             cwd=self.folder,
@@ -42,9 +50,13 @@ class Sweep:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
+    def speed_up(self) -> None:
+        """Lets it train at full speed from now on."""
+        (self.folder / "crawl").unlink(missing_ok=True)
+
     def finish(self) -> str:
         """Runs it to its end, and returns what was printed."""
-        child = self.start()
+        child = self.start(crawling=False)
         printed, _ = child.communicate(timeout=300)
         assert child.returncode == 0, printed
         return printed
@@ -70,7 +82,7 @@ def kill_once(sweep: Sweep, victim: str, generator: random.Random) -> str:
 
     What lives on finishes the sweep, or stops it; the driver's death stops it.
     """
-    child = sweep.start()
+    child = sweep.start(crawling=generator.random() < 0.5)
     sweep.wait_for_a_checkpoint(
         child, len(list(sweep.out.rglob("*.pt"))) if sweep.out.exists() else 0
     )
@@ -79,6 +91,7 @@ def kill_once(sweep: Sweep, victim: str, generator: random.Random) -> str:
     if targets[victim]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(generator.choice(targets[victim]), signal.SIGKILL)
+    sweep.speed_up()
     printed, _ = child.communicate(timeout=300)
     assert_group_ends(child.pid)
     return printed

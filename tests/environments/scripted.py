@@ -14,6 +14,7 @@ import time
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from gymnasium.envs.toy_text.taxi import TaxiEnv
 
@@ -213,6 +214,18 @@ class Broken(Script):
         return super().step(action)
 
 
+class Crawling(CartPoleEnv):
+    """CartPole whose steps take 1 ms while the folder it is played from holds a file `crawl`.
+
+    So a training lasts as long as a test needs, and its result is that of one at full speed.
+    """
+
+    def step(self, action):
+        if os.path.exists("crawl"):
+            time.sleep(1e-3)
+        return super().step(action)
+
+
 def _loop():
     while True:
         pass
@@ -373,6 +386,7 @@ def _register():
         gymnasium.register(f"Script{end.capitalize()}-v0", Script, kwargs={"end": end})
     gymnasium.register("ScriptLong-v0", Script, kwargs={"length": 6})
     gymnasium.register("ScriptTimeLimit-v0", Script, max_episode_steps=2)
+    gymnasium.register("Crawling-v0", Crawling, max_episode_steps=500)
     gymnasium.register("ShortPendulum-v0", PendulumEnv, max_episode_steps=20)
     gymnasium.register("Random-v0", Random)
     gymnasium.register("AnyTaxi-v0", TaxiEnv)  # under a name that is the same in all releases
