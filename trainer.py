@@ -29,7 +29,7 @@ from ppo.member import Failure, Member, Run
 from ppo.memory import Memory
 from ppo.optimiser import AdamW
 from ppo.record import ReturnRecord
-from ppo.sampler import Sampler
+from ppo.sampler import make_sampler
 from ppo.summaries import episode_scalars
 from utils import Stream, choose_threads, derive_seed, make_generator
 
@@ -101,8 +101,13 @@ class PPOTrainer:
                 for number, run in enumerate(runs)
             ]
             self._memory = self._make_memory(shape)
-            self._sampler = Sampler(
-                self._members, self._population, self._environments, self._buffer, self._memory
+            self._sampler = make_sampler(
+                self._members,
+                self._population,
+                self._environments,
+                self._buffer,
+                self._memory,
+                compiled,
             )
             self._learners = self._make_learners(compiled)
             self._reward_normaliser = (

@@ -31,6 +31,7 @@ _LAYERS = (
     "networks",
     "utils",
     "environments",
+    "numerics",
     "schema",
 )
 _ROW, _BOX, _WIDTH, _LEFT = 46, 34, 1130, 720  # pixels

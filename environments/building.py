@@ -112,7 +112,7 @@ def probe(config: EnvironmentConfig, worker_id: int = PROBING) -> Probe:
         UserError: as `make_environment` and `backend_of`.
         EnvironmentFailure: it failed or hung.
     """
-    if config.backend == "envpool":
+    if config.backend in ("compiled", "envpool"):
         backend_of(config)
     # None of these changes the spaces, and sweeps ask for many configs.
     unrelated = {"backend", "processes", "reset_params", "launch_timeout", "step_timeout"}

@@ -111,14 +111,15 @@ class EpisodeState:
     """Where one environment is: enough to get there again by replaying actions.
 
     With the backend "unity", whose players can't be put into a state, there are no actions: an episode
-    under way is begun again.
+    under way is begun again. With "compiled", (1, numbers) that are its state stand in their place.
 
     Attributes:
         episode: how many episodes this environment began before the one in which `actions` begin.
             With the backend "gymnasium" that is the present one. With "envpool", whose episodes
             can't be addressed, it counts the pools that were used up before.
         actions: (steps, action_size), the actions taken since: of the spaces' action type with the
-            backend "gymnasium", the smallest unsigned type that holds every action with "envpool".
+            backend "gymnasium", the smallest unsigned type that holds every action with "envpool",
+            float64 with "compiled".
     """
 
     episode: int
@@ -130,7 +131,8 @@ class VectorEnvironment(Protocol):
 
     Attributes:
         spaces: what each of them observes and does.
-        backend: "gymnasium", "envpool" or "unity"; states of one can't be restored with another.
+        backend: "gymnasium", "envpool", "compiled" or "unity"; states of one can't be restored with
+            another.
     """
 
     spaces: Spaces

@@ -1,4 +1,6 @@
-"""Chooses where environments are stepped: in EnvPool, in Unity players, in this process or in others."""
+"""Chooses where environments are stepped: in compiled code, in EnvPool, in Unity players, in this
+process or in others.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ def make_environments(
         config: which environment; `backend` and `processes` say where to step them, None chooses
             the faster number of processes.
         levels: the level of each environment and episode; it must be picklable. Only random ones
-            may be left to EnvPool.
+            may be left to compiled code or EnvPool.
         num_environments: how many environments.
         worker_id: worker id of the first environment; the others count up from it.
         cores: how many cores may be used; None is all.
@@ -55,11 +57,17 @@ def make_environments(
         from environments.unity.vector import UnityEnvironments
 
         return UnityEnvironments(config, levels, num_environments, worker_id)
-    if isinstance(levels, RandomLevels) and backend_of(config).backend == "envpool":
-        # Optional, and only here may it be imported.
-        from environments.pooled.vector import PooledEnvironments
+    if isinstance(levels, RandomLevels):
+        backend = backend_of(config).backend
+        # What these need is optional, and only here may it be imported.
+        if backend == "compiled":
+            from environments.compiled.vector import CompiledEnvironments
 
-        return PooledEnvironments(config, levels, num_environments, worker_id, cores)
+            return CompiledEnvironments(config, levels, num_environments, worker_id)
+        if backend == "envpool":
+            from environments.pooled.vector import PooledEnvironments
+
+            return PooledEnvironments(config, levels, num_environments, worker_id, cores)
     processes = config.processes
     if processes is None:
         processes = _faster_choice(config, num_environments, worker_id, cores)

@@ -25,13 +25,16 @@ class DiagonalGaussian:
 
     Args:
         bounds: least and greatest value of each dimension of an action.
+
+    Attributes:
+        low, high: (A,), the same.
     """
 
     ratios = 1
 
     def __init__(self, bounds: Sequence[tuple[float, float]]) -> None:
         self.num_outputs = self.free_parameters = len(bounds)
-        self._low, self._high = torch.tensor(bounds, dtype=torch.float32).unbind(-1)
+        self.low, self.high = torch.tensor(bounds, dtype=torch.float32).unbind(-1)
 
     def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
         """Standard normal numbers (*shape, A) for `sample`, on the CPU."""
@@ -48,7 +51,7 @@ class DiagonalGaussian:
 
     def for_environment(self, actions: Tensor) -> Tensor:
         """Actions (..., A) clipped to the bounds."""
-        low, high = self._low.to(actions.device), self._high.to(actions.device)
+        low, high = self.low.to(actions.device), self.high.to(actions.device)
         return actions.clamp(low, high)
 
     def log_probability(self, parameters: Tensor, actions: Tensor) -> Tensor:
@@ -89,14 +92,14 @@ class SquashedGaussian(DiagonalGaussian):
 
     def __init__(self, bounds: Sequence[tuple[float, float]]) -> None:
         super().__init__(bounds)
-        self.half_width = (self._high - self._low) / 2
+        self.half_width = (self.high - self.low) / 2
         places, weights = np.polynomial.hermite_e.hermegauss(32)
         self.places = torch.tensor(places, dtype=torch.float32).unsqueeze(-1)
         self.weights = torch.tensor(weights / weights.sum(), dtype=torch.float32).unsqueeze(-1)
 
     def for_environment(self, actions: Tensor) -> Tensor:
         """Actions (..., A) squashed and stretched."""
-        low, half_width = self._low.to(actions.device), self.half_width.to(actions.device)
+        low, half_width = self.low.to(actions.device), self.half_width.to(actions.device)
         return low + (actions.tanh() + 1) * half_width
 
     def log_probability(self, parameters: Tensor, actions: Tensor) -> Tensor:

@@ -54,10 +54,14 @@ class Normaliser:
     def __call__(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
         """([M,] B, ...) observations, the vectors among them with mean 0 and deviation 1."""
         normalised = dict(observations)
-        for name, mean in self._mean.items():
-            deviation = (self._variance[name] + 1e-8).sqrt()
+        for name in self._mean:
+            mean, deviation = self.moments(name)
             normalised[name] = ((observations[name] - mean) / deviation).clamp(-_LIMIT, _LIMIT)
         return normalised
+
+    def moments(self, name: str) -> tuple[Tensor, Tensor]:
+        """Mean and deviation ([M, 1,] D) of a vector observation."""
+        return self._mean[name], (self._variance[name] + 1e-8).sqrt()
 
     def update(self, observations: dict[str, Tensor]) -> None:
         """Takes a rollout's (M, T, N, ...) observations into account.

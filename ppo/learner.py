@@ -15,7 +15,7 @@ from torch import Tensor
 
 from buffer import RolloutBuffer
 from model import Population, Rows
-from ppo.compiled import is_installed
+from ppo.compiled import serves
 from ppo.epochs import LOGGED, Epochs
 from ppo.member import Member, TrainingDivergedError
 from ppo.memory import Memory
@@ -54,13 +54,7 @@ class Learner:
         self._weights = population.weights[rows]
         self._buffer = buffer
         self._epochs: Epochs
-        if (
-            isinstance(rows, int)
-            and population.each[rows].is_dense
-            and population.weights.device.type == "cpu"
-            and not compiled
-            and is_installed()
-        ):
+        if isinstance(rows, int) and serves(population, compiled):
             # Loading Numba takes half a second, which others needn't wait for.
             from ppo.compiled.epochs import CompiledEpochs
 

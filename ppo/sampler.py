@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,8 +17,12 @@ from buffer import RolloutBuffer
 from environments.interface import Observations, VectorEnvironment
 from model import Population
 from networks.recurrence import Sequences
+from ppo.compiled import serves
 from ppo.member import Member
 from ppo.memory import Memory
+
+if TYPE_CHECKING:
+    from ppo.compiled.sampler import CompiledSampler
 
 
 class Sampler:
@@ -164,3 +169,31 @@ class _Truncation:
     worker: int
     observations: Observations
     states: Tensor | None
+
+
+def make_sampler(
+    members: Sequence[Member],
+    population: Population,
+    environments: VectorEnvironment,
+    buffer: RolloutBuffer,
+    memory: Memory | None,
+    compiled: bool,
+) -> Sampler | CompiledSampler:
+    """What collects rollouts: compiled where networks and environments are, too.
+
+    Args:
+        members: as for `Sampler`.
+        population: as for `Sampler`.
+        environments: as for `Sampler`.
+        buffer: as for `Sampler`.
+        memory: as for `Sampler`.
+        compiled: whether networks are to be compiled by `torch.compile`.
+    """
+    if environments.backend == "compiled" and serves(population, compiled):
+        # Loading Numba takes half a second, which others needn't wait for.
+        from environments.compiled.vector import CompiledEnvironments
+        from ppo.compiled.sampler import CompiledSampler
+
+        assert isinstance(environments, CompiledEnvironments)
+        return CompiledSampler(members, population, environments, buffer)
+    return Sampler(members, population, environments, buffer, memory)

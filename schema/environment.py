@@ -88,10 +88,11 @@ class EnvironmentConfig(Section):
         False,
         description="Atari only: training takes the sign of each reward; returns are unclipped",
     )
-    backend: Literal["auto", "gymnasium", "envpool"] = Field(
+    backend: Literal["auto", "gymnasium", "envpool", "compiled"] = Field(
         "auto",
-        description="what steps the environments: gymnasium, envpool (fast, for some of them), or "
-        "auto: envpool where it plays the same task and is installed",
+        description="what steps the environments: gymnasium, envpool (fast, for some of them), compiled "
+        "(by Numba, for classic control), or auto: the fastest that plays the same task and is "
+        "installed",
     )
     processes: int | None = Field(
         None,

@@ -11,20 +11,22 @@ chunks, so that what a layer leaves is still in the processor's cache when the n
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.util import find_spec
 
+import numerics
+from model import Population
 from schema.model import ModelConfig
 
 
-@cache
-def is_installed() -> bool:
-    """Whether Numba is there, in a version that fits NumPy's."""
-    try:
-        import numba  # noqa: F401  # optional, and takes a moment
-    except ImportError:
-        return False
-    return True
+def serves(population: Population, compiled: bool) -> bool:
+    """Whether it can train these networks here.
+
+    Args:
+        population: the networks.
+        compiled: whether they are to be compiled by `torch.compile`.
+    """
+    dense = population.stacked.is_dense and population.weights.device.type == "cpu"
+    return dense and not compiled and numerics.is_installed()
 
 
 def learning_notice(model: ModelConfig, has_images: bool) -> str | None:

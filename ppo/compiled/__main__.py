@@ -1,35 +1,42 @@
-"""Compiles the learning step, so that no training waits for it: `python -m ppo.compiled`."""
+"""Compiles all that is ever compiled, so that no training waits for it: `python -m ppo.compiled`."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from buffer import RolloutBuffer
-from environments.interface import Spaces
+from environments import make_environments
+from environments.levels import RandomLevels
 from model import Population
-from ppo.compiled import is_installed
+from numerics import is_installed
+from ppo.learner import Learner
 from ppo.member import Member, Run
 from ppo.optimiser import AdamW
+from ppo.sampler import make_sampler
 from schema.config import Config
 
-_TASK = Spaces({"vector": ((2,), "float32")}, (2,))
+_TASK = {"environment": {"type": "CartPole", "name": "CartPole-v1", "backend": "compiled"}}
 
 
 def main() -> None:
-    """Estimates the values of an empty rollout: what is compiled is the same for every task."""
+    """Takes steps and estimates their values: what is compiled is the same for every task."""
     if not is_installed():
         return
-    from ppo.compiled.epochs import CompiledEpochs
-
-    config = Config().resolved(has_images=False)
-    cpu = torch.device("cpu")
-    population = Population(_TASK, config, 1, cpu)
-    shape = (1, config.trainer.worker_steps, config.trainer.num_workers)
-    buffer = RolloutBuffer(_TASK, shape, cpu, False, population.stacked.distribution.ratios)
+    config = Config.model_validate(_TASK).resolved(has_images=False)
+    cpu, workers = torch.device("cpu"), config.trainer.num_workers
+    levels = RandomLevels(list(range(workers)))
+    environments = make_environments(config.environment, levels, workers, 0)
+    population = Population(environments.spaces, config, 1, cpu)
+    shape = (1, config.trainer.worker_steps, workers)
+    buffer = RolloutBuffer(environments.spaces, shape, cpu, False)
     optimiser = AdamW(population.weights, population.gradients)
     member = Member(Run(config, 0), 0, population, optimiser)
-    with torch.no_grad():
-        CompiledEpochs(member, population, buffer, optimiser).estimate_values(None)
+    sampler = make_sampler([member], population, environments, buffer, None, False)
+    environments.reset()
+    sampler.sample(0)
+    environments.step(np.zeros((workers, 1), np.int64))
+    Learner(0, [member], population, buffer, optimiser, False).estimate_values(None)
 
 
 if __name__ == "__main__":

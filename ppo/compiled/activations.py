@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ppo.compiled.compiler import jit
-from ppo.compiled.functions import ONE, clamp, expm1, f32, normal, sigmoid, tanh
+from numerics.compiler import jit
+from numerics.functions import ONE, clamp, expm1, f32, normal, sigmoid, tanh
 
 _ZERO, _LEAK, _LOWEST = f32(0), f32(0.01), f32(-87)
 

@@ -136,7 +136,9 @@ class Workspace(NamedTuple):
         by_features, by_more_features: (R, H), gradients of hidden layers' outputs.
         outputs, by_outputs: (R, O), of the policy's last layer, and their gradient.
         estimates, by_estimates: (R, 1), of the values, and their gradient.
+        probabilities: (R, O), of choices.
         entropies: (R,).
+        counts: (R,), how many steps each observation has.
         entropy_slopes: (2, R, O), of squashed Gaussians, by mean and by logarithm of the deviation.
         product: (the greatest number of weights in a layer,).
         observed: (R,) int64, which observations they are.
@@ -154,7 +156,9 @@ class Workspace(NamedTuple):
     by_outputs: np.ndarray
     estimates: np.ndarray
     by_estimates: np.ndarray
+    probabilities: np.ndarray
     entropies: np.ndarray
+    counts: np.ndarray
     entropy_slopes: np.ndarray
     product: np.ndarray
     observed: np.ndarray

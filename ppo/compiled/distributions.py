@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
+from numerics.compiler import jit
+from numerics.functions import ONE, exp, f32
 from ppo.compiled.arguments import Chunk, Policy, Rollout, Update, Workspace
-from ppo.compiled.compiler import jit
-from ppo.compiled.functions import ONE, exp, f32
 from ppo.compiled.inputs import set_zero
 
 _ZERO, _TWO, _HALF = f32(0), f32(2), f32(0.5)
@@ -49,90 +49,115 @@ def backward(update: Update, by_entropy: float, chunk: Chunk) -> None:
 
 @jit
 def _evaluate_choices(policy: Policy, rollout: Rollout, chunk: Chunk, work: Workspace) -> None:
-    for row in range(len(chunk.observed)):
-        work.entropies[row] = _ZERO
-        begin = 0
-        for choices in policy.branches:
-            logits = work.outputs[row, begin : begin + choices]
-            if rollout.masks.size:
-                mask = rollout.masks[chunk.observed[row], begin : begin + choices]
-                _forbid(logits, mask, _FORBIDDEN)
-            work.entropies[row] += _log_softmax(logits)
-            begin += choices
-    set_zero(work.log_probabilities[:, : len(chunk.steps)])
+    rows = len(chunk.observed)
+    if rollout.masks.size:
+        _forbid(work.outputs, rollout.masks, chunk.observed, _FORBIDDEN)
+    log_softmax(policy.branches, rows, work)
+    outputs, logs, choices = work.outputs, work.log_probabilities, rollout.choices
     for number in range(len(chunk.steps)):
+        row, step = chunk.rows[number], chunk.steps[number]
+        for ratio in range(policy.ratios):
+            logs[ratio, number] = _ZERO
         begin = 0
         for branch in range(len(policy.branches)):
-            choice = begin + rollout.choices[chunk.steps[number], branch]
             # The only ratio, or each branch's own.
             ratio = branch % policy.ratios
-            work.log_probabilities[ratio, number] += work.outputs[chunk.rows[number], choice]
+            logs[ratio, number] += outputs[row, begin + choices[step, branch]]
             begin += policy.branches[branch]
 
 
 @jit
-def _forbid(values: np.ndarray, mask: np.ndarray, value: float) -> None:
-    for choice in range(len(values)):
-        if mask[choice] == 0:
-            values[choice] = value
+def _forbid(values: np.ndarray, masks: np.ndarray, observed: np.ndarray, value: float) -> None:
+    """Sets the values (R, O) of what is forbidden."""
+    for row in range(len(observed)):
+        for choice in range(values.shape[1]):
+            if masks[observed[row], choice] == 0:
+                values[row, choice] = value
 
 
 @jit
-def _log_softmax(logits: np.ndarray) -> float:
-    """Logits become logarithms of probabilities; returns their entropy."""
-    greatest = logits[0]
-    for choice in range(1, len(logits)):
-        greatest = max(greatest, logits[choice])
-    total = _ZERO
-    for choice in range(len(logits)):
-        logits[choice] -= greatest
-        total += exp(logits[choice])
-    log_total = math.log(total)
-    entropy = _ZERO
-    for choice in range(len(logits)):
-        logits[choice] -= log_total
-        entropy -= exp(logits[choice]) * logits[choice]
-    return entropy
+def log_softmax(branches: np.ndarray, rows: int, work: Workspace) -> None:
+    """Logits (R, O) become logarithms of probabilities; finds these, and entropies (R,).
+
+    Args:
+        branches: how many logits each has.
+        rows: R.
+        work: has the logits among its outputs, and takes what is found.
+    """
+    outputs, probabilities = work.outputs[:rows], work.probabilities[:rows]
+    _subtract_greatest(branches, outputs)
+    # On its own, so that whole vectors are computed at once.
+    exponents, powers = outputs.reshape(-1), probabilities.reshape(-1)
+    for place in range(len(exponents)):
+        powers[place] = exp(exponents[place])
+    entropies = work.entropies
+    for row in range(rows):
+        entropy, begin = _ZERO, 0
+        for choices in branches:
+            total = _ZERO
+            for choice in range(begin, begin + choices):
+                total += probabilities[row, choice]
+            log_total, per_total = math.log(total), ONE / total
+            for choice in range(begin, begin + choices):
+                outputs[row, choice] -= log_total
+                probabilities[row, choice] *= per_total
+                entropy -= probabilities[row, choice] * outputs[row, choice]
+            begin += choices
+        entropies[row] = entropy
+
+
+@jit
+def _subtract_greatest(branches: np.ndarray, logits: np.ndarray) -> None:
+    for row in range(logits.shape[0]):
+        begin = 0
+        for choices in branches:
+            greatest = logits[row, begin]
+            for choice in range(begin + 1, begin + choices):
+                greatest = max(greatest, logits[row, choice])
+            for choice in range(begin, begin + choices):
+                logits[row, choice] -= greatest
+            begin += choices
 
 
 @jit
 def _choices_backward(
     policy: Policy, rollout: Rollout, by_entropy: float, chunk: Chunk, work: Workspace
 ) -> None:
-    counts = np.zeros(len(chunk.observed), np.float32)
+    counts, gradient = work.counts, work.by_outputs
+    counts[: len(chunk.observed)] = _ZERO
     for number in range(len(chunk.steps)):
-        row, begin = chunk.rows[number], 0
+        row, step, begin = chunk.rows[number], chunk.steps[number], 0
         counts[row] += ONE
         for branch in range(len(policy.branches)):
-            choice = begin + rollout.choices[chunk.steps[number], branch]
-            ratio = branch % policy.ratios
-            work.by_outputs[row, choice] += work.log_probabilities[ratio, number]
+            choice = begin + rollout.choices[step, branch]
+            gradient[row, choice] += work.log_probabilities[branch % policy.ratios, number]
             begin += policy.branches[branch]
-    for row in range(len(chunk.observed)):
-        begin = 0
-        for choices in policy.branches:
-            logs = work.outputs[row, begin : begin + choices]
-            gradient = work.by_outputs[row, begin : begin + choices]
-            _log_softmax_backward(logs, counts[row] * by_entropy, gradient)
-            if rollout.masks.size:
-                mask = rollout.masks[chunk.observed[row], begin : begin + choices]
-                _forbid(gradient, mask, _ZERO)
-            begin += choices
+    _log_softmax_backward(policy.branches, by_entropy, len(chunk.observed), work)
+    if rollout.masks.size:
+        _forbid(gradient, rollout.masks, chunk.observed, _ZERO)
 
 
 @jit
-def _log_softmax_backward(logs: np.ndarray, by_entropy: float, gradient: np.ndarray) -> None:
+def _log_softmax_backward(
+    branches: np.ndarray, by_entropy: float, rows: int, work: Workspace
+) -> None:
     """The slopes by the logarithms of probabilities become those by logits.
 
     With p = softmax(logits) and the entropy H, the logarithm of a choice's probability has the slope
     [chosen] - p, and the entropy -p (log p + H).
     """
-    mean_log, total = _ZERO, _ZERO
-    for choice in range(len(logs)):
-        mean_log += exp(logs[choice]) * logs[choice]
-        total += gradient[choice]
-    for choice in range(len(logs)):
-        gradient[choice] += exp(logs[choice]) * (by_entropy * (mean_log - logs[choice]) - total)
+    logs, probabilities, gradient = work.outputs, work.probabilities, work.by_outputs
+    for row in range(rows):
+        begin, by_own_entropy = 0, work.counts[row] * by_entropy
+        for choices in branches:
+            mean_log, total = _ZERO, _ZERO
+            for choice in range(begin, begin + choices):
+                mean_log += probabilities[row, choice] * logs[row, choice]
+                total += gradient[row, choice]
+            for choice in range(begin, begin + choices):
+                slope = by_own_entropy * (mean_log - logs[row, choice]) - total
+                gradient[row, choice] += probabilities[row, choice] * slope
+            begin += choices
 
 
 @jit
@@ -160,18 +185,24 @@ def _evaluate_gaussians(update: Update, chunk: Chunk) -> None:
                 work.entropy_slopes[1, row, place] = by_log_deviation
         work.entropies[row] = entropy
     for number in range(len(chunk.steps)):
-        log_density = _ZERO
+        total = _ZERO
         for place in range(len(log_deviations)):
-            action, log_deviation = (
-                update.rollout.draws[chunk.steps[number], place],
-                log_deviations[place],
-            )
+            action = update.rollout.draws[chunk.steps[number], place]
             mean = work.outputs[chunk.rows[number], place]
-            standardised = (action - mean) / math.exp(log_deviation)
-            log_density -= _HALF * standardised * standardised + log_deviation + _LOG_ROOT_TWO_PI
-            if squashed:
-                log_density -= _log_slope(action) + math.log(policy.half_width[place])
-        work.log_probabilities[0, number] = log_density
+            total += log_density(policy, place, action, mean, log_deviations[place])
+        work.log_probabilities[0, number] = total
+
+
+@jit
+def log_density(
+    policy: Policy, place: int, action: float, mean: float, log_deviation: float
+) -> float:
+    """The logarithm of the density of one number of an action, as it was before it was squashed."""
+    standardised = (action - mean) / math.exp(log_deviation)
+    logarithm = -(_HALF * standardised * standardised + log_deviation + _LOG_ROOT_TWO_PI)
+    if len(policy.half_width):
+        logarithm -= _log_slope(action) + math.log(policy.half_width[place])
+    return logarithm
 
 
 @jit

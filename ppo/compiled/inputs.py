@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from numerics.compiler import jit
+from numerics.functions import f32
 from ppo.compiled.arguments import Inputs, Workspace
-from ppo.compiled.compiler import jit
-from ppo.compiled.functions import f32
 
 
 @jit
@@ -21,16 +21,25 @@ def set_zero(matrix: np.ndarray) -> None:
 
 
 @jit
+def copy(values: np.ndarray, others: np.ndarray) -> None:
+    """Writes a matrix over another; compiled in less time than NumPy's assignment."""
+    for row in range(values.shape[0]):
+        for column in range(values.shape[1]):
+            others[row, column] = values[row, column]
+
+
+@jit
 def gather(inputs: Inputs, observed: np.ndarray, work: Workspace) -> None:
     """Copies what is seen in some observations (R,) into the workspace."""
-    gathered = _gathered(inputs, len(observed), work)
+    gathered = gathered_inputs(inputs, len(observed), work)
     for row in range(len(observed)):
         for column in range(gathered.shape[1]):
             gathered[row, column] = inputs.values[observed[row], column]
 
 
 @jit
-def _gathered(inputs: Inputs, rows: int, work: Workspace) -> np.ndarray:
+def gathered_inputs(inputs: Inputs, rows: int, work: Workspace) -> np.ndarray:
+    """Where the workspace has what the network sees (R, K)."""
     columns = inputs.values.shape[1]
     return work.inputs[: rows * columns].reshape(rows, columns)
 
@@ -40,7 +49,7 @@ def inputs_forward(
     inputs: Inputs, weight: np.ndarray, work: Workspace, outputs: np.ndarray
 ) -> None:
     """Products (R, H) of what was gathered with the first layer's weight."""
-    gathered = _gathered(inputs, len(outputs), work)
+    gathered = gathered_inputs(inputs, len(outputs), work)
     if len(inputs.used) == 0:
         np.dot(gathered, weight, outputs)
         return
@@ -59,7 +68,7 @@ def inputs_backward(
     inputs: Inputs, by_outputs: np.ndarray, work: Workspace, by_weight: np.ndarray
 ) -> None:
     """Adds the gradient of the first layer's weight, by that of the products (R, H)."""
-    gathered = _gathered(inputs, len(by_outputs), work)
+    gathered = gathered_inputs(inputs, len(by_outputs), work)
     if len(inputs.used) == 0:
         add_product(gathered, by_outputs, by_weight, work.product)
         return

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+import numerics.products  # noqa: F401  # on one thread
+from numerics.compiler import jit
 from ppo.compiled.activations import activate
 from ppo.compiled.arguments import Inputs, Parameters, Workspace
-from ppo.compiled.compiler import jit
 from ppo.compiled.inputs import add_product, inputs_backward, inputs_forward
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from numerics.compiler import entry, jit
+from numerics.functions import f32
 from ppo.compiled import distributions, layers, optimiser
 from ppo.compiled.arguments import Batch, Chunk, Update, Workspace
-from ppo.compiled.compiler import entry, jit
-from ppo.compiled.functions import f32
 from ppo.compiled.inputs import gather, set_zero
 from ppo.compiled.objective import (
     CLIPPED,

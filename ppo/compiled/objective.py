@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
+from numerics.compiler import jit
+from numerics.functions import ONE, clamp, f32
 from ppo.compiled.arguments import Batch, Chunk, Update
-from ppo.compiled.compiler import jit
-from ppo.compiled.functions import ONE, clamp, f32
 from ppo.compiled.inputs import set_zero
 
 _ZERO = f32(0)

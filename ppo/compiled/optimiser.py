@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from numerics.compiler import jit
+from numerics.functions import f32
 from ppo.compiled.arguments import Parameters, Settings
-from ppo.compiled.compiler import jit
-from ppo.compiled.functions import f32
 
 _BETA_1, _BETA_2 = 0.9, 0.999  # as in `ppo/optimiser.py`
 

@@ -153,6 +153,6 @@ def test_envpool_ends_episodes_at_the_same_steps(type_, name, limit):
 
 def test_envpool_takes_no_arguments_of_constructors():
     lake = config("CartPole-v1", kwargs={"sutton_barto_reward": True})
-    choice = choose_backend(lake, installed=True)
+    choice = choose_backend(lake, ["envpool"])
     assert choice.backend == "gymnasium"
     assert "it has no environment.kwargs for CartPole-v1" in choice.obstacle

@@ -32,6 +32,14 @@ def with_envpool(monkeypatch):
     monkeypatch.setattr(backends, "envpool_installed", lambda: True)
 
 
+@pytest.fixture
+def without_numba(monkeypatch):
+    monkeypatch.setattr("numerics.is_installed", lambda: False)
+
+
+BOTH = ("compiled", "envpool")
+
+
 def seeds(start, count):
     return TrainingSeeds.model_validate({"start-seed": start, "num-seeds": count})
 
@@ -51,8 +59,47 @@ def seeds(start, count):
     ],
 )
 def test_the_same_task_goes_to_envpool(type_, name):
-    choice = choose_backend(EnvironmentConfig(type=type_, name=name), installed=True)
+    choice = choose_backend(EnvironmentConfig(type=type_, name=name), ["envpool"])
     assert (choice.backend, choice.obstacle) == ("envpool", None)
+    demanded = EnvironmentConfig(type=type_, name=name, backend="envpool")
+    assert choose_backend(demanded, BOTH).backend == "envpool"
+
+
+@pytest.mark.parametrize(
+    ("type_", "name"),
+    [
+        ("CartPole", "CartPole-v0"),
+        ("CartPole", "CartPole-v1"),
+        ("Gymnasium", "CartPole-v1"),
+        ("Gymnasium", "Acrobot-v1"),
+        ("Gymnasium", "MountainCar-v0"),
+        ("Gymnasium", "MountainCarContinuous-v0"),
+        ("Gymnasium", "Pendulum-v1"),
+    ],
+)
+def test_classic_control_is_compiled(type_, name):
+    config = EnvironmentConfig(type=type_, name=name)
+    choice = choose_backend(config, BOTH)
+    assert (choice.backend, choice.obstacle) == ("compiled", None)
+    stacked = config.model_copy(update={"obs_stacks": 2})
+    assert choose_backend(stacked, BOTH).backend == "gymnasium"
+
+
+def test_what_is_not_compiled_cannot_be_demanded_to_be():
+    with pytest.raises(UserError) as caught:
+        probe_spaces(EnvironmentConfig(backend="compiled"))
+    name = EnvironmentConfig().name
+    assert caught.value.lines == [
+        f"environment.backend: compiled can't be used: compiled code has no {name}, or one that differs"
+    ]
+
+
+def test_without_numba_pendulum_says_what_is_missing(without_numba):
+    config = EnvironmentConfig(type="Gymnasium", name="Pendulum-v1")
+    assert backend_notice(config) == (
+        "the environments are stepped by Gymnasium, not by the faster compiled code: "
+        "Numba isn't installed (pip install -r requirements-fast.txt)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +118,7 @@ def test_the_same_task_goes_to_envpool(type_, name):
 )
 def test_another_task_goes_to_gymnasium_without_a_word(type_, name):
     config = EnvironmentConfig(type=type_, name=name)
-    choice = choose_backend(config, installed=True)
+    choice = choose_backend(config, BOTH)
     assert choice.backend == "gymnasium"
     assert choice.obstacle == f"EnvPool has no {name}, or one that differs"
     for keys in ({}, {"frame_skip": 2}, {"reset_params": seeds(1000, 20)}):
@@ -94,7 +141,7 @@ OBSTACLES = [
 @pytest.mark.parametrize(("keys", "reason"), OBSTACLES)
 def test_what_envpool_cannot_do_goes_to_gymnasium(keys, reason, with_envpool):
     config = EnvironmentConfig(**keys)
-    assert choose_backend(config, installed=True).backend == "gymnasium"
+    assert choose_backend(config, BOTH).backend == "gymnasium"
     notice = backend_notice(config)
     if "processes" in keys:
         assert notice is None
@@ -127,18 +174,19 @@ def test_procgen_takes_a_range_of_levels_and_atari_the_image_keys(with_envpool):
 
 def test_gymnasium_is_taken_without_a_word():
     config = EnvironmentConfig(backend="gymnasium")
-    assert choose_backend(config, installed=True).backend == "gymnasium"
+    assert choose_backend(config, BOTH).backend == "gymnasium"
     assert backend_notice(config) is None
     levels = RandomLevels([1, 2], 1000, 0)
     built = make_environments(config.model_copy(update={"processes": 0}), levels, 2, 0)
     assert isinstance(built, InProcessEnvironments)
 
 
-def test_without_envpool_gymnasium_steps_in(without_envpool):
+def test_without_envpool_gymnasium_steps_in(without_envpool, without_numba):
     config = EnvironmentConfig(type="CartPole", name="CartPole-v1")
     notice = backend_notice(config)
     assert notice == (
-        f"{NOTICE}EnvPool isn't installed (on Linux: pip install -r requirements-fast.txt)"
+        "the environments are stepped by Gymnasium, not by the faster compiled code: "
+        "Numba isn't installed (pip install -r requirements-fast.txt)"
     )
     built = make_environments(config, RandomLevels([1, 2], 1000, 0), 2, 0)
     assert isinstance(built, InProcessEnvironments)

@@ -26,7 +26,8 @@ NAMED = pytest.mark.parametrize("config", CONFIGS, ids=[config.name for config i
 
 def build(config, count=4, seeds=None):
     seeds = list(range(50, 50 + count)) if seeds is None else seeds
-    built = make_environments(config, RandomLevels(seeds, 1000, 0), len(seeds), 0)
+    demanded = config.model_copy(update={"backend": "envpool"})
+    built = make_environments(demanded, RandomLevels(seeds, 1000, 0), len(seeds), 0)
     assert isinstance(built, PooledEnvironments)
     return built
 

@@ -12,8 +12,8 @@ from tests.ppo.scene import Scene
 
 pytest.importorskip("numba")
 
-from ppo.compiled import functions
-from ppo.compiled.compiler import entry
+from numerics import functions
+from numerics.compiler import entry
 from ppo.compiled.epochs import CompiledEpochs  # only where there is Numba
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from numerics import is_installed
 from ppo import learner
-from ppo.compiled import is_installed, learning_notice
+from ppo.compiled import learning_notice
 from ppo.recorded import RecordedEpochs
 from schema.model import ModelConfig
 from tests.ppo.scene import Scene
@@ -19,7 +20,7 @@ needs_numba = pytest.mark.skipif(not is_installed(), reason="needs Numba")
 
 def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
     monkeypatch.setattr("ppo.compiled.find_spec", lambda _: None)
-    monkeypatch.setattr(learner, "is_installed", lambda: False)
+    monkeypatch.setattr("numerics.is_installed", lambda: False)
     scene = Scene()
     shared = (scene.population, scene.buffer, scene.optimiser)
     alone = learner.Learner(1, scene.members[1:], *shared, compiled=False)
@@ -38,7 +39,7 @@ def test_nothing_is_said_where_numba_would_not_serve(model, has_images, monkeypa
 
 def cache_of(**variables):
     """Whether compilations are kept, and where, in a process with these environment variables."""
-    question = "from ppo.compiled import compiler; print(compiler._FOLDER)"
+    question = "from numerics import compiler; print(compiler._FOLDER)"
     inherited = {
         name: value
         for name, value in os.environ.items()

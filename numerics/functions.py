@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ppo.compiled.compiler import jit
+from numerics.compiler import jit
 
 f32 = np.float32
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,15 @@ _NUMBA: Any = numba.config  # which has no types
 def _fingerprint() -> str:
     """What a kept compilation depends on, apart from the processor."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in _sources():
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources() -> Iterator[Path]:
+    """All modules with functions that are compiled."""
+    here = Path(__file__).parent
+    yield from sorted([*here.glob("*.py"), *here.parent.glob("*/compiled/*.py")])
 
 
 def _cache_folder() -> Path | None:

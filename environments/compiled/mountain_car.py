@@ -1,0 +1,53 @@
+"""A car too weak for the hill that it is to climb (Moore, 1990, Efficient memory-based learning for
+robot control), with Gymnasium's constants, pushed by choices or by a force.
+
+A state is its position and velocity.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numerics.compiler import jit
+from numerics.random import uniform
+
+_GRAVITY, _FASTEST = 0.0025, 0.07
+_LEFTMOST, _RIGHTMOST = -1.2, 0.6
+_PUSH, _GOAL = 0.001, 0.5
+_POWER, _CONTINUOUS_GOAL, _BONUS, _EFFORT = 0.0015, 0.45, 100.0, 0.1
+
+
+@jit
+def begin(state: np.ndarray, seed: int, episode: int) -> None:
+    """Draws where an episode begins."""
+    state[0] = uniform(seed, episode, -0.6, -0.4)
+    state[1] = 0.0
+
+
+@jit
+def _roll(state: np.ndarray, push: float) -> None:
+    velocity = state[1] + push - math.cos(3 * state[0]) * _GRAVITY
+    velocity = min(max(velocity, -_FASTEST), _FASTEST)
+    position = min(max(state[0] + velocity, _LEFTMOST), _RIGHTMOST)
+    if position == _LEFTMOST and velocity < 0:
+        velocity = 0.0
+    state[0], state[1] = position, velocity
+
+
+@jit
+def step(state: np.ndarray, choice: int) -> tuple[float, bool]:
+    """Pushes to the left (0), not at all (1) or to the right (2); returns reward and arrival."""
+    _roll(state, (choice - 1) * _PUSH)
+    return -1.0, state[0] >= _GOAL and state[1] >= 0
+
+
+@jit
+def step_continuous(state: np.ndarray, force: float) -> tuple[float, bool]:
+    """Pushes with a force from -1 to 1; returns reward and arrival."""
+    _roll(state, min(max(force, -1.0), 1.0) * _POWER)
+    arrived = state[0] >= _CONTINUOUS_GOAL and state[1] >= 0
+    # Gymnasium keeps float32 here.
+    state[0], state[1] = np.float32(state[0]), np.float32(state[1])
+    return (_BONUS if arrived else 0.0) - _EFFORT * (force * force), arrived

@@ -1,0 +1,44 @@
+"""A pendulum that is to be swung up and held, with Gymnasium's constants.
+
+A state is the angle from the upright in radians, and its velocity.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numerics.compiler import jit
+from numerics.random import uniform
+
+_GRAVITY, _SECONDS = 10.0, 0.05  # m/s^2, s of a step; a rod of 1 m and 1 kg
+_FASTEST, _STRONGEST = 8.0, 2.0
+
+
+@jit
+def begin(state: np.ndarray, seed: int, episode: int) -> None:
+    """Draws where an episode begins."""
+    state[0] = uniform(seed, 2 * episode, -math.pi, math.pi)
+    state[1] = uniform(seed, 2 * episode + 1, -1.0, 1.0)
+
+
+@jit
+def observe(state: np.ndarray, observation: np.ndarray) -> None:
+    """Cosine and sine of the angle, and its velocity."""
+    observation[0], observation[1] = math.cos(state[0]), math.sin(state[0])
+    observation[2] = state[1]
+
+
+@jit
+def step(state: np.ndarray, force: float) -> tuple[float, bool]:
+    """Applies a torque in N m; returns the reward, and that the task has no end."""
+    torque = min(max(force, -_STRONGEST), _STRONGEST)
+    angle, spin = state[0], state[1]
+    # The angle from the upright, between -pi and pi.
+    away = (angle + math.pi) % (2 * math.pi) - math.pi
+    reward = -(away * away + 0.1 * (spin * spin) + 0.001 * (torque * torque))
+    spin += (1.5 * _GRAVITY * math.sin(angle) + 3.0 * torque) * _SECONDS
+    state[1] = min(max(spin, -_FASTEST), _FASTEST)
+    state[0] = angle + state[1] * _SECONDS
+    return reward, False

@@ -1,0 +1,130 @@
+"""Steps environments whose dynamics are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gymnasium
+import numpy as np
+
+from environments.building import probe_spaces
+from environments.compiled import worlds as compiled
+from environments.compiled.tasks import STATE_SIZES, task_of
+from environments.compiled.worlds import Ends, Worlds
+from environments.interface import EpisodeState, Observations, Step
+from environments.levels import RandomLevels
+from environments.spaces import VECTOR
+from schema.environment import EnvironmentConfig
+
+_NO_CHOICES, _NO_FORCES = np.zeros(0, np.int64), np.zeros(0, np.float32)
+
+
+class CompiledEnvironments:
+    """A `VectorEnvironment` over numbers in arrays.
+
+    Args:
+        config: which environment.
+        levels: whose seeds the environments take.
+        num_environments: how many environments.
+        worker_id: for the spaces' probe.
+
+    Attributes:
+        worlds: where the environments are. What steps them otherwise than by `step` reads
+            `observations` afterwards.
+        ends: how the last step left them.
+    """
+
+    backend = "compiled"
+
+    def __init__(
+        self,
+        config: EnvironmentConfig,
+        levels: RandomLevels,
+        num_environments: int,
+        worker_id: int,
+    ) -> None:
+        self.spaces = probe_spaces(config, worker_id)
+        task = task_of(config.type, config.name)
+        assert task is not None
+        count = num_environments
+        self.worlds = Worlds(
+            task,
+            config.mask_velocities,
+            config.max_episode_steps or _limit_of(config.name),
+            seeds=np.array(levels.seeds, np.uint64),
+            states=np.zeros((count, STATE_SIZES[task])),
+            steps=np.zeros(count, np.int64),
+            episodes=np.zeros(count, np.int64),
+            returns=np.zeros(count),
+        )
+        ((shape, _),) = self.spaces.observations.values()
+        self._observed = np.zeros((count, *shape), np.float32)
+        self.ends = Ends(
+            rewards=np.zeros(count, np.float32),
+            terminated=np.zeros(count, np.bool_),
+            truncated=np.zeros(count, np.bool_),
+            returns=np.zeros(count),
+            lengths=np.zeros(count),
+            finals=np.zeros((count, *shape), np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.worlds.seeds)
+
+    @property
+    def observations(self) -> Observations:
+        """What the environments observe at present, (E, ...)."""
+        return {VECTOR: self._observed}
+
+    def reset(self) -> Observations:
+        """Begins the first episode of each environment and returns (E, ...) observations."""
+        compiled.look(self.worlds, self._observed, True)
+        return self.observations
+
+    def step(self, actions: np.ndarray) -> Step:
+        """Takes one step with actions (E, 1) of the spaces' action type."""
+        taken = np.ascontiguousarray(actions[:, 0])
+        choices, forces = (taken, _NO_FORCES) if self.spaces.branches else (_NO_CHOICES, taken)
+        ends = self.ends
+        compiled.play(self.worlds, choices, forces, self._observed, ends)
+        step = Step(self.observations, ends.rewards, ends.terminated, ends.truncated, [], [])
+        for index in np.flatnonzero(ends.terminated | ends.truncated).tolist():
+            ended = {"return": float(ends.returns[index]), "length": float(ends.lengths[index])}
+            step.episodes.append((index, ended))
+            if ends.truncated[index]:
+                step.final_observations.append((index, {VECTOR: ends.finals[index].copy()}))
+        return step
+
+    def renew(self) -> None:
+        """Goes on: nothing has to be played again."""
+
+    def states(self) -> list[EpisodeState]:
+        """Where each environment is, for a checkpoint."""
+        worlds = self.worlds
+        numbers = np.column_stack((worlds.states, worlds.steps, worlds.returns))
+        return [
+            EpisodeState(int(episode), own.reshape(1, -1))
+            for episode, own in zip(worlds.episodes, numbers, strict=True)
+        ]
+
+    def restore(self, states: Sequence[EpisodeState]) -> Observations:
+        """Brings each environment to where it was and returns (E, ...) observations."""
+        assert len(states) == len(self), f"{len(states)} states for {len(self)} environments"
+        worlds = self.worlds
+        worlds.episodes[:] = [state.episode for state in states]
+        numbers = np.concatenate([state.actions for state in states])
+        size = worlds.states.shape[1]
+        worlds.states[:] = numbers[:, :size]
+        worlds.steps[:], worlds.returns[:] = numbers[:, size:].T
+        compiled.look(worlds, self._observed, False)
+        return self.observations
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+def _limit_of(name: str) -> int:
+    """Steps after which Gymnasium cuts an episode off."""
+    limit = gymnasium.spec(name).max_episode_steps
+    assert limit is not None
+    return limit
