@@ -179,13 +179,15 @@ class RolloutBuffer:
         next_values = torch.where(self.ends, self.final_values, next_values)
         errors = self.rewards + gamma.unsqueeze(1) * next_values - self.values
         decays = (gamma * lamda).unsqueeze(1) * ~self.ends
-        advantage = torch.zeros_like(last_values)
-        advantages = []
-        for error, decay in zip(errors.unbind(1)[::-1], decays.unbind(1)[::-1], strict=True):
-            # Not fused, since what that rounds to depends on where in memory a number lies.
-            advantage = error + decay * advantage
-            advantages.append(advantage)
-        torch.stack(advantages[::-1], 1, out=self.advantages)
+        # On the host, where steps that follow one another cost the least: M x T x N -> T x M x N
+        backwards = [np.swapaxes(self._host(each), 0, 1)[::-1] for each in (errors, decays)]
+        advantages = np.empty(backwards[0].shape, np.float32)
+        advantage = np.zeros_like(advantages[0])
+        for step, (error, decay) in enumerate(zip(*backwards, strict=True)):
+            np.multiply(advantage, decay, out=advantages[step])
+            advantage = advantages[step]
+            advantage += error
+        self.advantages.copy_(torch.from_numpy(np.swapaxes(advantages[::-1], 0, 1).copy()))
         torch.add(self.advantages, self.values, out=self.returns)
 
     def batch_observations(self, rows: Rows) -> dict[str, Tensor]:
