@@ -33,13 +33,14 @@ _TANH_IS_ONE = f32(9.1)
 @jit
 def clamp(x: float, least: float, greatest: float) -> float:
     """The nearest number within limits; NaN stays NaN."""
-    return greatest if x > greatest else (least if x < least else x)
+    # One after the other, each of which is one instruction.
+    x = greatest if x > greatest else x
+    return least if x < least else x
 
 
 @jit
 def _power_and_rest(x: float) -> tuple[float, float]:
-    """2^n and e^r - 1 of e^x = 2^n e^r."""
-    x = clamp(x, _LEAST, _GREATEST)
+    """2^n and e^r - 1 of e^x = 2^n e^r, whose 2^n must be a normal float32."""
     n = (x * _PER_LOG_2 + _TO_INTEGER) - _TO_INTEGER
     r = (x - n * _LOG_2) - n * _REST_OF_LOG_2
     rest = ((((_C7 * r + _C6) * r + _C5) * r + _C4) * r + _C3) * r + _C2
@@ -52,13 +53,18 @@ def _power_and_rest(x: float) -> tuple[float, float]:
 @jit
 def exp(x: float) -> float:
     """e^x, within the range of float32."""
-    power, rest = _power_and_rest(x)
+    power, rest = _power_and_rest(clamp(x, _LEAST, _GREATEST))
     return power * rest + power
 
 
 @jit
 def expm1(x: float) -> float:
     """e^x - 1, exact to rounding near 0 too."""
+    return _expm1_within(clamp(x, _LEAST, _GREATEST))
+
+
+@jit
+def _expm1_within(x: float) -> float:
     power, rest = _power_and_rest(x)
     return power * rest + (power - ONE)
 
@@ -66,7 +72,7 @@ def expm1(x: float) -> float:
 @jit
 def tanh(x: float) -> float:
     """Hyperbolic tangent."""
-    grown = expm1(_TWO * clamp(x, -_TANH_IS_ONE, _TANH_IS_ONE))
+    grown = _expm1_within(_TWO * clamp(x, -_TANH_IS_ONE, _TANH_IS_ONE))
     return grown / (grown + _TWO)
 
 

@@ -30,11 +30,13 @@ def begin(state: np.ndarray, seed: int, episode: int) -> None:
 
 
 @jit
-def observe(state: np.ndarray, observation: np.ndarray) -> None:
-    """Cosine and sine of each angle, and both velocities."""
-    observation[0], observation[1] = math.cos(state[0]), math.sin(state[0])
-    observation[2], observation[3] = math.cos(state[1]), math.sin(state[1])
-    observation[4], observation[5] = state[2], state[3]
+def observe(states: np.ndarray, observations: np.ndarray) -> None:
+    """Cosine and sine of each angle, and both velocities, for each of E."""
+    for number in range(len(states)):
+        state, observation = states[number], observations[number]
+        observation[0], observation[1] = math.cos(state[0]), math.sin(state[0])
+        observation[2], observation[3] = math.cos(state[1]), math.sin(state[1])
+        observation[4], observation[5] = state[2], state[3]
 
 
 @jit
@@ -70,11 +72,19 @@ def _wrapped(angle: float) -> float:
 
 
 @jit
-def step(state: np.ndarray, choice: int) -> tuple[float, bool]:
-    """Applies a torque of -1 (0), 0 (1) or 1 (2); returns reward and whether the end is up.
+def step(
+    states: np.ndarray, choices: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
+) -> None:
+    """Applies E torques of -1 (0), 0 (1) or 1 (2); finds rewards, and which ends are up."""
+    for number in range(len(states)):
+        up = _swing(states[number], choices[number])
+        rewards[number] = 0.0 if up else -1.0
+        terminated[number] = up
 
-    The classical Runge-Kutta method.
-    """
+
+@jit
+def _swing(state: np.ndarray, choice: int) -> bool:
+    """Applies a torque to one, by the classical Runge-Kutta method; returns whether its end is up."""
     torque = choice - 1.0
     a, b, c, d = state[0], state[1], state[2], state[3]
     half = _SECONDS / 2
@@ -92,5 +102,4 @@ def step(state: np.ndarray, choice: int) -> tuple[float, bool]:
     spin_2 = d + sixth * (f_1 + 2 * f_2 + 2 * f_3 + f_4)
     state[2] = min(max(spin_1, -_FASTEST_1), _FASTEST_1)
     state[3] = min(max(spin_2, -_FASTEST_2), _FASTEST_2)
-    up = -math.cos(state[0]) - math.cos(state[0] + state[1]) > 1.0
-    return (0.0 if up else -1.0), up
+    return -math.cos(state[0]) - math.cos(state[0] + state[1]) > 1.0

@@ -28,8 +28,18 @@ def begin(state: np.ndarray, seed: int, episode: int) -> None:
 
 
 @jit
-def step(state: np.ndarray, choice: int) -> tuple[float, bool]:
-    """Pushes the cart to the left (0) or right (1); returns reward and whether the pole has fallen."""
+def step(
+    states: np.ndarray, choices: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
+) -> None:
+    """Pushes E carts to the left (0) or right (1); finds rewards, and which poles have fallen."""
+    for number in range(len(states)):
+        terminated[number] = _push(states[number], choices[number])
+        rewards[number] = 1.0
+
+
+@jit
+def _push(state: np.ndarray, choice: int) -> bool:
+    """Pushes one cart; returns whether its pole has fallen."""
     position, velocity, angle, spin = state[0], state[1], state[2], state[3]
     force = _FORCE if choice == 1 else -_FORCE
     cosine, sine = math.cos(angle), math.sin(angle)
@@ -41,4 +51,4 @@ def step(state: np.ndarray, choice: int) -> tuple[float, bool]:
     state[1] = velocity + _SECONDS * by_position
     state[2] = angle + _SECONDS * spin
     state[3] = spin + _SECONDS * by_angle
-    return 1.0, abs(state[0]) > _FARTHEST or abs(state[2]) > _STEEPEST
+    return abs(state[0]) > _FARTHEST or abs(state[2]) > _STEEPEST

@@ -37,17 +37,27 @@ def _roll(state: np.ndarray, push: float) -> None:
 
 
 @jit
-def step(state: np.ndarray, choice: int) -> tuple[float, bool]:
-    """Pushes to the left (0), not at all (1) or to the right (2); returns reward and arrival."""
-    _roll(state, (choice - 1) * _PUSH)
-    return -1.0, state[0] >= _GOAL and state[1] >= 0
+def step(
+    states: np.ndarray, choices: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
+) -> None:
+    """Pushes E cars to the left (0), not at all (1) or to the right (2); finds rewards and arrivals."""
+    for number in range(len(states)):
+        state = states[number]
+        _roll(state, (choices[number] - 1) * _PUSH)
+        rewards[number] = -1.0
+        terminated[number] = state[0] >= _GOAL and state[1] >= 0
 
 
 @jit
-def step_continuous(state: np.ndarray, force: float) -> tuple[float, bool]:
-    """Pushes with a force from -1 to 1; returns reward and arrival."""
-    _roll(state, min(max(force, -1.0), 1.0) * _POWER)
-    arrived = state[0] >= _CONTINUOUS_GOAL and state[1] >= 0
-    # Gymnasium keeps float32 here.
-    state[0], state[1] = np.float32(state[0]), np.float32(state[1])
-    return (_BONUS if arrived else 0.0) - _EFFORT * (force * force), arrived
+def step_continuous(
+    states: np.ndarray, forces: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
+) -> None:
+    """Pushes E cars with forces from -1 to 1; finds rewards and arrivals."""
+    for number in range(len(states)):
+        state, force = states[number], forces[number]
+        _roll(state, min(max(force, -1.0), 1.0) * _POWER)
+        arrived = state[0] >= _CONTINUOUS_GOAL and state[1] >= 0
+        # Gymnasium keeps float32 here.
+        state[0], state[1] = np.float32(state[0]), np.float32(state[1])
+        rewards[number] = (_BONUS if arrived else 0.0) - _EFFORT * (force * force)
+        terminated[number] = arrived

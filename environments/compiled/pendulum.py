@@ -24,15 +24,27 @@ def begin(state: np.ndarray, seed: int, episode: int) -> None:
 
 
 @jit
-def observe(state: np.ndarray, observation: np.ndarray) -> None:
-    """Cosine and sine of the angle, and its velocity."""
-    observation[0], observation[1] = math.cos(state[0]), math.sin(state[0])
-    observation[2] = state[1]
+def observe(states: np.ndarray, observations: np.ndarray) -> None:
+    """Cosine and sine of the angle, and its velocity, for each of E."""
+    for number in range(len(states)):
+        angle = states[number, 0]
+        observations[number, 0], observations[number, 1] = math.cos(angle), math.sin(angle)
+        observations[number, 2] = states[number, 1]
 
 
 @jit
-def step(state: np.ndarray, force: float) -> tuple[float, bool]:
-    """Applies a torque in N m; returns the reward, and that the task has no end."""
+def step(
+    states: np.ndarray, forces: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
+) -> None:
+    """Applies E torques in N m; finds rewards. The task has no end."""
+    for number in range(len(states)):
+        rewards[number] = _swing(states[number], forces[number])
+        terminated[number] = False
+
+
+@jit
+def _swing(state: np.ndarray, force: float) -> float:
+    """Applies a torque to one; returns the reward."""
     torque = min(max(force, -_STRONGEST), _STRONGEST)
     angle, spin = state[0], state[1]
     # The angle from the upright, between -pi and pi.
@@ -41,4 +53,4 @@ def step(state: np.ndarray, force: float) -> tuple[float, bool]:
     spin += (1.5 * _GRAVITY * math.sin(angle) + 3.0 * torque) * _SECONDS
     state[1] = min(max(spin, -_FASTEST), _FASTEST)
     state[0] = angle + state[1] * _SECONDS
-    return reward, False
+    return reward

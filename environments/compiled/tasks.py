@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# The numbers of tasks whose observation is the state come first.
 CART_POLE, MOUNTAIN_CAR, CONTINUOUS_MOUNTAIN_CAR, ACROBOT, PENDULUM = range(5)
 
 _TASKS = {

@@ -10,7 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from environments.compiled import acrobot, cart_pole, mountain_car, pendulum
-from environments.compiled.tasks import ACROBOT, CART_POLE, CONTINUOUS_MOUNTAIN_CAR, MOUNTAIN_CAR
+from environments.compiled.tasks import (
+    ACROBOT,
+    CART_POLE,
+    CONTINUOUS_MOUNTAIN_CAR,
+    MOUNTAIN_CAR,
+    PENDULUM,
+)
 from numerics.compiler import entry, jit
 
 
@@ -55,7 +61,7 @@ class Ends(NamedTuple):
         rewards: (E,) float32.
         terminated, truncated: (E,) bool, never both.
         returns, lengths: (E,) float64, of the episodes that ended; else without a meaning.
-        finals: (E, K) float32, what was observed last in an episode that was cut off.
+        finals: (E, K) float32, what was observed last in these.
     """
 
     rewards: np.ndarray
@@ -88,57 +94,67 @@ def begin(worlds: Worlds, number: int, episode: int) -> None:
 
 
 @jit
-def observe(worlds: Worlds, number: int, observation: np.ndarray) -> None:
-    """Writes what one environment observes into (K,) float32."""
-    state = worlds.states[number]
+def observe(worlds: Worlds, own: slice, observations: np.ndarray) -> None:
+    """Writes what some environments observe into their rows of (E, K) float32."""
+    states, observed = worlds.states[own], observations[own]
     if worlds.task == ACROBOT:
-        acrobot.observe(state, observation)
-    elif worlds.task < ACROBOT:
-        stride = 2 if worlds.positions_only else 1
-        for place in range(len(observation)):
-            observation[place] = state[place * stride]
+        acrobot.observe(states, observed)
+    elif worlds.task == PENDULUM:
+        pendulum.observe(states, observed)
     else:
-        pendulum.observe(state, observation)
+        stride = 2 if worlds.positions_only else 1
+        for number in range(len(observed)):
+            for place in range(observed.shape[1]):
+                observed[number, place] = states[number, place * stride]
 
 
 @jit
-def step(
-    worlds: Worlds, number: int, choice: int, force: float, observation: np.ndarray, ends: Ends
+def step_all(
+    worlds: Worlds, choices: np.ndarray, forces: np.ndarray, observations: np.ndarray, ends: Ends
 ) -> None:
-    """Takes a step with one environment, which begins its next episode where one ended.
+    """Takes a step with all environments; where episodes end, the next ones begin.
 
     Args:
-        worlds: all environments.
-        number: which one.
-        choice: the action, where actions are discrete.
-        force: the action, where they are continuous.
-        observation: (K,) float32, becomes what is observed then.
-        ends: becomes how the step left it.
+        worlds: the environments.
+        choices: (E,) int64, actions of discrete tasks; else (0,).
+        forces: (E,) float32, actions of continuous tasks; else (0,).
+        observations: (E, K) float32, become what is observed then.
+        ends: become how the step left them.
     """
-    state = worlds.states[number]
+    _move(worlds, choices, forces, ends.rewards, ends.terminated)
+    observe(worlds, slice(0, len(observations)), observations)
+    for number in range(len(observations)):
+        worlds.steps[number] += 1
+        worlds.returns[number] += ends.rewards[number]
+        is_late = worlds.steps[number] >= worlds.limit
+        ends.truncated[number] = is_late and not ends.terminated[number]
+        if is_late or ends.terminated[number]:
+            ends.returns[number] = worlds.returns[number]
+            ends.lengths[number] = worlds.steps[number]
+            ends.finals[number] = observations[number]
+            begin(worlds, number, worlds.episodes[number] + 1)
+            observe(worlds, slice(number, number + 1), observations)
+
+
+@jit
+def _move(
+    worlds: Worlds,
+    choices: np.ndarray,
+    forces: np.ndarray,
+    rewards: np.ndarray,
+    terminated: np.ndarray,
+) -> None:
+    """Takes all states to the next ones, within their episodes."""
     if worlds.task == CART_POLE:
-        reward, terminated = cart_pole.step(state, choice)
+        cart_pole.step(worlds.states, choices, rewards, terminated)
     elif worlds.task == MOUNTAIN_CAR:
-        reward, terminated = mountain_car.step(state, choice)
+        mountain_car.step(worlds.states, choices, rewards, terminated)
     elif worlds.task == CONTINUOUS_MOUNTAIN_CAR:
-        reward, terminated = mountain_car.step_continuous(state, force)
+        mountain_car.step_continuous(worlds.states, forces, rewards, terminated)
     elif worlds.task == ACROBOT:
-        reward, terminated = acrobot.step(state, choice)
+        acrobot.step(worlds.states, choices, rewards, terminated)
     else:
-        reward, terminated = pendulum.step(state, force)
-    worlds.steps[number] += 1
-    worlds.returns[number] += reward
-    truncated = not terminated and worlds.steps[number] >= worlds.limit
-    ends.rewards[number] = reward
-    ends.terminated[number], ends.truncated[number] = terminated, truncated
-    observe(worlds, number, observation)
-    if not terminated and not truncated:
-        return
-    ends.returns[number], ends.lengths[number] = worlds.returns[number], worlds.steps[number]
-    if truncated:
-        ends.finals[number] = observation
-    begin(worlds, number, worlds.episodes[number] + 1)
-    observe(worlds, number, observation)
+        pendulum.step(worlds.states, forces, rewards, terminated)
 
 
 @entry
@@ -150,29 +166,10 @@ def look(worlds: Worlds, observations: np.ndarray, anew: bool) -> None:
         observations: (E, K) float32, become what is observed.
         anew: whether their first episodes are begun before.
     """
-    for number in range(len(worlds.steps)):
-        if anew:
+    if anew:
+        for number in range(len(observations)):
             begin(worlds, number, 0)
-        observe(worlds, number, observations[number])
-
-
-@jit
-def step_all(
-    worlds: Worlds, choices: np.ndarray, forces: np.ndarray, observations: np.ndarray, ends: Ends
-) -> None:
-    """Takes a step with all environments.
-
-    Args:
-        worlds: the environments.
-        choices: (E,) int64, actions of discrete tasks; else (0,).
-        forces: (E,) float32, actions of continuous tasks; else (0,).
-        observations: (E, K) float32, become what is observed then.
-        ends: become how the step left them.
-    """
-    for number in range(len(worlds.steps)):
-        choice = choices[number] if len(choices) else 0
-        force = forces[number] if len(forces) else np.float32(0)
-        step(worlds, number, choice, force, observations[number], ends)
+    observe(worlds, slice(0, len(observations)), observations)
 
 
 @entry

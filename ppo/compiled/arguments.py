@@ -133,6 +133,7 @@ class Workspace(NamedTuple):
         inputs: (R * the greatest K,), what the network sees.
         weight: of the first layer, where its rows are summed by group.
         values, slopes: (L, R, H), outputs of hidden layers and derivatives of activations.
+        transposed: (2, L, H, H), weights of the policy's and of the value function's hidden layers.
         by_features, by_more_features: (R, H), gradients of hidden layers' outputs.
         outputs, by_outputs: (R, O), of the policy's last layer, and their gradient.
         estimates, by_estimates: (R, 1), of the values, and their gradient.
@@ -150,6 +151,7 @@ class Workspace(NamedTuple):
     weight: np.ndarray
     values: np.ndarray
     slopes: np.ndarray
+    transposed: np.ndarray
     by_features: np.ndarray
     by_more_features: np.ndarray
     outputs: np.ndarray

@@ -112,6 +112,7 @@ def _make_workspace(
         weight=numbers(inputs * units),
         values=numbers(layers, rows, units),
         slopes=numbers(layers, rows, units),
+        transposed=numbers(2, layers, units, units),
         by_features=numbers(rows, units),
         by_more_features=numbers(rows, units),
         outputs=numbers(rows, outputs),

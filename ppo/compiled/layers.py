@@ -57,14 +57,33 @@ def forward(
 
 
 @jit
+def transpose(trunk: np.ndarray, weights: np.ndarray, transposed: np.ndarray) -> None:
+    """Writes the transposed weights of all hidden layers but the first into (L, H, H).
+
+    Products with these take two thirds of the time, and they serve all chunks of a mini-batch.
+    """
+    for number in range(1, len(trunk)):
+        weight = weight_of(trunk[number], weights)
+        for row in range(weight.shape[0]):
+            for column in range(weight.shape[1]):
+                transposed[number, column, row] = weight[row, column]
+
+
+@jit
 def backward(
-    trunk: np.ndarray, parameters: Parameters, inputs: Inputs, rows: int, work: Workspace
+    trunk: np.ndarray,
+    parameters: Parameters,
+    transposed: np.ndarray,
+    inputs: Inputs,
+    rows: int,
+    work: Workspace,
 ) -> None:
     """Adds the gradients of L hidden layers' weights and biases.
 
     Args:
         trunk: (L, 4), the layers.
         parameters: the weights, and their gradient.
+        transposed: (L, H, H), as `transpose` wrote them.
         inputs: as `forward` got them.
         rows: R.
         work: as `forward` left it, with the gradient of the last layer's outputs in `by_features`.
@@ -79,7 +98,7 @@ def backward(
             inputs_backward(inputs, by_outputs, work, by_weight)
         else:
             add_product(work.values[number - 1][:rows], by_outputs, by_weight, work.product)
-            np.dot(by_outputs, weight_of(layer, parameters.weights).T, by_inputs)
+            np.dot(by_outputs, transposed[number], by_inputs)
             by_outputs, by_inputs = by_inputs, by_outputs
 
 

@@ -82,10 +82,14 @@ def evaluate(update: Update, steps: np.ndarray) -> np.ndarray:
     if update.settings.normalise:
         mean, deviation = advantage_moments(update.rollout.advantages, steps)
     batch = Batch(len(steps), mean, deviation, np.zeros(5))
+    network, weights, work = update.network, update.parameters.weights, update.work
+    layers.transpose(network.trunk, weights, work.transposed[0])
+    if not network.shared:
+        layers.transpose(network.value_trunk, weights, work.transposed[1])
     begin = 0
     while begin < len(steps):
-        chunk = _chunk(update.rollout.observed, steps[begin:], update.work)
-        gather(update.rollout.inputs, chunk.observed, update.work)
+        chunk = _chunk(update.rollout.observed, steps[begin:], work)
+        gather(update.rollout.inputs, chunk.observed, work)
         _learn_policy(update, batch, chunk)
         _learn_values(update, batch, chunk)
         begin += len(chunk.steps)
@@ -134,7 +138,7 @@ def _learn_policy(update: Update, batch: Batch, chunk: Chunk) -> None:
         work.product,
     )
     if not network.shared:
-        layers.backward(network.trunk, parameters, inputs, rows, work)
+        layers.backward(network.trunk, parameters, work.transposed[0], inputs, rows, work)
 
 
 @jit
@@ -157,7 +161,8 @@ def _learn_values(update: Update, batch: Batch, chunk: Chunk) -> None:
     )
     if network.shared:
         _add(work.by_features, by_features)
-    layers.backward(network.value_trunk, parameters, inputs, rows, work)
+    transposed = work.transposed[0 if network.shared else 1]
+    layers.backward(network.value_trunk, parameters, transposed, inputs, rows, work)
 
 
 @jit
