@@ -122,14 +122,17 @@ class RolloutBuffer:
         """Steps of one member's batch, T * N."""
         return self.steps * self.workers
 
-    def store_observations(self, step: int, observations: Observations) -> dict[str, Tensor]:
-        """Stores what (M * N, ...) environments observe, and returns (M, N, ...) on the device."""
+    def store_observations(self, step: int, observations: Observations) -> None:
+        """Stores what (M * N, ...) environments observe."""
         for name, array in observations.items():
             shaped = array.reshape(self.members, self.workers, *array.shape[1:])
             if self._host_observations:
                 self._host_observations[name][:, step] = shaped
             else:
                 self.observations[name][:, step].copy_(torch.from_numpy(shaped))
+
+    def observed(self, step: int) -> dict[str, Tensor]:
+        """What was observed at a step, (M, N, ...) on the device, vectors as the network takes them."""
         observed = {}
         for name, values in self.observations.items():
             # Into memory of their own, as allocating some megabytes at each step takes longer.

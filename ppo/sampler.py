@@ -17,6 +17,7 @@ from buffer import RolloutBuffer
 from environments.interface import Observations, VectorEnvironment
 from model import Population
 from networks.recurrence import Sequences
+from ppo.acting import Acting, RecordedActing
 from ppo.compiled import serves
 from ppo.member import Member
 from ppo.memory import Memory
@@ -34,12 +35,11 @@ class Sampler:
         environments: of all workers, member by member.
         buffer: takes the rollouts.
         memory: what workers remember; None without recurrent layers.
+        acting: chooses actions.
 
     Attributes:
         observations: what the workers see at present, (M * N, ...) by name. Set it before the first
             rollout.
-        features: (M, T, N, size), what values of the rollout are made of; None where acting doesn't
-            give that.
     """
 
     observations: Observations
@@ -51,19 +51,20 @@ class Sampler:
         environments: VectorEnvironment,
         buffer: RolloutBuffer,
         memory: Memory | None,
+        acting: Acting,
     ) -> None:
         self._members = members
         self._population = population
         self._environments = environments
         self._buffer = buffer
         self._memory = memory
-        self._distribution = population.stacked.distribution
+        self._acting = acting
         self._device = population.weights.device
-        size = population.stacked.value_head.weight.shape[-2]
-        shape = (len(members), buffer.steps, buffer.workers, size)
-        self.features = (
-            torch.zeros(shape, device=self._device) if population.stacked.acts_with_values else None
-        )
+
+    @property
+    def features(self) -> Tensor | None:
+        """What values of the rollout are made of, (M, T, N, size); None where acting gives no such."""
+        return self._acting.value_features
 
     @torch.inference_mode()
     def sample(self, update: int) -> None:
@@ -74,45 +75,28 @@ class Sampler:
         Args:
             update: how many updates are done.
         """
-        buffer, distribution = self._buffer, self._distribution
-        noise = self._action_noise()
-        outputs: list[tuple[Tensor, Tensor]] = []
+        buffer = self._buffer
+        self._acting.begin()
         truncations: list[_Truncation] = []
         for step in range(buffer.steps):
-            observed = buffer.store_observations(step, self.observations)
+            buffer.store_observations(step, self.observations)
             states = None if self._memory is None else self._memory.store(step)
-            acted = self._population.act(observed, states)
-            actions = distribution.sample(acted.parameters, noise[step])
-            outputs.append((acted.parameters, actions))
-            if self.features is not None and acted.value_features is not None:
-                self.features[:, step] = acted.value_features
-            # M of N x A -> (M * N) x A
-            taken = torch.cat([distribution.for_environment(own) for own in actions])
-            outcome = self._environments.step(taken.cpu().numpy())
+            actions, after = self._acting.act(step, states)
+            outcome = self._environments.step(actions)
             buffer.store_outcome(step, outcome)
             truncations += [
-                self._truncation(step, environment, observations, acted.states)
+                self._truncation(step, environment, observations, after)
                 for environment, observations in outcome.final_observations
             ]
-            if self._memory is not None and acted.states is not None:
-                self._memory.advance(acted.states, outcome.terminated | outcome.truncated)
+            if self._memory is not None and after is not None:
+                self._memory.advance(after, outcome.terminated | outcome.truncated)
             self._note_episodes(outcome.episodes)
             for environment, failure in outcome.failures:
                 self._members[environment // buffer.workers].fail(failure, update)
             for environment, _ in outcome.crashes:
                 self._members[environment // buffer.workers].crashes += 1
             self.observations = outcome.observations
-        # T of M x N x ... -> M x T x N x ...
-        all_parameters, all_actions = (torch.stack(each, 1) for each in zip(*outputs, strict=True))
-        log_probabilities = torch.stack(
-            [
-                distribution.log_probability(*own)
-                for own in zip(all_parameters, all_actions, strict=True)
-            ],
-            # [branches x] M x T x N
-            -3,
-        )
-        buffer.finish(all_actions, log_probabilities)
+        self._acting.finish()
         self._value_truncations(truncations)
 
     def _truncation(
@@ -122,15 +106,6 @@ class Sampler:
         # M x N x state_size -> state_size
         own_states = None if states is None else states[member, worker]
         return _Truncation(step, member, worker, observations, own_states)
-
-    def _action_noise(self) -> Sequence[Tensor]:
-        """Random numbers for each step, (M, N, ...), each member's from its own generator."""
-        shape = (self._buffer.steps, self._buffer.workers)
-        draws = [
-            self._distribution.noise(shape, member.action_generator) for member in self._members
-        ]
-        # T of M x N x ...
-        return torch.stack(draws, 1).to(self._device).unbind()
 
     def _note_episodes(self, episodes: list[tuple[int, dict[str, float]]]) -> None:
         for environment, episode in episodes:
@@ -189,11 +164,17 @@ def make_sampler(
         memory: as for `Sampler`.
         compiled: whether networks are to be compiled by `torch.compile`.
     """
-    if environments.backend == "compiled" and serves(population, compiled):
-        # Loading Numba takes half a second, which others needn't wait for.
+    if not serves(population, compiled):
+        acting: Acting = RecordedActing(members, population, buffer)
+        return Sampler(members, population, environments, buffer, memory, acting)
+    # Loading Numba takes half a second, which others needn't wait for.
+    if environments.backend == "compiled":
         from environments.compiled.vector import CompiledEnvironments
         from ppo.compiled.sampler import CompiledSampler
 
         assert isinstance(environments, CompiledEnvironments)
         return CompiledSampler(members, population, environments, buffer)
-    return Sampler(members, population, environments, buffer, memory)
+    from ppo.compiled.actors import CompiledActing
+
+    acting = CompiledActing(members, population, buffer)
+    return Sampler(members, population, environments, buffer, memory, acting)

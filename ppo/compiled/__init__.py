@@ -12,10 +12,13 @@ chunks, so that what a layer leaves is still in the processor's cache when the n
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numerics
-from model import Population
 from schema.model import ModelConfig
+
+if TYPE_CHECKING:
+    from model import Population
 
 
 def serves(population: Population, compiled: bool) -> bool:

@@ -1,7 +1,5 @@
-"""A member's rollout in environments that are compiled, too: all steps in one call.
-
-Acting does what `networks/distributions.py`, `networks/gaussians.py` and `networks/normaliser.py`
-define.
+"""What a fully connected network does with observations, as `networks/distributions.py`,
+`networks/gaussians.py` and `networks/normaliser.py` define it.
 """
 
 from __future__ import annotations
@@ -10,13 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from environments.compiled.worlds import Ends, Worlds, step_all
 from numerics.compiler import entry, jit
-from numerics.functions import ONE, clamp, exp, f32, tanh
+from numerics.functions import clamp, exp, f32
 from ppo.compiled import layers
-from ppo.compiled.arguments import Inputs, Network, Policy, Workspace
-from ppo.compiled.distributions import log_density, log_softmax
-from ppo.compiled.inputs import copy, gathered_inputs
+from ppo.compiled.arguments import Network, Policy, Workspace
+from ppo.compiled.distributions import FORBIDDEN, forbid, log_density, log_softmax
+from ppo.compiled.inputs import gathered_inputs
 
 _LIMIT = f32(10)  # as in `networks/normaliser.py`
 
@@ -28,11 +25,8 @@ class Actor(NamedTuple):
         network, policy: as for learning.
         weights: (P,).
         mean, deviation: (K,), by which observations are normalised; (0,) where they aren't.
-        low, high: (A,), bounds of continuous actions; (0,) for choices.
-        forces: (N,), memory for these.
-        bootstraps: whether the values of what is observed last in episodes that were cut off count.
         work: memory.
-        none: (0,) int64.
+        places: (K,) int64, memory for places of an observation.
     """
 
     network: Network
@@ -40,113 +34,81 @@ class Actor(NamedTuple):
     weights: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    forces: np.ndarray
-    bootstraps: bool
     work: Workspace
-    none: np.ndarray
+    places: np.ndarray
 
 
-class Experience(NamedTuple):
-    """A rollout of T steps by N workers.
+class Actions(NamedTuple):
+    """What N workers do.
 
     Attributes:
-        observations: (T, N, K) float32.
-        choices: (T, N) int64, of the only branch; (1, 0) for Gaussians.
-        draws: (T, N, 1) float32, of Gaussians; without steps for choices.
-        log_probabilities: (1, T, N) float32.
-        rewards, final_values: (T, N) float32.
-        ends: (T, N) bool.
+        choices: (N, branches) int64; (0, 0) for Gaussians.
+        draws: (N, A) float32, of Gaussians as they are before they are squashed or clipped; else (0, 0).
+        log_probabilities: (N, ratios) float32.
     """
 
-    observations: np.ndarray
     choices: np.ndarray
     draws: np.ndarray
     log_probabilities: np.ndarray
-    rewards: np.ndarray
-    final_values: np.ndarray
-    ends: np.ndarray
 
 
 @entry
-def collect(
+def decide(
     actor: Actor,
-    worlds: Worlds,
     observed: np.ndarray,
-    ends: Ends,
+    sparse: np.ndarray,
+    masks: np.ndarray,
     noise: np.ndarray,
-    experience: Experience,
-    episodes: np.ndarray,
-) -> int:
-    """Takes T steps with N workers, and returns how many episodes ended.
+    actions: Actions,
+) -> None:
+    """As `act`, for calls by Python."""
+    act(actor, observed, sparse, masks, noise, actions)
+
+
+@jit
+def act(
+    actor: Actor,
+    observed: np.ndarray,
+    sparse: np.ndarray,
+    masks: np.ndarray,
+    noise: np.ndarray,
+    actions: Actions,
+) -> None:
+    """Draws the actions of N workers, and finds how likely they were.
 
     Args:
         actor: who acts.
-        worlds: the environments.
-        observed: (N, K), what they observe now, and in the end what they observe then.
-        ends: memory.
-        noise: (T, N, O), of which actions are made.
-        experience: becomes what was experienced.
-        episodes: (T * N, 3) float64, become worker, return and length of each episode that ended.
+        observed: (N, K) float32, what they observe; (0, 0) where it is given by `sparse`.
+        sparse: (N, K) uint8, most of which are zero; (0, 0) where it is given by `observed`.
+        masks: (N, O) uint8, 0 where a choice is forbidden; (0, 0) where none is.
+        noise: (N, O), of which actions are made.
+        actions: become these.
     """
-    count = 0
-    for time in range(len(noise)):
-        copy(observed, experience.observations[time])
-        _act(actor, observed, noise[time], experience, time)
-        choices, forces = experience.choices, actor.forces
-        if len(actor.policy.branches):
-            step_all(worlds, choices[time], forces[:0], observed, ends)
-        else:
-            _find_forces(actor, experience.draws[time])
-            step_all(worlds, choices[0], forces, observed, ends)
-        copy(ends.rewards.reshape(1, -1), experience.rewards[time].reshape(1, -1))
-        for worker in range(len(observed)):
-            is_cut_off = ends.truncated[worker]
-            is_end = ends.terminated[worker] or is_cut_off
-            experience.ends[time, worker] = is_end
-            experience.final_values[time, worker] = f32(0)
-            if is_cut_off and actor.bootstraps:
-                value = _value(actor, ends.finals[worker : worker + 1])
-                experience.final_values[time, worker] = value
-            if is_end:
-                episodes[count, 0] = worker
-                episodes[count, 1], episodes[count, 2] = ends.returns[worker], ends.lengths[worker]
-                count += 1
-    return count
-
-
-@jit
-def _act(
-    actor: Actor, observed: np.ndarray, noise: np.ndarray, experience: Experience, time: int
-) -> None:
-    """Draws the actions of one step, and notes how likely they were."""
     network, policy, work = actor.network, actor.policy, actor.work
     most = len(work.observed)
-    for begin in range(0, len(observed), most):
-        rows = min(most, len(observed) - begin)
-        inputs = _take_in(actor, observed[begin : begin + rows])
-        features = layers.forward(
-            network.trunk, network.activation, actor.weights, inputs, rows, work
-        )
+    for begin in range(0, len(noise), most):
+        rows = min(most, len(noise) - begin)
+        own = slice(begin, begin + rows)
+        if len(sparse):
+            _first_products(actor, sparse[own])
+        else:
+            take_in(actor, network.trunk, observed[own])
+        features = layers.forward_rest(network.trunk, network.activation, actor.weights, rows, work)
         layers.head_forward(network.policy_head, actor.weights, features, work.outputs[:rows])
-        logs = experience.log_probabilities[0, time, begin:]
+        logs = actions.log_probabilities[own]
         if len(policy.branches):
-            _choose(rows, noise[begin:], experience.choices[time, begin:], work)
-            log_softmax(policy.branches, rows, work)
-            for row in range(rows):
-                logs[row] = work.outputs[row, experience.choices[time, begin + row]]
+            if masks.size:
+                forbid(work.outputs, masks[own], FORBIDDEN)
+            _choose(policy, noise[own], actions.choices[own], logs, work)
         else:
             log_deviations = actor.weights[network.free_parameters :]
-            draws = experience.draws[time, begin:]
-            _draw(policy, rows, log_deviations, noise[begin:], draws, logs, work)
+            _draw(policy, log_deviations, noise[own], actions.draws[own], logs, work)
 
 
 @jit
-def _take_in(actor: Actor, observed: np.ndarray) -> Inputs:
-    """Writes observations (R, K), normalised, to where the network looks for them."""
-    inputs = Inputs(observed, actor.none, actor.none)
-    gathered = gathered_inputs(inputs, len(observed), actor.work)
+def take_in(actor: Actor, trunk: np.ndarray, observed: np.ndarray) -> None:
+    """Finds the products of a trunk's first layer with observations (R, K), normalised before."""
+    gathered = gathered_inputs(observed.shape[1], len(observed), actor.work)
     for row in range(observed.shape[0]):
         for column in range(observed.shape[1]):
             value = observed[row, column]
@@ -154,63 +116,72 @@ def _take_in(actor: Actor, observed: np.ndarray) -> Inputs:
                 value = (value - actor.mean[column]) / actor.deviation[column]
                 value = clamp(value, -_LIMIT, _LIMIT)
             gathered[row, column] = value
-    return inputs
+    weight = layers.weight_of(trunk[0], actor.weights)
+    np.dot(gathered, weight, actor.work.values[0][: len(observed)])
 
 
 @jit
-def _choose(rows: int, noise: np.ndarray, choices: np.ndarray, work: Workspace) -> None:
-    """The greatest of the noisy logits (R, O)."""
-    logits = work.outputs
+def _first_products(actor: Actor, sparse: np.ndarray) -> None:
+    """Finds the products of the first layer with observations (R, K) of which most are zero."""
+    layer, places = actor.network.trunk[0], actor.places
+    weight, outputs = layers.weight_of(layer, actor.weights), actor.work.values[0]
+    for row in range(len(sparse)):
+        count = 0
+        for place in range(sparse.shape[1]):
+            # Written in any case, as a processor would often guess wrong whether to.
+            places[count] = place
+            count += sparse[row, place] != 0
+        for column in range(weight.shape[1]):
+            outputs[row, column] = f32(0)
+        for place in places[:count]:
+            value = f32(sparse[row, place])
+            for column in range(weight.shape[1]):
+                outputs[row, column] += value * weight[place, column]
+
+
+@jit
+def _choose(
+    policy: Policy, noise: np.ndarray, choices: np.ndarray, logs: np.ndarray, work: Workspace
+) -> None:
+    """The greatest of the noisy logits (R, O) of each branch."""
+    logits, rows = work.outputs, len(noise)
     for row in range(rows):
-        chosen, greatest = 0, logits[row, 0] + noise[row, 0]
-        for choice in range(1, logits.shape[1]):
-            noisy = logits[row, choice] + noise[row, choice]
-            if noisy > greatest:
-                chosen, greatest = choice, noisy
-        choices[row] = chosen
+        begin = 0
+        for branch in range(len(policy.branches)):
+            end = begin + policy.branches[branch]
+            chosen, greatest = begin, logits[row, begin] + noise[row, begin]
+            for choice in range(begin + 1, end):
+                noisy = logits[row, choice] + noise[row, choice]
+                if noisy > greatest:
+                    chosen, greatest = choice, noisy
+            choices[row, branch] = chosen - begin
+            begin = end
+    log_softmax(policy.branches, rows, work)
+    for row in range(rows):
+        begin = 0
+        for ratio in range(policy.ratios):
+            logs[row, ratio] = f32(0)
+        for branch in range(len(policy.branches)):
+            logs[row, branch % policy.ratios] += work.outputs[row, begin + choices[row, branch]]
+            begin += policy.branches[branch]
 
 
 @jit
 def _draw(
     policy: Policy,
-    rows: int,
     log_deviations: np.ndarray,
     noise: np.ndarray,
     draws: np.ndarray,
     logs: np.ndarray,
     work: Workspace,
 ) -> None:
-    """Gaussian actions (R, A), as they are before they are squashed or clipped; and their densities."""
+    """Gaussian actions (R, A), and the logarithms (R, 1) of their densities."""
     means = work.outputs
-    for row in range(rows):
+    for row in range(len(noise)):
         total = f32(0)
         for place in range(noise.shape[1]):
             mean, log_deviation = means[row, place], log_deviations[place]
             action = mean + exp(log_deviation) * noise[row, place]
             draws[row, place] = action
             total += log_density(policy, place, action, mean, log_deviation)
-        logs[row] = total
-
-
-@jit
-def _find_forces(actor: Actor, draws: np.ndarray) -> None:
-    """What the environments get of drawn actions (N, 1)."""
-    low, high, half_width = actor.low, actor.high, actor.policy.half_width
-    for worker in range(len(draws)):
-        action = draws[worker, 0]
-        if len(half_width):
-            actor.forces[worker] = low[0] + (tanh(action) + ONE) * half_width[0]
-        else:
-            actor.forces[worker] = clamp(action, low[0], high[0])
-
-
-@jit
-def _value(actor: Actor, observed: np.ndarray) -> float:
-    """The value of an observation (1, K)."""
-    network, work = actor.network, actor.work
-    inputs = _take_in(actor, observed)
-    features = layers.forward(
-        network.value_trunk, network.activation, actor.weights, inputs, 1, work
-    )
-    layers.head_forward(network.value_head, actor.weights, features, work.estimates[:1])
-    return work.estimates[0, 0]
+        logs[row, 0] = total

@@ -14,7 +14,7 @@ from ppo.compiled.arguments import Chunk, Policy, Rollout, Update, Workspace
 from ppo.compiled.inputs import set_zero
 
 _ZERO, _TWO, _HALF = f32(0), f32(2), f32(0.5)
-_FORBIDDEN = f32(-1e8)  # as in `networks/distributions.py`
+FORBIDDEN = f32(-1e8)  # as in `networks/distributions.py`
 _LOG_2 = f32(math.log(2))
 _LOG_ROOT_TWO_PI = f32(0.5 * math.log(2 * math.pi))
 
@@ -51,7 +51,7 @@ def backward(update: Update, by_entropy: float, chunk: Chunk) -> None:
 def _evaluate_choices(policy: Policy, rollout: Rollout, chunk: Chunk, work: Workspace) -> None:
     rows = len(chunk.observed)
     if rollout.masks.size:
-        _forbid(work.outputs, rollout.masks, chunk.observed, _FORBIDDEN)
+        _forbid_observed(work.outputs, rollout.masks, chunk.observed, FORBIDDEN)
     log_softmax(policy.branches, rows, work)
     outputs, logs, choices = work.outputs, work.log_probabilities, rollout.choices
     for number in range(len(chunk.steps)):
@@ -67,11 +67,20 @@ def _evaluate_choices(policy: Policy, rollout: Rollout, chunk: Chunk, work: Work
 
 
 @jit
-def _forbid(values: np.ndarray, masks: np.ndarray, observed: np.ndarray, value: float) -> None:
-    """Sets the values (R, O) of what is forbidden."""
+def _forbid_observed(
+    values: np.ndarray, masks: np.ndarray, observed: np.ndarray, value: float
+) -> None:
+    """Sets the values (R, O) of what the masks (D, O) of some observations (R,) forbid."""
     for row in range(len(observed)):
-        for choice in range(values.shape[1]):
-            if masks[observed[row], choice] == 0:
+        forbid(values[row : row + 1], masks[observed[row] : observed[row] + 1], value)
+
+
+@jit
+def forbid(values: np.ndarray, masks: np.ndarray, value: float) -> None:
+    """Sets the values (R, O) of what masks (R, O) forbid."""
+    for row in range(len(masks)):
+        for choice in range(masks.shape[1]):
+            if masks[row, choice] == 0:
                 values[row, choice] = value
 
 
@@ -134,7 +143,7 @@ def _choices_backward(
             begin += policy.branches[branch]
     _log_softmax_backward(policy.branches, by_entropy, len(chunk.observed), work)
     if rollout.masks.size:
-        _forbid(gradient, rollout.masks, chunk.observed, _ZERO)
+        _forbid_observed(gradient, rollout.masks, chunk.observed, _ZERO)
 
 
 @jit

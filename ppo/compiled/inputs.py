@@ -31,16 +31,15 @@ def copy(values: np.ndarray, others: np.ndarray) -> None:
 @jit
 def gather(inputs: Inputs, observed: np.ndarray, work: Workspace) -> None:
     """Copies what is seen in some observations (R,) into the workspace."""
-    gathered = gathered_inputs(inputs, len(observed), work)
+    gathered = gathered_inputs(inputs.values.shape[1], len(observed), work)
     for row in range(len(observed)):
         for column in range(gathered.shape[1]):
             gathered[row, column] = inputs.values[observed[row], column]
 
 
 @jit
-def gathered_inputs(inputs: Inputs, rows: int, work: Workspace) -> np.ndarray:
+def gathered_inputs(columns: int, rows: int, work: Workspace) -> np.ndarray:
     """Where the workspace has what the network sees (R, K)."""
-    columns = inputs.values.shape[1]
     return work.inputs[: rows * columns].reshape(rows, columns)
 
 
@@ -49,7 +48,7 @@ def inputs_forward(
     inputs: Inputs, weight: np.ndarray, work: Workspace, outputs: np.ndarray
 ) -> None:
     """Products (R, H) of what was gathered with the first layer's weight."""
-    gathered = gathered_inputs(inputs, len(outputs), work)
+    gathered = gathered_inputs(inputs.values.shape[1], len(outputs), work)
     if len(inputs.used) == 0:
         np.dot(gathered, weight, outputs)
         return
@@ -68,7 +67,7 @@ def inputs_backward(
     inputs: Inputs, by_outputs: np.ndarray, work: Workspace, by_weight: np.ndarray
 ) -> None:
     """Adds the gradient of the first layer's weight, by that of the products (R, H)."""
-    gathered = gathered_inputs(inputs, len(by_outputs), work)
+    gathered = gathered_inputs(inputs.values.shape[1], len(by_outputs), work)
     if len(inputs.used) == 0:
         add_product(gathered, by_outputs, by_weight, work.product)
         return

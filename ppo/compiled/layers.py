@@ -46,11 +46,18 @@ def forward(
         rows: R.
         work: takes the outputs of each layer, and the derivatives of the activations.
     """
+    inputs_forward(inputs, weight_of(trunk[0], weights), work, work.values[0][:rows])
+    return forward_rest(trunk, activation, weights, rows, work)
+
+
+@jit
+def forward_rest(
+    trunk: np.ndarray, activation: int, weights: np.ndarray, rows: int, work: Workspace
+) -> np.ndarray:
+    """As `forward`, of which the first layer's products are there already."""
     for number in range(len(trunk)):
         layer, outputs = trunk[number], work.values[number][:rows]
-        if number == 0:
-            inputs_forward(inputs, weight_of(layer, weights), work, outputs)
-        else:
+        if number > 0:
             np.dot(work.values[number - 1][:rows], weight_of(layer, weights), outputs)
         activate(activation, outputs, bias_of(layer, weights), work.slopes[number][:rows])
     return work.values[len(trunk) - 1][:rows]

@@ -13,12 +13,12 @@ from environments.interface import Observations
 from environments.spaces import VECTOR
 from model import Population
 from networks.gaussians import DiagonalGaussian
-from ppo.compiled.acting import Actor, Experience, collect
-from ppo.compiled.describing import describe, locate, workspace_of
+from ppo.compiled.actors import Actors
+from ppo.compiled.rollout import Bounds, Experience, collect
 from ppo.member import Member
 
-_NO_VALUES, _NO_PLACES = np.zeros(0, np.float32), np.zeros(0, np.int64)
-_NO_CHOICES, _NO_DRAWS = np.zeros((1, 0), np.int64), np.zeros((0, 0, 0), np.float32)
+_NO_VALUES = np.zeros(0, np.float32)
+_NO_CHOICES, _NO_DRAWS = np.zeros((0, 0, 1), np.int64), np.zeros((0, 0, 1), np.float32)
 
 
 class CompiledSampler:
@@ -45,16 +45,12 @@ class CompiledSampler:
         buffer: RolloutBuffer,
     ) -> None:
         self._members = members
-        self._population = population
+        self._distribution = population.stacked.distribution
         self._buffer = buffer
-        self._networks = [
-            locate(network, weights)
-            for network, weights in zip(population.each, population.weights, strict=True)
-        ]
-        self._policy = describe(population.stacked)
+        self._actors = Actors(members, population, buffer)
         self._environments = environments
-        self._forces = np.zeros(buffer.workers, np.float32)
         self._episodes = np.empty((buffer.size, 3))
+        self._forces = np.zeros(buffer.workers, np.float32)
         self.observations: Observations = environments.observations
 
     def sample(self, update: int) -> None:
@@ -64,11 +60,12 @@ class CompiledSampler:
 
     def _collect(self, member: Member) -> None:
         buffer, number = self._buffer, member.number
-        distribution = self._population.stacked.distribution
-        noise = distribution.noise((buffer.steps, buffer.workers), member.action_generator)
+        shape = (buffer.steps, buffer.workers)
+        noise = self._distribution.noise(shape, member.action_generator)
         own = slice(number * buffer.workers, (number + 1) * buffer.workers)
         ended = collect(
-            self._actor(member),
+            self._actors.of(number, VECTOR),
+            self._bounds(member),
             self._environments.worlds.part(own),
             self._environments.observations[VECTOR][own],
             self._environments.ends.part(own),
@@ -81,41 +78,22 @@ class CompiledSampler:
             member.episodes.append({"return": total, "length": length})
         member.record.add_episodes(self._episodes[:ended, 1].tolist())
 
-    def _actor(self, member: Member) -> Actor:
-        network = self._population.each[member.number]
-        place = self._networks[member.number]
-        distribution, mean, deviation = network.distribution, _NO_VALUES, _NO_VALUES
-        if network.normaliser is not None:
-            mean, deviation = (
-                each.flatten().numpy() for each in network.normaliser.moments(VECTOR)
-            )
-        low, high = _NO_VALUES, _NO_VALUES
-        if isinstance(distribution, DiagonalGaussian):
-            low, high = distribution.low.numpy(), distribution.high.numpy()
-        return Actor(
-            place,
-            self._policy,
-            self._population.weights[member.number].numpy(),
-            mean,
-            deviation,
-            low,
-            high,
-            self._forces,
-            member.config.bootstrap_truncated,
-            workspace_of(network, place, self._buffer, member.config.num_mini_batches),
-            _NO_PLACES,
-        )
+    def _bounds(self, member: Member) -> Bounds:
+        low = high = _NO_VALUES
+        if isinstance(self._distribution, DiagonalGaussian):
+            low, high = self._distribution.low.numpy(), self._distribution.high.numpy()
+        return Bounds(low, high, self._forces, member.config.bootstrap_truncated)
 
     def _experience(self, number: int) -> Experience:
         buffer = self._buffer
         actions = buffer.actions[number].numpy()
-        chooses = len(self._policy.branches) > 0
+        chooses = len(self._actors.policy.branches) > 0
         return Experience(
             buffer.observations[VECTOR][number].numpy(),
-            # These tasks have a single branch, and so a single ratio.
-            actions.squeeze(-1) if chooses else _NO_CHOICES,
+            actions if chooses else _NO_CHOICES,
             _NO_DRAWS if chooses else actions,
-            buffer.log_probabilities[number].view(1, buffer.steps, buffer.workers).numpy(),
+            # These tasks have a single branch, and so a single ratio.
+            buffer.log_probabilities[number].unsqueeze(-1).numpy(),
             buffer.rewards[number].numpy(),
             buffer.final_values[number].numpy(),
             buffer.ends[number].numpy(),

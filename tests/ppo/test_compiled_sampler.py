@@ -8,6 +8,7 @@ from buffer import RolloutBuffer
 from environments import make_environments
 from environments.levels import RandomLevels
 from model import Population
+from ppo.acting import RecordedActing
 from ppo.member import Member, Run
 from ppo.optimiser import AdamW
 from ppo.sampler import Sampler, make_sampler
@@ -58,7 +59,11 @@ class Scene:
             self.population.stacked.normaliser.update(seen)
         self.buffer = RolloutBuffer(spaces, (MEMBERS, STEPS, WORKERS), CPU, False)
         shared = (self.members, self.population, self.environments, self.buffer, None)
-        self.sampler = make_sampler(*shared, False) if compiled else Sampler(*shared)
+        self.sampler = (
+            make_sampler(*shared, False)
+            if compiled
+            else Sampler(*shared, RecordedActing(*shared[:2], self.buffer))
+        )
         assert isinstance(self.sampler, CompiledSampler) == compiled
         self.sampler.observations = self.environments.reset()
 

@@ -1,0 +1,139 @@
+"""A member's rollout in environments that are compiled, too: all steps in one call."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from environments.compiled.worlds import Ends, Worlds, step_all
+from numerics.compiler import entry, jit
+from numerics.functions import ONE, clamp, f32, tanh
+from ppo.compiled import layers
+from ppo.compiled.acting import Actions, Actor, act, take_in
+from ppo.compiled.inputs import copy
+
+
+class Experience(NamedTuple):
+    """A rollout of T steps by N workers, whose actions are single numbers.
+
+    Attributes:
+        observations: (T, N, K) float32.
+        choices: (T, N, 1) int64; without steps for Gaussians.
+        draws: (T, N, 1) float32, of Gaussians; without steps for choices.
+        log_probabilities: (T, N, 1) float32.
+        rewards, final_values: (T, N) float32.
+        ends: (T, N) bool.
+    """
+
+    observations: np.ndarray
+    choices: np.ndarray
+    draws: np.ndarray
+    log_probabilities: np.ndarray
+    rewards: np.ndarray
+    final_values: np.ndarray
+    ends: np.ndarray
+
+
+class Bounds(NamedTuple):
+    """What environments take.
+
+    Attributes:
+        low, high: (1,) float32, bounds of continuous actions; (0,) for choices.
+        forces: (N,) float32, memory for these.
+        bootstraps: whether the values of what is observed last in episodes that were cut off count.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    forces: np.ndarray
+    bootstraps: bool
+
+
+@entry
+def collect(
+    actor: Actor,
+    bounds: Bounds,
+    worlds: Worlds,
+    observed: np.ndarray,
+    ends: Ends,
+    noise: np.ndarray,
+    experience: Experience,
+    episodes: np.ndarray,
+) -> int:
+    """Takes T steps with N workers, and returns how many episodes ended.
+
+    Args:
+        actor: who acts.
+        bounds: of the actions.
+        worlds: the environments.
+        observed: (N, K), what they observe now, and in the end what they observe then.
+        ends: memory.
+        noise: (T, N, O), of which actions are made.
+        experience: becomes what was experienced.
+        episodes: (T * N, 3) float64, become worker, return and length of each episode that ended.
+    """
+    count = 0
+    for time in range(len(noise)):
+        copy(observed, experience.observations[time])
+        _step(actor, bounds, worlds, observed, ends, noise[time], experience, time)
+        copy(ends.rewards.reshape(1, -1), experience.rewards[time].reshape(1, -1))
+        for worker in range(len(observed)):
+            is_cut_off = ends.truncated[worker]
+            is_end = ends.terminated[worker] or is_cut_off
+            experience.ends[time, worker] = is_end
+            experience.final_values[time, worker] = f32(0)
+            if is_cut_off and bounds.bootstraps:
+                value = _value(actor, ends.finals[worker : worker + 1])
+                experience.final_values[time, worker] = value
+            if is_end:
+                episodes[count, 0] = worker
+                episodes[count, 1], episodes[count, 2] = ends.returns[worker], ends.lengths[worker]
+                count += 1
+    return count
+
+
+@jit
+def _step(
+    actor: Actor,
+    bounds: Bounds,
+    worlds: Worlds,
+    observed: np.ndarray,
+    ends: Ends,
+    noise: np.ndarray,
+    experience: Experience,
+    time: int,
+) -> None:
+    """Acts, and lets the environments answer."""
+    no_bytes = np.zeros((0, 0), np.uint8)
+    choices, draws = experience.choices[time : time + 1], experience.draws[time : time + 1]
+    logs = experience.log_probabilities[time]
+    actions = Actions(choices.reshape(-1, 1), draws.reshape(-1, 1), logs)
+    act(actor, observed, no_bytes, no_bytes, noise, actions)
+    if len(draws):
+        _find_forces(actor, bounds, actions.draws)
+        step_all(worlds, choices.reshape(-1), bounds.forces, observed, ends)
+    else:
+        step_all(worlds, choices.reshape(-1), bounds.forces[:0], observed, ends)
+
+
+@jit
+def _find_forces(actor: Actor, bounds: Bounds, draws: np.ndarray) -> None:
+    """What the environments get of drawn actions (N, 1)."""
+    low, half_width = bounds.low[0], actor.policy.half_width
+    for worker in range(len(draws)):
+        action = draws[worker, 0]
+        if len(half_width):
+            bounds.forces[worker] = low + (tanh(action) + ONE) * half_width[0]
+        else:
+            bounds.forces[worker] = clamp(action, low, bounds.high[0])
+
+
+@jit
+def _value(actor: Actor, observed: np.ndarray) -> float:
+    """The value of an observation (1, K)."""
+    network, work = actor.network, actor.work
+    take_in(actor, network.value_trunk, observed)
+    features = layers.forward_rest(network.value_trunk, network.activation, actor.weights, 1, work)
+    layers.head_forward(network.value_head, actor.weights, features, work.estimates[:1])
+    return work.estimates[0, 0]

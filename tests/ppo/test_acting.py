@@ -1,0 +1,59 @@
+"""Compiled acting does what torch's does with the same random numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from environments.interface import ACTION_MASK, Spaces
+from ppo.acting import RecordedActing
+from tests.ppo.scene import STEPS, WORKERS, Scene
+
+pytest.importorskip("numba")
+
+from ppo.compiled.actors import CompiledActing
+
+MASK = {ACTION_MASK: ((7,), "uint8")}
+VECTOR = {"vector": ((5,), "float32")}
+BYTES = {"vector": ((60,), "uint8")}
+BOUNDS = ((-2.0, 2.0), (-1.0, 3.0))
+
+
+@torch.inference_mode()
+def act(kind, spaces, model, trainer):
+    """A scene whose members have acted in all observations, and what environments would have got."""
+    scene = Scene(spaces, model, **trainer)
+    acting = kind(scene.members, scene.population, scene.buffer)
+    acting.begin()
+    taken = [acting.act(step, None)[0].copy() for step in range(STEPS)]
+    acting.finish()
+    return scene, np.stack(taken)
+
+
+@pytest.mark.parametrize(
+    ("spaces", "model", "trainer"),
+    [
+        (Spaces(VECTOR, (4,)), {}, {}),
+        (Spaces(VECTOR, (4, 3)), {"share_parameters": True}, {}),
+        (Spaces(VECTOR | MASK, (4, 3)), {}, {"multi_discrete_ratio": "branch"}),
+        (Spaces(BYTES, (4,)), {"num_hidden_layers": 2}, {}),
+        (Spaces(BYTES | MASK, (4, 3)), {}, {}),
+        (Spaces(BYTES, (4,)), {"normalize_observations": True}, {}),
+        (Spaces(VECTOR | {"more": ((3,), "uint8")}, (4,)), {"normalize_observations": True}, {}),
+        (Spaces({"more": ((3,), "uint8")}, (4,)), {"activation": "gelu"}, {}),
+        (Spaces(VECTOR, (), BOUNDS), {}, {}),
+        (Spaces(BYTES, (), BOUNDS), {"squash_actions": True}, {}),
+    ],
+)
+def test_actions_are_torch_s(spaces, model, trainer):
+    compiled, taken = act(CompiledActing, spaces, model, trainer)
+    recorded, expected = act(RecordedActing, spaces, model, trainer)
+    assert taken.shape == (STEPS, 2 * WORKERS, spaces.action_size)
+    assert taken.dtype == np.dtype(spaces.action_type)
+    np.testing.assert_allclose(taken, expected, rtol=1e-4, atol=1e-5)
+    for name in ("actions", "log_probabilities"):
+        found, wanted = (getattr(scene.buffer, name) for scene in (compiled, recorded))
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    if ACTION_MASK in spaces.observations:
+        allowed = compiled.buffer.observations[ACTION_MASK]
+        assert allowed[..., :4].gather(-1, compiled.buffer.actions[..., :1]).all()
+        assert allowed[..., 4:].gather(-1, compiled.buffer.actions[..., 1:]).all()
