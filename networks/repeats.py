@@ -34,13 +34,16 @@ class Repeats:
 
 def find_repeats(observations: dict[str, Tensor]) -> Repeats | None:
     """The repeats among observations (K, ...) of bytes on the CPU; None where they are too few."""
-    rows = [values.flatten(1).numpy() for values in observations.values()]
-    limit = int(_SHARE * len(rows[0]))
+    parts = [values.flatten(1) for values in observations.values()]
+    rows = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    content, size = rows.numpy().tobytes(), rows.shape[1]
+    limit = int(_SHARE * len(rows))
     numbers: list[int] = []
     known: dict[bytes, int] = {}
     first: list[int] = []
-    for position, parts in enumerate(zip(*rows, strict=True)):
-        number = known.setdefault(b"".join(map(bytes, parts)), len(known))
+    for position in range(len(rows)):
+        begin = position * size
+        number = known.setdefault(content[begin : begin + size], len(known))
         if number == len(first):
             if number == limit:
                 return None

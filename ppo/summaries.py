@@ -51,6 +51,7 @@ class SummaryWriter:
             for path in folder.glob(_EVENT_FILES):
                 _drop_events_after(path, resumed_at)
         self._writer = EventFileWriter(str(folder))
+        self._events: dict[tuple[str, ...], Event] = {}
         if resumed_at is not None:
             # A TensorBoard that has read the dropped points already forgets them by this.
             start = SessionLog(status=SessionLog.START)
@@ -59,8 +60,16 @@ class SummaryWriter:
 
     def add_scalars(self, scalars: Mapping[str, float], step: int) -> None:
         """Writes scalars by tag at an environment step."""
-        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
-        self._add(Summary(value=values), step)
+        tags = tuple(scalars)
+        event = self._events.get(tags)
+        if event is None:
+            # Kept, as making one takes most of the time.
+            summary = Summary(value=[Summary.Value(tag=tag) for tag in tags])
+            event = self._events[tags] = Event(summary=summary)
+        for slot, value in zip(event.summary.value, scalars.values(), strict=True):
+            slot.simple_value = value
+        event.wall_time, event.step = time.time(), step
+        self._writer.add_event(event)
 
     def add_config(self, config: dict[str, Any], step: int) -> None:
         """Writes a config as text, which TensorBoard shows as a code block, at an environment step."""

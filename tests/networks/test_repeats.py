@@ -5,7 +5,7 @@ import torch
 from buffer import MiniBatch
 from environments.interface import ACTION_MASK, Spaces
 from networks.repeats import find_repeats
-from ppo import learner, recorded
+from ppo import recorded
 from ppo.losses import Coefficients, ppo_losses
 from ppo.member import Run
 from schema.config import Config
@@ -120,7 +120,7 @@ def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):
             },
         }
     )
-    monkeypatch.setattr(learner, "is_installed", lambda: False)
+    monkeypatch.setattr("numerics.is_installed", lambda: False)
     found, counts = [], []
     for look in (find_repeats, lambda _: None):
         monkeypatch.setattr(recorded, "find_repeats", look)
