@@ -21,7 +21,9 @@ from environments.levels import RandomLevels
 from environments.vector import available_cores
 from model import Population
 from networks.normaliser import RewardNormaliser
+from ppo.advantages import estimate_advantages
 from ppo.checkpoint import load_checkpoint
+from ppo.compiled import serves
 from ppo.evaluator import Evaluator, Policy
 from ppo.learner import Learner
 from ppo.losses import explained_variance
@@ -110,6 +112,7 @@ class PPOTrainer:
                 compiled,
             )
             self._learners = self._make_learners(compiled)
+            self._is_compiled = serves(self._population, compiled)
             self._reward_normaliser = (
                 RewardNormaliser(len(runs), trainer.num_workers, self._buffer.storage)
                 if trainer.normalize_rewards
@@ -253,16 +256,10 @@ class PPOTrainer:
         features = self._sampler.features
         for learner in self._learners:
             learner.estimate_values(None if features is None else features[learner.rows])
-        shape = (len(self._members), self._buffer.workers)
-        observed = {
-            name: torch.from_numpy(values).unflatten(0, shape).to(self._device)
-            for name, values in self._sampler.observations.items()
-        }
-        states = None if self._memory is None else self._memory.now()
-        last_values = self._population.values(observed, states).to(self._buffer.storage)
+        last_values = self._sampler.values().to(self._buffer.storage)
         if self._reward_normaliser is not None:
             self._reward_normaliser(self._buffer.rewards, self._buffer.ends, self._gamma)
-        self._buffer.estimate_advantages(last_values, self._gamma, self._lamda)
+        estimate_advantages(self._buffer, last_values, self._gamma, self._lamda, self._is_compiled)
 
     def _learn(self) -> None:
         """Trains each member on its rollout."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from buffer import RolloutBuffer
+from environments.interface import Observations
 from model import Population
 from ppo.member import Member
 
@@ -40,6 +41,9 @@ class Acting(Protocol):
         Returns:
             Actions (M * N, A) as environments take them, and the hidden states after the step.
         """
+
+    def values(self, observations: Observations, states: Tensor | None) -> Tensor:
+        """The values (M, N) of observations (M * N, ...), with hidden states (M, N, state_size)."""
 
     def finish(self) -> None:
         """Completes the buffer's rollout by the actions and how likely they were."""
@@ -90,6 +94,15 @@ class RecordedActing:
         # M of N x A -> (M * N) x A
         taken = torch.cat([self._distribution.for_environment(own) for own in actions])
         return taken.cpu().numpy(), acted.states
+
+    def values(self, observations: Observations, states: Tensor | None) -> Tensor:
+        """The values (M, N) of observations (M * N, ...)."""
+        shape = (len(self._members), self._buffer.workers)
+        observed = {
+            name: torch.from_numpy(values).unflatten(0, shape).to(self._device)
+            for name, values in observations.items()
+        }
+        return self._population.values(observed, states)
 
     def finish(self) -> None:
         """Completes the rollout by the actions and how likely they were."""

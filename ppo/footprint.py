@@ -106,6 +106,8 @@ def footprint_in(probed: Probe, config: Config) -> Footprint:
     # Acting may look at more at once than learning does.
     batch = max(trainer.batch_size // trainer.num_mini_batches, workers)
     _add(common, of_steps, batch * _bytes_of_learning(config.model, spaces))
+    if config.model.recurrence is None and not spaces.has_images:
+        _add(common, _HIDDEN, _FLOAT * _numbers_of_workspace(config.model, spaces))
     _add(own, ("trainer", "num_workers"), workers * environment)
     if config.evaluation.evaluate:
         count = min(config.evaluation.num_workers, config.evaluation.seeds.num_seeds)
@@ -237,6 +239,13 @@ def _bytes_of_learning(model: ModelConfig, spaces: Spaces) -> int:
     trunks = 1 if model.share_parameters else 2
     numbers += trunks * of_layers + 2 * model.hidden_layer_size
     return _observation_bytes(spaces) + _FLOAT * numbers
+
+
+def _numbers_of_workspace(model: ModelConfig, spaces: Spaces) -> int:
+    """What fully connected networks learn with: the largest layer's gradient, transposed weights."""
+    size, (width, _) = model.hidden_layer_size, _observed(spaces)
+    trunks = 1 if model.share_parameters else 2
+    return max(width, size) * size + trunks * (model.num_hidden_layers - 1) * size * size
 
 
 # How often torch has each gate of a recurrent layer at a step, while it learns.

@@ -99,6 +99,12 @@ class Sampler:
         self._acting.finish()
         self._value_truncations(truncations)
 
+    @torch.inference_mode()
+    def values(self) -> Tensor:
+        """The values (M, N) of what the workers see at present."""
+        states = None if self._memory is None else self._memory.now()
+        return self._acting.values(self.observations, states)
+
     def _truncation(
         self, step: int, environment: int, observations: Observations, states: Tensor | None
     ) -> _Truncation:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from buffer import RolloutBuffer, normalise_advantages
 from environments.interface import Spaces, Step
+from numerics import is_installed
+from ppo.advantages import estimate_advantages
 from tests.examples import CPU
 
 SPACES = Spaces({"vector": ((1,), "float32")}, (2,))
@@ -30,17 +32,29 @@ def naive_advantages(rewards, values, ends, final_values, last_value, gamma, lam
 
 
 def estimate(rewards, values, ends, final_values, last_values, gamma, lamda):
-    """The buffer's advantages and returns of arrays (M, T, N); gamma and lamda of each member."""
+    """Advantages and returns of arrays (M, T, N); gamma and lamda of each member."""
+    found = [
+        estimate_either(rewards, values, ends, final_values, last_values, gamma, lamda, compiled)
+        for compiled in ([False, True] if is_installed() else [False])
+    ]
+    for compiled in found[1:]:
+        np.testing.assert_allclose(compiled, found[0], rtol=1e-5, atol=1e-5)
+    return found[-1]
+
+
+def estimate_either(rewards, values, ends, final_values, last_values, gamma, lamda, compiled):
     buffer = RolloutBuffer(SPACES, rewards.shape, CPU, low_memory=False)
     buffer.rewards.copy_(torch.tensor(rewards))
     buffer.values.copy_(torch.tensor(values))
     buffer.ends.copy_(torch.tensor(ends))
     buffer.final_values.copy_(torch.tensor(final_values))
     last_values = torch.tensor(last_values, dtype=torch.float32)
-    buffer.estimate_advantages(
+    estimate_advantages(
+        buffer,
         last_values,
         torch.tensor(gamma, dtype=torch.float32).unsqueeze(1),
         torch.tensor(lamda, dtype=torch.float32).unsqueeze(1),
+        compiled,
     )
     return buffer.advantages.numpy(), buffer.returns.numpy()
 
@@ -132,7 +146,7 @@ def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_me
         numbers = np.array(
             [100 * m + 10 * step + n for m in range(members) for n in range(workers)]
         )
-        observed = buffer.store_observations(
+        buffer.store_observations(
             step,
             {
                 "vector": np.stack([numbers, -numbers], -1).astype(np.float32),
@@ -141,6 +155,7 @@ def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_me
                 ),
             },
         )
+        observed = buffer.observed(step)
         assert observed["vector"].shape == (members, workers, 2)
         assert observed["visual"].shape == (members, workers, 2, 2, 1)
         outcome = Step({}, numbers.astype(np.float32), numbers % 3 == 0, numbers % 3 == 1, [], [])

@@ -10,6 +10,7 @@ from environments import make_environments
 from environments.levels import RandomLevels
 from model import Population
 from numerics import is_installed
+from ppo.advantages import estimate_advantages
 from ppo.learner import Learner
 from ppo.member import Member, Run
 from ppo.optimiser import AdamW
@@ -20,9 +21,11 @@ _TASK = {"environment": {"type": "CartPole", "name": "CartPole-v1", "backend": "
 
 
 def main() -> None:
-    """Takes steps and estimates their values: what is compiled is the same for every task."""
+    """Calls everything once: what is compiled is the same for every task."""
     if not is_installed():
         return
+    from ppo.compiled.actors import CompiledActing
+
     config = Config.model_validate(_TASK).resolved(has_images=False)
     cpu, workers = torch.device("cpu"), config.trainer.num_workers
     levels = RandomLevels(list(range(workers)))
@@ -36,7 +39,13 @@ def main() -> None:
     environments.reset()
     sampler.sample(0)
     environments.step(np.zeros((workers, 1), np.int64))
+    with torch.inference_mode():
+        acting = CompiledActing([member], population, buffer)
+        acting.begin()
+        acting.act(0, None)
     Learner(0, [member], population, buffer, optimiser, False).estimate_values(None)
+    gamma = torch.ones(1, 1)
+    estimate_advantages(buffer, sampler.values(), gamma, gamma, compiled=True)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,32 @@ def decide(
     act(actor, observed, sparse, masks, noise, actions)
 
 
+@entry
+def find_values(actor: Actor, observed: np.ndarray, sparse: np.ndarray, values: np.ndarray) -> None:
+    """Finds the values (N,) of what is observed; the arguments are those of `act`."""
+    network, most = actor.network, len(actor.work.observed)
+    for begin in range(0, len(values), most):
+        rows = min(most, len(values) - begin)
+        own = slice(begin, begin + rows)
+        if len(sparse):
+            _first_products(actor, network.value_trunk, sparse[own])
+        else:
+            take_in(actor, network.value_trunk, observed[own])
+        values_of_taken_in(actor, values[own])
+
+
+@jit
+def values_of_taken_in(actor: Actor, values: np.ndarray) -> None:
+    """Finds the values (R,) of what was taken in."""
+    network, work, rows = actor.network, actor.work, len(values)
+    features = layers.forward_rest(
+        network.value_trunk, network.activation, actor.weights, rows, work
+    )
+    layers.head_forward(network.value_head, actor.weights, features, work.estimates[:rows])
+    for row in range(rows):
+        values[row] = work.estimates[row, 0]
+
+
 @jit
 def act(
     actor: Actor,
@@ -90,7 +116,7 @@ def act(
         rows = min(most, len(noise) - begin)
         own = slice(begin, begin + rows)
         if len(sparse):
-            _first_products(actor, sparse[own])
+            _first_products(actor, network.trunk, sparse[own])
         else:
             take_in(actor, network.trunk, observed[own])
         features = layers.forward_rest(network.trunk, network.activation, actor.weights, rows, work)
@@ -121,9 +147,9 @@ def take_in(actor: Actor, trunk: np.ndarray, observed: np.ndarray) -> None:
 
 
 @jit
-def _first_products(actor: Actor, sparse: np.ndarray) -> None:
-    """Finds the products of the first layer with observations (R, K) of which most are zero."""
-    layer, places = actor.network.trunk[0], actor.places
+def _first_products(actor: Actor, trunk: np.ndarray, sparse: np.ndarray) -> None:
+    """Finds the products of a trunk's first layer with observations (R, K), most of them zero."""
+    layer, places = trunk[0], actor.places
     weight, outputs = layers.weight_of(layer, actor.weights), actor.work.values[0]
     for row in range(len(sparse)):
         count = 0

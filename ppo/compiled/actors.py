@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from buffer import RolloutBuffer
-from environments.interface import ACTION_MASK
+from environments.interface import ACTION_MASK, Observations
 from environments.spaces import VECTOR
 from model import ActorCritic, Population
-from ppo.compiled.acting import Actions, Actor, decide
+from ppo.compiled.acting import Actions, Actor, decide, find_values
 from ppo.compiled.describing import describe, locate, workspace_of
 from ppo.member import Member
 
@@ -115,17 +115,33 @@ class CompiledActing:
     def _decide(self, number: int, step: int) -> None:
         buffer = self._buffer
         seen = {name: values[number, step] for name, values in buffer.observations.items()}
-        values, sparse = _NO_VALUES, _NO_BYTES
-        if self._sees_bytes:
-            sparse = seen[VECTOR].numpy()
-        else:
-            values = self._networks[number].dense_inputs(seen).contiguous().numpy()
+        values, sparse = self._look_at(number, seen)
         masks = seen[ACTION_MASK].numpy() if ACTION_MASK in seen else _NO_BYTES
         own = buffer.actions[number, step].numpy()
         choices, draws = (own, _NO_VALUES) if self._chooses else (_NO_CHOICES, own)
         actions = Actions(choices, draws, self._logs[number, step])
         decide(self._now[number], values, sparse, masks, self._noise[number][step], actions)
         assert len(decide.overloads) == 1, "compiled for several types"
+
+    def _look_at(self, number: int, seen: dict[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        """What a member observes, as the compiled functions take it: values, or bytes."""
+        if self._sees_bytes:
+            return _NO_VALUES, seen[VECTOR].numpy()
+        return self._networks[number].dense_inputs(seen).contiguous().numpy(), _NO_BYTES
+
+    def values(self, observations: Observations, states: Tensor | None) -> Tensor:
+        """The values (M, N) of observations (M * N, ...)."""
+        assert states is None
+        shape = (len(self._members), self._buffer.workers)
+        found = np.empty(shape, np.float32)
+        for number in range(len(self._members)):
+            seen = {
+                name: torch.from_numpy(values).unflatten(0, shape)[number]
+                for name, values in observations.items()
+            }
+            find_values(self._actors.of(number), *self._look_at(number, seen), found[number])
+            assert len(find_values.overloads) == 1, "compiled for several types"
+        return torch.from_numpy(found)
 
     def finish(self) -> None:
         """Completes the rollout by how likely the actions were."""

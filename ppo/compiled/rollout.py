@@ -9,8 +9,7 @@ import numpy as np
 from environments.compiled.worlds import Ends, Worlds, step_all
 from numerics.compiler import entry, jit
 from numerics.functions import ONE, clamp, f32, tanh
-from ppo.compiled import layers
-from ppo.compiled.acting import Actions, Actor, act, take_in
+from ppo.compiled.acting import Actions, Actor, act, take_in, values_of_taken_in
 from ppo.compiled.inputs import copy
 
 
@@ -84,8 +83,8 @@ def collect(
             experience.ends[time, worker] = is_end
             experience.final_values[time, worker] = f32(0)
             if is_cut_off and bounds.bootstraps:
-                value = _value(actor, ends.finals[worker : worker + 1])
-                experience.final_values[time, worker] = value
+                take_in(actor, actor.network.value_trunk, ends.finals[worker : worker + 1])
+                values_of_taken_in(actor, experience.final_values[time, worker : worker + 1])
             if is_end:
                 episodes[count, 0] = worker
                 episodes[count, 1], episodes[count, 2] = ends.returns[worker], ends.lengths[worker]
@@ -127,13 +126,3 @@ def _find_forces(actor: Actor, bounds: Bounds, draws: np.ndarray) -> None:
             bounds.forces[worker] = low + (tanh(action) + ONE) * half_width[0]
         else:
             bounds.forces[worker] = clamp(action, low, bounds.high[0])
-
-
-@jit
-def _value(actor: Actor, observed: np.ndarray) -> float:
-    """The value of an observation (1, K)."""
-    network, work = actor.network, actor.work
-    take_in(actor, network.value_trunk, observed)
-    features = layers.forward_rest(network.value_trunk, network.activation, actor.weights, 1, work)
-    layers.head_forward(network.value_head, actor.weights, features, work.estimates[:1])
-    return work.estimates[0, 0]

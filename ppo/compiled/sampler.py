@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from buffer import RolloutBuffer
@@ -13,11 +14,12 @@ from environments.interface import Observations
 from environments.spaces import VECTOR
 from model import Population
 from networks.gaussians import DiagonalGaussian
+from ppo.compiled.acting import find_values
 from ppo.compiled.actors import Actors
 from ppo.compiled.rollout import Bounds, Experience, collect
 from ppo.member import Member
 
-_NO_VALUES = np.zeros(0, np.float32)
+_NO_VALUES, _NO_BYTES = np.zeros(0, np.float32), np.zeros((0, 0), np.uint8)
 _NO_CHOICES, _NO_DRAWS = np.zeros((0, 0, 1), np.int64), np.zeros((0, 0, 1), np.float32)
 
 
@@ -77,6 +79,14 @@ class CompiledSampler:
         for _, total, length in self._episodes[:ended].tolist():
             member.episodes.append({"return": total, "length": length})
         member.record.add_episodes(self._episodes[:ended, 1].tolist())
+
+    def values(self) -> Tensor:
+        """The values (M, N) of what the workers see at present."""
+        found = np.empty((len(self._members), self._buffer.workers), np.float32)
+        observed = self._environments.observations[VECTOR].reshape(*found.shape, -1)
+        for number, values in enumerate(found):
+            find_values(self._actors.of(number, VECTOR), observed[number], _NO_BYTES, values)
+        return torch.from_numpy(found)
 
     def _bounds(self, member: Member) -> Bounds:
         low = high = _NO_VALUES

@@ -26,7 +26,11 @@ def act(kind, spaces, model, trainer):
     acting.begin()
     taken = [acting.act(step, None)[0].copy() for step in range(STEPS)]
     acting.finish()
-    return scene, np.stack(taken)
+    seen = {
+        name: values[:, -1].flatten(0, 1).numpy()
+        for name, values in scene.buffer.observations.items()
+    }
+    return scene, np.stack(taken), acting.values(seen, None)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +49,16 @@ def act(kind, spaces, model, trainer):
     ],
 )
 def test_actions_are_torch_s(spaces, model, trainer):
-    compiled, taken = act(CompiledActing, spaces, model, trainer)
-    recorded, expected = act(RecordedActing, spaces, model, trainer)
+    compiled, taken, values = act(CompiledActing, spaces, model, trainer)
+    recorded, expected, wanted_values = act(RecordedActing, spaces, model, trainer)
     assert taken.shape == (STEPS, 2 * WORKERS, spaces.action_size)
     assert taken.dtype == np.dtype(spaces.action_type)
     np.testing.assert_allclose(taken, expected, rtol=1e-4, atol=1e-5)
     for name in ("actions", "log_probabilities"):
         found, wanted = (getattr(scene.buffer, name) for scene in (compiled, recorded))
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    assert values.shape == (2, WORKERS)
+    torch.testing.assert_close(values, wanted_values, rtol=1e-4, atol=1e-5)
     if ACTION_MASK in spaces.observations:
         allowed = compiled.buffer.observations[ACTION_MASK]
         assert allowed[..., :4].gather(-1, compiled.buffer.actions[..., :1]).all()

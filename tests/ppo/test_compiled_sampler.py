@@ -99,6 +99,9 @@ def test_a_rollout_is_torch_s(environment, model, trainer):
             ),
         ):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            compiled.sampler.values(), recorded.sampler.values(), rtol=1e-4, atol=1e-4
+        )
         bootstraps = trainer.get("bootstrap_truncated", True)
         assert bool(compiled.buffer.final_values.any()) == bootstraps
     for member, other in zip(compiled.members, recorded.members, strict=True):

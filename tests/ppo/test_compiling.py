@@ -68,3 +68,29 @@ def test_compilations_are_kept_in_the_user_s_cache_folder(tmp_path):
 def test_a_cache_folder_that_cannot_be_made_is_done_without(tmp_path):
     (tmp_path / "file").touch()
     assert cache_of(XDG_CACHE_HOME=tmp_path / "file") == "None"
+
+
+NEW = """
+import numba.core.event as event, sys
+from tests.examples import tiny_config, train
+compiled = event.RecordingListener()
+event.register("numba:compile", compiled)
+from pathlib import Path
+train(tiny_config(environment={"processes": None}), 0, Path(sys.argv[1]) / "all")
+train(tiny_config(environment={"backend": "gymnasium"}), 0, Path(sys.argv[1]) / "stepwise")
+print(len(compiled.buffer))
+"""
+
+
+@needs_numba
+@pytest.mark.long
+def test_no_training_waits_for_what_was_compiled_before(tmp_path):
+    """All of it is in the cache that `make` fills."""
+    inherited = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "ppo.compiled"]
+    subprocess.run(command, cwd=ROOT, env=inherited, check=True)
+    command = [sys.executable, "-c", NEW, str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=inherited, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "0"
