@@ -18,7 +18,7 @@ from environments.building import probe
 from environments.failures import keep_details
 from environments.interface import EnvironmentFailure
 from environments.ports import DefaultWorkerId
-from ppo.compiled import learning_notice
+from ppo.compiled import compile_all, is_kept, learning_notice, would_serve
 from schema.config import Config
 from schema.errors import UserError
 from schema.model import ModelConfig
@@ -280,24 +280,34 @@ def run_id_option(arguments: Arguments) -> str:
     return text.strip("/")
 
 
-def notify_of_slower_ways(configs: Iterable[Config], compiles: bool) -> None:
+def notify_of_slower_ways(configs: Iterable[Config], compiles: bool, trains: bool = True) -> None:
     """Prints why environments are stepped or networks learn the slower way: each reason once.
+
+    Where something is to be compiled, that is done now, and said.
 
     Args:
         configs: what is trained.
         compiles: whether fully connected networks may be compiled by Numba.
+        trains: whether they will be trained now.
     """
     configs = list(configs)
     environments = {config.environment.model_dump_json(): config.environment for config in configs}
     notices = [backend_notice(environment) for environment in environments.values()]
+    compiles = compiles and any(
+        would_serve(config.model, probe(config.environment).spaces.has_images) for config in configs
+    )
     if compiles:
-        notices += [
-            learning_notice(config.model, probe(config.environment).spaces.has_images)
-            for config in configs
-        ]
+        notices.append(learning_notice())
     for notice in dict.fromkeys(notices):
         if notice is not None:
             print(f"notice: {notice}", file=sys.stderr)
+    if compiles and trains and not is_kept():
+        print(
+            "notice: training is compiled for this processor, which takes half a minute, once",
+            file=sys.stderr,
+            flush=True,
+        )
+        compile_all()
 
 
 def chosen_lines(configs: Iterable[Config]) -> list[str]:

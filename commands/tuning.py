@@ -54,7 +54,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     with rehearse(grid, options) as (journal, agenda):
         # What is printed of environments and networks is the same for all of a shape.
         configs = [config for config, _ in agenda.kinds]
-        notify_of_slower_ways(configs, _may_use_numba(options))
+        notify_of_slower_ways(configs, _may_use_numba(options), trains=False)
         console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
         for line in chosen_lines(configs):
             console.print(line, soft_wrap=True)

@@ -11,7 +11,11 @@ chunks, so that what a layer leaves is still in the processor's cache when the n
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numerics
@@ -32,18 +36,40 @@ def serves(population: Population, compiled: bool) -> bool:
     return dense and not compiled and numerics.is_installed()
 
 
-def learning_notice(model: ModelConfig, has_images: bool) -> str | None:
-    """A line for the user where this would be used on a CPU, but isn't installed.
+def would_serve(model: ModelConfig, has_images: bool) -> bool:
+    """Whether it could train a network on a CPU.
 
     Args:
         model: the network.
         has_images: whether an image is among what is observed.
     """
-    served = not has_images and model.recurrence is None and model.precision == "float32"
+    return not has_images and model.recurrence is None and model.precision == "float32"
+
+
+def learning_notice() -> str | None:
+    """A line for the user where this would be used, but isn't installed."""
     # Whoever only says so needn't wait until it is loaded.
-    if not served or find_spec("numba") is not None:
+    if find_spec("numba") is not None:
         return None
     return (
         "networks learn by PyTorch, not by the faster Numba, which isn't installed "
         "(pip install -r requirements-fast.txt)"
     )
+
+
+def is_kept() -> bool:
+    """Whether all was compiled before on this machine, or can't be kept anyway."""
+    if find_spec("numba") is None:
+        return True
+    from numerics.kept import folder
+
+    kept = folder()
+    return kept is None or any(kept.iterdir())
+
+
+def compile_all() -> None:
+    """Compiles everything in a process of its own, once for all that are to come."""
+    root = Path(__file__).parents[2]
+    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "ppo.compiled"]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, check=False)

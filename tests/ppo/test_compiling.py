@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from commands.command import notify_of_slower_ways
 from numerics import is_installed
 from ppo import learner
-from ppo.compiled import learning_notice
+from ppo.compiled import learning_notice, would_serve
 from ppo.recorded import RecordedEpochs
 from schema.model import ModelConfig
+from tests.examples import tiny_config
 from tests.ppo.scene import Scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +27,8 @@ def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
     shared = (scene.population, scene.buffer, scene.optimiser)
     alone = learner.Learner(1, scene.members[1:], *shared, compiled=False)
     assert isinstance(alone._epochs, RecordedEpochs)
-    assert "requirements-fast.txt" in learning_notice(ModelConfig(), has_images=False)
+    assert "requirements-fast.txt" in learning_notice()
+    assert would_serve(ModelConfig(), has_images=False)
 
 
 @pytest.mark.parametrize(
@@ -34,12 +37,12 @@ def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
 )
 def test_nothing_is_said_where_numba_would_not_serve(model, has_images, monkeypatch):
     monkeypatch.setattr("ppo.compiled.find_spec", lambda _: None)
-    assert learning_notice(ModelConfig.model_validate(model), has_images) is None
+    assert not would_serve(ModelConfig.model_validate(model), has_images)
 
 
 def cache_of(**variables):
     """Whether compilations are kept, and where, in a process with these environment variables."""
-    question = "from numerics import compiler; print(compiler._FOLDER)"
+    question = "from numerics import kept; print(kept.folder())"
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -94,3 +97,19 @@ def test_no_training_waits_for_what_was_compiled_before(tmp_path):
         command, cwd=ROOT, env=inherited, check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "0"
+
+
+@needs_numba
+def test_the_first_training_says_what_it_compiles(monkeypatch, capsys):
+    compiled = []
+    monkeypatch.setattr("commands.command.is_kept", lambda: bool(compiled))
+    monkeypatch.setattr("commands.command.compile_all", lambda: compiled.append(True))
+    notify_of_slower_ways([tiny_config()], compiles=True, trains=False)
+    notify_of_slower_ways([tiny_config()], compiles=False)
+    notify_of_slower_ways([tiny_config(model={"recurrence": {}})], compiles=True)
+    assert not compiled and capsys.readouterr().err == ""
+    for _ in range(2):
+        notify_of_slower_ways([tiny_config()], compiles=True)
+    assert compiled == [True]
+    expected = "notice: training is compiled for this processor, which takes half a minute, once\n"
+    assert capsys.readouterr().err == expected
