@@ -68,6 +68,7 @@ class RolloutBuffer:
             episodes that were cut off, else 0.
         values, advantages, returns: (M, T, N), what is trained on, in one tensor with
         log_probabilities: (M, T, N), or (branches, M, T, N).
+        repeats: which of a member's observations are the same, where acting has found it.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class RolloutBuffer:
     ) -> None:
         self.members, self.steps, self.workers = shape
         self.device = device
+        self.repeats: dict[int, Repeats] = {}
         self.storage = torch.device("cpu") if low_memory else device
         self.observations = {
             name: self._zeros((*shape, *item), getattr(torch, dtype))

@@ -27,6 +27,11 @@ class Repeats:
     first: Tensor
     numbers: Tensor
 
+    @property
+    def pays(self) -> bool:
+        """Whether the distinct ones are few enough."""
+        return len(self.first) < _SHARE * len(self.numbers)
+
     def among(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Which distinct ones (D',) are at some positions (B,), and which of those each is, (B,)."""
         return torch.unique(self.numbers.index_select(0, positions), return_inverse=True)

@@ -26,7 +26,6 @@ class Actor(NamedTuple):
         weights: (P,).
         mean, deviation: (K,), by which observations are normalised; (0,) where they aren't.
         work: memory.
-        places: (K,) int64, memory for places of an observation.
     """
 
     network: Network
@@ -35,7 +34,6 @@ class Actor(NamedTuple):
     mean: np.ndarray
     deviation: np.ndarray
     work: Workspace
-    places: np.ndarray
 
 
 class Actions(NamedTuple):
@@ -54,28 +52,19 @@ class Actions(NamedTuple):
 
 @entry
 def decide(
-    actor: Actor,
-    observed: np.ndarray,
-    sparse: np.ndarray,
-    masks: np.ndarray,
-    noise: np.ndarray,
-    actions: Actions,
+    actor: Actor, observed: np.ndarray, masks: np.ndarray, noise: np.ndarray, actions: Actions
 ) -> None:
     """As `act`, for calls by Python."""
-    act(actor, observed, sparse, masks, noise, actions)
+    act(actor, observed, masks, noise, actions)
 
 
 @entry
-def find_values(actor: Actor, observed: np.ndarray, sparse: np.ndarray, values: np.ndarray) -> None:
-    """Finds the values (N,) of what is observed; the arguments are those of `act`."""
-    network, most = actor.network, len(actor.work.observed)
+def find_values(actor: Actor, observed: np.ndarray, values: np.ndarray) -> None:
+    """Finds the values (N,) of what is observed, (N, K) float32."""
+    most = len(actor.work.observed)
     for begin in range(0, len(values), most):
-        rows = min(most, len(values) - begin)
-        own = slice(begin, begin + rows)
-        if len(sparse):
-            _first_products(actor, network.value_trunk, sparse[own])
-        else:
-            take_in(actor, network.value_trunk, observed[own])
+        own = slice(begin, min(begin + most, len(values)))
+        take_in(actor, actor.network.value_trunk, observed[own])
         values_of_taken_in(actor, values[own])
 
 
@@ -93,42 +82,58 @@ def values_of_taken_in(actor: Actor, values: np.ndarray) -> None:
 
 @jit
 def act(
-    actor: Actor,
-    observed: np.ndarray,
-    sparse: np.ndarray,
-    masks: np.ndarray,
-    noise: np.ndarray,
-    actions: Actions,
+    actor: Actor, observed: np.ndarray, masks: np.ndarray, noise: np.ndarray, actions: Actions
 ) -> None:
     """Draws the actions of N workers, and finds how likely they were.
 
     Args:
         actor: who acts.
-        observed: (N, K) float32, what they observe; (0, 0) where it is given by `sparse`.
-        sparse: (N, K) uint8, most of which are zero; (0, 0) where it is given by `observed`.
+        observed: (N, K) float32, what they observe.
         masks: (N, O) uint8, 0 where a choice is forbidden; (0, 0) where none is.
         noise: (N, O), of which actions are made.
         actions: become these.
     """
-    network, policy, work = actor.network, actor.policy, actor.work
-    most = len(work.observed)
+    outputs, most = actor.work.outputs, len(actor.work.observed)
     for begin in range(0, len(noise), most):
         rows = min(most, len(noise) - begin)
         own = slice(begin, begin + rows)
-        if len(sparse):
-            _first_products(actor, network.trunk, sparse[own])
-        else:
-            take_in(actor, network.trunk, observed[own])
-        features = layers.forward_rest(network.trunk, network.activation, actor.weights, rows, work)
-        layers.head_forward(network.policy_head, actor.weights, features, work.outputs[:rows])
-        logs = actions.log_probabilities[own]
-        if len(policy.branches):
-            if masks.size:
-                forbid(work.outputs, masks[own], FORBIDDEN)
-            _choose(policy, noise[own], actions.choices[own], logs, work)
-        else:
-            log_deviations = actor.weights[network.free_parameters :]
-            _draw(policy, log_deviations, noise[own], actions.draws[own], logs, work)
+        take_in(actor, actor.network.trunk, observed[own])
+        outputs_of_taken_in(actor, rows)
+        if masks.size:
+            forbid(outputs, masks[own], FORBIDDEN)
+        if len(actor.policy.branches):
+            log_softmax(actor.policy.branches, rows, actor.work)
+        part = Actions(actions.choices[own], actions.draws[own], actions.log_probabilities[own])
+        choose_or_draw(actor, outputs, np.arange(rows), noise[own], part)
+
+
+@jit
+def outputs_of_taken_in(actor: Actor, rows: int) -> None:
+    """Finds the policy's outputs (R, O) of what was taken in."""
+    network, weights, work = actor.network, actor.weights, actor.work
+    features = layers.forward_rest(network.trunk, network.activation, weights, rows, work)
+    layers.head_forward(network.policy_head, weights, features, work.outputs[:rows])
+
+
+@jit
+def choose_or_draw(
+    actor: Actor, outputs: np.ndarray, rows: np.ndarray, noise: np.ndarray, actions: Actions
+) -> None:
+    """Draws the actions of R workers.
+
+    Args:
+        actor: who acts.
+        outputs: (D, O), logarithms of choices' probabilities, or means.
+        rows: (R,) int64, which of these each worker has.
+        noise: (R, O).
+        actions: become what they do.
+    """
+    logs, policy = actions.log_probabilities, actor.policy
+    if len(policy.branches):
+        _choose(policy.branches, policy.ratios, outputs, rows, noise, actions.choices, logs)
+    else:
+        log_deviations = actor.weights[actor.network.free_parameters :]
+        _draw(policy, outputs, rows, log_deviations, noise, actions.draws, logs)
 
 
 @jit
@@ -147,67 +152,48 @@ def take_in(actor: Actor, trunk: np.ndarray, observed: np.ndarray) -> None:
 
 
 @jit
-def _first_products(actor: Actor, trunk: np.ndarray, sparse: np.ndarray) -> None:
-    """Finds the products of a trunk's first layer with observations (R, K), most of them zero."""
-    layer, places = trunk[0], actor.places
-    weight, outputs = layers.weight_of(layer, actor.weights), actor.work.values[0]
-    for row in range(len(sparse)):
-        count = 0
-        for place in range(sparse.shape[1]):
-            # Written in any case, as a processor would often guess wrong whether to.
-            places[count] = place
-            count += sparse[row, place] != 0
-        for column in range(weight.shape[1]):
-            outputs[row, column] = f32(0)
-        for place in places[:count]:
-            value = f32(sparse[row, place])
-            for column in range(weight.shape[1]):
-                outputs[row, column] += value * weight[place, column]
-
-
-@jit
 def _choose(
-    policy: Policy, noise: np.ndarray, choices: np.ndarray, logs: np.ndarray, work: Workspace
+    branches: np.ndarray,
+    ratios: int,
+    outputs: np.ndarray,
+    rows: np.ndarray,
+    noise: np.ndarray,
+    choices: np.ndarray,
+    logs: np.ndarray,
 ) -> None:
-    """The greatest of the noisy logits (R, O) of each branch."""
-    logits, rows = work.outputs, len(noise)
-    for row in range(rows):
-        begin = 0
-        for branch in range(len(policy.branches)):
-            end = begin + policy.branches[branch]
-            chosen, greatest = begin, logits[row, begin] + noise[row, begin]
+    """The greatest of the noisy logarithms of probabilities of each branch."""
+    for worker in range(len(rows)):
+        row, begin = rows[worker], 0
+        for ratio in range(ratios):
+            logs[worker, ratio] = f32(0)
+        for branch in range(len(branches)):
+            end = begin + branches[branch]
+            chosen, greatest = begin, outputs[row, begin] + noise[worker, begin]
             for choice in range(begin + 1, end):
-                noisy = logits[row, choice] + noise[row, choice]
+                noisy = outputs[row, choice] + noise[worker, choice]
                 if noisy > greatest:
                     chosen, greatest = choice, noisy
-            choices[row, branch] = chosen - begin
+            choices[worker, branch] = chosen - begin
+            logs[worker, branch % ratios] += outputs[row, chosen]
             begin = end
-    log_softmax(policy.branches, rows, work)
-    for row in range(rows):
-        begin = 0
-        for ratio in range(policy.ratios):
-            logs[row, ratio] = f32(0)
-        for branch in range(len(policy.branches)):
-            logs[row, branch % policy.ratios] += work.outputs[row, begin + choices[row, branch]]
-            begin += policy.branches[branch]
 
 
 @jit
 def _draw(
     policy: Policy,
+    means: np.ndarray,
+    rows: np.ndarray,
     log_deviations: np.ndarray,
     noise: np.ndarray,
     draws: np.ndarray,
     logs: np.ndarray,
-    work: Workspace,
 ) -> None:
     """Gaussian actions (R, A), and the logarithms (R, 1) of their densities."""
-    means = work.outputs
-    for row in range(len(noise)):
+    for worker in range(len(rows)):
         total = f32(0)
         for place in range(noise.shape[1]):
-            mean, log_deviation = means[row, place], log_deviations[place]
-            action = mean + exp(log_deviation) * noise[row, place]
-            draws[row, place] = action
+            mean, log_deviation = means[rows[worker], place], log_deviations[place]
+            action = mean + exp(log_deviation) * noise[worker, place]
+            draws[worker, place] = action
             total += log_density(policy, place, action, mean, log_deviation)
-        logs[row, 0] = total
+        logs[worker, 0] = total

@@ -72,8 +72,8 @@ class CompiledEpochs:
         """Takes what the network sees of a rollout, without what needn't be computed."""
         network, self._observed = self._actor_critic, np.arange(self._buffer.size)
         if all(values.dtype == torch.uint8 for values in observations.values()):
-            repeats = find_repeats(observations)
-            if repeats is not None:
+            repeats = self._buffer.repeats.get(self._member.number) or find_repeats(observations)
+            if repeats is not None and repeats.pays:
                 observations = {name: o[repeats.first] for name, o in observations.items()}
                 self._observed = repeats.numbers.numpy()
         masks = observations.get(ACTION_MASK)

@@ -108,7 +108,7 @@ def _step(
     choices, draws = experience.choices[time : time + 1], experience.draws[time : time + 1]
     logs = experience.log_probabilities[time]
     actions = Actions(choices.reshape(-1, 1), draws.reshape(-1, 1), logs)
-    act(actor, observed, no_bytes, no_bytes, noise, actions)
+    act(actor, observed, no_bytes, noise, actions)
     if len(draws):
         _find_forces(actor, bounds, actions.draws)
         step_all(worlds, choices.reshape(-1), bounds.forces, observed, ends)

@@ -19,7 +19,7 @@ from ppo.compiled.actors import Actors
 from ppo.compiled.rollout import Bounds, Experience, collect
 from ppo.member import Member
 
-_NO_VALUES, _NO_BYTES = np.zeros(0, np.float32), np.zeros((0, 0), np.uint8)
+_NO_VALUES = np.zeros(0, np.float32)
 _NO_CHOICES, _NO_DRAWS = np.zeros((0, 0, 1), np.int64), np.zeros((0, 0, 1), np.float32)
 
 
@@ -85,7 +85,7 @@ class CompiledSampler:
         found = np.empty((len(self._members), self._buffer.workers), np.float32)
         observed = self._environments.observations[VECTOR].reshape(*found.shape, -1)
         for number, values in enumerate(found):
-            find_values(self._actors.of(number, VECTOR), observed[number], _NO_BYTES, values)
+            find_values(self._actors.of(number, VECTOR), observed[number], values)
         return torch.from_numpy(found)
 
     def _bounds(self, member: Member) -> Bounds:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from environments.interface import ACTION_MASK, Spaces
+from networks.repeats import find_repeats
 from ppo.acting import RecordedActing
 from tests.ppo.scene import STEPS, WORKERS, Scene
 
@@ -63,3 +64,31 @@ def test_actions_are_torch_s(spaces, model, trainer):
         allowed = compiled.buffer.observations[ACTION_MASK]
         assert allowed[..., :4].gather(-1, compiled.buffer.actions[..., :1]).all()
         assert allowed[..., 4:].gather(-1, compiled.buffer.actions[..., 1:]).all()
+
+
+@pytest.mark.parametrize("more", [{}, MASK])
+def test_what_is_seen_again_is_found_while_acting(more):
+    scene, _, _ = act(CompiledActing, Spaces({"vector": ((6,), "uint8")} | more, (4, 3)), {}, {})
+    for member in range(2):
+        found, expected = scene.buffer.repeats[member], scene.buffer.batch_observations(member)
+        whole = torch.cat([values.flatten(1) for values in expected.values()], 1)
+        # Each is like the first of its number, and no two of those are alike.
+        assert torch.equal(whole[found.first[found.numbers]], whole)
+        assert len(torch.unique(whole[found.first], dim=0)) == len(found.first)
+        assert found.pays == (find_repeats(expected) is not None)
+        assert torch.equal(found.numbers.unique(), torch.arange(len(found.first)))
+
+
+def test_observations_of_equal_sums_are_told_apart(monkeypatch):
+    """Where sums tell nothing, all that were seen are compared."""
+
+    class Ones:
+        def integers(self, least, most, size, kind):
+            return np.ones(size, kind)
+
+    monkeypatch.setattr(np.random, "default_rng", lambda _: Ones())
+    spaces = Spaces({"vector": ((60,), "uint8")}, (4,))
+    compiled, taken, _ = act(CompiledActing, spaces, {}, {})
+    _, expected, _ = act(RecordedActing, spaces, {}, {})
+    np.testing.assert_array_equal(taken, expected)
+    assert 10 < len(compiled.buffer.repeats[0].first) < STEPS * WORKERS
