@@ -30,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
-		--num-repetitions=2 --together=8 --jobs=0 --out=./quickstart/
+		--num-repetitions=2 --out=./quickstart/
 
 # Many tests wait, so more processes than cores are fastest; those of the commands come first, as they take longest.
 test: $(VENV)/ready-dev
@@ -75,7 +75,7 @@ check: lint type test
 
 # The sweep that the documentation shows. It takes some minutes.
 example: $(VENV)/ready
-	$(RUN) tune.py --num-repetitions=5 --together=24 --jobs=0 --out=./example/
+	$(RUN) tune.py --num-repetitions=5 --out=./example/
 	$(RUN) report.py --out=./example/ --page --plots=docs/example/ --to=docs/example/answer.txt
 	$(RUN) report.py --out=./example/ --format=markdown --to=docs/example/table.md \
 		--suggest=docs/example/next.yaml

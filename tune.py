@@ -30,9 +30,10 @@ Options:
     --together=<n>          How many runs (permutations and repetitions) of equal shape train as one
                             population at most, which is faster. On a CPU each gets the weights
                             that it gets alone, bit for bit; on a GPU they learn at once, which
-                            rounds otherwise [default: 1].
+                            rounds otherwise. If left out, what suits the runs is chosen.
     --jobs=<n>              How many populations are trained in parallel, in processes among which
-                            the cores and the GPUs are divided; 0 is one per core [default: 1].
+                            the cores and the GPUs are divided; 0 is one per core. If left out,
+                            as many as the cores have enough to do for.
     --retries=<n>           How often a run that failed is tried again, once each time that the same
                             command goes on with the sweep [default: 1].
     --fail-fast             End the sweep at the first run that fails.
@@ -59,6 +60,7 @@ from commands.command import (
     folder_option,
     integer_option,
     numbers_option,
+    optional_integer,
     path_option,
     run_command,
     run_id_option,
@@ -78,8 +80,8 @@ def main(arguments: Arguments) -> int:
     repetitions = integer_option(arguments, "--num-repetitions", minimum=1)
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = worker_id_option(arguments, __doc__)
-    together = integer_option(arguments, "--together", minimum=1)
-    jobs = integer_option(arguments, "--jobs", minimum=0)
+    together = optional_integer(arguments, "--together", minimum=1)
+    jobs = optional_integer(arguments, "--jobs", minimum=0)
     retries = integer_option(arguments, "--retries", minimum=0)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
@@ -99,8 +101,8 @@ def main(arguments: Arguments) -> int:
 
     # Imported here because torch takes seconds to load, which writing configs needn't wait for.
     from commands.tuning import preview, tune
-    from environments.vector import available_cores
     from sweeps.options import SweepOptions
+    from sweeps.sharing import share_out
     from utils import check_compiler, select_device
 
     device = select_device(str(arguments["--device"]))
@@ -114,8 +116,6 @@ def main(arguments: Arguments) -> int:
         worker_id,
         low_memory=bool(arguments["--low-mem-fix"]),
         device=device,
-        together=together,
-        jobs=jobs or available_cores(),
         compiled=bool(arguments["--compile"]),
         retries=retries,
         fail_fast=bool(arguments["--fail-fast"]),
@@ -123,6 +123,7 @@ def main(arguments: Arguments) -> int:
         sinks=sinks,
         only=only,
     )
+    options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:
         return preview(grid, options)
     return tune(grid, options, bool(arguments["--overwrite"]), confirmation)

@@ -106,6 +106,11 @@ def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
     return value
 
 
+def optional_integer(arguments: Arguments, name: str, minimum: int) -> int | None:
+    """As `integer_option`; None where it is left out."""
+    return None if arguments[name] is None else integer_option(arguments, name, minimum)
+
+
 def choice_option(arguments: Arguments, name: str, choices: Sequence[str]) -> str:
     """The value of an option that is one of several words.
 

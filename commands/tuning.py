@@ -95,7 +95,7 @@ def _print_plan(
     needed, memory = memory_of(grid, populations, options.jobs), options.memory
     there_is = f"; this machine has {show_bytes(memory)}" if memory else ""
     console.print(f"memory: about {show_bytes(needed)} at a time{there_is}", soft_wrap=True)
-    if options.together == options.jobs == 1 or not populations:
+    if not _is_shared_out(options, populations):
         return
     console.print(_populations_line(options, populations), soft_wrap=True)
     table = Table(title="Populations, in the order in which they begin")
@@ -124,7 +124,15 @@ def _populations_line(options: SweepOptions, populations: Sequence[Sequence[int]
     sizes = sorted({len(population) for population in populations})
     described = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     jobs = count_jobs(options.jobs, populations)
-    return f"{len(populations):,} populations of {described} runs, {jobs:,} at a time"
+    return (
+        f"{len(populations):,} populations of {described} runs, {jobs:,} at a time "
+        f"(--together={options.together} --jobs={options.jobs})"
+    )
+
+
+def _is_shared_out(options: SweepOptions, populations: Sequence[Sequence[int]]) -> bool:
+    """Whether any runs train together or side by side."""
+    return count_jobs(options.jobs, populations) > 1 or any(len(each) > 1 for each in populations)
 
 
 def _may_use_numba(options: SweepOptions) -> bool:
@@ -190,7 +198,7 @@ def _train(
             told.print(line, soft_wrap=True)
         _print_what_is_kept(told, options, agenda)
         _warn_of_jobs(options, agenda.populations)
-        if agenda.populations and options.together * options.jobs > 1:
+        if _is_shared_out(options, agenda.populations):
             told.print(_populations_line(options, agenda.populations), soft_wrap=True)
         space = Space(agenda, options.out, options.jobs)
         _print_space(told, options, space)
