@@ -90,7 +90,10 @@ class PPOTrainer:
         try:
             spaces = self._environments.spaces
             # Checkpoints say what was chosen, whatever null may mean later.
-            runs = [replace(run, config=run.config.resolved(spaces.has_images)) for run in runs]
+            runs = [
+                replace(run, config=run.config.resolved(spaces.has_images, device.type))
+                for run in runs
+            ]
             self._shared = runs[0].config
             choose_threads(spaces, self._cores)
             shape = (len(runs), trainer.worker_steps, trainer.num_workers)

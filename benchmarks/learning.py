@@ -1,5 +1,5 @@
 """Compares what this project and Stable-Baselines3 learn at equal hyperparameters and steps, or what
-this project learns with each of its backends.
+this project learns in two of its ways.
 
 Usage:
   learning.py [options] [<task>...]
@@ -8,11 +8,13 @@ Usage:
 Trains every task (or those named) with both, on one thread a run, and prints a table of interquartile
 means of the final return (the mean of the last 100 training episodes) with 95 % bootstrap intervals.
 With --backends: a task of every kind that EnvPool plays (or those named), with Gymnasium stepping the
-environments and with EnvPool; the table has means with 95 % intervals, their difference, and Welch's
-test. Runs that <folder> holds already aren't repeated.
+environments and with the fastest that can; with --precisions: two tasks on images in float32 and in
+bfloat16. The tables have means with 95 % intervals, their difference, and Welch's test. Runs that
+<folder> holds already aren't repeated.
 
 Options:
   --backends       compare this project's backends instead of libraries
+  --precisions     compare this project's precisions instead of libraries
   --seeds=<n>      seeds 0 to n - 1 of each task [default: 10]
   --out=<folder>   where results are kept and plots written [default: ./learning/]
 """
@@ -28,8 +30,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from docopt import docopt
-from learning_backends import compare
 from learning_tasks import TASKS
+from learning_variants import BACKENDS, PRECISIONS, compare
 from scipy.stats import bootstrap, trim_mean
 
 mpl.use("Agg")
@@ -108,9 +110,10 @@ def main() -> None:
     """Trains, draws and prints."""
     arguments = docopt(__doc__ or "")
     out, seeds = Path(arguments["--out"]), range(int(arguments["--seeds"]))
-    if arguments["--backends"]:
-        compare(arguments["<task>"], len(seeds), out)
-        return
+    for option, variants in (("--backends", BACKENDS), ("--precisions", PRECISIONS)):
+        if arguments[option]:
+            compare(variants, arguments["<task>"], len(seeds), out)
+            return
     print("| task | steps | this project | Stable-Baselines3 | seconds | seconds |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for task in arguments["<task>"] or TASKS:

@@ -200,3 +200,11 @@ KINDS = {
     "BabyAI-GoToRedBallNoDists": _minigrid("BabyAI-GoToRedBallNoDists-v0", 40_000),
     "BabyAI-OpenRedDoor": _minigrid("BabyAI-OpenRedDoor-v0", 40_000),
 }
+
+# On 84 x 84 images.
+PICTURES = {
+    "Empty-Random-5x5, pixels": KINDS["Empty-Random-5x5, pixels"],
+    "GoToRedBallNoDists, pixels": _minigrid(
+        "BabyAI-GoToRedBallNoDists-v0", 30_000, options={"visual_observation": True}
+    ),
+}

@@ -21,7 +21,6 @@ from environments.ports import DefaultWorkerId
 from ppo.compiled import compile_all, is_kept, learning_notice, would_serve
 from schema.config import Config
 from schema.errors import UserError
-from schema.model import ModelConfig
 
 VERSION = "0.1.0"
 _HOME = Path(__file__).resolve().parents[1]
@@ -315,17 +314,27 @@ def notify_of_slower_ways(configs: Iterable[Config], compiles: bool, trains: boo
         compile_all()
 
 
-def chosen_lines(configs: Iterable[Config]) -> list[str]:
-    """What was chosen by the kind of observation for keys that are null: a line for each choice."""
-    chosen = [config for config in configs if config.model.share_parameters is None]
-    environments = {config.environment.model_dump_json(): config.environment for config in chosen}
-    seen = {probe(environment).spaces.has_images for environment in environments.values()}
-    return [
-        f"model.share_parameters is null: {'true' if model.share_parameters else 'false'}, "
-        f"as {'images' if has_images else 'no images'} are observed"
-        for has_images in sorted(seen)
-        for model in [ModelConfig().resolved(has_images)]
-    ]
+def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
+    """What was chosen for keys that leave it open: a line for each choice.
+
+    Args:
+        configs: what is trained.
+        device: the type of device on which that is.
+    """
+    lines: dict[str, None] = {}
+    for config in configs:
+        has_images = probe(config.environment).spaces.has_images
+        model, what = (
+            config.model.resolved(has_images, device),
+            "images" if has_images else "no images",
+        )
+        if config.model.share_parameters is None:
+            shared = "true" if model.share_parameters else "false"
+            lines[f"model.share_parameters is null: {shared}, as {what} are observed"] = None
+        if config.model.precision == "auto":
+            why = f"as {what} are observed" if not has_images else "as the processor has it"
+            lines[f"model.precision is auto: {model.precision}, {why}"] = None
+    return sorted(lines)
 
 
 def warn(lines: list[str]) -> None:

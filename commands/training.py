@@ -61,7 +61,7 @@ def train(
             if run.config.model.load_model:
                 begun = f"goes on after update {trainer.update:,} of {plan}"
                 console.print(f"{name}: {begun}", soft_wrap=True)
-            for line in chosen_lines([run.config]):
+            for line in chosen_lines([run.config], device.type):
                 console.print(line, soft_wrap=True)
             with make_display(console, 0, steps) as display:
                 display.started(0, [name], trainer_config.updates)

@@ -56,7 +56,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
         configs = [config for config, _ in agenda.kinds]
         notify_of_slower_ways(configs, _may_use_numba(options), trains=False)
         console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
-        for line in chosen_lines(configs):
+        for line in chosen_lines(configs, options.device.type):
             console.print(line, soft_wrap=True)
         _print_what_is_kept(console, options, agenda)
         names = list(journal.names())
@@ -194,7 +194,8 @@ def _train(
         told = Console(quiet=True) if options.quiet else console
         notify_of_slower_ways((config for config, _ in agenda.kinds), _may_use_numba(options))
         told.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
-        for line in chosen_lines(config for config, _ in agenda.kinds):
+        chosen = chosen_lines((config for config, _ in agenda.kinds), options.device.type)
+        for line in chosen:
             told.print(line, soft_wrap=True)
         _print_what_is_kept(told, options, agenda)
         _warn_of_jobs(options, agenda.populations)

@@ -33,9 +33,9 @@ class Config(Section):
     )
     trainer: TrainerConfig = Field(TrainerConfig(), description="PPO and its hyperparameters")
 
-    def resolved(self, has_images: bool) -> Config:
-        """The same with what null leaves to the kind of observation; see `ModelConfig.resolved`."""
-        return self.model_copy(update={"model": self.model.resolved(has_images)})
+    def resolved(self, has_images: bool, device: str = "cpu") -> Config:
+        """The same with what is left to observations and the machine; see `ModelConfig.resolved`."""
+        return self.model_copy(update={"model": self.model.resolved(has_images, device)})
 
     def as_dict(self) -> dict[str, Any]:
         """Every key and value, named as in a YAML file."""

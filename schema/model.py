@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from schema.processor import multiplies_bfloat16
 from schema.section import Section, key_error
 
 
@@ -53,10 +54,11 @@ class ModelConfig(Section):
     )
     num_hidden_layers: int = Field(2, ge=1, description="fully connected layers after the encoder")
     hidden_layer_size: int = Field(128, ge=1, description="units of each fully connected layer")
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Literal["float32", "bfloat16", "auto"] = Field(
         "float32",
-        description="of the products in all layers but the last and recurrent ones: float32, or "
-        "bfloat16, which takes half the time for images on processors made for it",
+        description="of the products in all layers but the last and recurrent ones: float32, "
+        "bfloat16, which takes half the time for images on processors made for it, or auto: bfloat16 "
+        "for images on such a processor (AVX512-BF16, AMX), else float32",
     )
     share_parameters: bool | None = Field(
         None,
@@ -76,15 +78,20 @@ class ModelConfig(Section):
         "(Haarnoja et al., 2018, Soft actor-critic)",
     )
 
-    def resolved(self, has_images: bool) -> ModelConfig:
-        """The same with what null leaves to the kind of observation.
+    def resolved(self, has_images: bool, device: str = "cpu") -> ModelConfig:
+        """The same with what null and auto leave to the kind of observation and the machine.
 
         Args:
             has_images: whether an image is among what is observed.
+            device: the type of device on which it is trained.
         """
-        if self.share_parameters is not None:
-            return self
-        return self.model_copy(update={"share_parameters": has_images})
+        chosen: dict[str, Any] = {}
+        if self.share_parameters is None:
+            chosen["share_parameters"] = has_images
+        if self.precision == "auto":
+            suits = has_images and device == "cpu" and multiplies_bfloat16()
+            chosen["precision"] = "bfloat16" if suits else "float32"
+        return self.model_copy(update=chosen) if chosen else self
 
     @model_validator(mode="after")
     def _names_its_checkpoint(self) -> ModelConfig:

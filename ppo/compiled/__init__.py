@@ -43,7 +43,7 @@ def would_serve(model: ModelConfig, has_images: bool) -> bool:
         model: the network.
         has_images: whether an image is among what is observed.
     """
-    return not has_images and model.recurrence is None and model.precision == "float32"
+    return not has_images and model.recurrence is None and model.precision != "bfloat16"
 
 
 def learning_notice() -> str | None:

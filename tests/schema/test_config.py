@@ -3,6 +3,7 @@ import pytest
 from ppo.validation import load_runnable_config
 from schema.config import Config, load_config
 from schema.errors import UserError
+from schema.processor import multiplies_bfloat16
 
 
 @pytest.fixture
@@ -302,3 +303,37 @@ def test_an_evaluation_has_ends_and_rewards_of_the_game(load):
     assert not played.terminal_on_life_loss
     assert not played.clip_rewards
     assert played.frame_skip == config.frame_skip
+
+
+@pytest.mark.parametrize(
+    ("native", "has_images", "device", "expected"),
+    [
+        (True, True, "cpu", "bfloat16"),
+        (False, True, "cpu", "float32"),
+        (True, False, "cpu", "float32"),
+        (True, True, "cuda", "float32"),
+    ],
+)
+def test_auto_takes_bfloat16_where_it_was_shown_to_be_as_good(
+    native, has_images, device, expected, monkeypatch, load
+):
+    monkeypatch.setattr("schema.model.multiplies_bfloat16", lambda: native)
+    config = load("model: {precision: auto}").resolved(has_images, device)
+    assert config.model.precision == expected
+    assert load("").resolved(has_images, device).model.precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 sse\n", True),
+        ("processor: 0\nflags : amx_bf16 amx_tile\nflags : fpu\n", True),
+        ("flags : fpu avx512f bf16\n", False),
+        ("Features : fp asimd\n", False),
+    ],
+)
+def test_the_processor_s_flags_tell_of_bfloat16(text, expected, tmp_path):
+    path = tmp_path / "cpuinfo"
+    path.write_text(text)
+    assert multiplies_bfloat16(path) == expected
+    assert not multiplies_bfloat16(tmp_path / "missing")
