@@ -36,6 +36,7 @@ from environments.backends import backend_of
 from schema.config import Config
 
 HERE = Path(__file__).resolve().parent
+_BACKENDS = {"gymnasium": "Gymnasium", "envpool": "EnvPool", "compiled": "compiled"}
 BASELINE = "Stable-Baselines3"
 
 
@@ -84,32 +85,31 @@ class ThisProject:
     """A single run through this project's trainer, a grid through its command.
 
     Args:
-        backend: what steps the environments; "auto" is EnvPool where it is installed.
-        together: how many runs of a grid train as one population.
-        jobs: how many populations train in parallel.
+        backend: what steps the environments; "auto" is the fastest.
+        options: of the command for grids, besides those that it chooses itself.
         precision: of the products; that of images may be "bfloat16".
     """
 
-    def __init__(self, backend: str, together: int, jobs: int, precision: str = "float32") -> None:
-        self.name = "this project" + (", without EnvPool" if backend == "gymnasium" else "")
+    def __init__(
+        self, backend: str, options: Sequence[str] = (), precision: str = "float32"
+    ) -> None:
+        self.name = "this project" + (", Gymnasium's steps" if backend == "gymnasium" else "")
         if precision != "float32":
             self.name += f", {precision}"
         self._backend = backend
         self._precision = precision
-        self._options = [f"--together={together}", f"--jobs={jobs}", "--device=cpu"]
+        self._options = ["--device=cpu", *options]
 
     def variants(self, work: str) -> list[Variant]:
         """One, as it chooses processes and threads itself."""
         config = Config.model_validate(WORKS[work].config(updates=1)).environment
-        pooled = backend_of(config).backend == "envpool"
-        if self._backend == "gymnasium" and (not pooled or config.type == "Procgen"):
+        fastest = backend_of(config).backend
+        if self._backend == "gymnasium" and fastest == "gymnasium":
             return []
         if self._precision != "float32" and not WORKS[work].visual:
             return []
-        label = "EnvPool" if pooled and self._backend == "auto" else "Gymnasium"
-        if WORKS[work].grid:
-            label = f"{label}, {' '.join(self._options[:2])}"
-        return [Variant(label)]
+        label = _BACKENDS[fastest if self._backend == "auto" else self._backend]
+        return [Variant(", ".join([label, *self._options[1:]]))]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
         """Trains a work."""
@@ -215,6 +215,46 @@ def _sb3_command(work: str, updates: int, seed: int, mode: str) -> list[str]:
     return [sys.executable, script, work, str(updates), str(seed), mode]
 
 
+class PureJaxRL:
+    """PureJaxRL, on CartPole, and under its loop NAVIX on MiniGrid; grids as a process on each core.
+
+    Args:
+        python: of an environment with what it needs.
+        folder: with its `ppo.py`.
+    """
+
+    name = "PureJaxRL"
+
+    def __init__(self, python: Path, folder: Path) -> None:
+        self._python, self._folder = python.absolute(), folder.resolve()
+
+    def variants(self, work: str) -> list[Variant]:
+        """One, for vectors of these suites and a network without memory."""
+        description = WORKS[work]
+        suits = description.suite in ("CartPole", "Minigrid")
+        if not suits or description.visual or description.lstm:
+            return []
+        label = "NAVIX" if description.suite == "Minigrid" else "gymnax"
+        return [Variant(f"{label}, a process per core" if description.grid else label, threads=1)]
+
+    def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
+        """Trains a work, a grid's runs on all cores at once."""
+        cores = cores_of(work)
+        with ThreadPoolExecutor(len(cores)) as executor:
+            started = [
+                executor.submit(run, self._command(work, updates, seed + core), [core], 1)
+                for core in cores
+            ]
+            measured = [future.result().measurement() for future in started]
+        steps = sum(measurement.steps for measurement in measured)
+        rate = sum(measurement.rate for measurement in measured)
+        return Measurement(steps, steps / rate, sum(m.peak_mib for m in measured))
+
+    def _command(self, work: str, updates: int, seed: int) -> list[str]:
+        script = str(HERE / "train_purejaxrl.py")
+        return [str(self._python), script, str(self._folder), work, str(updates), str(seed)]
+
+
 class CleanRL:
     """CleanRL's single-file implementation, which knows CartPole's network only.
 
@@ -229,7 +269,7 @@ class CleanRL:
 
     def variants(self, work: str) -> list[Variant]:
         """One, for a single run on CartPole."""
-        suitable = WORKS[work].suite == "CartPole" and not WORKS[work].grid
+        suitable = work == "cartpole"
         return [Variant("SyncVectorEnv, 1 thread", threads=1)] if suitable else []
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
@@ -274,7 +314,7 @@ class SampleFactory:
 
     def variants(self, work: str) -> list[Variant]:
         """In one process or in several; the runs of a grid one after another."""
-        if WORKS[work].suite != "CartPole":
+        if work not in ("cartpole", "cartpole-grid"):
             return []
         serial = Variant("serial, 1 thread", "serial", 1)
         if WORKS[work].one_core:

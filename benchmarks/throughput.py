@@ -11,13 +11,16 @@ Usage:
 Options:
     --rounds=<n>                    How often each is measured [default: 5].
     --work=<names>                  Which works, separated by commas; all if left out: cartpole,
-                                    cartpole-grid, minigrid, minigrid-grid, minigrid-pixels, procgen.
+                                    cartpole-grid, pendulum, cartpole-lstm, minigrid, minigrid-grid,
+                                    minigrid-pixels, procgen.
     --cleanrl=<path>                CleanRL's `ppo.py` (for Gymnasium 1), which isn't in this
                                     repository; CleanRL is left out without it.
     --sample-factory-python=<path>  The Python of an environment with Sample Factory, which needs an
                                     older Gymnasium; it is left out without it.
-    --together=<n>                  This project's option for grids [default: 24].
-    --jobs=<n>                      This project's option for grids [default: 0].
+    --purejaxrl=<folder>            The folder with PureJaxRL's `ppo.py`; left out without it.
+    --purejaxrl-python=<path>       The Python of an environment with what PureJaxRL and NAVIX need
+                                    (see train_purejaxrl.py).
+    --options=<options>             More options of this project's command for grids.
     --quick                         A few updates only, to see whether everything works.
     -h --help                       Show this text.
 
@@ -41,6 +44,7 @@ from contenders import (
     BASELINE,
     CleanRL,
     Contender,
+    PureJaxRL,
     SampleFactory,
     StableBaselines3,
     StableBaselines3PerCore,
@@ -65,16 +69,21 @@ def say(text: str) -> None:
 
 def find_contenders(arguments: dict[str, Any]) -> list[Contender]:
     """Those that are installed or given, with a notice for each that isn't."""
-    together, jobs = int(arguments["--together"]), int(arguments["--jobs"])
+    options = (arguments["--options"] or "").split()
     contenders: list[Contender] = [
-        ThisProject("auto", together, jobs),
-        ThisProject("gymnasium", together, jobs),
-        ThisProject("auto", together, jobs, precision="bfloat16"),
+        ThisProject("auto", options),
+        ThisProject("gymnasium", options),
+        ThisProject("auto", options, precision="bfloat16"),
     ]
     if importlib.util.find_spec("stable_baselines3"):
         contenders += [StableBaselines3(), StableBaselines3PerCore()]
     else:
         say("Stable-Baselines3 isn't installed and is left out")
+    if arguments["--purejaxrl"] and arguments["--purejaxrl-python"]:
+        folder, python = arguments["--purejaxrl"], arguments["--purejaxrl-python"]
+        contenders.append(PureJaxRL(Path(python), Path(folder)))
+    else:
+        say("PureJaxRL is left out; --purejaxrl and --purejaxrl-python name its folder and Python")
     if arguments["--cleanrl"]:
         contenders.append(CleanRL(Path(arguments["--cleanrl"])))
     else:

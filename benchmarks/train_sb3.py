@@ -19,6 +19,7 @@ import gymnasium
 import numpy as np
 import torch
 from minigrid.wrappers import ImgObsWrapper, OneHotPartialObsWrapper, RGBImgPartialObsWrapper
+from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -124,9 +125,18 @@ class Clock(BaseCallback):
 
 def wrapper_of(work: Work) -> Callable[[gymnasium.Env], gymnasium.Env] | None:
     """The wrappers with which an environment's users get what the work observes."""
-    if work.suite != "Minigrid":
-        return None
-    return _pixels if work.visual else _one_hot
+    if work.suite == "Minigrid":
+        return _pixels if work.visual else _one_hot
+    return _positions if work.masked else None
+
+
+def _positions(environment: gymnasium.Env) -> gymnasium.Env:
+    space = environment.observation_space
+    assert isinstance(space, gymnasium.spaces.Box)
+    shown = gymnasium.spaces.Box(space.low[::2], space.high[::2])
+    return gymnasium.wrappers.TransformObservation(
+        environment, lambda observation: observation[::2], shown
+    )
 
 
 def _pixels(environment: gymnasium.Env) -> gymnasium.Env:
@@ -158,6 +168,8 @@ def policy_options(work: Work) -> dict[str, Any]:
         extractor = {"features_dim": work.layers[0]}
         return {**options, "net_arch": [], "features_extractor_kwargs": extractor}
     layers = list(work.layers)
+    if work.lstm:
+        options |= {"lstm_hidden_size": work.lstm, "n_lstm_layers": 1}
     return {
         **options,
         "net_arch": {"pi": layers, "vf": layers},
@@ -172,8 +184,11 @@ def main() -> None:
     environments = make_environments(work, int(seed), vectorisation)
     clock = Clock(work.warm_up + updates)
     with tempfile.TemporaryDirectory() as folder:
-        agent = PPO(
-            "CnnPolicy" if work.visual else "MlpPolicy",
+        algorithm, policy = (PPO, "CnnPolicy" if work.visual else "MlpPolicy")
+        if work.lstm:
+            algorithm, policy = (RecurrentPPO, "MlpLstmPolicy")
+        agent = algorithm(
+            policy,
             environments,
             learning_rate=LEARNING_RATE,
             n_steps=work.steps,

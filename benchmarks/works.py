@@ -37,6 +37,8 @@ class Work:
         steps: of each worker in an update.
         visual: whether images are observed: then policy and value function share a trunk of
             convolutions. Otherwise each has layers of its own.
+        masked: whether velocities are left out of what is observed.
+        lstm: units of an LSTM before the layers, trained on whole episodes; 0 is none.
         one_core: whether everything runs on a single core; else on all there are.
         grid: whether a grid is trained, or one run.
     """
@@ -50,6 +52,8 @@ class Work:
     workers: int = 16
     steps: int = 128
     visual: bool = False
+    masked: bool = False
+    lstm: int = 0
     one_core: bool = False
     grid: bool = False
 
@@ -76,15 +80,21 @@ class Work:
         environment = {"type": self.suite, "name": self.environment, "backend": backend}
         if self.suite == "Minigrid":
             environment["visual_observation"] = self.visual
+        if self.masked:
+            environment["mask_velocities"] = True
+        model = {
+            "precision": precision,
+            "activation": self.activation,
+            "num_hidden_layers": len(self.layers),
+            "hidden_layer_size": self.layers[0],
+            "share_parameters": self.visual,
+        }
+        if self.lstm:
+            recurrence = {"layer_type": "lstm", "hidden_state_size": self.lstm}
+            model["recurrence"] = recurrence | {"sequence_length": 0}
         return {
             "environment": environment,
-            "model": {
-                "precision": precision,
-                "activation": self.activation,
-                "num_hidden_layers": len(self.layers),
-                "hidden_layer_size": self.layers[0],
-                "share_parameters": self.visual,
-            },
+            "model": model,
             "trainer": {
                 "gamma": GAMMA,
                 "lamda": LAMDA,
@@ -117,6 +127,20 @@ _CARTPOLE = Work(
     updates=100,
     one_core=True,
 )
+_PENDULUM = replace(
+    _CARTPOLE,
+    title="Pendulum-v1 (continuous), 16 x 128 steps, two layers of 64",
+    suite="Gymnasium",
+    environment="Pendulum-v1",
+)
+_MASKED = replace(
+    _CARTPOLE,
+    title="CartPole-v1 without velocities, 16 x 128 steps, an LSTM of 64 and a layer of 64",
+    layers=(64,),
+    updates=20,
+    masked=True,
+    lstm=64,
+)
 _MINIGRID = Work(
     title="MiniGrid-Empty-Random-6x6-v0, one-hot, 16 x 128 steps, two layers of 128",
     suite="Minigrid",
@@ -128,6 +152,8 @@ _MINIGRID = Work(
 WORKS = {
     "cartpole": _CARTPOLE,
     "cartpole-grid": _grid_of(_CARTPOLE, updates=40),
+    "pendulum": _PENDULUM,
+    "cartpole-lstm": _MASKED,
     "minigrid": _MINIGRID,
     "minigrid-grid": _grid_of(_MINIGRID, updates=30),
     "minigrid-pixels": Work(

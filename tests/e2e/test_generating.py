@@ -81,7 +81,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path):
 
 
 def test_a_dry_run_has_the_names_and_the_rest_of_a_sweep_that_grew(tmp_path):
-    options = [*write_tiny(tmp_path), "--out=o"]
+    options = [*write_tiny(tmp_path), "--out=o", "--together=1"]
     succeed("tune", *options, cwd=tmp_path)
     grown = (tmp_path / "space.yaml").read_text().replace("[0.9, 0.99]", "[0.8, 0.9, 0.99]")
     (tmp_path / "space.yaml").write_text(grown)
