@@ -69,6 +69,7 @@ class Recurrence(nn.Module):
     Attributes:
         state_size: numbers of a hidden state.
         output_size: of the outputs.
+        is_compiled: whether whole sequences go through what Numba compiled, on a CPU.
 
     Raises:
         ValueError: `residual` needs inputs as wide as the hidden state.
@@ -84,6 +85,7 @@ class Recurrence(nn.Module):
         super().__init__()
         self.output_size = size = config.hidden_state_size
         self._config = config
+        self.is_compiled = False
         self._activation = activation
         self._parts = STATE_PARTS[config.layer_type]
         self.state_size = config.num_layers * self._parts * size
@@ -153,6 +155,8 @@ class Recurrence(nn.Module):
         self, features: Tensor, states: Tensor, mask: Tensor, columns: Columns | None
     ) -> Tensor:
         """Goes through whole sequences: features (B, ...) -> outputs (B, hidden_state_size)."""
+        if self.is_compiled and features.device.type == "cpu":
+            return self._run_compiled(features, states, mask, columns)
         # B x width -> S x L x width
         padded = features.new_zeros(*mask.shape, features.shape[-1])
         padded[mask] = features
@@ -166,6 +170,22 @@ class Recurrence(nn.Module):
         else:
             outputs = torch.gru(padded, first[0], parameters, *options)[0]
         return outputs[mask]
+
+    def _run_compiled(
+        self, features: Tensor, states: Tensor, mask: Tensor, columns: Columns | None
+    ) -> Tensor:
+        """As `_run`, without padding."""
+        # Loading Numba takes half a second, which others needn't wait for.
+        from networks.compiled.lstm import LSTM
+
+        shape = (self._config.num_layers, self._parts, self.output_size)
+        # S x (layers * parts * size) -> layers x parts x S x size
+        first, lengths = states.unflatten(-1, shape).permute(1, 2, 0, 3), mask.sum(1)
+        for of_inputs, of_hidden, begin in zip(self._inputs, self._hidden, first, strict=True):
+            weight = of_inputs.weight if columns is None else columns.merge(of_inputs.weight)
+            own = (weight, of_inputs.bias, of_hidden.weight, of_hidden.bias)
+            features, columns = LSTM.apply(features, *begin, *own, lengths), None
+        return features
 
     def _parameters_of_torch(self, columns: Columns | None) -> list[Tensor]:
         """All weights and biases in torch's order, whose weights are (outputs, inputs)."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import numerics
 from environments.interface import ACTION_MASK, Spaces
 from networks.columns import Columns
 from networks.layers import HIDDEN_GAIN, Convolution, Linear
@@ -56,6 +57,9 @@ class Trunk(nn.Module):
         self.recurrence: Recurrence | None = None
         if config.recurrence is not None:
             self.recurrence = Recurrence(axis, width, config.recurrence, self.activation)
+            # Beside convolutions, torch has more threads, which suit it.
+            is_lstm, alone = config.recurrence.layer_type == "lstm", not self.encoders
+            self.recurrence.is_compiled = is_lstm and alone and numerics.is_installed()
             width = self.recurrence.output_size
         sizes = [width] + [config.hidden_layer_size] * config.num_hidden_layers
         self.linear_layers = [

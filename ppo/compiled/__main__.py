@@ -24,6 +24,7 @@ def main() -> None:
     """Calls everything once: what is compiled is the same for every task."""
     if not is_installed():
         return
+    from networks.compiled.lstm import LSTM
     from ppo.compiled.actors import CompiledActing
 
     config = Config.model_validate(_TASK).resolved(has_images=False)
@@ -44,6 +45,9 @@ def main() -> None:
         acting.begin()
         acting.act(0, None)
     Learner(0, [member], population, buffer, optimiser, False).estimate_values(None)
+    ones = [torch.ones(1, 1, requires_grad=True) for _ in range(3)]
+    gates = [torch.ones(size, requires_grad=True) for size in ((1, 4), 4, (1, 4), 4)]
+    LSTM.apply(*ones, *gates, torch.ones(1, dtype=torch.int64)).sum().backward()
     gamma = torch.ones(1, 1)
     estimate_advantages(buffer, sampler.values(), gamma, gamma, compiled=True)
 

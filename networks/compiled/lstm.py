@@ -1,0 +1,239 @@
+"""A layer of long short-term memory over whole sequences (Hochreiter and Schmidhuber, 1997, Long short-term
+memory), with forget gates, and its gradient.
+
+Axes: B steps of S sequences of different lengths, one sequence after another; K inputs, H units. Gates
+are those into the cell, of forgetting, the new content, and out of the cell, H numbers each. Where torch
+takes as many steps as the longest sequence has for all of them, here each ends with its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import numerics.products  # noqa: F401  # on one thread
+from numerics.compiler import entry, jit
+from numerics.functions import ONE, sigmoid, tanh
+
+
+class Steps(NamedTuple):
+    """Which steps follow one another.
+
+    Attributes:
+        starts: (S,) int64, where each sequence begins, the longest one first.
+        lengths: (S,) int64.
+    """
+
+    starts: np.ndarray
+    lengths: np.ndarray
+
+
+class Layer(NamedTuple):
+    """What a layer makes of each step.
+
+    Attributes:
+        gates: (B, 4 H), after their activations; then the gradient of what went into these.
+        cells, outputs: (B, H), hidden states after a step.
+        before: (B, H), outputs of the step before.
+        cells_before: (B, H).
+    """
+
+    gates: np.ndarray
+    cells: np.ndarray
+    outputs: np.ndarray
+    before: np.ndarray
+    cells_before: np.ndarray
+
+
+@entry
+def forward(
+    steps: Steps,
+    begin: np.ndarray,
+    begin_cells: np.ndarray,
+    hidden_weight: np.ndarray,
+    layer: Layer,
+) -> None:
+    """Takes all steps.
+
+    Args:
+        steps: which follow one another.
+        begin: (S, H), outputs before each sequence, the longest one first.
+        begin_cells: (S, H), cells before each.
+        hidden_weight: (H, 4 H).
+        layer: has what the inputs add to the gates, and becomes what it makes of each step.
+    """
+    units = begin.shape[1]
+    states, products = begin.copy(), np.empty((len(begin), 4 * units), np.float32)
+    cells = begin_cells.copy()
+    for time in range(steps.lengths[0]):
+        active = _active(steps, time)
+        np.dot(states[:active], hidden_weight, products[:active])
+        for number in range(active):
+            row = steps.starts[number] + time
+            _step(layer, row, products[number], states[number], cells[number])
+
+
+@jit
+def _active(steps: Steps, time: int) -> int:
+    """How many sequences are longer than some steps."""
+    count = 0
+    while count < len(steps.lengths) and steps.lengths[count] > time:
+        count += 1
+    return count
+
+
+@jit
+def _step(layer: Layer, row: int, product: np.ndarray, state: np.ndarray, cell: np.ndarray) -> None:
+    """Takes one step in one sequence, whose state (H,) and cell (H,) become those after it."""
+    gates, units = layer.gates[row], len(state)
+    for unit in range(2 * units):
+        gates[unit] = sigmoid(gates[unit] + product[unit])
+    for unit in range(2 * units, 3 * units):
+        gates[unit] = tanh(gates[unit] + product[unit])
+    for unit in range(3 * units, 4 * units):
+        gates[unit] = sigmoid(gates[unit] + product[unit])
+    before, cells_before = layer.before[row], layer.cells_before[row]
+    for unit in range(units):
+        before[unit], cells_before[unit] = state[unit], cell[unit]
+        cell[unit] = gates[units + unit] * cell[unit] + gates[unit] * gates[2 * units + unit]
+    cells, outputs = layer.cells[row], layer.outputs[row]
+    for unit in range(units):
+        cells[unit] = cell[unit]
+        state[unit] = gates[3 * units + unit] * tanh(cell[unit])
+        outputs[unit] = state[unit]
+
+
+@entry
+def backward(
+    steps: Steps,
+    by_outputs: np.ndarray,
+    transposed: np.ndarray,
+    layer: Layer,
+    by_begin: np.ndarray,
+    by_begin_cells: np.ndarray,
+) -> None:
+    """Finds gradients, from the last steps to the first.
+
+    Args:
+        steps: which follow one another.
+        by_outputs: (B, H), the gradient of the outputs.
+        transposed: (4 H, H), the hidden weight.
+        layer: as `forward` left it; its gates become the gradient of what went into them.
+        by_begin: (S, H) zeros, become those of the outputs before each sequence.
+        by_begin_cells: (S, H) zeros, become those of the cells before each.
+    """
+    by_states, by_cells = by_begin, by_begin_cells
+    by_gates = np.empty((len(by_states), len(transposed)), np.float32)
+    for time in range(steps.lengths[0] - 1, -1, -1):
+        active = _active(steps, time)
+        for number in range(active):
+            row = steps.starts[number] + time
+            _step_back(layer, row, by_outputs[row], by_states[number], by_cells[number])
+            copied = layer.gates[row]
+            for place in range(len(copied)):
+                by_gates[number, place] = copied[place]
+        np.dot(by_gates[:active], transposed, by_states[:active])
+
+
+@jit
+def _step_back(
+    layer: Layer, row: int, by_output: np.ndarray, by_state: np.ndarray, by_cell: np.ndarray
+) -> None:
+    """The gradient of one step's gates, and of the cell (H,) before it.
+
+    With c = f c' + i g and h = o tanh(c); sigmoid and tanh have the slopes s (1 - s) and 1 - t^2.
+    """
+    gates, units = layer.gates[row], len(by_state)
+    cells, cells_before = layer.cells[row], layer.cells_before[row]
+    for unit in range(units):
+        into, forget = gates[unit], gates[units + unit]
+        new, out = gates[2 * units + unit], gates[3 * units + unit]
+        shown, slope = tanh(cells[unit]), by_output[unit] + by_state[unit]
+        by_own = by_cell[unit] + slope * out * (ONE - shown * shown)
+        gates[unit] = by_own * new * into * (ONE - into)
+        gates[units + unit] = by_own * cells_before[unit] * forget * (ONE - forget)
+        gates[2 * units + unit] = by_own * into * (ONE - new * new)
+        gates[3 * units + unit] = slope * shown * out * (ONE - out)
+        by_cell[unit] = by_own * forget
+
+
+class LSTM(torch.autograd.Function):
+    """The layer as a part of what torch records."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        features: Tensor,
+        begin: Tensor,
+        begin_cells: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        hidden_weight: Tensor,
+        hidden_bias: Tensor,
+        lengths: Tensor,
+    ) -> Tensor:
+        """The outputs (B, H).
+
+        Args:
+            ctx: keeps what the way back needs.
+            features: (B, K).
+            begin: (S, H).
+            begin_cells: (S, H).
+            weight: (K, 4 H).
+            bias: (4 H,).
+            hidden_weight: (H, 4 H).
+            hidden_bias: (4 H,).
+            lengths: (S,) int64, of the sequences.
+        """
+        starts = lengths.cumsum(0) - lengths
+        order = lengths.argsort(descending=True, stable=True)
+        steps = Steps(starts[order].numpy(), lengths[order].numpy())
+        gates = torch.addmm(bias + hidden_bias, features, weight)
+        size = (len(features), begin.shape[1])
+        layer = Layer(gates.numpy(), *(torch.empty(size).numpy() for _ in range(4)))
+        forward(
+            steps,
+            begin[order].numpy(),
+            begin_cells[order].numpy(),
+            hidden_weight.contiguous().numpy(),
+            layer,
+        )
+        assert len(forward.overloads) == 1, "compiled for several types"
+        ctx.save_for_backward(features, weight, hidden_weight, order)
+        ctx.steps, ctx.layer = steps, layer
+        return torch.from_numpy(layer.outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the arguments."""
+        features, weight, hidden_weight, order = ctx.saved_tensors
+        layer: Layer = ctx.layer
+        by_sorted, by_sorted_cells = (
+            torch.zeros(len(order), hidden_weight.shape[0]) for _ in range(2)
+        )
+        backward(
+            ctx.steps,
+            gradients[0].contiguous().numpy(),
+            hidden_weight.t().contiguous().numpy(),
+            layer,
+            by_sorted.numpy(),
+            by_sorted_cells.numpy(),
+        )
+        assert len(backward.overloads) == 1, "compiled for several types"
+        by_gates = torch.from_numpy(layer.gates)
+        by_begin, by_begin_cells = torch.empty_like(by_sorted), torch.empty_like(by_sorted)
+        by_begin[order], by_begin_cells[order] = by_sorted, by_sorted_cells
+        by_bias = by_gates.sum(0)
+        return (
+            by_gates @ weight.t() if ctx.needs_input_grad[0] else None,
+            by_begin,
+            by_begin_cells,
+            features.t() @ by_gates,
+            by_bias,
+            torch.from_numpy(layer.before).t() @ by_gates,
+            by_bias,
+            None,
+        )
