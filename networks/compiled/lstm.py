@@ -1,5 +1,5 @@
-"""A layer of long short-term memory over whole sequences (Hochreiter and Schmidhuber, 1997, Long short-term
-memory), with forget gates, and its gradient.
+"""A layer of long short-term memory over whole sequences (Hochreiter and Schmidhuber, 1997), with forget
+gates, and its gradient.
 
 Axes: B steps of S sequences of different lengths, one sequence after another; K inputs, H units. Gates
 are those into the cell, of forgetting, the new content, and out of the cell, H numbers each. Where torch
