@@ -12,9 +12,10 @@ Options:
     --updates=<n>    Updates of the grid that is trained on one core and on more [default: 20].
     -h --help        Show this text.
 
-All but the grid runs on a single core. The products are those of the whole networks: training leaves
-out inputs that are zero throughout a rollout, as many of a one-hot observation are, so there the
-products alone can take longer than it does, and the rest be negative.
+All but the grid runs on a single core. Products are counted and divided by the rate of the largest ones
+that a core makes, the physical limit. They are those of the whole networks: training leaves out inputs
+that are zero throughout a rollout, as many of a one-hot observation are, and observations that repeat,
+so there it may take less, and the rest be negative.
 """
 
 from __future__ import annotations
@@ -66,14 +67,14 @@ def training_rate(work: Work, members: int, seconds: float) -> Callable[[], floa
 
 def grid_rate(work: Work, updates: int, cores: Sequence[int]) -> Callable[[], float]:
     """What measures the steps per second of a grid with a job on each core."""
-    options = ["--together=24", f"--jobs={len(cores)}", "--device=cpu"]
+    options = [f"--jobs={len(cores)}", "--device=cpu"]
     return lambda: measure_grid(work, updates, "auto", options, cores).rate
 
 
 def print_shares(work: Work, members: Sequence[int], seconds: float) -> None:
     """Prints where the time of an update goes."""
     print(
-        "\n| members | ms per update | environments | products, acting | products, learning | rest |"
+        "\n| members | ms per update | environments | limit of acting | limit of learning | rest |"
     )
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
     for count in members:

@@ -1,7 +1,7 @@
 """Measures what an update of fully connected networks can't do without: environments and products.
 
-Both are measured alone, at the very shapes that training has: stepping the environments with random
-actions, and the matrix products of the networks, forwards and, in learning, backwards.
+Environments are stepped alone, with random actions; the networks' matrix products, forwards and, in
+learning, backwards, are counted, and take at least as long as the fastest product that a core makes.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import torch
-from works import EPOCHS, MINI_BATCHES, Work
+from works import EPOCHS, Work
 
 from environments import Spaces, make_environments
 from environments.levels import RandomLevels
@@ -25,10 +23,11 @@ from schema.config import Config
 
 _SECONDS = 0.5
 _WARM_UP_STEPS = 20
+_LARGE = 1024
 
 
 def shares(work: Work, members: int) -> list[float]:
-    """Seconds of an update's environment steps, products of acting, and products of learning.
+    """Seconds that an update's environment steps take, and the products of acting and learning at least.
 
     Args:
         work: what is trained, with networks of fully connected layers.
@@ -38,12 +37,15 @@ def shares(work: Work, members: int) -> list[float]:
     inputs = sum(math.prod(shape) for shape, _ in spaces.observations.values())
     policy = [inputs, *work.layers, sum(spaces.branches)]
     value = [inputs, *work.layers, 1]
-    acting = work.steps * _forward(policy, members, work.workers)
-    # Values are estimated for the whole rollout at once, and so is learning: member by member.
-    learning = members * _forward(value, 1, work.batch)
-    size = work.batch // MINI_BATCHES
-    products = sum(_forward_and_backward(sizes, size) for sizes in (policy, value))
-    return [environments, acting, learning + members * EPOCHS * MINI_BATCHES * products]
+    acting = members * _operations(policy, work.batch)
+    learning = members * _operations(value, work.batch)
+    learning += (
+        members
+        * EPOCHS
+        * sum(_operations_both_ways(sizes, work.batch) for sizes in (policy, value))
+    )
+    rate = _operations_per_second()
+    return [environments, acting / rate, learning / rate]
 
 
 def _stepping(work: Work, members: int) -> tuple[float, Spaces]:
@@ -70,43 +72,23 @@ def _stepping(work: Work, members: int) -> tuple[float, Spaces]:
         environments.close()
 
 
-@torch.inference_mode()
-def _forward(sizes: list[int], members: int, rows: int) -> float:
-    """Seconds of the products of a network's layers, of all members at once."""
-    pairs = [
-        (_random(members, rows, inputs), _random(members, inputs, outputs))
-        for inputs, outputs in pairwise(sizes)
-    ]
-    return _seconds_of(lambda: [_multiply(left, right) for left, right in pairs])
+def _operations(sizes: list[int], rows: int) -> int:
+    """Products and sums of a network's layers for so many rows."""
+    return 2 * rows * sum(inputs * outputs for inputs, outputs in pairwise(sizes))
 
 
-@torch.inference_mode()
-def _forward_and_backward(sizes: list[int], rows: int) -> float:
-    """Seconds of the products of a member's layers, and of those of all gradients."""
-    products = []
-    for number, (inputs, outputs) in enumerate(pairwise(sizes)):
-        observed, weight = _random(1, rows, inputs), _random(1, inputs, outputs)
-        gradient = _random(1, rows, outputs)
-        products += [(observed, weight), (observed.transpose(1, 2), gradient)]
-        # Nothing needs the gradient of the observations.
-        if number:
-            products.append((gradient, weight.transpose(1, 2)))
-    return _seconds_of(lambda: [_multiply(left, right) for left, right in products])
+def _operations_both_ways(sizes: list[int], rows: int) -> int:
+    """The same with those of all gradients, but for that of the observations, which nothing needs."""
+    return 3 * _operations(sizes, rows) - _operations(sizes[:2], rows)
 
 
-def _random(*shape: int) -> torch.Tensor:
-    return torch.randn(shape)
-
-
-def _multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return torch.mm(left[0], right[0]) if len(left) == 1 else torch.bmm(left, right)
-
-
-def _seconds_of(work: Callable[[], object]) -> float:
-    """The mean time of a call."""
-    work()
-    calls, begin = 0, time.perf_counter()
+def _operations_per_second() -> float:
+    """Of a product of large matrices, which is as fast as a processor gets."""
+    matrix = np.random.default_rng(0).random((_LARGE, _LARGE), np.float32)
+    product, calls = np.empty_like(matrix), 0
+    np.dot(matrix, matrix, product)
+    begin = time.perf_counter()
     while (elapsed := time.perf_counter() - begin) < _SECONDS:
-        work()
+        np.dot(matrix, matrix, product)
         calls += 1
-    return elapsed / calls
+    return 2 * _LARGE**3 * calls / elapsed
