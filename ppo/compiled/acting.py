@@ -103,8 +103,11 @@ def act(
             forbid(outputs, masks[own], FORBIDDEN)
         if len(actor.policy.branches):
             log_softmax(actor.policy.branches, rows, actor.work)
+        numbers = actor.work.rows[:rows]
+        for row in range(rows):
+            numbers[row] = row
         part = Actions(actions.choices[own], actions.draws[own], actions.log_probabilities[own])
-        choose_or_draw(actor, outputs, np.arange(rows), noise[own], part)
+        choose_or_draw(actor, outputs, numbers, noise[own], part)
 
 
 @jit

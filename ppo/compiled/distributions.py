@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from numerics.compiler import jit
+from numerics.compiler import inlined, jit
 from numerics.functions import ONE, exp, f32
 from ppo.compiled.arguments import Chunk, Policy, Rollout, Update, Workspace
 from ppo.compiled.inputs import set_zero
@@ -19,7 +19,7 @@ _LOG_2 = f32(math.log(2))
 _LOG_ROOT_TWO_PI = f32(0.5 * math.log(2 * math.pi))
 
 
-@jit
+@inlined
 def evaluate(update: Update, chunk: Chunk) -> None:
     """Finds log-probabilities (ratios, S) of a chunk's actions, and entropies (R,), from the outputs.
 
@@ -31,7 +31,7 @@ def evaluate(update: Update, chunk: Chunk) -> None:
         _evaluate_gaussians(update, chunk)
 
 
-@jit
+@inlined
 def backward(update: Update, by_entropy: float, chunk: Chunk) -> None:
     """Finds the gradient of the outputs that `evaluate` left.
 
@@ -47,7 +47,7 @@ def backward(update: Update, by_entropy: float, chunk: Chunk) -> None:
         _gaussians_backward(update, by_entropy, chunk)
 
 
-@jit
+@inlined
 def _evaluate_choices(policy: Policy, rollout: Rollout, chunk: Chunk, work: Workspace) -> None:
     rows = len(chunk.observed)
     if rollout.masks.size:
@@ -128,7 +128,7 @@ def _subtract_greatest(branches: np.ndarray, logits: np.ndarray) -> None:
             begin += choices
 
 
-@jit
+@inlined
 def _choices_backward(
     policy: Policy, rollout: Rollout, by_entropy: float, chunk: Chunk, work: Workspace
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numerics.compiler import entry, jit
+from numerics.compiler import entry, inlined, jit
 from numerics.functions import f32
 from ppo.compiled import distributions, layers, optimiser
 from ppo.compiled.arguments import Batch, Chunk, Update, Workspace
@@ -70,7 +70,7 @@ def learn(update: Update, batches: np.ndarray, logged: np.ndarray) -> int:
     return len(batches)
 
 
-@jit
+@inlined
 def evaluate(update: Update, steps: np.ndarray) -> np.ndarray:
     """The mean losses (5,) of a mini-batch (see `objective.py`), whose gradient is added up.
 
@@ -116,7 +116,7 @@ def _chunk(observed: np.ndarray, steps: np.ndarray, work: Workspace) -> Chunk:
     return Chunk(steps[:end], work.rows[:end], work.observed[: min(count + 1, len(work.observed))])
 
 
-@jit
+@inlined
 def _learn_policy(update: Update, batch: Batch, chunk: Chunk) -> None:
     """Adds the losses of a chunk's actions, and their gradient.
 
@@ -141,7 +141,7 @@ def _learn_policy(update: Update, batch: Batch, chunk: Chunk) -> None:
         layers.backward(network.trunk, parameters, work.transposed[0], inputs, rows, work)
 
 
-@jit
+@inlined
 def _learn_values(update: Update, batch: Batch, chunk: Chunk) -> None:
     """Adds the losses of a chunk's values, and their gradient."""
     network, parameters, work = update.network, update.parameters, update.work

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from numerics.compiler import jit
+from numerics.compiler import inlined, jit
 from numerics.functions import ONE, clamp, f32
 from ppo.compiled.arguments import Batch, Chunk, Update
 from ppo.compiled.inputs import set_zero
@@ -33,7 +33,7 @@ def advantage_moments(advantages: np.ndarray, steps: np.ndarray) -> tuple[float,
     return f32(mean), f32(math.sqrt(squares / len(steps)) + 1e-8)
 
 
-@jit
+@inlined
 def policy_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
     """Log-probabilities (ratios, S) of a chunk's actions become the slopes of the total loss."""
     rollout, work, sums = update.rollout, update.work, batch.sums
@@ -60,7 +60,7 @@ def policy_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
         sums[ENTROPY] += work.entropies[chunk.rows[number]]
 
 
-@jit
+@inlined
 def value_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
     """Finds the slopes of the total loss by the estimates (R, 1) of a chunk's values."""
     rollout, work, settings = update.rollout, update.work, update.settings

@@ -18,8 +18,8 @@ class Experience(NamedTuple):
 
     Attributes:
         observations: (T, N, K) float32.
-        choices: (T, N, 1) int64; without steps for Gaussians.
-        draws: (T, N, 1) float32, of Gaussians; without steps for choices.
+        choices: (T, N, 1) int64; without workers for Gaussians.
+        draws: (T, N, 1) float32, of Gaussians; without workers for choices.
         log_probabilities: (T, N, 1) float32.
         rewards, final_values: (T, N) float32.
         ends: (T, N) bool.
@@ -72,57 +72,37 @@ def collect(
         experience: becomes what was experienced.
         episodes: (T * N, 3) float64, become worker, return and length of each episode that ended.
     """
-    count = 0
+    count, no_bytes = 0, np.zeros((0, 0), np.uint8)
     for time in range(len(noise)):
+        choices, draws = experience.choices[time], experience.draws[time]
         copy(observed, experience.observations[time])
-        _step(actor, bounds, worlds, observed, ends, noise[time], experience, time)
-        copy(ends.rewards.reshape(1, -1), experience.rewards[time].reshape(1, -1))
+        actions = Actions(choices, draws, experience.log_probabilities[time])
+        act(actor, observed, no_bytes, noise[time], actions)
+        _find_forces(actor.policy.half_width, bounds, draws)
+        forces = bounds.forces[: len(draws)]
+        step_all(worlds, choices.reshape(-1), forces, observed, ends)
         for worker in range(len(observed)):
-            is_cut_off = ends.truncated[worker]
-            is_end = ends.terminated[worker] or is_cut_off
+            experience.rewards[time, worker] = ends.rewards[worker]
+            is_end = ends.terminated[worker] or ends.truncated[worker]
             experience.ends[time, worker] = is_end
             experience.final_values[time, worker] = f32(0)
-            if is_cut_off and bounds.bootstraps:
-                take_in(actor, actor.network.value_trunk, ends.finals[worker : worker + 1])
-                values_of_taken_in(actor, experience.final_values[time, worker : worker + 1])
             if is_end:
                 episodes[count, 0] = worker
                 episodes[count, 1], episodes[count, 2] = ends.returns[worker], ends.lengths[worker]
                 count += 1
+            if ends.truncated[worker] and bounds.bootstraps:
+                take_in(actor, actor.network.value_trunk, ends.finals[worker : worker + 1])
+                values_of_taken_in(actor, experience.final_values[time, worker : worker + 1])
     return count
 
 
 @jit
-def _step(
-    actor: Actor,
-    bounds: Bounds,
-    worlds: Worlds,
-    observed: np.ndarray,
-    ends: Ends,
-    noise: np.ndarray,
-    experience: Experience,
-    time: int,
-) -> None:
-    """Acts, and lets the environments answer."""
-    no_bytes = np.zeros((0, 0), np.uint8)
-    choices, draws = experience.choices[time : time + 1], experience.draws[time : time + 1]
-    logs = experience.log_probabilities[time]
-    actions = Actions(choices.reshape(-1, 1), draws.reshape(-1, 1), logs)
-    act(actor, observed, no_bytes, noise, actions)
-    if len(draws):
-        _find_forces(actor, bounds, actions.draws)
-        step_all(worlds, choices.reshape(-1), bounds.forces, observed, ends)
-    else:
-        step_all(worlds, choices.reshape(-1), bounds.forces[:0], observed, ends)
-
-
-@jit
-def _find_forces(actor: Actor, bounds: Bounds, draws: np.ndarray) -> None:
+def _find_forces(half_width: np.ndarray, bounds: Bounds, draws: np.ndarray) -> None:
     """What the environments get of drawn actions (N, 1)."""
-    low, half_width = bounds.low[0], actor.policy.half_width
+    low, high = bounds.low, bounds.high
     for worker in range(len(draws)):
         action = draws[worker, 0]
         if len(half_width):
-            bounds.forces[worker] = low + (tanh(action) + ONE) * half_width[0]
+            bounds.forces[worker] = low[0] + (tanh(action) + ONE) * half_width[0]
         else:
-            bounds.forces[worker] = clamp(action, low, bounds.high[0])
+            bounds.forces[worker] = clamp(action, low[0], high[0])

@@ -20,7 +20,6 @@ from ppo.compiled.rollout import Bounds, Experience, collect
 from ppo.member import Member
 
 _NO_VALUES = np.zeros(0, np.float32)
-_NO_CHOICES, _NO_DRAWS = np.zeros((0, 0, 1), np.int64), np.zeros((0, 0, 1), np.float32)
 
 
 class CompiledSampler:
@@ -100,8 +99,8 @@ class CompiledSampler:
         chooses = len(self._actors.policy.branches) > 0
         return Experience(
             buffer.observations[VECTOR][number].numpy(),
-            actions if chooses else _NO_CHOICES,
-            _NO_DRAWS if chooses else actions,
+            actions if chooses else np.zeros((buffer.steps, 0, 1), np.int64),
+            np.zeros((buffer.steps, 0, 1), np.float32) if chooses else actions,
             # These tasks have a single branch, and so a single ratio.
             buffer.log_probabilities[number].unsqueeze(-1).numpy(),
             buffer.rewards[number].numpy(),
