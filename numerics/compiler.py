@@ -20,7 +20,7 @@ if folder() is not None:
 
 # For what is called by compiled functions only; nothing is compiled for calls from elsewhere.
 jit = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
-# The same for what is called from one place: to hand over as many arrays as these work on takes its time.
+# The same for what is called from one place: handing over as many arrays as it works on takes its time.
 inlined = numba.njit(
     **_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "inline": "always"}
 )
