@@ -35,6 +35,7 @@ from schema.config import Config
 from trainer import PPOTrainer, Progress
 
 _WARM_UP = 5
+_SPAWN = multiprocessing.get_context("spawn")
 
 
 def train(work: str, members: int, updates: int, seed: int, wait: Callable[[], Any]) -> None:
@@ -61,8 +62,8 @@ def rate(kind: str, count: int, work: str, members: int, updates: int) -> float:
         updates: that are measured.
     """
     threads = kind == "threads"
-    barrier = (threading if threads else multiprocessing).Barrier(count + 1)
-    make = threading.Thread if threads else multiprocessing.get_context("spawn").Process
+    barrier = (threading if threads else _SPAWN).Barrier(count + 1)
+    make = threading.Thread if threads else _SPAWN.Process
     workers = [
         make(target=train, args=(work, members, updates, 1000 * number, barrier.wait))
         for number in range(count)

@@ -18,7 +18,7 @@ from environments.building import probe
 from environments.failures import keep_details
 from environments.interface import EnvironmentFailure
 from environments.ports import DefaultWorkerId
-from ppo.compiled import compile_all, is_kept, learning_notice, would_serve
+from ppo.compiled import compile_all, is_kept, learning_notice, obstacle
 from schema.config import Config
 from schema.errors import UserError
 
@@ -298,7 +298,8 @@ def notify_of_slower_ways(configs: Iterable[Config], compiles: bool, trains: boo
     environments = {config.environment.model_dump_json(): config.environment for config in configs}
     notices = [backend_notice(environment) for environment in environments.values()]
     compiles = compiles and any(
-        would_serve(config.model, probe(config.environment).spaces.has_images) for config in configs
+        obstacle(config.model, probe(config.environment).spaces.has_images) is None
+        for config in configs
     )
     if compiles:
         notices.append(learning_notice())
@@ -334,6 +335,9 @@ def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
         if config.model.precision == "auto":
             why = f"as {what} are observed" if not has_images else "as the processor has it"
             lines[f"model.precision is auto: {model.precision}, {why}"] = None
+        hindrance = obstacle(model, has_images)
+        if device == "cpu" and hindrance is not None:
+            lines[f"networks learn by PyTorch, not compiled by Numba, as {hindrance}"] = None
     return sorted(lines)
 
 

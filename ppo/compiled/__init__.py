@@ -36,14 +36,18 @@ def serves(population: Population, compiled: bool) -> bool:
     return dense and not compiled and numerics.is_installed()
 
 
-def would_serve(model: ModelConfig, has_images: bool) -> bool:
-    """Whether it could train a network on a CPU.
+def obstacle(model: ModelConfig, has_images: bool) -> str | None:
+    """Why it can't train a network on a CPU; None where it can.
 
     Args:
         model: the network.
         has_images: whether an image is among what is observed.
     """
-    return not has_images and model.recurrence is None and model.precision != "bfloat16"
+    if has_images:
+        return "images are observed"
+    if model.recurrence is not None:
+        return "the network remembers"
+    return "model.precision is bfloat16" if model.precision == "bfloat16" else None
 
 
 def learning_notice() -> str | None:

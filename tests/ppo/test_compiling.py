@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from commands.command import notify_of_slower_ways
+from commands.command import chosen_lines, notify_of_slower_ways
+from environments.building import Probe
+from environments.interface import Spaces
 from numerics import is_installed
 from ppo import learner
-from ppo.compiled import learning_notice, would_serve
+from ppo.compiled import learning_notice, obstacle
 from ppo.recorded import RecordedEpochs
 from schema.model import ModelConfig
 from tests.examples import tiny_config
@@ -28,16 +30,27 @@ def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
     alone = learner.Learner(1, scene.members[1:], *shared, compiled=False)
     assert isinstance(alone._epochs, RecordedEpochs)
     assert "requirements-fast.txt" in learning_notice()
-    assert would_serve(ModelConfig(), has_images=False)
+    assert obstacle(ModelConfig(), has_images=False) is None
 
 
 @pytest.mark.parametrize(
-    ("model", "has_images"),
-    [({}, True), ({"recurrence": {}}, False), ({"precision": "bfloat16"}, False)],
+    ("model", "has_images", "reason"),
+    [
+        ({}, True, "images are observed"),
+        ({"recurrence": {}}, False, "the network remembers"),
+        ({"precision": "bfloat16"}, False, "model.precision is bfloat16"),
+    ],
 )
-def test_nothing_is_said_where_numba_would_not_serve(model, has_images, monkeypatch):
-    monkeypatch.setattr("ppo.compiled.find_spec", lambda _: None)
-    assert not would_serve(ModelConfig.model_validate(model), has_images)
+def test_why_numba_does_not_serve_is_said_at_the_start(model, has_images, reason, monkeypatch):
+    seen = Spaces(
+        {"visual" if has_images else "vector": ((3,) * (3 if has_images else 1), "uint8")}
+    )
+    monkeypatch.setattr("commands.command.probe", lambda _: Probe(seen))
+    config = tiny_config(model={"share_parameters": True} | model)
+    expected = f"networks learn by PyTorch, not compiled by Numba, as {reason}"
+    assert chosen_lines([config, config]) == [expected]
+    assert chosen_lines([config], "cuda") == []
+    assert obstacle(ModelConfig.model_validate(model), has_images) == reason
 
 
 def cache_of(**variables):
