@@ -346,7 +346,7 @@ class PPOTrainer:
     def _log(self, rate: float) -> None:
         explained = explained_variance(
             self._buffer.values.flatten(1), self._buffer.returns.flatten(1)
-        ).tolist()
+        )
         for member in self._members:
             member.scalars |= episode_scalars(member.episodes, "episode")
             member.scalars["value/explained_variance"] = explained[member.number]

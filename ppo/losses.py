@@ -176,8 +176,12 @@ class _Objective(torch.autograd.Function):
         return *(outer * inner for inner in ctx.saved_tensors), None, None
 
 
-def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
-    """1 - Var(returns - values) / Var(returns) of (M, B) each, of shape (M,); 0 for constant returns."""
-    variance = returns.var(-1, unbiased=False)
-    unexplained = (returns - values).var(-1, unbiased=False)
-    return torch.where(variance > 0, 1 - unexplained / variance.clamp(min=1e-12), 0.0)
+def explained_variance(values: Tensor, returns: Tensor) -> list[float]:
+    """1 - Var(returns - values) / Var(returns) of (M, B), for each member; 0 for constant returns."""
+    # By NumPy, whose calls take a third of the time of torch's.
+    wanted = returns.cpu().numpy()
+    variances, unexplained = wanted.var(-1), (wanted - values.cpu().numpy()).var(-1)
+    return [
+        float(1 - left / max(variance, 1e-12)) if variance > 0 else 0.0
+        for variance, left in zip(variances, unexplained, strict=True)
+    ]

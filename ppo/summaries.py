@@ -11,9 +11,9 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -147,7 +147,7 @@ def episode_scalars(episodes: Iterable[Mapping[str, float]], group: str) -> dict
             gathered.setdefault(name, []).append(value)
     scalars = {}
     for name, values in gathered.items():
-        scalars[f"{group}/{name}_mean"] = float(np.mean(values))
+        scalars[f"{group}/{name}_mean"] = fmean(values)
         scalars[f"{group}/{name}_min"] = min(values)
         scalars[f"{group}/{name}_max"] = max(values)
     return scalars
