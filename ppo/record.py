@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from statistics import fmean, pstdev
 from typing import Any
 
+import numpy as np
+
 WINDOW = 100  # training episodes over which a run's return is averaged
 CURVE_POINTS = 200  # of a learning curve, at most
 
@@ -31,17 +33,24 @@ class ReturnRecord:
 
     def add_episodes(self, returns: Iterable[float]) -> None:
         """Notes training episodes in the order in which they ended."""
-        for value in returns:
-            self._episodes.append(value)
-            if not self._evaluation and len(self._episodes) == WINDOW:
-                self._note_best()
+        before = list(self._episodes)
+        self._episodes.extend(added := list(returns))
+        seen = before + added
+        # How many had ended when the first window, and then each further one, was full.
+        first = max(len(before) + 1, WINDOW)
+        if self._evaluation or first > len(seen):
+            return
+        # All windows at once, and the best of them to the last bit.
+        sums = np.cumsum([0.0, *seen])
+        last = first + int(np.argmax(sums[first:] - sums[first - WINDOW : -WINDOW]))
+        self._note_best(fmean(seen[last - WINDOW : last]))
 
     def add_evaluation(self, returns: Iterable[float]) -> None:
         """Notes an evaluation, by which the run is judged from now on."""
         if not self._evaluation:
             self._best = None
         self._evaluation = list(returns)
-        self._note_best()
+        self._note_best(fmean(self._evaluation))
 
     def add_point(self, update: int, updates: int, steps: int) -> None:
         """Adds a point to the learning curve, unless it has enough of that part of the training.
@@ -59,9 +68,7 @@ class ReturnRecord:
         if self.final is not None and self.final > self._best_saved:
             self._best_saved, self.best_checkpoint = self.final, update
 
-    def _note_best(self) -> None:
-        current = self.final
-        assert current is not None
+    def _note_best(self, current: float) -> None:
         self._best = current if self._best is None else max(self._best, current)
 
     @property

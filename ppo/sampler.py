@@ -77,6 +77,7 @@ class Sampler:
         """
         buffer = self._buffer
         self._acting.begin()
+        known = [len(member.episodes) for member in self._members]
         truncations: list[_Truncation] = []
         for step in range(buffer.steps):
             buffer.store_observations(step, self.observations)
@@ -96,6 +97,9 @@ class Sampler:
             for environment, _ in outcome.crashes:
                 self._members[environment // buffer.workers].crashes += 1
             self.observations = outcome.observations
+        for member, count in zip(self._members, known, strict=True):
+            # All at once, which takes less time.
+            member.record.add_episodes([ended["return"] for ended in member.episodes[count:]])
         self._acting.finish()
         self._value_truncations(truncations)
 
@@ -117,7 +121,6 @@ class Sampler:
         for environment, episode in episodes:
             member = self._members[environment // self._buffer.workers]
             member.episodes.append(episode)
-            member.record.add_episodes([episode["return"]])
 
     def _value_truncations(self, truncations: list[_Truncation]) -> None:
         """Values of the last observations of episodes that were cut off, all at once."""
