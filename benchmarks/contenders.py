@@ -6,7 +6,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,18 +196,22 @@ class StableBaselines3PerCore:
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
         """Trains as many runs at once as there are cores."""
-        cores = cores_of(work)
-        with ThreadPoolExecutor(len(cores)) as executor:
-            started = [
-                executor.submit(
-                    run, _sb3_command(work, updates, seed + core, variant.mode), [core], 1
-                )
-                for core in cores
-            ]
-            measured = [future.result().measurement() for future in started]
-        steps = sum(measurement.steps for measurement in measured)
-        rate = sum(measurement.rate for measurement in measured)
-        return Measurement(steps, steps / rate, sum(m.peak_mib for m in measured))
+        return _measure_on_each_core(
+            work, seed, lambda own: _sb3_command(work, updates, own, variant.mode)
+        )
+
+
+def _measure_on_each_core(
+    work: str, seed: int, command: Callable[[int], Sequence[str]]
+) -> Measurement:
+    """What as many runs at once make as a work has cores, each with the command for its own seed."""
+    cores = cores_of(work)
+    with ThreadPoolExecutor(len(cores)) as executor:
+        started = [executor.submit(run, command(seed + core), [core], 1) for core in cores]
+        measured = [future.result().measurement() for future in started]
+    steps = sum(measurement.steps for measurement in measured)
+    rate = sum(measurement.rate for measurement in measured)
+    return Measurement(steps, steps / rate, sum(m.peak_mib for m in measured))
 
 
 def _sb3_command(work: str, updates: int, seed: int, mode: str) -> list[str]:
@@ -239,16 +243,7 @@ class PureJaxRL:
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
         """Trains a work, a grid's runs on all cores at once."""
-        cores = cores_of(work)
-        with ThreadPoolExecutor(len(cores)) as executor:
-            started = [
-                executor.submit(run, self._command(work, updates, seed + core), [core], 1)
-                for core in cores
-            ]
-            measured = [future.result().measurement() for future in started]
-        steps = sum(measurement.steps for measurement in measured)
-        rate = sum(measurement.rate for measurement in measured)
-        return Measurement(steps, steps / rate, sum(m.peak_mib for m in measured))
+        return _measure_on_each_core(work, seed, lambda own: self._command(work, updates, own))
 
     def _command(self, work: str, updates: int, seed: int) -> list[str]:
         script = str(HERE / "train_purejaxrl.py")

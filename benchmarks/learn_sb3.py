@@ -22,10 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.wrappers import FlattenObservation, TransformObservation
 from learning_tasks import ADAM_EPSILON, MAX_GRAD_NORM, TASKS, VALUE_COEFFICIENT, Task
-from minigrid.wrappers import ImgObsWrapper, OneHotPartialObsWrapper
 from sb3_contrib import RecurrentPPO
+from sb3_views import mask_velocities, one_hot
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -47,19 +46,6 @@ class Curve(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
-
-
-def mask_velocities(environment: gymnasium.Env) -> gymnasium.Env:
-    """CartPole's observation without the velocities."""
-    space = environment.observation_space
-    assert isinstance(space, gymnasium.spaces.Box)
-    shown = gymnasium.spaces.Box(space.low[::2], space.high[::2])
-    return TransformObservation(environment, lambda observation: observation[::2], shown)
-
-
-def one_hot(environment: gymnasium.Env) -> gymnasium.Env:
-    """MiniGrid's one-hot view as a vector."""
-    return FlattenObservation(ImgObsWrapper(OneHotPartialObsWrapper(environment)))
 
 
 def wrapper_of(task: Task) -> Callable[[gymnasium.Env], gymnasium.Env] | None:

@@ -18,8 +18,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from minigrid.wrappers import ImgObsWrapper, OneHotPartialObsWrapper, RGBImgPartialObsWrapper
+from minigrid.wrappers import ImgObsWrapper, RGBImgPartialObsWrapper
 from sb3_contrib import RecurrentPPO
+from sb3_views import mask_velocities, one_hot
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -126,26 +127,12 @@ class Clock(BaseCallback):
 def wrapper_of(work: Work) -> Callable[[gymnasium.Env], gymnasium.Env] | None:
     """The wrappers with which an environment's users get what the work observes."""
     if work.suite == "Minigrid":
-        return _pixels if work.visual else _one_hot
-    return _positions if work.masked else None
-
-
-def _positions(environment: gymnasium.Env) -> gymnasium.Env:
-    space = environment.observation_space
-    assert isinstance(space, gymnasium.spaces.Box)
-    shown = gymnasium.spaces.Box(space.low[::2], space.high[::2])
-    return gymnasium.wrappers.TransformObservation(
-        environment, lambda observation: observation[::2], shown
-    )
+        return _pixels if work.visual else one_hot
+    return mask_velocities if work.masked else None
 
 
 def _pixels(environment: gymnasium.Env) -> gymnasium.Env:
     return ImgObsWrapper(RGBImgPartialObsWrapper(environment, tile_size=12))
-
-
-def _one_hot(environment: gymnasium.Env) -> gymnasium.Env:
-    image = ImgObsWrapper(OneHotPartialObsWrapper(environment))
-    return gymnasium.wrappers.FlattenObservation(image)
 
 
 def make_environments(work: Work, seed: int, vectorisation: str) -> VecEnv:

@@ -322,22 +322,20 @@ def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
         configs: what is trained.
         device: the type of device on which that is.
     """
-    lines: dict[str, None] = {}
+    lines: set[str] = set()
     for config in configs:
         has_images = probe(config.environment).spaces.has_images
-        model, what = (
-            config.model.resolved(has_images, device),
-            "images" if has_images else "no images",
-        )
+        model = config.model.resolved(has_images, device)
+        what = "images" if has_images else "no images"
         if config.model.share_parameters is None:
             shared = "true" if model.share_parameters else "false"
-            lines[f"model.share_parameters is null: {shared}, as {what} are observed"] = None
+            lines.add(f"model.share_parameters is null: {shared}, as {what} are observed")
         if config.model.precision == "auto":
             why = f"as {what} are observed" if not has_images else "as the processor has it"
-            lines[f"model.precision is auto: {model.precision}, {why}"] = None
+            lines.add(f"model.precision is auto: {model.precision}, {why}")
         hindrance = obstacle(model, has_images)
         if device == "cpu" and hindrance is not None:
-            lines[f"networks learn by PyTorch, not compiled by Numba, as {hindrance}"] = None
+            lines.add(f"networks learn by PyTorch, not compiled by Numba, as {hindrance}")
     return sorted(lines)
 
 

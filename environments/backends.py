@@ -107,8 +107,11 @@ def choose_backend(config: EnvironmentConfig, installed: Collection[str]) -> Cho
     for fast, obstacle in zip(candidates, obstacles, strict=True):
         if obstacle is None:
             return Choice(fast.backend, None)
-    playing = [fast.plays(config.type, config.name) for fast in candidates]
-    return Choice("gymnasium", obstacles[playing.index(True) if any(playing) else -1])
+    # What keeps the fastest one that has the task, if any does.
+    for fast, obstacle in zip(candidates, obstacles, strict=True):
+        if fast.plays(config.type, config.name):
+            return Choice("gymnasium", obstacle)
+    return Choice("gymnasium", obstacles[-1])
 
 
 def _obstacle(config: EnvironmentConfig, fast: _Fast, installed: Collection[str]) -> str | None:

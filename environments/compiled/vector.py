@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import gymnasium
 import numpy as np
 
 from environments.building import probe_spaces
@@ -14,6 +13,7 @@ from environments.compiled.worlds import Ends, Worlds
 from environments.interface import EpisodeState, Observations, Step
 from environments.levels import RandomLevels
 from environments.spaces import VECTOR
+from environments.suites.registration import step_limit
 from schema.environment import EnvironmentConfig
 
 _NO_CHOICES, _NO_FORCES = np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -50,7 +50,7 @@ class CompiledEnvironments:
         self.worlds = Worlds(
             task,
             config.mask_velocities,
-            config.max_episode_steps or _limit_of(config.name),
+            step_limit(config),
             seeds=np.array(levels.seeds, np.uint64),
             states=np.zeros((count, STATE_SIZES[task])),
             steps=np.zeros(count, np.int64),
@@ -121,10 +121,3 @@ class CompiledEnvironments:
 
     def close(self) -> None:
         """There is nothing to end."""
-
-
-def _limit_of(name: str) -> int:
-    """Steps after which Gymnasium cuts an episode off."""
-    limit = gymnasium.spec(name).max_episode_steps
-    assert limit is not None
-    return limit

@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from environments.interface import Observations
 from environments.spaces import VECTOR, VISUAL
+from environments.suites.registration import step_limit
 from schema.environment import EnvironmentConfig
 
 # Gymnasium's, of the bounds of EnvPool's spaces, which are never looked at.
@@ -40,8 +40,7 @@ class PooledTask:
     has_lives = False
 
     def __init__(self, config: EnvironmentConfig) -> None:
-        limit = config.max_episode_steps or gymnasium.spec(config.name).max_episode_steps
-        assert limit is not None
+        limit = step_limit(config)
         # EnvPool reports an end at its limit as truncated, even where the task was over. So its
         # limit is one step farther, and this class applies the real one.
         self._limit: float = limit

@@ -85,6 +85,13 @@ def create(
     return environment if limit is None else TimeLimit(environment, limit)
 
 
+def step_limit(config: EnvironmentConfig) -> int:
+    """Steps after which an episode is cut off, of an environment that has such a limit."""
+    limit = config.max_episode_steps or gymnasium.spec(config.name).max_episode_steps
+    assert limit is not None
+    return limit
+
+
 def _arguments(
     spec: EnvSpec, config: EnvironmentConfig, worker_id: int, render_mode: str | None
 ) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from buffer import RolloutBuffer
 from environments import make_environments
+from environments.interface import Spaces
 from environments.levels import RandomLevels
+from environments.spaces import VECTOR
 from model import Population
 from numerics import is_installed
 from ppo.advantages import estimate_advantages
@@ -25,7 +29,6 @@ def main() -> None:
     if not is_installed():
         return
     from networks.compiled.lstm import LSTM
-    from ppo.compiled.actors import CompiledActing
 
     config = Config.model_validate(_TASK).resolved(has_images=False)
     cpu, workers = torch.device("cpu"), config.trainer.num_workers
@@ -40,16 +43,26 @@ def main() -> None:
     environments.reset()
     sampler.sample(0)
     environments.step(np.zeros((workers, 1), np.int64))
-    with torch.inference_mode():
-        acting = CompiledActing([member], population, buffer)
-        acting.begin()
-        acting.act(0, None)
+    _act([member], population, buffer)
+    spaces = Spaces({VECTOR: ((4,), "uint8")}, environments.spaces.branches)
+    _act([member], population, RolloutBuffer(spaces, shape, cpu, False))
     Learner(0, [member], population, buffer, optimiser, False).estimate_values(None)
     ones = [torch.ones(1, 1, requires_grad=True) for _ in range(3)]
     gates = [torch.ones(size, requires_grad=True) for size in ((1, 4), 4, (1, 4), 4)]
     LSTM.apply(*ones, *gates, torch.ones(1, dtype=torch.int64)).sum().backward()
     gamma = torch.ones(1, 1)
     estimate_advantages(buffer, sampler.values(), gamma, gamma, compiled=True)
+
+
+@torch.inference_mode()
+def _act(members: Sequence[Member], population: Population, buffer: RolloutBuffer) -> None:
+    """Acts in the first observations of a buffer, and finds their values."""
+    from ppo.compiled.actors import CompiledActing
+
+    acting = CompiledActing(members, population, buffer)
+    acting.begin()
+    acting.act(0, None)
+    acting.values({VECTOR: buffer.observations[VECTOR][:, 0].flatten(0, 1).numpy()}, None)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from environments.spaces import VECTOR
 from model import ActorCritic, Population
 from networks.repeats import Repeats
 from ppo.compiled.acting import Actions, Actor, decide, find_values
-from ppo.compiled.describing import describe, locate, workspace_of
+from ppo.compiled.describing import as_array, describe, locate, workspace_of
 from ppo.compiled.repeated import Seen, decide_repeated, find_values_of_bytes
 from ppo.member import Member
 
@@ -174,7 +174,7 @@ class _Values:
         assert len(find_values.overloads) == 1, "compiled for several types"
 
     def _numbers(self, seen: dict[str, Tensor]) -> np.ndarray:
-        return self._network.dense_inputs(seen).contiguous().numpy()
+        return as_array(self._network.dense_inputs(seen))
 
     def finish(self) -> None:
         """Nothing was kept."""
@@ -223,8 +223,7 @@ class _Bytes:
 
     def value(self, actor: Actor, seen: dict[str, Tensor], values: np.ndarray) -> None:
         """Finds the values (N,) of observations (N, ...)."""
-        positions = np.arange(len(values))
-        find_values_of_bytes(actor, seen[VECTOR].numpy(), positions, self._seen.places, values)
+        find_values_of_bytes(actor, seen[VECTOR].numpy(), self._seen.places, values)
         assert len(find_values_of_bytes.overloads) == 1, "compiled for several types"
 
     def finish(self) -> None:

@@ -51,7 +51,7 @@ def backward(update: Update, by_entropy: float, chunk: Chunk) -> None:
 def _evaluate_choices(policy: Policy, rollout: Rollout, chunk: Chunk, work: Workspace) -> None:
     rows = len(chunk.observed)
     if rollout.masks.size:
-        _forbid_observed(work.outputs, rollout.masks, chunk.observed, FORBIDDEN)
+        forbid_observed(work.outputs, rollout.masks, chunk.observed, FORBIDDEN)
     log_softmax(policy.branches, rows, work)
     outputs, logs, choices = work.outputs, work.log_probabilities, rollout.choices
     for number in range(len(chunk.steps)):
@@ -67,7 +67,7 @@ def _evaluate_choices(policy: Policy, rollout: Rollout, chunk: Chunk, work: Work
 
 
 @jit
-def _forbid_observed(
+def forbid_observed(
     values: np.ndarray, masks: np.ndarray, observed: np.ndarray, value: float
 ) -> None:
     """Sets the values (R, O) of what the masks (D, O) of some observations (R,) forbid."""
@@ -143,7 +143,7 @@ def _choices_backward(
             begin += policy.branches[branch]
     _log_softmax_backward(policy.branches, by_entropy, len(chunk.observed), work)
     if rollout.masks.size:
-        _forbid_observed(gradient, rollout.masks, chunk.observed, _ZERO)
+        forbid_observed(gradient, rollout.masks, chunk.observed, _ZERO)
 
 
 @jit

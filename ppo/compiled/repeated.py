@@ -19,7 +19,7 @@ from ppo.compiled.acting import (
     outputs_of_taken_in,
     values_of_taken_in,
 )
-from ppo.compiled.distributions import FORBIDDEN, forbid, log_softmax
+from ppo.compiled.distributions import FORBIDDEN, forbid_observed, log_softmax
 from ppo.compiled.inputs import copy
 
 
@@ -120,10 +120,7 @@ def _find_outputs(actor: Actor, seen: Seen, begin: int, end: int) -> None:
     _take_in_bytes(actor, actor.network.trunk, seen.bytes, seen.first[begin:end], seen.places)
     outputs_of_taken_in(actor, rows)
     if seen.masks.size:
-        for row in range(rows):
-            position = seen.first[begin + row]
-            own = slice(position, position + 1)
-            forbid(work.outputs[row : row + 1], seen.masks[own], FORBIDDEN)
+        forbid_observed(work.outputs, seen.masks, seen.first[begin:end], FORBIDDEN)
     if len(actor.policy.branches):
         log_softmax(actor.policy.branches, rows, work)
     copy(work.outputs[:rows], seen.outputs[begin:end])
@@ -155,24 +152,19 @@ def _take_in_bytes(
 
 @entry
 def find_values_of_bytes(
-    actor: Actor,
-    observed: np.ndarray,
-    positions: np.ndarray,
-    places: np.ndarray,
-    values: np.ndarray,
+    actor: Actor, observed: np.ndarray, places: np.ndarray, values: np.ndarray
 ) -> None:
     """Finds values (N,) of what is observed.
 
     Args:
         actor: whose values.
         observed: (N, K) uint8.
-        positions: (N,) int64, which of them.
         places: (K,) int64, memory.
         values: (N,), become these.
     """
     most = len(actor.work.observed)
     for begin in range(0, len(values), most):
-        own = slice(begin, min(begin + most, len(values)))
+        end = min(begin + most, len(values))
         trunk = actor.network.value_trunk
-        _take_in_bytes(actor, trunk, observed, positions[own], places)
-        values_of_taken_in(actor, values[own])
+        _take_in_bytes(actor, trunk, observed, np.arange(begin, end), places)
+        values_of_taken_in(actor, values[begin:end])

@@ -70,7 +70,7 @@ def collect(
         ends: memory.
         noise: (T, N, O), of which actions are made.
         experience: becomes what was experienced.
-        episodes: (T * N, 3) float64, become worker, return and length of each episode that ended.
+        episodes: (T * N, 2) float64, become return and length of each episode that ended.
     """
     count, no_bytes = 0, np.zeros((0, 0), np.uint8)
     for time in range(len(noise)):
@@ -87,8 +87,7 @@ def collect(
             experience.ends[time, worker] = is_end
             experience.final_values[time, worker] = f32(0)
             if is_end:
-                episodes[count, 0] = worker
-                episodes[count, 1], episodes[count, 2] = ends.returns[worker], ends.lengths[worker]
+                episodes[count, 0], episodes[count, 1] = ends.returns[worker], ends.lengths[worker]
                 count += 1
             if ends.truncated[worker] and bounds.bootstraps:
                 take_in(actor, actor.network.value_trunk, ends.finals[worker : worker + 1])

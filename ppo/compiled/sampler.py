@@ -50,7 +50,7 @@ class CompiledSampler:
         self._buffer = buffer
         self._actors = Actors(members, population, buffer)
         self._environments = environments
-        self._episodes = np.empty((buffer.size, 3))
+        self._episodes = np.empty((buffer.size, 2))
         self._forces = np.zeros(buffer.workers, np.float32)
         self.observations: Observations = environments.observations
 
@@ -75,9 +75,9 @@ class CompiledSampler:
             self._episodes,
         )
         assert len(collect.overloads) == 1, "compiled for several types"
-        for _, total, length in self._episodes[:ended].tolist():
+        for total, length in self._episodes[:ended].tolist():
             member.episodes.append({"return": total, "length": length})
-        member.record.add_episodes(self._episodes[:ended, 1].tolist())
+        member.record.add_episodes(self._episodes[:ended, 0].tolist())
 
     def values(self) -> Tensor:
         """The values (M, N) of what the workers see at present."""

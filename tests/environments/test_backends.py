@@ -38,6 +38,14 @@ def without_numba(monkeypatch):
 
 
 BOTH = ("compiled", "envpool")
+# What either of them plays.
+CLASSICS = [
+    ("CartPole", "CartPole-v0"),
+    ("CartPole", "CartPole-v1"),
+    ("Gymnasium", "CartPole-v1"),
+    ("Gymnasium", "Acrobot-v1"),
+    ("Gymnasium", "MountainCar-v0"),
+]
 
 
 def seeds(start, count):
@@ -47,11 +55,7 @@ def seeds(start, count):
 @pytest.mark.parametrize(
     ("type_", "name"),
     [
-        ("CartPole", "CartPole-v0"),
-        ("CartPole", "CartPole-v1"),
-        ("Gymnasium", "CartPole-v1"),
-        ("Gymnasium", "Acrobot-v1"),
-        ("Gymnasium", "MountainCar-v0"),
+        *CLASSICS,
         ("Minigrid", "MiniGrid-DoorKey-8x8-v0"),
         ("Minigrid", "BabyAI-GoToLocal-v0"),
         ("Procgen", "CoinrunEasy-v0"),
@@ -68,11 +72,7 @@ def test_the_same_task_goes_to_envpool(type_, name):
 @pytest.mark.parametrize(
     ("type_", "name"),
     [
-        ("CartPole", "CartPole-v0"),
-        ("CartPole", "CartPole-v1"),
-        ("Gymnasium", "CartPole-v1"),
-        ("Gymnasium", "Acrobot-v1"),
-        ("Gymnasium", "MountainCar-v0"),
+        *CLASSICS,
         ("Gymnasium", "MountainCarContinuous-v0"),
         ("Gymnasium", "Pendulum-v1"),
     ],

@@ -9,6 +9,7 @@ import pytest
 from environments import make_environments
 from environments.levels import RandomLevels
 from schema.environment import EnvironmentConfig
+from tests.environments.playing import assert_same_steps, random_actions, record
 
 pytest.importorskip("numba")
 
@@ -36,31 +37,6 @@ def build(config, count=4, seeds=None):
     built = make_environments(config, RandomLevels(seeds), len(seeds), 0)
     assert isinstance(built, CompiledEnvironments)
     return built
-
-
-def random_actions(environments, generator):
-    spaces, count = environments.spaces, len(environments)
-    if spaces.branches:
-        return generator.integers(spaces.branches, size=(count, 1))
-    low, high = spaces.bounds[0]
-    return generator.uniform(low, high, (count, 1)).astype(np.float32)
-
-
-def record(environments, steps, seed=1):
-    """Copies of the outcomes of random actions."""
-    generator = np.random.default_rng(seed)
-    return [
-        copy.deepcopy(environments.step(random_actions(environments, generator)))
-        for _ in range(steps)
-    ]
-
-
-def assert_same_steps(found, expected):
-    for step, other in zip(found, expected, strict=True):
-        for name in ("rewards", "terminated", "truncated"):
-            np.testing.assert_array_equal(getattr(step, name), getattr(other, name))
-        np.testing.assert_array_equal(step.observations["vector"], other.observations["vector"])
-        assert step.episodes == other.episodes
 
 
 @NAMED

@@ -10,6 +10,12 @@ from environments import EnvironmentFailure, EpisodeState, make_environments, pr
 from environments.levels import ListedLevels, RandomLevels
 from environments.stepping.in_process import InProcessEnvironments
 from schema.environment import EnvironmentConfig
+from tests.environments.playing import (
+    assert_same_observations,
+    assert_same_steps,
+    random_actions,
+    record,
+)
 
 pytest.importorskip("envpool")
 
@@ -30,41 +36,6 @@ def build(config, count=4, seeds=None):
     built = make_environments(demanded, RandomLevels(seeds, 1000, 0), len(seeds), 0)
     assert isinstance(built, PooledEnvironments)
     return built
-
-
-def random_actions(environments, generator):
-    branches = environments.spaces.branches
-    return generator.integers(branches, size=(len(environments), len(branches)))
-
-
-def record(environments, steps, seed=1):
-    """Copies of the outcomes of random actions."""
-    generator = np.random.default_rng(seed)
-    return [
-        copy.deepcopy(environments.step(random_actions(environments, generator)))
-        for _ in range(steps)
-    ]
-
-
-def assert_same_observations(found, expected):
-    assert found.keys() == expected.keys()
-    for name, array in found.items():
-        assert array.dtype == expected[name].dtype
-        np.testing.assert_array_equal(array, expected[name])
-
-
-def assert_same_steps(found, expected):
-    for step, other in zip(found, expected, strict=True):
-        assert_same_observations(step.observations, other.observations)
-        for name in ("rewards", "terminated", "truncated"):
-            np.testing.assert_array_equal(getattr(step, name), getattr(other, name))
-        assert step.episodes == other.episodes
-        assert len(step.final_observations) == len(other.final_observations)
-        for (index, final), (other_index, other_final) in zip(
-            step.final_observations, other.final_observations, strict=True
-        ):
-            assert index == other_index
-            assert_same_observations(final, other_final)
 
 
 def assert_same_but_for_rounded_returns(step, expected):

@@ -94,6 +94,8 @@ event.register("numba:compile", compiled)
 from pathlib import Path
 train(tiny_config(environment={"processes": None}), 0, Path(sys.argv[1]) / "all")
 train(tiny_config(environment={"backend": "gymnasium"}), 0, Path(sys.argv[1]) / "stepwise")
+room = {"type": "Minigrid", "name": "MiniGrid-Empty-5x5-v0"}
+train(tiny_config(environment=room), 0, Path(sys.argv[1]) / "bytes")
 print(len(compiled.buffer))
 """
 
