@@ -105,7 +105,7 @@ $(VENV)/bin/python $(NEWEST)/bin/python .venv-lock/bin/python:
 $(VENV)/ready: requirements.txt requirements-fast.txt requirements.lock | $(VENV)/bin/python
 	$(RUN) $(LOCKED) -r requirements.txt
 	$(RUN) $(LOCKED) -r requirements-fast.txt || $(NO_FAST)
-	$(RUN) -m ppo.compiled
+	$(RUN) -m ppo.by_numba
 	touch $@
 
 $(VENV)/ready-unity $(VENV)/ready-mujoco $(VENV)/ready-procgen $(VENV)/ready-log: $(VENV)/ready-%: requirements-%.txt $(VENV)/ready

@@ -46,7 +46,7 @@ def main(arguments: Arguments) -> int:
     # Imported here as SciPy takes a while to load, which `--help` needn't wait for.
     from commands.reporting import ReportOptions, report
     from reports.outcome import METRICS
-    from reports.table import FORMATS
+    from reports.output.table import FORMATS
 
     return report(
         ReportOptions(

@@ -61,7 +61,7 @@ def main(arguments: Arguments) -> int:
 
     # Imported here because torch takes seconds to load, which --help and errors needn't wait for.
     from commands.training import train
-    from ppo.member import Run
+    from ppo.run.member import Run
     from ppo.sinks.interface import Log
     from utils import check_compiler, select_device
 

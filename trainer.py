@@ -22,17 +22,17 @@ from environments.vector import available_cores
 from model import Population
 from networks.normaliser import RewardNormaliser
 from ppo.advantages import estimate_advantages
-from ppo.checkpoint import load_checkpoint
-from ppo.compiled import serves
-from ppo.evaluator import Evaluator, Policy
+from ppo.by_numba import serves
+from ppo.by_torch.losses import explained_variance
+from ppo.by_torch.optimiser import AdamW
+from ppo.hidden_states import Memory
 from ppo.learner import Learner
-from ppo.losses import explained_variance
-from ppo.member import Failure, Member, Run
-from ppo.memory import Memory
-from ppo.optimiser import AdamW
-from ppo.record import ReturnRecord
+from ppo.run.checkpoint import load_checkpoint
+from ppo.run.evaluator import Evaluator, Policy
+from ppo.run.member import Failure, Member, Run
+from ppo.run.returns import ReturnRecord
+from ppo.run.summaries import episode_scalars
 from ppo.sampler import make_sampler
-from ppo.summaries import episode_scalars
 from utils import Stream, choose_threads, derive_seed, make_generator
 
 

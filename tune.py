@@ -68,9 +68,9 @@ from commands.command import (
     worker_id_option,
 )
 from ppo.sinks import parse_sinks
-from sweeps.backends.server import start_server
 from sweeps.confirmation import parse_confirmation
-from sweeps.grid import Grid, load_grid
+from sweeps.execution.backends.server import start_server
+from sweeps.search_space.grid import Grid, load_grid
 
 
 def main(arguments: Arguments) -> int:
@@ -102,7 +102,7 @@ def main(arguments: Arguments) -> int:
     # Imported here because torch takes seconds to load, which writing configs needn't wait for.
     from commands.tuning import preview, tune
     from sweeps.options import SweepOptions
-    from sweeps.sharing import share_out
+    from sweeps.planning.jobs import share_out
     from utils import check_compiler, select_device
 
     device = select_device(str(arguments["--device"]))
@@ -136,7 +136,7 @@ def _status(arguments: Arguments) -> int:
 
 
 def _generate(grid: Grid, arguments: Arguments) -> int:
-    from sweeps.files import write_grid
+    from sweeps.search_space.config_files import write_grid
 
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))

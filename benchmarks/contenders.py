@@ -32,7 +32,7 @@ from works import (
     as_yaml,
 )
 
-from environments.backends import backend_of
+from environments.choosing import backend_of
 from schema.config import Config
 
 HERE = Path(__file__).resolve().parent

@@ -21,10 +21,10 @@ import gymnasium
 import numpy as np
 
 from environments import VectorEnvironment, make_environments
-from environments.backends import choose_backend, envpool_installed
+from environments.choosing import choose_backend, envpool_installed
 from environments.cores import available_cores
+from environments.gymnasium.processes import ProcessEnvironments
 from environments.levels import RandomLevels
-from environments.stepping.processes import ProcessEnvironments
 from schema.environment import EnvironmentConfig
 
 ENVIRONMENTS = 16

@@ -18,7 +18,7 @@ import numpy as np  # isort: skip
 import torch
 from scipy import stats
 
-from ppo.member import Run
+from ppo.run.member import Run
 from schema.config import Config
 from schema.yaml_file import replace_file
 from trainer import PPOTrainer, Progress

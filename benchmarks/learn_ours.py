@@ -21,7 +21,7 @@ from commands import command  # noqa: F401  # sets what the commands set before 
 import torch  # isort: skip
 from learning_tasks import ADAM_EPSILON, MAX_GRAD_NORM, TASKS, VALUE_COEFFICIENT, Task
 
-from ppo.member import Run
+from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer, Progress
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from works import GRID, Work
 
-from ppo.member import Run
+from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer, Progress
 

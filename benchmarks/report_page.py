@@ -29,7 +29,7 @@ from docopt import docopt
 from playwright.sync_api import Browser, sync_playwright
 
 from reports.answer import answer
-from reports.page import write_page
+from reports.output.page.page import write_page
 from reports.words import sentences
 from tests.reports.example_outcome import example_outcome
 

@@ -28,8 +28,8 @@ from docopt import docopt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ppo.checkpoint import last_intact_checkpoint, load_checkpoint
-from ppo.member import Run
+from ppo.run.checkpoint import last_intact_checkpoint, load_checkpoint
+from ppo.run.member import Run
 from schema.config import Config
 from schema.yaml_file import read_yaml
 from trainer import PPOTrainer

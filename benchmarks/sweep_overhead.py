@@ -51,9 +51,9 @@ def run_sweep(folder: Path) -> None:
     sys.path.insert(0, str(ROOT))
     import torch
 
-    from commands.display import PlainDisplay, make_console
-    from sweeps.grid import load_grid
+    from commands.terminal.progress import PlainDisplay, make_console
     from sweeps.options import SweepOptions
+    from sweeps.search_space.grid import load_grid
     from sweeps.sweep import Sweep
 
     first: list[float] = []

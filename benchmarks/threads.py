@@ -30,7 +30,7 @@ import torch
 from docopt import docopt
 from works import WORKS
 
-from ppo.member import Run
+from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer, Progress
 

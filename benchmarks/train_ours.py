@@ -18,7 +18,7 @@ from commands import command  # noqa: F401  # sets what the commands set before 
 import torch  # isort: skip
 from works import WORKS
 
-from ppo.member import Run
+from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer
 

@@ -8,11 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ppo.checkpoint import load_checkpoint
+from ppo.run.checkpoint import load_checkpoint
 from reports.answer import Answer, best_run
 from reports.words import sentences
 from schema.yaml_file import dump_yaml, replace_file
-from sweeps.results import Result
+from sweeps.journal.results import Result
 
 VIDEO = "episode.mp4"
 _ENJOY = Path(__file__).resolve().parents[1] / "enjoy.py"

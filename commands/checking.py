@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from commands.command import USAGE_ERROR
-from environments.checking import Finding, check_environment
+from environments.checking.check import Finding, check_environment
 from ppo.validation import runnable_problems
 from schema.config import load_config
 from schema.environment import REGISTERED_TYPES

@@ -13,12 +13,12 @@ from typing import Any
 
 from docopt import DocoptExit, docopt
 
-from environments.backends import backend_notice
 from environments.building import probe
-from environments.failures import keep_details
+from environments.choosing import backend_notice
 from environments.interface import EnvironmentFailure
 from environments.ports import DefaultWorkerId
-from ppo.compiled import compile_all, is_kept, learning_notice, obstacle
+from environments.safety.failures import keep_details
+from ppo.by_numba import compile_all, is_kept, learning_notice, obstacle
 from schema.config import Config
 from schema.errors import UserError
 

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from commands.display import make_console
 from commands.playing import Agent
-from ppo.evaluator import Evaluator
+from commands.terminal.progress import make_console
+from ppo.run.evaluator import Evaluator
 from schema.yaml_file import replace_file
 
 _MEASURES = ("return", "length")

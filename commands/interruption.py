@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from sweeps.stopping import Stop
+from sweeps.execution.stop import Stop
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Ten seconds are what clusters and people wait for. Processes get less, so that what they did in them

@@ -12,8 +12,8 @@ from commands.command import find_default
 from environments.interface import Spaces
 from environments.vector import available_cores
 from model import Population
-from ppo.checkpoint import latest_checkpoint, list_checkpoints, load_checkpoint
-from ppo.evaluator import Policy
+from ppo.run.checkpoint import latest_checkpoint, list_checkpoints, load_checkpoint
+from ppo.run.evaluator import Policy
 from ppo.validation import load_runnable_config
 from schema.config import Config
 from schema.errors import UserError

@@ -9,19 +9,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from commands.display import make_console
 from commands.serving import serve
-from commands.table import answer_table, failure_lines
+from commands.terminal.progress import make_console
+from commands.terminal.tables import answer_table, failure_lines
 from reports.answer import Answer, Score, answer
 from reports.outcome import Metric, read_outcome
-from reports.page import write_page
+from reports.output.page.page import write_page
+from reports.output.table import ranked, write_table
 from reports.suggestion import suggest
-from reports.table import ranked, write_table
 from reports.words import sentences
 from schema.errors import UserError
 from schema.yaml_file import replace_file
 from sweeps.confirmation import confirmation_id
-from sweeps.journal import journal_path
+from sweeps.journal.journal import journal_path
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def report(options: ReportOptions) -> int:
         print(f"next grid: {options.suggest}", file=sys.stderr)
     if options.plots is not None:
         # Matplotlib takes a while to load, which the end of a sweep needn't wait for.
-        from reports.plots import write_plots
+        from reports.output.plots import write_plots
 
         pictures = write_plots(found, options.plots)
         print(f"{len(pictures)} pictures in {options.plots}", file=sys.stderr)

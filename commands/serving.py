@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from reports.answer import Answer
-from reports.page import write_page
+from reports.output.page.page import write_page
 from reports.words import sentences
 from schema.errors import UserError
-from sweeps.journal import RUNNING, WAITING
+from sweeps.journal.journal import RUNNING, WAITING
 
 _SECONDS_BETWEEN = 15  # loads of the page, while the sweep runs
 

@@ -14,15 +14,15 @@ import torch
 from imageio.v2 import get_writer
 
 from commands.command import check_folder
-from commands.display import make_console
 from commands.playing import Agent
+from commands.terminal.progress import make_console
 from environments import EnvironmentFailure, make_environment
-from environments.endless import EndlessEpisodes
-from environments.frames import as_frame
+from environments.checking.frames import as_frame
+from environments.safety.endless import EndlessEpisodes
 from environments.spaces import spaces_of
 from environments.suites.drawing import draw_without_devices, has_display
 from environments.wrappers.checked import find_not_finite
-from ppo.evaluator import Policy
+from ppo.run.evaluator import Policy
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.unity import PLAYER_TYPES

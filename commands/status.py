@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from commands.display import duration, make_console
-from commands.table import failure_lines, ranked_table
-from sweeps.journal import RUNNING, WAITING, Journal, journal_path
-from sweeps.lock import is_locked, lock_path
-from sweeps.results import DIVERGED, FAILED, FINISHED, Result
-from sweeps.scores import best_scores
+from commands.terminal.progress import duration, make_console
+from commands.terminal.tables import failure_lines, ranked_table
+from sweeps.journal.journal import RUNNING, WAITING, Journal, journal_path
+from sweeps.journal.lock import is_locked, lock_path
+from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.journal.scores import best_scores
 
 _LEADERS = 5
 _ROWS = 24  # runs under way

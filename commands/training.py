@@ -11,15 +11,15 @@ import torch
 from rich.console import Console
 
 from commands.command import chosen_lines, notify_of_slower_ways
-from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
+from commands.terminal.progress import duration, make_console, make_display
 from environments import EnvironmentFailure
-from environments.watch import watch
-from ppo.checkpoint import checkpoint_path
-from ppo.member import FAILURE, Run, TrainingDivergedError
+from environments.safety.watch import watch
+from ppo.run.checkpoint import checkpoint_path
+from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
 from schema.errors import UserError
-from sweeps.stopping import Stop
+from sweeps.execution.stop import Stop
 from trainer import PPOTrainer, Progress
 
 

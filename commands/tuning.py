@@ -13,27 +13,27 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.command import FAILED, chosen_lines, notify_of_slower_ways, warn
-from commands.display import duration, make_console, make_display
 from commands.interruption import interruptible
 from commands.provenance import provenance
-from commands.table import Row, failure_lines, permutation_table, ranked_table, shorten
+from commands.terminal.progress import duration, make_console, make_display
+from commands.terminal.tables import Row, failure_lines, permutation_table, ranked_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
-from sweeps.agenda import Agenda
-from sweeps.choices import show
 from sweeps.confirmation import Confirmation, confirmation_options
-from sweeps.grid import Grid
-from sweeps.memory import check_memory, memory_of
+from sweeps.execution.worker import SUMMARIES
+from sweeps.journal.results import DIVERGED
+from sweeps.journal.results import FAILED as FAILED_RUN
+from sweeps.journal.scores import best_scores
 from sweeps.options import SweepOptions
-from sweeps.plan import count_jobs, count_steps
-from sweeps.rehearsal import rehearse
-from sweeps.results import DIVERGED
-from sweeps.results import FAILED as FAILED_RUN
-from sweeps.scores import best_scores
-from sweeps.space import Space
+from sweeps.planning.agenda import Agenda
+from sweeps.planning.disk import Space
+from sweeps.planning.populations import count_jobs, count_steps
+from sweeps.planning.ram import check_memory, memory_of
+from sweeps.planning.rehearsal import rehearse
+from sweeps.search_space.choices import show
+from sweeps.search_space.grid import Grid
 from sweeps.sweep import Sweep
-from sweeps.task import SUMMARIES
 
 if TYPE_CHECKING:
     from reports.answer import Answer  # which loads SciPy
@@ -264,7 +264,7 @@ def _print_results(
         _print_leaders(console, grid, options, sweep)
     else:
         from commands.reporting import print_answer, read_answer
-        from reports.table import ranked
+        from reports.output.table import ranked
 
         found = read_answer(options.out, confirmed or options.run_id)
         print_answer(console, found, ranked(found, None, _ROWS))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from environments.backends import backend_notice
 from environments.building import make_environment, probe, probe_spaces
+from environments.choosing import backend_notice
 from environments.interface import (
     EnvironmentFailure,
     EpisodeState,

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import gymnasium
 
-from environments.backends import OWN_KEYS, backend_of
+from environments.choosing import OWN_KEYS, backend_of
 from environments.interface import Spaces
 from environments.ports import PROBING
 from environments.spaces import spaces_of
@@ -22,8 +22,8 @@ SUITE_MODULES = {
     "CartPole": "environments.suites.cartpole",
     "Gymnasium": "environments.suites.gymnasium_suite",
     "Minigrid": "environments.suites.minigrid_suite",
-    "Procgen": "environments.pooled.suites",
-    "Atari": "environments.pooled.suites",
+    "Procgen": "environments.envpool.suites",
+    "Atari": "environments.envpool.suites",
     "Unity": "environments.unity.suite",
     "ObstacleTower": "environments.unity.suite",
 }

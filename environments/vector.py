@@ -8,14 +8,14 @@ import time
 
 import numpy as np
 
-from environments.backends import backend_of
 from environments.building import import_suite, make_environment
+from environments.choosing import backend_of
 from environments.cores import available_cores
+from environments.gymnasium.in_process import InProcessEnvironments
+from environments.gymnasium.processes import ProcessEnvironments
 from environments.interface import ACTION_MASK, Levels, Observations, Spaces, VectorEnvironment
 from environments.levels import RandomLevels
 from environments.spaces import spaces_of
-from environments.stepping.in_process import InProcessEnvironments
-from environments.stepping.processes import ProcessEnvironments
 from schema.environment import EnvironmentConfig
 from schema.unity import PLAYER_TYPES
 
@@ -65,7 +65,7 @@ def make_environments(
 
             return CompiledEnvironments(config, levels, num_environments, worker_id)
         if backend == "envpool":
-            from environments.pooled.vector import PooledEnvironments
+            from environments.envpool.vector import PooledEnvironments
 
             return PooledEnvironments(config, levels, num_environments, worker_id, cores)
     processes = config.processes

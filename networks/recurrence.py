@@ -176,7 +176,7 @@ class Recurrence(nn.Module):
     ) -> Tensor:
         """As `_run`, without padding."""
         # Loading Numba takes half a second, which others needn't wait for.
-        from networks.compiled.lstm import LSTM
+        from networks.by_numba.lstm import LSTM
 
         shape = (self._config.num_layers, self._parts, self.output_size)
         # S x (layers * parts * size) -> layers x parts x S x size

@@ -26,9 +26,10 @@ def fingerprint() -> str:
 
 
 def _sources() -> Iterator[Path]:
-    """All modules with functions that are compiled."""
-    here = Path(__file__).parent
-    yield from sorted([*here.glob("*.py"), *here.parent.glob("*/compiled/*.py")])
+    """Yield all modules with functions that Numba compiles."""
+    root = Path(__file__).parents[1]
+    patterns = ("numerics/*.py", "*/by_numba/*.py", "environments/compiled/*.py")
+    yield from sorted(path for pattern in patterns for path in root.glob(pattern))
 
 
 @cache

@@ -15,7 +15,7 @@ from torch import Tensor
 from buffer import RolloutBuffer
 from environments.interface import Observations
 from model import Population
-from ppo.member import Member
+from ppo.run.member import Member
 
 
 class Acting(Protocol):

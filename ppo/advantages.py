@@ -23,6 +23,6 @@ def estimate_advantages(
         buffer.estimate_advantages(last_values, gamma, lamda)
         return
     # Loading Numba takes half a second, which others needn't wait for.
-    from ppo.compiled import advantages
+    from ppo.by_numba import advantages
 
     advantages.estimate_advantages(buffer, last_values, gamma, lamda)

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from buffer import RolloutBuffer
 from model import Population, Rows
-from ppo.compiled import serves
+from ppo.by_numba import serves
+from ppo.by_torch.epochs import RecordedEpochs
+from ppo.by_torch.optimiser import AdamW
 from ppo.epochs import LOGGED, Epochs
-from ppo.member import Member, TrainingDivergedError
-from ppo.memory import Memory
-from ppo.optimiser import AdamW
-from ppo.recorded import RecordedEpochs
+from ppo.hidden_states import Memory
+from ppo.run.member import Member, TrainingDivergedError
 
 
 class Learner:
@@ -56,7 +56,7 @@ class Learner:
         self._epochs: Epochs
         if isinstance(rows, int) and serves(population, compiled):
             # Loading Numba takes half a second, which others needn't wait for.
-            from ppo.compiled.epochs import CompiledEpochs
+            from ppo.by_numba.epochs import CompiledEpochs
 
             self._epochs = CompiledEpochs(members[0], population, buffer, optimiser)
         else:

@@ -18,12 +18,12 @@ from environments.interface import Observations, VectorEnvironment
 from model import Population
 from networks.recurrence import Sequences
 from ppo.acting import Acting, RecordedActing
-from ppo.compiled import serves
-from ppo.member import Member
-from ppo.memory import Memory
+from ppo.by_numba import serves
+from ppo.hidden_states import Memory
+from ppo.run.member import Member
 
 if TYPE_CHECKING:
-    from ppo.compiled.sampler import CompiledSampler
+    from ppo.by_numba.rollout_sampler import CompiledSampler
 
 
 class Sampler:
@@ -179,11 +179,11 @@ def make_sampler(
     # Loading Numba takes half a second, which others needn't wait for.
     if environments.backend == "compiled":
         from environments.compiled.vector import CompiledEnvironments
-        from ppo.compiled.sampler import CompiledSampler
+        from ppo.by_numba.rollout_sampler import CompiledSampler
 
         assert isinstance(environments, CompiledEnvironments)
         return CompiledSampler(members, population, environments, buffer)
-    from ppo.compiled.actors import CompiledActing
+    from ppo.by_numba.acting import CompiledActing
 
     acting = CompiledActing(members, population, buffer)
     return Sampler(members, population, environments, buffer, memory, acting)

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from environments import EnvironmentFailure, probe
-from environments.failures import keep_details
+from environments.safety.failures import keep_details
 from ppo.footprint import available_memory, footprint, show_bytes
 from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from reports.contenders import Comparison, compare, repetitions_needed
-from reports.importance import Importance, Levels, at_edge, decompose, is_complete
-from reports.intervals import Estimates, estimate
 from reports.outcome import LESS_IS_BETTER, Metric, Outcome, Permutation, area, steps_until
-from reports.selection import best_probabilities, confirm, selection_bias
-from reports.surrogate import estimate_importance
-from reports.variances import Array, means
+from reports.statistics.contenders import Comparison, compare, repetitions_needed
+from reports.statistics.importance import Importance, Levels, at_edge, decompose, is_complete
+from reports.statistics.intervals import Estimates, estimate
+from reports.statistics.selection import best_probabilities, confirm, selection_bias
+from reports.statistics.surrogate import estimate_importance
+from reports.statistics.variances import Array, means
 from schema.errors import UserError
-from sweeps.choices import number_or_text
-from sweeps.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.search_space.choices import number_or_text
 
 _SEED = 0  # of what is drawn, so that the same results have the same answer
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from schema.errors import UserError
-from sweeps.journal import Journal, journal_path
-from sweeps.results import FINISHED, Result
+from sweeps.journal.journal import Journal, journal_path
+from sweeps.journal.results import FINISHED, Result
 
 if TYPE_CHECKING:
-    from reports.variances import Array  # which loads SciPy
+    from reports.statistics.variances import Array  # which loads SciPy
 
 # What a run is judged by, and the values of one. Greater is better but for those in `LESS_IS_BETTER`.
 Metric = str

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
-from reports.table import count_finished, show_number
-from sweeps.results import FINISHED
+from reports.output.table import count_finished, show_number
+from sweeps.journal.results import FINISHED
 
 if TYPE_CHECKING:
     from reports.answer import Answer, Score  # which load SciPy
-    from reports.importance import Effect
+    from reports.statistics.importance import Effect
 
 _FEW = 3  # repetitions up to which intervals are wide whatever the returns
 _LISTED = 5

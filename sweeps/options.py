@@ -9,7 +9,7 @@ import torch
 
 from ppo.footprint import available_memory
 from ppo.sinks import TENSORBOARD
-from sweeps.journal import journal_path
+from sweeps.journal.journal import journal_path
 
 
 @dataclass(frozen=True)

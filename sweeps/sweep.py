@@ -11,22 +11,22 @@ import torch
 from environments.cores import share_cores
 from schema.config import Config
 from schema.errors import UserError
-from sweeps.agenda import Agenda
-from sweeps.backends.local import Backend, run_in_processes
-from sweeps.files import write_config, write_index
-from sweeps.grid import Grid
-from sweeps.identity import Identities
-from sweeps.lock import SweepLock, lock_path
-from sweeps.memory import check_memory
-from sweeps.opening import open_journal, results_of_others
+from sweeps.execution.backends.local import Backend, run_in_processes
+from sweeps.execution.events import SweepDisplay
+from sweeps.execution.recorder import Recorder
+from sweeps.execution.stop import Stop
+from sweeps.execution.worker import Placement
+from sweeps.journal.lock import SweepLock, lock_path
+from sweeps.journal.opening import open_journal, results_of_others
+from sweeps.journal.results import ENDED, Result, write_results
 from sweeps.options import SweepOptions
-from sweeps.plan import PlannedRun, count_jobs
-from sweeps.progress import SweepDisplay
-from sweeps.record import Recorder
-from sweeps.results import ENDED, Result, write_results
-from sweeps.space import Space
-from sweeps.stopping import Stop
-from sweeps.task import Placement
+from sweeps.planning.agenda import Agenda
+from sweeps.planning.disk import Space
+from sweeps.planning.populations import PlannedRun, count_jobs
+from sweeps.planning.ram import check_memory
+from sweeps.search_space.config_files import write_config, write_index
+from sweeps.search_space.grid import Grid
+from sweeps.search_space.identity import Identities
 
 
 class Sweep:

@@ -3,7 +3,7 @@ import signal
 import torch
 from hypothesis import settings
 
-from ppo.compiled import compile_all, is_kept
+from ppo.by_numba import compile_all, is_kept
 
 # Tests that are run in the background ignore Ctrl-C, as would all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from environments.interface import Spaces
-from ppo.checkpoint import Checkpoint, load_checkpoint
-from ppo.member import Run
+from ppo.run.checkpoint import Checkpoint, load_checkpoint
+from ppo.run.member import Run
 from schema.config import Config
-from sweeps.grid import deep_merge
+from sweeps.search_space.grid import deep_merge
 from trainer import PPOTrainer
 
 CPU = torch.device("cpu")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ppo.member import Run, TrainingDivergedError
+from ppo.run.member import Run, TrainingDivergedError
 from tests.examples import CPU, global_random_state, same, tiny_config, train
 from trainer import PPOTrainer
 

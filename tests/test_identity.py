@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from ppo.member import Run
+from ppo.run.member import Run
 from tests.examples import CPU, tiny_config
 from trainer import PPOTrainer
 

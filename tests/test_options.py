@@ -10,9 +10,9 @@ from environments.interface import ACTION_MASK, Spaces
 from model import Population
 from networks.distributions import FORBIDDEN, MultiCategorical
 from networks.normaliser import RewardNormaliser
-from ppo.checkpoint import checkpoint_path
-from ppo.losses import ppo_losses
-from ppo.member import Run
+from ppo.by_torch.losses import ppo_losses
+from ppo.run.checkpoint import checkpoint_path
+from ppo.run.member import Run
 from ppo.validation import runnable_problems
 from schema.config import Config
 from tests.examples import CPU, same, tiny_config, train

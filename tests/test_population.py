@@ -3,8 +3,8 @@ import torch
 
 from environments.levels import RandomLevels
 from ppo.learner import Learner
-from ppo.member import Run
-from sweeps.grid import deep_merge
+from ppo.run.member import Run
+from sweeps.search_space.grid import deep_merge
 from tests.environments import scripted
 from tests.examples import CPU, close, same, tiny_config, train, train_population
 from trainer import PPOTrainer

@@ -5,7 +5,7 @@ import torch
 from gymnasium import spaces
 
 from networks.distributions import MultiCategorical
-from ppo.member import Run
+from ppo.run.member import Run
 from tests.examples import CPU, tiny_config
 from tests.test_gae import naive_advantages
 from trainer import PPOTrainer

@@ -14,8 +14,8 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.wrappers import TimeLimit
 
-from environments.failures import described, failure_of
 from environments.interface import EnvironmentFailure
+from environments.safety.failures import described, failure_of
 from environments.suites.drawing import guard_drawing, prepare_drawing
 from environments.suites.ids import CARTPOLE_NAMES, refusal, registered_type
 from environments.wrappers.checked import checked

@@ -13,6 +13,7 @@ import gymnasium
 import numpy as np
 
 from environments.building import wrap_as_configured
+from environments.gymnasium.episodes import EpisodePlayer
 from environments.interface import (
     EnvironmentFailure,
     EpisodeState,
@@ -22,7 +23,6 @@ from environments.interface import (
     Step,
 )
 from environments.spaces import spaces_of
-from environments.stepping.episodes import EpisodePlayer
 from environments.unity.connection import PlayerFailure
 from environments.unity.player import Outcome, Player
 from environments.unity.scene import Scene

@@ -15,9 +15,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from environments.failures import failure_of, traceback_of
 from environments.interface import ACTION_MASK, EnvironmentFailure, Observations
-from environments.watch import Call, Hung, watch
+from environments.safety.failures import failure_of, traceback_of
+from environments.safety.watch import Call, Hung, watch
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.unity import PLAYER_TYPES

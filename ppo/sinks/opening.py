@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ppo.run.summaries import SummaryWriter
 from ppo.sinks import TENSORBOARD
 from ppo.sinks.interface import Log, Sink
 from ppo.sinks.sparing import Sparing
-from ppo.summaries import SummaryWriter
 
 
 def open_sinks(log: Log, folder: Path, resumed_at: int | None) -> list[Sink]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from commands.display import make_console
 from commands.evaluation import results_table, summarise
+from commands.terminal.progress import make_console
 
 EPISODES = [{"return": value, "length": 1000.0} for value in (-1234.5, -1500.0, -1077.25)]
 

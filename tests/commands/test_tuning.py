@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from commands import tuning
-from sweeps.grid import load_grid
+from sweeps.search_space.grid import load_grid
 from sweeps.sweep import SweepOptions
 
 

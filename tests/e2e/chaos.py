@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from ppo.checkpoint import load_checkpoint
+from ppo.run.checkpoint import load_checkpoint
 from tests.e2e.commands import ROOT
 
 BASE = """\

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from schema.errors import UserError
-from sweeps.journal import Journal
+from sweeps.journal.journal import Journal
 from tests.e2e.chaos import jobs
 from tests.e2e.commands import ROOT, TINY
 

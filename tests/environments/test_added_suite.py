@@ -12,7 +12,7 @@ import pytest
 import environments
 from environments import Spaces, make_environment, make_environments, probe_spaces
 from environments.building import SUITE_MODULES
-from environments.checking import check_environment
+from environments.checking.check import check_environment
 from environments.levels import ListedLevels
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError

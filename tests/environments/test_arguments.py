@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from environments import make_environment, make_environments, probe_spaces
-from environments.backends import choose_backend, envpool_installed
+from environments.choosing import choose_backend, envpool_installed
 from environments.levels import ListedLevels, RandomLevels
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError

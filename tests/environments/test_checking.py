@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from environments.checking import check_environment
+from environments.checking.check import check_environment
 from schema.environment import EnvironmentConfig
 
 LIMIT = 150
@@ -229,7 +229,7 @@ CLASSES = (
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    monkeypatch.setattr("environments.checking._STEPS", LIMIT)
+    monkeypatch.setattr("environments.checking.check._STEPS", LIMIT)
     monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
     monkeypatch.setattr(gymnasium, "registry", gymnasium.envs.registration.registry)
     for kind in CLASSES:

@@ -7,10 +7,11 @@ import time
 import numpy as np
 import pytest
 
-from environments import EnvironmentFailure, endless, make_environment, make_environments, probe
-from environments.failures import keep_details
+from environments import EnvironmentFailure, make_environment, make_environments, probe
 from environments.levels import ListedLevels
-from environments.watch import watch
+from environments.safety import endless
+from environments.safety.failures import keep_details
+from environments.safety.watch import watch
 from schema.environment import EnvironmentConfig
 from tests.environments import scripted
 

@@ -14,9 +14,9 @@ import pytest
 import environments
 from environments import EnvironmentFailure, make_environments
 from environments import vector as choice
+from environments.gymnasium.in_process import InProcessEnvironments
+from environments.gymnasium.processes import ProcessEnvironments, split
 from environments.levels import ListedLevels
-from environments.stepping.in_process import InProcessEnvironments
-from environments.stepping.processes import ProcessEnvironments, split
 from schema.environment import EnvironmentConfig
 from tests.environments import scripted
 

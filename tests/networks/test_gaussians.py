@@ -6,7 +6,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from buffer import MiniBatch
 from networks.gaussians import DiagonalGaussian, SquashedGaussian
-from ppo.losses import Coefficients, ppo_losses
+from ppo.by_torch.losses import Coefficients, ppo_losses
 
 BOUNDS = ((-2.0, 2.0), (0.0, 1.0))
 

@@ -6,9 +6,9 @@ import torch
 
 from environments.interface import Spaces
 from model import ActorCritic, Population
-from ppo.losses import Coefficients, ppo_losses
-from ppo.member import Run
-from ppo.recorded import RecordedEpochs
+from ppo.by_torch.epochs import RecordedEpochs
+from ppo.by_torch.losses import Coefficients, ppo_losses
+from ppo.run.member import Run
 from schema.config import Config
 from schema.model import ModelConfig
 from tests.examples import CPU, VECTOR_SPACES, VISUAL_SPACES, global_random_state, tiny_config

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from networks.normaliser import Normaliser
-from ppo.checkpoint import checkpoint_path, load_checkpoint
-from ppo.member import Run
+from ppo.run.checkpoint import checkpoint_path, load_checkpoint
+from ppo.run.member import Run
 from schema.config import Config
 from schema.errors import UserError
 from tests.examples import CPU, VECTOR_SPACES

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from networks.recurrence import Recurrence, Sequences
-from ppo.checkpoint import checkpoint_path, load_checkpoint
-from ppo.member import Run
+from ppo.run.checkpoint import checkpoint_path, load_checkpoint
+from ppo.run.member import Run
 from ppo.validation import runnable_problems
 from schema.errors import UserError
 from schema.model import RecurrenceConfig

@@ -5,9 +5,9 @@ import torch
 from buffer import MiniBatch
 from environments.interface import ACTION_MASK, Spaces
 from networks.repeats import find_repeats
-from ppo import recorded
-from ppo.losses import Coefficients, ppo_losses
-from ppo.member import Run
+from ppo.by_torch import epochs
+from ppo.by_torch.losses import Coefficients, ppo_losses
+from ppo.run.member import Run
 from schema.config import Config
 from tests.examples import CPU
 from tests.networks.test_network import population
@@ -123,7 +123,7 @@ def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):
     monkeypatch.setattr("numerics.is_installed", lambda: False)
     found, counts = [], []
     for look in (find_repeats, lambda _: None):
-        monkeypatch.setattr(recorded, "find_repeats", look)
+        monkeypatch.setattr(epochs, "find_repeats", look)
         with PPOTrainer([Run(config, 3)], 2, False, CPU) as trainer:
             initial = trainer._population.weights.clone()
             trainer.run()

@@ -6,9 +6,9 @@ import torch
 from buffer import RolloutBuffer
 from environments.interface import ACTION_MASK, Spaces
 from model import Population
-from ppo.member import Member, Run
-from ppo.optimiser import AdamW
-from ppo.recorded import RecordedEpochs
+from ppo.by_torch.epochs import RecordedEpochs
+from ppo.by_torch.optimiser import AdamW
+from ppo.run.member import Member, Run
 from tests.examples import CPU, tiny_config
 
 STEPS, WORKERS = 60, 5

@@ -11,7 +11,7 @@ from tests.ppo.scene import STEPS, WORKERS, Scene
 
 pytest.importorskip("numba")
 
-from ppo.compiled.actors import CompiledActing
+from ppo.by_numba.acting import CompiledActing
 
 MASK = {ACTION_MASK: ((7,), "uint8")}
 VECTOR = {"vector": ((5,), "float32")}

@@ -12,8 +12,8 @@ from environments.building import Probe
 from environments.interface import Spaces
 from numerics import is_installed
 from ppo import learner
-from ppo.compiled import learning_notice, obstacle
-from ppo.recorded import RecordedEpochs
+from ppo.by_numba import learning_notice, obstacle
+from ppo.by_torch.epochs import RecordedEpochs
 from schema.model import ModelConfig
 from tests.examples import tiny_config
 from tests.ppo.scene import Scene
@@ -23,7 +23,7 @@ needs_numba = pytest.mark.skipif(not is_installed(), reason="needs Numba")
 
 
 def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
-    monkeypatch.setattr("ppo.compiled.find_spec", lambda _: None)
+    monkeypatch.setattr("ppo.by_numba.find_spec", lambda _: None)
     monkeypatch.setattr("numerics.is_installed", lambda: False)
     scene = Scene()
     shared = (scene.population, scene.buffer, scene.optimiser)
@@ -105,7 +105,7 @@ print(len(compiled.buffer))
 def test_no_training_waits_for_what_was_compiled_before(tmp_path):
     """All of it is in the cache that `make` fills."""
     inherited = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "ppo.compiled"]
+    command = [sys.executable, "-m", "ppo.by_numba"]
     subprocess.run(command, cwd=ROOT, env=inherited, check=True)
     command = [sys.executable, "-c", NEW, str(tmp_path)]
     done = subprocess.run(

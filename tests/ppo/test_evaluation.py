@@ -5,7 +5,7 @@ import torch
 
 from environments.interface import Spaces
 from model import Population
-from ppo.evaluator import Evaluator, Policy
+from ppo.run.evaluator import Evaluator, Policy
 from schema.config import Config
 from schema.model import ModelConfig
 from tests.examples import CPU, tiny_config

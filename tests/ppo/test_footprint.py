@@ -19,7 +19,7 @@ from ppo.footprint import (
 )
 from ppo.validation import runnable_problems
 from schema.config import Config
-from sweeps.grid import deep_merge
+from sweeps.search_space.grid import deep_merge
 from tests.e2e.commands import ROOT
 from tests.examples import VECTOR_SPACES, VISUAL_SPACES, tiny_config
 
@@ -186,7 +186,7 @@ LARGE = {
 PEAK = """
 import re, sys, torch
 from pathlib import Path
-from ppo.member import Run
+from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer
 

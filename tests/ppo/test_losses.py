@@ -5,7 +5,7 @@ from scipy.special import log_softmax
 
 from buffer import MiniBatch
 from networks.distributions import MultiCategorical
-from ppo.losses import Coefficients, explained_variance, ppo_losses
+from ppo.by_torch.losses import Coefficients, explained_variance, ppo_losses
 
 BRANCHES = (3, 2)
 CLIP_RANGE, BETA, VALUE_COEFFICIENT = 0.2, 0.03, 0.7

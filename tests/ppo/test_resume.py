@@ -6,8 +6,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from environments.pooled.tasks import PooledTask
-from ppo.checkpoint import (
+from environments.envpool.tasks import PooledTask
+from ppo.run.checkpoint import (
     Checkpoint,
     checkpoint_path,
     last_intact_checkpoint,
@@ -16,7 +16,7 @@ from ppo.checkpoint import (
     load_checkpoint,
     update_of,
 )
-from ppo.member import Run
+from ppo.run.member import Run
 from schema.errors import UserError
 from tests.examples import CPU, same, tiny_config, train
 from trainer import PPOTrainer

@@ -6,12 +6,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from ppo.checkpoint import checkpoint_path, load_checkpoint
-from ppo.member import Run
+from ppo.run.checkpoint import checkpoint_path, load_checkpoint
+from ppo.run.member import Run
+from ppo.run.summaries import SummaryWriter
 from ppo.sinks import parse_sinks, sparing
 from ppo.sinks.interface import Log
 from ppo.sinks.opening import open_sinks
-from ppo.summaries import SummaryWriter
 from schema.errors import UserError
 from tests.examples import CPU, same, tiny_config, train
 from trainer import PPOTrainer

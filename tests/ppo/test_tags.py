@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ppo.member import Run
+from ppo.run.member import Run
 from tests.examples import CPU, tiny_config
 from trainer import PPOTrainer
 

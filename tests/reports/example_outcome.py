@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.outcome import Outcome, Permutation
-from sweeps.results import DIVERGED, FAILED, Result
+from sweeps.journal.results import DIVERGED, FAILED, Result
 
 CHOICES = {
     "learning_rate_schedule.initial": ("0.003", "0.001", "0.0003"),

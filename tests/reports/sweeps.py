@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reports.outcome import Outcome, Permutation
 from schema.config import Config
-from sweeps.results import Result
+from sweeps.journal.results import Result
 
 SESSION = {"command": ["tune.py", "--out=o", "--num-repetitions=3"], "host": "here"}
 

@@ -9,8 +9,8 @@ import yaml
 
 from reports.answer import answer, best_run, leaders
 from reports.outcome import area, steps_until
+from reports.output.table import columns, ranked, write_table
 from reports.suggestion import suggest
-from reports.table import columns, ranked, write_table
 from reports.words import sentences
 from schema.errors import UserError
 from tests.reports.sweeps import sweep

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from reports.answer import answer
-from reports.page import write_page
+from reports.output.page.page import write_page
 from tests.reports.example_outcome import CHOICES, example_outcome, under_way
 
 CHROMIUM = next(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.contenders import Comparison, compare, repetitions_needed, shrunken_means
-from reports.variances import Variances
+from reports.statistics.contenders import Comparison, compare, repetitions_needed, shrunken_means
+from reports.statistics.variances import Variances
 
 NAN = np.nan
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from reports.curves import mean_curves
 from reports.outcome import Permutation
-from sweeps.results import DIVERGED, FINISHED, Result
+from reports.statistics.curves import mean_curves
+from sweeps.journal.results import DIVERGED, FINISHED, Result
 
 
 def permutation(*curves, states=None):

@@ -7,8 +7,8 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from reports.importance import at_edge, decompose, is_complete
-from reports.surrogate import estimate_importance
+from reports.statistics.importance import at_edge, decompose, is_complete
+from reports.statistics.surrogate import estimate_importance
 from schema.errors import UserError
 
 KEYS = ("a", "b", "c")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.intervals import estimate, interquartile_means, two_humped
-from reports.variances import Prior
+from reports.statistics.intervals import estimate, interquartile_means, two_humped
+from reports.statistics.variances import Prior
 
 NAN = np.nan
 

@@ -10,9 +10,9 @@ import pytest
 
 from reports.answer import answer
 from reports.outcome import Outcome
-from reports.page import write_page
-from reports.page_data import page_data, to_json
-from reports.page_parts import number, span
+from reports.output.page.data import page_data, to_json
+from reports.output.page.page import write_page
+from reports.output.page.parts import number, span
 from tests.reports.example_outcome import CHOICES, example_outcome, under_way
 
 NASTY = '</script><img src=x onerror="alert(1)">&amp;{{data}}'
@@ -182,7 +182,7 @@ def test_a_video_of_the_best_agent_is_part_of_the_file(tmp_path, name, tag):
 def test_a_page_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
     path = tmp_path / "page.html"
     path.write_text("before")
-    monkeypatch.setattr("reports.page._plotly", lambda: "\udcff")  # no UTF-8
+    monkeypatch.setattr("reports.output.page.page._plotly", lambda: "\udcff")  # no UTF-8
     with pytest.raises(UnicodeEncodeError):
         write_page(answer(example_outcome()), path, [])
     assert path.read_text() == "before"
@@ -204,7 +204,7 @@ def contrast(first, second):
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_texts_can_be_read_on_their_ground(mode):
-    style = Path("reports/page/page.css").read_text(encoding="utf-8")
+    style = Path("reports/output/page/page.css").read_text(encoding="utf-8")
     colours = dict(re.findall(r"--([\w-]+): (#\w{6})", style.split("@media")[mode == "dark"]))
     for ground in ("ground", "raised", "best-ground"):
         for text in ("text", "soft", "accent", "best", "bad"):

@@ -7,7 +7,7 @@ import pytest
 
 from reports.answer import answer
 from reports.outcome import Outcome
-from reports.plots import write_plots
+from reports.output.plots import write_plots
 from tests.reports.example_outcome import CHOICES, example_outcome
 
 NAMES = ("learning_curves", "ranking", "effects", "heat_map")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from reports.contenders import compare
-from reports.selection import best_probabilities, confirm, selection_bias
+from reports.statistics.contenders import compare
+from reports.statistics.selection import best_probabilities, confirm, selection_bias
 
 NAN = np.nan
 

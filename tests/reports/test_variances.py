@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reports.variances import (
+from reports.statistics.variances import (
     Prior,
     Variances,
     fit_prior,

@@ -7,7 +7,7 @@ import pytest
 from schema.config import load_config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
-from sweeps.keys import resolve_key
+from sweeps.search_space.keys import resolve_key
 from tests.e2e.commands import ROOT
 
 

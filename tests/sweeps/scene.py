@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
-from commands.display import PlainDisplay, make_console
-from ppo.checkpoint import load_checkpoint
-from sweeps.backends.local import Queue
-from sweeps.grid import load_grid
+from commands.terminal.progress import PlainDisplay, make_console
+from ppo.run.checkpoint import load_checkpoint
+from sweeps.execution.backends.local import Queue
+from sweeps.execution.worker import train_population
 from sweeps.options import SweepOptions
+from sweeps.search_space.grid import load_grid
 from sweeps.sweep import Sweep
-from sweeps.task import train_population
 
 BASE = """\
 environment: {type: CartPole, name: CartPole-v1, backend: gymnasium, processes: 0}

@@ -5,9 +5,9 @@ import sqlite3
 
 import pytest
 
-from ppo.checkpoint import checkpoint_path, list_checkpoints
+from ppo.run.checkpoint import checkpoint_path, list_checkpoints
 from schema.errors import UserError
-from sweeps.journal import Journal
+from sweeps.journal.journal import Journal
 from sweeps.sweep import Sweep
 from tests.sweeps.scene import BASE, Display, comparable, make_grid, options_for, run, run_here
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from schema.errors import UserError
 from schema.yaml_file import Document
-from sweeps.grid import Grid, deep_merge, load_grid
-from sweeps.keys import Axis, resolve_key
+from sweeps.search_space.grid import Grid, deep_merge, load_grid
+from sweeps.search_space.keys import Axis, resolve_key
 
 DOCUMENTED = """
 hyperparameters:

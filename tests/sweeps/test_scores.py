@@ -1,7 +1,7 @@
 import pytest
 
-from sweeps.results import Result
-from sweeps.scores import best_scores
+from sweeps.journal.results import Result
+from sweeps.journal.scores import best_scores
 
 
 def result(permutation, repetition, value, state="finished"):

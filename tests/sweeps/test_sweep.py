@@ -6,14 +6,15 @@ import pytest
 import torch
 
 import utils
-from commands.display import PlainDisplay, make_console
+from commands.terminal.progress import PlainDisplay, make_console
 from environments import cores
 from environments.cores import share_cores
 from schema.errors import UserError
-from sweeps import sweep, task
-from sweeps.backends import local as jobs
-from sweeps.grid import load_grid
+from sweeps import sweep
+from sweeps.execution import worker
+from sweeps.execution.backends import local as jobs
 from sweeps.options import SweepOptions
+from sweeps.search_space.grid import load_grid
 from sweeps.sweep import Sweep, place_jobs
 from tests.sweeps.scene import options_for, run
 
@@ -38,13 +39,13 @@ def run_in_jobs(grid, out, **options):
 
 
 def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
-    class Failing(task.PPOTrainer):
+    class Failing(worker.PPOTrainer):
         def run(self, on_update):
             if self._members[0].config.gamma == 0.95:
                 raise RuntimeError("out of luck\nsecond line")
             super().run(on_update)
 
-    monkeypatch.setattr(task, "PPOTrainer", Failing)
+    monkeypatch.setattr(worker, "PPOTrainer", Failing)
     results = run(grid, tmp_path / "out")
     statuses = [result.status for result in results]
     assert statuses == ["finished", "failed: out of luck", "finished"]
@@ -61,12 +62,12 @@ def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
 def test_worker_id_and_seed_reach_every_run(grid, tmp_path, monkeypatch):
     seen = []
 
-    class Watching(task.PPOTrainer):
+    class Watching(worker.PPOTrainer):
         def __init__(self, runs, worker_id, *others, **more):
             seen.append((runs[0].seed, worker_id))
             super().__init__(runs, worker_id, *others, **more)
 
-    monkeypatch.setattr(task, "PPOTrainer", Watching)
+    monkeypatch.setattr(worker, "PPOTrainer", Watching)
     run(grid, tmp_path / "out", worker_id=100, seed=7, repetitions=2)
     assert seen == [(7, 100)] * 3 + [(8, 100)] * 3
 
@@ -131,13 +132,13 @@ def test_populations_and_jobs_change_no_result(grid, tmp_path):
 
 
 def test_a_failure_in_a_population_stops_only_the_run_whose_it_is(grid, tmp_path, monkeypatch):
-    class Failing(task.PPOTrainer):
+    class Failing(worker.PPOTrainer):
         def run(self, on_update):
             if any(member.config.gamma == 0.95 for member in self._members):
                 raise RuntimeError("out of luck")
             super().run(on_update)
 
-    monkeypatch.setattr(task, "PPOTrainer", Failing)
+    monkeypatch.setattr(worker, "PPOTrainer", Failing)
     results = run(grid, tmp_path / "out", together=3)
     statuses = [result.status for result in results]
     assert statuses == ["finished", "failed: out of luck", "finished"]

@@ -1,0 +1,1 @@
+"""Draws on the terminal: progress and tables."""

@@ -1,0 +1,283 @@
+"""Shows how far a training or a sweep is: live bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from sweeps.execution.events import SweepDisplay
+from sweeps.journal.results import FINISHED, Result
+
+if TYPE_CHECKING:
+    # It would load torch, for which not all who show something wait.
+    from trainer import Progress
+
+_PLAIN_INTERVAL = 30.0  # seconds between plain lines of one run
+_COLUMNS = "▁▂▃▄▅▆▇█"
+_MOST_COLUMNS = 24
+_LEADERS = 4
+_ROOMY = 100  # characters of a line that has room for everything
+
+
+def make_console() -> Console:
+    """The console for standard output.
+
+    Where that is no terminal, lines are as long as they are, unless the variable COLUMNS limits them.
+    Brackets are printed as such, since paths and choices may have some.
+    """
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 240
+    return console
+
+
+def make_display(console: Console, runs: int, steps: int, quiet: bool = False) -> SweepDisplay:
+    """The display that suits the console.
+
+    Args:
+        console: where it is shown.
+        runs: how many runs there will be.
+        steps: environment steps of all of them.
+        quiet: whether to show nothing of what happens.
+    """
+    if quiet:
+        return PlainDisplay(Console(quiet=True), runs, steps)
+    kind = LiveDisplay if console.is_terminal else PlainDisplay
+    return kind(console, runs, steps)
+
+
+class _Clock:
+    """Estimates the time left from the environment steps done and to be done."""
+
+    def __init__(self, steps: int) -> None:
+        self._start = time.monotonic()
+        self._total = steps
+        self._ended = 0
+        self._under_way: dict[int, int] = {}
+
+    def progressed(self, job: int, progress: Progress) -> None:
+        self._under_way[job] = progress.steps * len(progress.returns)
+
+    def ended(self, job: int, steps: int) -> None:
+        self._under_way[job] = 0
+        self._ended += steps
+
+    @property
+    def left(self) -> str:
+        done = self._ended + sum(self._under_way.values())
+        if done <= 0:
+            return "–"
+        passed = time.monotonic() - self._start
+        return duration(passed * max(0, self._total - done) / done)
+
+
+class _Screen(Bars):
+    """Bars, and a line below them."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is drawn."""
+        yield self.make_tasks_table(self.tasks)
+        if self.line:
+            yield Text(self.line, no_wrap=True, overflow="ellipsis")
+
+
+class _Leaders:
+    """The permutations with the greatest mean return of the runs that ended so far."""
+
+    def __init__(self) -> None:
+        self._returns: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, result: Result) -> None:
+        if result.state == FINISHED and result.final_return is not None:
+            self._returns[result.permutation].append(result.final_return)
+
+    @property
+    def line(self) -> str:
+        best = heapq.nlargest(_LEADERS, self._returns.items(), key=lambda item: fmean(item[1]))
+        listed = ", ".join(f"{name} {_return(fmean(values))}" for name, values in best)
+        return f"leaders so far (permutation, return): {listed}" if listed else ""
+
+
+class LiveDisplay:
+    """Bars in a terminal: the sweep's, and one for what each job trains at present.
+
+    Behind a job's bar stands a column for each of its members, as high as its return, and below the bars
+    who leads.
+
+    Args:
+        console: a terminal.
+        runs: how many runs there will be.
+        steps: environment steps of all of them.
+    """
+
+    def __init__(self, console: Console, runs: int, steps: int) -> None:
+        self._clock = _Clock(steps)
+        self._leaders = _Leaders()
+        self._has_room = console.width >= _ROOMY
+        self._bars = _Screen(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24 if self._has_room else 8),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._sweep: TaskID = self._bars.add_task("sweep", total=runs, note="", visible=runs > 0)
+        self._jobs: dict[int, TaskID] = {}
+
+    def __enter__(self) -> LiveDisplay:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def started(self, job: int, names: Sequence[str], updates: int) -> None:
+        """Resets the job's bar."""
+        if job not in self._jobs:
+            self._jobs[job] = self._bars.add_task("", total=None, note="")
+        described = _describe(names)
+        self._bars.reset(self._jobs[job], total=updates, description=described, note="")
+
+    def progressed(self, job: int, progress: Progress) -> None:
+        """Moves the job's bar and shows its return and both estimates."""
+        self._clock.progressed(job, progress)
+        note = f"return {_return(_best(progress.returns))}"
+        if self._has_room:
+            note = f"{sparkline(progress.returns)} {_describe_progress(progress)}".strip()
+        self._bars.update(self._jobs[job], completed=progress.update, note=note)
+        self._bars.update(self._sweep, note=f"{self._clock.left} left")
+
+    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+        """Moves the sweep's bar; a failed run leaves a line above the bars."""
+        self._clock.ended(job, steps)
+        self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
+        for result in results:
+            self._leaders.add(result)
+        self._bars.line = self._leaders.line
+        for name, result in zip(names, results, strict=True):
+            if result.status != FINISHED:
+                self._bars.console.print(f"{name}: {result.status}", style="red", soft_wrap=True)
+
+
+class PlainDisplay:
+    """A line for each run that ended, and one every half minute of a long training.
+
+    Args:
+        console: where lines are printed.
+        runs: how many runs there will be.
+        steps: environment steps of all of them.
+    """
+
+    def __init__(self, console: Console, runs: int, steps: int) -> None:
+        self._console = console
+        self._clock = _Clock(steps)
+        self._runs = runs
+        self._ended = 0
+        self._names: dict[int, str] = {}
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> PlainDisplay:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+        self._last_line = time.monotonic()
+
+    def started(self, job: int, names: Sequence[str], updates: int) -> None:
+        """Notes what the job trains."""
+        self._names[job] = _describe(names)
+
+    def progressed(self, job: int, progress: Progress) -> None:
+        """Prints a line when the last one is half a minute old."""
+        self._clock.progressed(job, progress)
+        if time.monotonic() - self._last_line > _PLAIN_INTERVAL:
+            self._print(
+                f"{self._names[job]}: update {progress.update} of {progress.updates}, "
+                f"{_describe_progress(progress)}; {self._clock.left} left"
+            )
+
+    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+        """Prints the runs' results and the estimate of the time left."""
+        self._clock.ended(job, steps)
+        for name, result in zip(names, results, strict=True):
+            self._ended += 1
+            outcome = f"return {_return(result.final_return)}"
+            if result.status != FINISHED:
+                outcome = result.status
+            self._print(
+                f"[{self._ended}/{self._runs}] {name}: {outcome}, "
+                f"{duration(result.wall_time_seconds)}; {self._clock.left} left"
+            )
+
+
+def _describe(names: Sequence[str]) -> str:
+    """One name, or the first and the last of several."""
+    if len(names) == 1:
+        return names[0]
+    return f"{names[0]} to {names[-1]} ({len(names)} runs)"
+
+
+def sparkline(returns: Sequence[float | None]) -> str:
+    """A column for each of several returns, the greatest the highest; a dot where there is none yet."""
+    known = [value for value in returns if value is not None and math.isfinite(value)]
+    if len(returns) < 2 or not known:
+        return ""
+    low, height = min(known), max(known) - min(known)
+    columns = (
+        _COLUMNS[round((value - low) / height * (len(_COLUMNS) - 1)) if height else 0]
+        if value is not None and math.isfinite(value)
+        else "·"
+        for value in returns[:_MOST_COLUMNS]
+    )
+    return "".join(columns)
+
+
+def _best(returns: Sequence[float | None]) -> float | None:
+    return max((value for value in returns if value is not None), default=None)
+
+
+def _describe_progress(progress: Progress) -> str:
+    title = "return" if len(progress.returns) == 1 else "best return"
+    best = _return(_best(progress.returns))
+    return f"{title} {best}, {progress.steps_per_second:,.0f} steps/s"
+
+
+def _return(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """A duration as a person would say it: `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

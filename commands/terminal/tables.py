@@ -1,0 +1,282 @@
+"""Tables of permutations: a column for each tuned key, headed by a letter where the screen is narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from reports.outcome import metric_title
+from reports.output.table import show
+from schema.errors import UserError
+from sweeps.journal.results import DIVERGED, FAILED, Result
+from sweeps.journal.scores import Score
+from sweeps.search_space.keys import resolve_key
+
+if TYPE_CHECKING:
+    # They load SciPy, which only the answer at the end needs.
+    from reports.answer import Answer
+    from reports.answer import Score as AnswerScore
+
+_TITLE_WIDTH = 12  # characters up to which a column's title has one line
+_WIDE = 10_000  # wider than any table
+_NAMES = 12  # of runs, on one line
+
+
+@dataclass(frozen=True)
+class Row:
+    """One permutation's row.
+
+    Attributes:
+        leading: the cells before the choices.
+        choices: the tuned values, as text in the order of the keys.
+        trailing: the cells behind the choices.
+    """
+
+    leading: Sequence[str]
+    choices: Sequence[str]
+    trailing: Sequence[str]
+
+
+def permutation_table(
+    console: Console,
+    leading: Sequence[str],
+    labels: Sequence[str],
+    trailing: Sequence[str],
+    rows: Sequence[Row],
+    title: str,
+    caption: str = "",
+    line_below: int = 0,
+) -> Table:
+    """A table of permutations that fits the console.
+
+    Args:
+        console: where it is to be printed.
+        leading: titles of the columns before the choices.
+        labels: the tuned keys.
+        trailing: titles of the columns behind the choices.
+        rows: one for each permutation.
+        title: of the table.
+        caption: what stands below it.
+        line_below: the number of rows after which there is a line; 0 draws none.
+    """
+    names = short_names(labels)
+    table = Table(title=title, caption=caption, caption_justify="left")
+    _fill(table, leading, list(map(_in_two_lines, names)), trailing, rows, line_below)
+    unlimited = console.options.update(max_width=_WIDE)
+    if Measurement.get(console, unlimited, table).maximum <= console.width:
+        return table
+    letters = [chr(ord("A") + place % 26) * (1 + place // 26) for place in range(len(names))]
+    legend = [f"{letter}: {name}" for letter, name in zip(letters, names, strict=True)]
+    table = Table(
+        title=title,
+        caption="\n".join([*legend, caption]).strip(),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    _fill(table, leading, letters, trailing, rows, line_below)
+    return table
+
+
+def _fill(
+    table: Table,
+    leading: Sequence[str],
+    keys: Sequence[str],
+    trailing: Sequence[str],
+    rows: Sequence[Row],
+    line_below: int,
+) -> None:
+    for titles, may_fold in ((leading, False), (keys, True), (trailing, False)):
+        for title in titles:
+            table.add_column(title, justify="right", overflow="fold", no_wrap=not may_fold)
+    for number, row in enumerate(rows, start=1):
+        table.add_row(
+            *row.leading, *row.choices, *row.trailing, end_section=number == line_below < len(rows)
+        )
+
+
+def ranked_table(
+    console: Console, scores: list[Score], labels: list[str], limit: int, repetitions: int
+) -> Table:
+    """The first `limit` scores as a table.
+
+    Args:
+        console: where it is to be printed.
+        scores: as `rank` gives them.
+        labels: the tuned keys.
+        limit: rows at most.
+        repetitions: how often each permutation was to be trained, which the caption explains.
+    """
+    over = "repetitions" if repetitions > 1 else "the episodes of the one repetition"
+    any_failed = any(score.failed for score in scores)
+    rows = [
+        Row(
+            [str(rank), score.permutation, _show(score.mean), _show(score.spread)],
+            [score.choices[label] for label in labels],
+            [str(score.failed)] if any_failed else [],
+        )
+        for rank, score in enumerate(scores[:limit], start=1)
+    ]
+    table = permutation_table(
+        console,
+        ["rank", "index", "return", "±"],
+        labels,
+        ["failed"] if any_failed else [],
+        rows,
+        title="Permutations by mean return",
+        caption=f"±: standard deviation over {over}",
+    )
+    table.columns[2].style = "bold"
+    if any_failed:
+        table.columns[-1].style = "red"
+    return table
+
+
+def answer_table(
+    console: Console, answer: Answer, rows: Sequence[tuple[int, AnswerScore]]
+) -> Table:
+    """Some permutations of a sweep by rank, those that could be the best above a line.
+
+    Args:
+        console: where it is to be printed.
+        answer: of the sweep.
+        rows: ranks and scores.
+    """
+    parts = _parts(answer)
+    any_failed = any(score.failed for _, score in rows)
+    lead = len(answer.contenders)
+    # Those that could be the best needn't be the first: one whose runs vary much may be far below.
+    has_line = 0 < lead < len(rows) and all(score.could_be_best for _, score in rows[:lead])
+    labels = answer.outcome.varied
+    places = [answer.outcome.labels.index(label) for label in labels]
+    table = permutation_table(
+        console,
+        [title for title, _ in parts],
+        labels,
+        ["each repetition", *(["failed"] if any_failed else [])],
+        [
+            Row(
+                [cell(rank, score) for _, cell in parts],
+                [score.permutation.choices[place] for place in places],
+                [_values(score), *([str(score.failed)] if any_failed else [])],
+            )
+            for rank, score in rows
+        ],
+        title=f"Permutations by mean {metric_title(answer.metric)}",
+        caption=_caption(answer, has_line),
+        line_below=lead if has_line else 0,
+    )
+    table.columns[2].style = "bold"
+    return table
+
+
+def _parts(answer: Answer) -> list[tuple[str, Callable[[int, AnswerScore], str]]]:
+    """The columns before the choices: their titles, and what they show."""
+    scores = answer.scores
+    parts: list[tuple[str, Callable[[int, AnswerScore], str]]] = [
+        ("rank", lambda rank, _: str(rank)),
+        ("index", lambda _, score: score.permutation.name),
+        (metric_title(answer.metric).partition(",")[0], lambda _, score: show(score.mean)),
+    ]
+    if any(score.low is not None for score in scores):
+        parts.append(("95 % interval", lambda _, score: _interval(score)))
+    elif answer.metric == "final":
+        parts.append(("±", lambda _, score: _deviation(score)))
+    if any(score.interquartile_mean is not None for score in scores):
+        parts.append(("middle half", lambda _, score: show(score.interquartile_mean)))
+    if answer.decided:
+        parts.append(("best", lambda _, score: _probability(score)))
+    if any(score.confirmed for score in scores):
+        parts.append(
+            ("confirmed", lambda _, score: show(score.confirmed[0] if score.confirmed else None))
+        )
+    return parts
+
+
+def _interval(score: AnswerScore) -> str:
+    if score.low is None or score.high is None:
+        return "–"
+    return f"{show(score.low)} to {show(score.high)}{'?' if score.is_doubtful else ''}"
+
+
+def _deviation(score: AnswerScore) -> str:
+    deviations = (run.return_deviation for run in score.permutation.runs)
+    return show(next((value for value in deviations if value is not None), None))
+
+
+def _probability(score: AnswerScore) -> str:
+    if score.probability is None or not score.could_be_best:
+        return ""
+    return f"{score.probability:.2f}"
+
+
+def _values(score: AnswerScore) -> str:
+    return " ".join(show(value) for value in score.values)
+
+
+def _caption(answer: Answer, has_line: bool) -> str:
+    if not answer.decided:
+        return "±: standard deviation over the episodes of the one repetition"
+    line = "; the line is below them" if has_line else ""
+    lines = [f"best: probability of being the best, for those that could be (95 %){line}"]
+    if any(score.is_doubtful for score in answer.scores):
+        lines.append("?: repetitions that disagree so much that the interval can't be trusted")
+    return "\n".join(lines)
+
+
+def short_names(labels: Sequence[str]) -> list[str]:
+    """The tuned keys by the shortest names that mean them alone, schedules without `_schedule`."""
+    names = [_shortest(label) for label in labels]
+    shorter = [name.replace("_schedule.", ".") for name in names]
+    return shorter if len(set(shorter)) == len(set(names)) else names
+
+
+def _shortest(label: str) -> str:
+    path = resolve_key(label)
+    for start in range(len(path) - 1, 0, -1):
+        name = ".".join(path[start:])
+        try:
+            if resolve_key(name) == path:
+                return name
+        except UserError:
+            continue
+    return label
+
+
+def _in_two_lines(name: str) -> str:
+    """A long name over two lines: broken at its last point, or else where both are short."""
+    breaks = [place + 1 for place, character in enumerate(name[:-1]) if character in "_-"]
+    if "." in name:
+        breaks = [name.rindex(".") + 1]
+    if len(name) <= _TITLE_WIDTH or not breaks:
+        return name
+    place = min(breaks, key=lambda place: max(place, len(name) - place))
+    return f"{name[:place]}\n{name[place:]}"
+
+
+def _show(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def failure_lines(results: Iterable[Result]) -> list[str]:
+    """What failed, a line for each reason, with the names of the runs."""
+    failed: dict[str, list[str]] = {}
+    for result in results:
+        if result.state in (FAILED, DIVERGED):
+            failed.setdefault(result.status, []).append(result.name)
+    return [f"{shorten(names)}: {reason}" for reason, names in failed.items()]
+
+
+def shorten(names: list[str]) -> str:
+    """Names on one line, of many the first ones and the last."""
+    shown = names if len(names) <= _NAMES else [*names[: _NAMES - 1], "...", names[-1]]
+    return " ".join(shown)

@@ -1,0 +1,1 @@
+"""Checks an environment before it is trained on."""

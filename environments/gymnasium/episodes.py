@@ -1,0 +1,275 @@
+"""Plays episode after episode in single environments, and in several that share a batch."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from environments.building import make_environment
+from environments.gymnasium.batch import Batch
+from environments.interface import (
+    LIFE_LOST,
+    EnvironmentFailure,
+    EpisodeState,
+    Levels,
+    Observations,
+)
+from environments.safety.failures import failure_of
+from environments.spaces import spaces_of
+from environments.wrappers.checked import find_not_finite
+from schema.environment import EnvironmentConfig
+
+
+@dataclass
+class Ends:
+    """What a step reports about the episodes that ended in it; see `Step`."""
+
+    final_observations: list[tuple[int, Observations]] = field(default_factory=list)
+    episodes: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    failures: list[tuple[int, EnvironmentFailure]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """The outcome of one step of one environment, still within the episode that it belongs to."""
+
+    observation: Observations
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+class EpisodePlayer:
+    """One environment, whose episodes each begin at the level that is due.
+
+    Args:
+        environment: the wrapped environment.
+        index: its number among all that are stepped together.
+        levels: the level of each environment and episode.
+    """
+
+    def __init__(self, environment: gymnasium.Env, index: int, levels: Levels) -> None:
+        self.index = index
+        self._environment = environment
+        self._levels = levels
+        self._spaces = spaces_of(environment)
+        self._episode = -1
+        self._return = 0.0
+        self._actions = self._no_actions()
+
+    def _no_actions(self) -> array:
+        # Compact, as an episode may have no limit; "f" is float32, so that a replay is exact.
+        return array("q" if self._spaces.branches else "f")
+
+    @property
+    def episode(self) -> int:
+        """The number of the present episode, from 0."""
+        return self._episode
+
+    @property
+    def latest_call(self) -> str:
+        """What the present observation comes from."""
+        return "step" if self._actions else "reset"
+
+    @property
+    def whereabouts(self) -> str:
+        """Which environment it is, and what to do to get where it is."""
+        level = self._levels(self.index, self._episode)
+        steps = len(self._actions) // self._spaces.action_size
+        return (
+            f"environment {self.index}, episode {self._episode}, which began with "
+            f"reset(seed={level}), step {steps}"
+        )
+
+    def begin(self, episode: int) -> Observations:
+        """Begins the episode of that number."""
+        self._episode = episode
+        self._return = 0.0
+        self._actions = self._no_actions()
+        observation, _ = self._environment.reset(seed=self._levels(self.index, episode))
+        return observation
+
+    def begin_next(self) -> Observations:
+        """Begins the episode after the present one."""
+        return self.begin(self._episode + 1)
+
+    def step(self, action: np.ndarray) -> _Outcome:
+        """Takes a step with an action of shape (action_size,)."""
+        self._actions.extend(action.tolist())
+        observation, reward, terminated, truncated, info = self._environment.step(action)
+        # A float, as `Checked` and all other wrappers give it; converting it would take its time.
+        self._return += reward  # type: ignore[operator]
+        # What ended for real has no value left to bootstrap from, whatever the time limit says.
+        ended = truncated and not terminated
+        return _Outcome(observation, reward, terminated, ended, info)  # type: ignore[arg-type]
+
+    def statistics(self, info: dict[str, Any]) -> dict[str, float]:
+        """The statistics of the episode that just ended with this info."""
+        reported = {key: float(value) for key, value in info.items() if _is_number(value)}
+        length = len(self._actions) / self._spaces.action_size
+        return {**reported, "return": self._return, "length": length}
+
+    def state(self) -> EpisodeState:
+        """Where the environment is."""
+        actions = np.array(self._actions, self._spaces.action_type)
+        return EpisodeState(self._episode, actions.reshape(-1, self._spaces.action_size))
+
+    def restore(self, state: EpisodeState) -> Observations:
+        """Replays an episode up to where it was."""
+        observation = self.begin(state.episode)
+        for action in state.actions:
+            outcome = self.step(action)
+            if outcome.terminated or outcome.truncated:
+                raise EnvironmentFailure(
+                    f"environment {self.index} can't be restored: its episode ended during the "
+                    "replay, so the same level and actions don't lead to the same episode"
+                )
+            observation = outcome.observation
+        return observation
+
+    def close(self) -> None:
+        """Frees what the environment holds."""
+        self._environment.close()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
+
+
+class EpisodeBlock:
+    """Environments that are stepped one after the other, and write into a batch.
+
+    Args:
+        config: which environment.
+        levels: the level of each environment and episode.
+        worker_id: worker id of the environment of index 0.
+        indices: which of the batch's environments this block plays.
+        batch: the arrays of all environments.
+        workers: how many neighbours belong to one agent. Where one of them fails in a step, those in
+            this block are no longer stepped, and the others go on; None has the step raise.
+    """
+
+    def __init__(
+        self,
+        config: EnvironmentConfig,
+        levels: Levels,
+        worker_id: int,
+        indices: range,
+        batch: Batch,
+        workers: int | None = None,
+    ) -> None:
+        self._batch = batch
+        self._workers = workers
+        self._config = config
+        self._players: list[EpisodePlayer] = []
+        self._given_up: set[EpisodePlayer] = set()
+        own = slice(indices.start, indices.stop)
+        self._observed = {name: array[own] for name, array in batch.observations.items()}
+        try:
+            for index in indices:
+                environment = make_environment(config, worker_id + index)
+                self._players.append(EpisodePlayer(environment, index, levels))
+        except BaseException:
+            self.close()
+            raise
+
+    def reset(self) -> None:
+        """Begins the first episode of each environment."""
+        self._for_each(lambda player: self._write(player, player.begin(0)))
+
+    def step(self) -> Ends:
+        """Takes a step with the batch's actions."""
+        ends = Ends()
+        self._for_each(lambda player: self._step(player, ends), ends)
+        return ends
+
+    def _step(self, player: EpisodePlayer, ends: Ends) -> None:
+        """Takes a step with one environment."""
+        batch, index = self._batch, player.index
+        outcome = player.step(batch.actions[index])
+        clips, splits = self._config.clip_rewards, self._config.terminal_on_life_loss
+        batch.rewards[index] = np.sign(outcome.reward) if clips else outcome.reward
+        batch.terminated[index] = outcome.terminated or (splits and LIFE_LOST in outcome.info)
+        batch.truncated[index] = outcome.truncated
+        if outcome.terminated or outcome.truncated:
+            ends.episodes.append((index, player.statistics(outcome.info)))
+            if outcome.truncated:
+                final = self._copy(outcome.observation)
+                found = find_not_finite({name: array[None] for name, array in final.items()})
+                if found is not None:
+                    raise self._not_finite(player, found[1])
+                ends.final_observations.append((index, final))
+            outcome.observation = player.begin_next()
+        self._write(player, outcome.observation)
+
+    def states(self) -> list[EpisodeState]:
+        """Where each environment is."""
+        return [player.state() for player in self._players]
+
+    def restore(self, states: Sequence[EpisodeState]) -> None:
+        """Brings each environment to where it was."""
+        first = self._players[0].index
+        self._for_each(
+            lambda player: self._write(player, player.restore(states[player.index - first]))
+        )
+
+    def _for_each(self, act: Callable[[EpisodePlayer], None], ends: Ends | None = None) -> None:
+        """Does something with one environment after the other, but for those that were given up.
+
+        Args:
+            act: what to do.
+            ends: takes the failures; None has them raised.
+        """
+        for player in self._players:
+            if player in self._given_up:
+                continue
+            try:
+                act(player)
+            except EnvironmentFailure as failure:
+                self._fail(player, failure, ends)
+            except Exception as error:
+                what = f"{self._config.name}: playing it"
+                self._fail(player, failure_of(what, error), ends)
+        # Of all at once, which is faster.
+        while (found := find_not_finite(self._observed)) is not None:
+            player = self._players[found[0]]
+            self._fail(player, self._not_finite(player, found[1]), ends)
+
+    def _fail(self, player: EpisodePlayer, failure: EnvironmentFailure, ends: Ends | None) -> None:
+        """Says where an environment failed, and gives up all that its agent has here."""
+        failure.details = f"{player.whereabouts}\n\n{failure.details}".rstrip()
+        if ends is None or self._workers is None:
+            raise failure
+        ends.failures.append((player.index, failure))
+        agent = player.index // self._workers
+        for other in self._players:
+            if other.index // self._workers == agent:
+                self._given_up.add(other)
+                self._batch.clear(other.index)
+
+    def _not_finite(self, player: EpisodePlayer, what: str) -> EnvironmentFailure:
+        return EnvironmentFailure(
+            f"{self._config.name}: {player.latest_call} gave an observation {what}"
+        )
+
+    def close(self) -> None:
+        """Frees every environment; calling it again does nothing."""
+        while self._players:
+            self._players.pop().close()
+
+    def _write(self, player: EpisodePlayer, observation: Observations) -> None:
+        for name, array_of_all in self._batch.observations.items():
+            array_of_all[player.index] = observation[name]
+
+    def _copy(self, observation: Observations) -> Observations:
+        """A copy of the same types as in the batch; environments may reuse their arrays."""
+        return {
+            name: np.array(observation[name], array_of_all.dtype)
+            for name, array_of_all in self._batch.observations.items()
+        }

@@ -1,0 +1,1 @@
+"""Guards against environments that fail, hang or never end."""

@@ -1,0 +1,160 @@
+"""A member's rollout, network and hyperparameters as the compiled functions take them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from buffer import RolloutBuffer
+from environments.interface import ACTION_MASK
+from model import Population
+from networks.repeats import find_repeats
+from ppo.by_numba import learning
+from ppo.by_numba.arguments import Inputs, Parameters, Rollout, Settings, Update
+from ppo.by_numba.describing import as_array, describe, locate, workspace_of
+from ppo.by_torch.optimiser import AdamW
+from ppo.epochs import KL_MARGIN, LOGGED
+from ppo.run.member import Member
+
+_NO_BYTES, _NO_NUMBERS = np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.float32)
+_NO_CHOICES, _NONE = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
+_NO_VALUES = np.zeros(0, np.float32)
+_NO_RATES = {"learning_rate": 0.0, "clip_range": 0.0, "beta": 0.0}
+
+
+class CompiledEpochs:
+    """As `ppo.epochs.Epochs` has it, for a single member with a fully connected network on a CPU.
+
+    Args:
+        member: who is trained.
+        population: the networks.
+        buffer: the rollouts.
+        optimiser: of all members.
+    """
+
+    def __init__(
+        self, member: Member, population: Population, buffer: RolloutBuffer, optimiser: AdamW
+    ) -> None:
+        row = member.number
+        self._member = member
+        self._buffer = buffer
+        self._actor_critic = population.each[row]
+        self._network = locate(self._actor_critic, population.weights[row])
+        self._policy = describe(self._actor_critic)
+        weights, gradient = population.weights[row], population.gradients[row]
+        state = optimiser.state_of(row)
+        self._parameters = Parameters(
+            weights.numpy(),
+            gradient.numpy(),
+            state["first_moments"].numpy(),
+            state["second_moments"].numpy(),
+            state["steps"].numpy(),
+        )
+        self._inputs, self._masks = Inputs(_NO_NUMBERS, _NONE, _NONE), _NO_BYTES
+        self._observed = _NONE
+
+    def estimate_values(self, features: Tensor | None) -> Tensor:
+        """Values (T, N) of the rollout."""
+        self._look_at(self._buffer.batch_observations(self._member.number))
+        if features is not None:
+            # T x N x size -> (T * N) x size, and back
+            values = self._actor_critic.value_features(features.flatten(0, 1))
+            return values.unflatten(0, (self._buffer.steps, -1))
+        values_of_each = np.empty(len(self._inputs.values), np.float32)
+        self._run(_NO_RATES, _NO_CHOICES, _NO_NUMBERS, values_of_each)
+        return torch.from_numpy(values_of_each[self._observed]).view(self._buffer.steps, -1)
+
+    def _look_at(self, observations: dict[str, Tensor]) -> None:
+        """Takes what the network sees of a rollout, without what needn't be computed."""
+        network, self._observed = self._actor_critic, np.arange(self._buffer.size)
+        if all(values.dtype == torch.uint8 for values in observations.values()):
+            repeats = self._buffer.repeats.get(self._member.number) or find_repeats(observations)
+            if repeats is not None and repeats.pays:
+                observations = {name: o[repeats.first] for name, o in observations.items()}
+                self._observed = repeats.numbers.numpy()
+        masks = observations.get(ACTION_MASK)
+        self._masks = _NO_BYTES if masks is None else as_array(masks.to(torch.uint8))
+        columns = network.find_columns(observations)
+        if columns is None:
+            self._inputs = Inputs(as_array(network.dense_inputs(observations)), _NONE, _NONE)
+        else:
+            (selected,) = map(columns.select, observations.values())
+            self._inputs = Inputs(
+                as_array(selected), as_array(columns.used), as_array(columns.groups)
+            )
+
+    def learn(self, rates: Sequence[dict[str, float]]) -> Tensor:
+        """Takes an optimiser step for each mini-batch, and returns what is logged of each."""
+        batches = self._deal()
+        logged = np.empty((len(batches), len(LOGGED)), np.float32)
+        looked_at = self._run(rates[0], batches, logged, _NO_VALUES)
+        return torch.from_numpy(logged[:looked_at])
+
+    def _run(
+        self, rates: dict[str, float], batches: np.ndarray, logged: np.ndarray, values: np.ndarray
+    ) -> int:
+        """Calls what is compiled, with its arguments."""
+        update = Update(
+            self._network,
+            self._policy,
+            self._rollout(),
+            self._settings(rates),
+            self._parameters,
+            workspace_of(
+                self._actor_critic,
+                self._network,
+                self._buffer,
+                self._member.config.num_mini_batches,
+            ),
+        )
+        looked_at: int = learning.run(update, batches, logged, values)
+        assert len(learning.run.overloads) == 1, "compiled for several types"
+        return looked_at
+
+    def _deal(self) -> np.ndarray:
+        """The steps (mini-batches of all epochs, steps) in random order."""
+        config, size = self._member.config, self._buffer.size
+        generator = self._member.shuffling_generator
+        orders = [torch.randperm(size, generator=generator) for _ in range(config.epochs)]
+        batches = torch.stack(orders).view(config.epochs * config.num_mini_batches, -1).numpy()
+        if len(self._inputs.values) < size:
+            # Steps of equal observations one after another.
+            order = np.argsort(self._observed[batches], axis=1, kind="stable")
+            batches = np.take_along_axis(batches, order, axis=1)
+        return batches
+
+    def _rollout(self) -> Rollout:
+        buffer, row = self._buffer, self._member.number
+        actions = as_array(buffer.actions[row].flatten(0, 1))
+        # [branches x] M x T x N -> branches x (T * N)
+        log_probabilities = buffer.log_probabilities[..., row, :, :].reshape(-1, buffer.size)
+        return Rollout(
+            self._inputs,
+            self._observed,
+            self._masks,
+            actions if len(self._policy.branches) else _NO_CHOICES,
+            _NO_NUMBERS if len(self._policy.branches) else actions,
+            as_array(log_probabilities),
+            as_array(buffer.values[row].flatten()),
+            as_array(buffer.advantages[row].flatten()),
+            as_array(buffer.returns[row].flatten()),
+        )
+
+    def _settings(self, rates: dict[str, float]) -> Settings:
+        config = self._member.config
+        return Settings(
+            learning_rate=float(rates["learning_rate"]),
+            clip_range=float(rates["clip_range"]),
+            beta=float(rates["beta"]),
+            value_coefficient=float(config.value_coefficient),
+            clip_value=config.clip_value_loss,
+            max_grad_norm=float(config.max_grad_norm),
+            epsilon=float(config.adam_epsilon),
+            weight_decay=float(config.weight_decay),
+            kl_limit=math.inf if config.target_kl is None else KL_MARGIN * config.target_kl,
+            normalise=config.advantage_normalization == "minibatch",
+        )

@@ -1,0 +1,109 @@
+"""Rollouts in environments that are compiled, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from buffer import RolloutBuffer
+from environments.compiled.vector import CompiledEnvironments
+from environments.interface import Observations
+from environments.spaces import VECTOR
+from model import Population
+from networks.gaussians import DiagonalGaussian
+from ppo.by_numba.acting import Actors
+from ppo.by_numba.deciding import find_values
+from ppo.by_numba.rollout import Bounds, Experience, collect
+from ppo.run.member import Member
+
+_NO_VALUES = np.zeros(0, np.float32)
+
+
+class CompiledSampler:
+    """As `ppo.sampler.Sampler`, for fully connected networks and compiled environments on a CPU.
+
+    Args:
+        members: whose workers act.
+        population: their networks.
+        environments: of all workers, member by member.
+        buffer: takes the rollouts.
+
+    Attributes:
+        observations: what the workers see at present, (M * N, ...) by name.
+        features: None, as acting doesn't give what values are made of.
+    """
+
+    features: Tensor | None = None
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        population: Population,
+        environments: CompiledEnvironments,
+        buffer: RolloutBuffer,
+    ) -> None:
+        self._members = members
+        self._distribution = population.stacked.distribution
+        self._buffer = buffer
+        self._actors = Actors(members, population, buffer)
+        self._environments = environments
+        self._episodes = np.empty((buffer.size, 2))
+        self._forces = np.zeros(buffer.workers, np.float32)
+        self.observations: Observations = environments.observations
+
+    def sample(self, update: int) -> None:
+        """Collects T steps of every worker."""
+        for member in self._members:
+            self._collect(member)
+
+    def _collect(self, member: Member) -> None:
+        buffer, number = self._buffer, member.number
+        shape = (buffer.steps, buffer.workers)
+        noise = self._distribution.noise(shape, member.action_generator)
+        own = slice(number * buffer.workers, (number + 1) * buffer.workers)
+        ended = collect(
+            self._actors.of(number, VECTOR),
+            self._bounds(member),
+            self._environments.worlds.part(own),
+            self._environments.observations[VECTOR][own],
+            self._environments.ends.part(own),
+            noise.numpy(),
+            self._experience(number),
+            self._episodes,
+        )
+        assert len(collect.overloads) == 1, "compiled for several types"
+        for total, length in self._episodes[:ended].tolist():
+            member.episodes.append({"return": total, "length": length})
+        member.record.add_episodes(self._episodes[:ended, 0].tolist())
+
+    def values(self) -> Tensor:
+        """The values (M, N) of what the workers see at present."""
+        found = np.empty((len(self._members), self._buffer.workers), np.float32)
+        observed = self._environments.observations[VECTOR].reshape(*found.shape, -1)
+        for number, values in enumerate(found):
+            find_values(self._actors.of(number, VECTOR), observed[number], values)
+        return torch.from_numpy(found)
+
+    def _bounds(self, member: Member) -> Bounds:
+        low = high = _NO_VALUES
+        if isinstance(self._distribution, DiagonalGaussian):
+            low, high = self._distribution.low.numpy(), self._distribution.high.numpy()
+        return Bounds(low, high, self._forces, member.config.bootstrap_truncated)
+
+    def _experience(self, number: int) -> Experience:
+        buffer = self._buffer
+        actions = buffer.actions[number].numpy()
+        chooses = len(self._actors.policy.branches) > 0
+        return Experience(
+            buffer.observations[VECTOR][number].numpy(),
+            actions if chooses else np.zeros((buffer.steps, 0, 1), np.int64),
+            np.zeros((buffer.steps, 0, 1), np.float32) if chooses else actions,
+            # These tasks have a single branch, and so a single ratio.
+            buffer.log_probabilities[number].unsqueeze(-1).numpy(),
+            buffer.rewards[number].numpy(),
+            buffer.final_values[number].numpy(),
+            buffer.ends[number].numpy(),
+        )

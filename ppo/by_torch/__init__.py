@@ -1,0 +1,1 @@
+"""PPO's parts by PyTorch, for every network and on every device."""

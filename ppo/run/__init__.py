@@ -1,0 +1,1 @@
+"""Everything that belongs to a single run: its member, returns, checkpoints and summaries."""

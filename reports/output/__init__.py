@@ -1,0 +1,1 @@
+"""Shows an answer: table, page and plots."""

@@ -1,0 +1,159 @@
+"""What the page of a sweep draws, as plain values: the only thing that its JavaScript reads."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from reports.answer import Answer, Score
+from reports.outcome import LESS_IS_BETTER, Outcome, Permutation, metric_title
+from reports.statistics.curves import Curve, mean_curves
+from reports.statistics.importance import Effect, Importance
+from reports.statistics.variances import Array
+
+_MOST_CURVES = 1000  # the best permutations; more lines couldn't be told apart
+_POINTS = 12_000  # of all mean curves together, so that a browser stays quick
+_DIGITS = 5  # of each number; a screen shows three of them
+
+
+def page_data(answer: Answer) -> dict[str, Any]:
+    """The answer as plain values; numbers that aren't finite are None."""
+    outcome = answer.outcome
+    shown = [score.permutation for score in answer.scores[:_MOST_CURVES]]
+    choices = {label: outcome.ordered(label) for label in outcome.varied}
+    points = min(60, max(12, _POINTS // max(len(shown), 1)))
+    curves = [*mean_curves(shown, points), *[None] * (len(answer.scores) - len(shown))]
+    return {
+        "runId": outcome.run_id,
+        "metric": metric_title(answer.metric),
+        "lessIsBetter": answer.metric in LESS_IS_BETTER,
+        "threshold": _number(answer.threshold),
+        "decided": answer.decided,
+        "repetitions": outcome.repetitions,
+        "keys": [_key(answer, label) for label in outcome.varied],
+        "permutations": [
+            _permutation(outcome, choices, score, curve)
+            for score, curve in zip(answer.scores, curves, strict=True)
+        ],
+        "importance": _importance(answer.importance),
+    }
+
+
+def to_json(data: Any) -> str:
+    """The data as JSON that may stand within a script element of a page."""
+    text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    # Whatever a name contains, it neither ends the element nor begins a comment.
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _key(answer: Answer, label: str) -> dict[str, Any]:
+    choices = answer.outcome.ordered(label)
+    levels = {each.choice: each for each in answer.levels.get(label, ())}
+    return {
+        "label": label,
+        "choices": choices,
+        "matters": answer.matters(label),
+        "edge": answer.edges.get(label),
+        "levels": [
+            {"mean": _number(each.mean), "low": _number(each.low), "high": _number(each.high)}
+            for each in map(levels.get, choices)
+            if each is not None
+        ],
+    }
+
+
+def _permutation(
+    outcome: Outcome, choices: dict[str, list[str]], score: Score, curve: Curve | None
+) -> dict[str, Any]:
+    permutation = score.permutation
+    return {
+        "name": permutation.name,
+        "choices": [
+            ordered.index(permutation.choices[outcome.labels.index(label)])
+            for label, ordered in choices.items()
+        ],
+        "mean": _number(score.mean),
+        "low": _number(score.low),
+        "high": _number(score.high),
+        "interquartileMean": _number(score.interquartile_mean),
+        "doubtful": score.is_doubtful,
+        "contender": score.could_be_best,
+        "probability": _number(score.probability),
+        "confirmed": None if score.confirmed is None else _numbers(score.confirmed),
+        "area": _number(score.area),
+        "steps": _number(score.steps),
+        "seconds": _number(score.seconds),
+        "failed": score.failed,
+        "batch": _batch(outcome, permutation),
+        "runs": [
+            {
+                "seed": run.seed,
+                "value": _number(score.values[run.repetition]),
+                "state": run.state,
+                "error": run.error,
+            }
+            for run in permutation.runs
+        ],
+        "curve": None if curve is None else _curve(curve),
+    }
+
+
+def _batch(outcome: Outcome, permutation: Permutation) -> int | None:
+    """Environment steps of an update; None where the config doesn't say."""
+    sizes = [_tuned(outcome, permutation, key) for key in ("num_workers", "worker_steps")]
+    return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+
+def _tuned(outcome: Outcome, permutation: Permutation, key: str) -> int | None:
+    """A whole number of the section `trainer`, as a permutation has it."""
+    for label, choice in zip(outcome.labels, permutation.choices, strict=True):
+        if label in (key, f"trainer.{key}"):
+            return int(float(choice))
+    value = outcome.base.get("trainer", {}).get(key)
+    return value if isinstance(value, int) else None
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {
+        "first": _number(curve.steps[0]),
+        "last": _number(curve.steps[-1]),
+        "mean": _numbers(curve.mean),
+        "low": _numbers(curve.low),
+        "high": _numbers(curve.high),
+        "runs": [_numbers(run) for run in curve.runs],
+    }
+
+
+def _importance(importance: Importance | None) -> dict[str, Any] | None:
+    if importance is None:
+        return None
+    return {
+        "method": importance.method,
+        "main": [_effect(effect) for effect in importance.main],
+        "total": [_effect(effect) for effect in importance.total],
+        "interactions": [_effect(effect) for effect in importance.interactions],
+        "noise": _number(importance.noise),
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {
+        "keys": list(effect.keys),
+        "share": _number(effect.share),
+        "low": _number(effect.low),
+        "high": _number(effect.high),
+        "matters": effect.matters,
+    }
+
+
+def _numbers(values: Iterable[float] | Array) -> list[float | None]:
+    return [_number(value) for value in values]
+
+
+def _number(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{_DIGITS}g}")
+    return int(rounded) if rounded.is_integer() else rounded

@@ -1,0 +1,67 @@
+"""The page of a sweep: one HTML file with everything in it, which needs no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from reports.answer import Answer
+from reports.output.page.data import page_data, to_json
+from reports.output.page.parts import (
+    answer_part,
+    configuration_part,
+    cost_part,
+    heading_part,
+    video_part,
+)
+from schema.yaml_file import replace_file
+
+_FOLDER = Path(__file__).parent
+_SCRIPTS = ("theme.js", "table.js", "charts.js", "page.js")
+_MARKER = re.compile(r"\{\{(\w+)\}\}")
+
+
+def write_page(answer: Answer, path: Path, sentences: Sequence[str]) -> None:
+    """Writes the page of a sweep, at once or not at all.
+
+    Args:
+        answer: what the sweep says.
+        path: of the page.
+        sentences: the answer in words, the most important first; what stands between backquotes is
+            shown as code.
+    """
+    text = _filled(
+        _read("template.html"),
+        {
+            "title": escape(answer.outcome.run_id),
+            "style": _read("page.css"),
+            "heading": heading_part(answer),
+            "answer": answer_part(answer, sentences),
+            "video": video_part(answer.outcome.out / "best"),
+            "cost": cost_part(answer.outcome),
+            "configuration": configuration_part(answer.outcome),
+            "data": to_json(page_data(answer)),
+            "plotly": _plotly(),
+            "scripts": "\n".join(map(_read, _SCRIPTS)),
+        },
+    )
+    with replace_file(path) as file:
+        file.write(text)
+
+
+def _filled(template: str, parts: Mapping[str, str]) -> str:
+    """The template with a part for each marker; markers within the parts are left as they are."""
+    return _MARKER.sub(lambda found: parts[found[1]], template)
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    # Imported late, as only the page needs it and it takes a while.
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())

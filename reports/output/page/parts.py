@@ -1,0 +1,185 @@
+"""The parts of the page that are there without JavaScript: answer, cost, configuration."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from reports.answer import Answer, Score
+from reports.outcome import Outcome, metric_title
+from schema.yaml_file import dump_yaml
+from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+
+_CODE = re.compile(r"`([^`]+)`|(?<=: )(python \S+\.py .*)$")
+_VIDEOS = {"episode.mp4": "video/mp4", "episode.gif": "image/gif"}
+_MOST_FAILURES = 200  # rows; what fails so often fails for the same reasons
+
+
+def heading_part(answer: Answer) -> str:
+    """Which sweep it is, and how large."""
+    outcome = answer.outcome
+    environment = outcome.base.get("environment", {})
+    size = f"{len(outcome.permutations)} permutations × {outcome.repetitions} repetitions"
+    facts = [
+        str(environment.get("name") or environment.get("type") or ""),
+        size,
+        _progress(outcome),
+        f"judged by {metric_title(answer.metric)}",
+    ]
+    items = "".join(f"<li>{escape(fact)}</li>" for fact in facts if fact)
+    return f'<h1>{escape(outcome.run_id)}</h1><ul class="facts">{items}</ul>'
+
+
+def _progress(outcome: Outcome) -> str:
+    """How many runs are in which state."""
+    runs = outcome.runs
+    states = Counter(run.state for run in runs)
+    if states[FINISHED] == len(runs):
+        return "all runs finished"
+    return ", ".join(f"{count} {state}" for state, count in states.most_common())
+
+
+def answer_part(answer: Answer, sentences: Sequence[str]) -> str:
+    """The answer in words, and the best permutation's choices."""
+    first, *others = [*sentences] or ["Nothing can be said yet."]
+    words = f'<p class="lead">{_prose(first)}</p>' + "".join(
+        f"<p>{_prose(sentence)}</p>" for sentence in others
+    )
+    leader = "" if answer.leader is None else _leader(answer, answer.leader)
+    return f'<div class="words">{words}</div>{leader}'
+
+
+def _prose(sentence: str) -> str:
+    """A sentence, in which a command at its end, or what stands between backquotes, is code."""
+    return _CODE.sub(lambda found: f"<code>{found[1] or found[2]}</code>", escape(sentence))
+
+
+def _leader(answer: Answer, leader: Score) -> str:
+    choices = dict(zip(answer.outcome.labels, leader.permutation.choices, strict=True))
+    rows = "".join(
+        f"<div><dt>{breakable(label)}</dt><dd>{escape(choice)}</dd></div>"
+        for label, choice in choices.items()
+    )
+    interval = ""
+    if leader.low is not None and leader.high is not None:
+        interval = f"<small>95 % interval {number(leader.low)} to {number(leader.high)}</small>"
+    return (
+        '<aside class="leader" aria-label="The best permutation"><p class="score">'
+        f"<span>{escape(metric_title(answer.metric))}</span> <b>{number(leader.mean)}</b>{interval}"
+        f"</p><p>Permutation {escape(leader.permutation.name)}</p><dl>{rows}</dl></aside>"
+    )
+
+
+def video_part(folder: Path) -> str:
+    """A video of the best agent, where there is one."""
+    for name, kind in _VIDEOS.items():
+        path = folder / name
+        if path.is_file():
+            source = f"data:{kind};base64,{b64encode(path.read_bytes()).decode('ascii')}"
+            words = "An episode of the best agent"
+            shown = (
+                f'<img src="{source}" alt="{words}">'
+                if kind.startswith("image")
+                else f'<video controls loop muted playsinline aria-label="{words}" src="{source}">'
+                "</video>"
+            )
+            return f'<figure class="video">{shown}<figcaption>{words}.</figcaption></figure>'
+    return ""
+
+
+def cost_part(outcome: Outcome) -> str:
+    """What the sweep took, and what went wrong."""
+    runs = outcome.runs
+    lost = [run for run in runs if run.state in (FAILED, DIVERGED)]
+    tiles = {
+        "runs": f"{len(runs):,}",
+        "environment steps": f"{sum(run.steps for run in runs):,}",
+        "wall time of all runs": span(sum(run.wall_time_seconds for run in runs)),
+        "runs lost": f"{len(lost):,}",
+    }
+    shown = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
+    return f'<dl class="tiles">{shown}</dl>{_failures(lost)}'
+
+
+def _failures(lost: Sequence[Result]) -> str:
+    if not lost:
+        return "<p>No run failed or diverged.</p>"
+    rows = [
+        (run.permutation, str(run.repetition + 1), str(run.seed), run.state, run.error)
+        for run in lost[:_MOST_FAILURES]
+    ]
+    more = len(lost) - len(rows)
+    note = f"<p>And {more:,} more.</p>" if more else ""
+    titles = ("permutation", "repetition", "seed", "state", "reason")
+    return f"<h3>What failed, and why</h3>{_table(titles, rows, 'Runs that were lost')}{note}"
+
+
+def configuration_part(outcome: Outcome) -> str:
+    """The base config, and where the sweep was trained."""
+    rows = [_session(*session) for session in outcome.sessions]
+    titles = ("began", "took", "machine", "device", "software", "command")
+    sessions = _table(titles, rows, "Sessions") if rows else ""
+    tuned = "".join(
+        f"<li><code>{breakable(label)}</code>: {escape(', '.join(outcome.choices_of(label)))}</li>"
+        for label in outcome.labels
+    )
+    base = escape(dump_yaml(outcome.base))
+    return (
+        f'<h3>Tuned</h3><ul class="tuned">{tuned}</ul><h3>Trained by</h3>{sessions}'
+        f"<details><summary>Base config</summary><pre tabindex='0'>{base}</pre></details>"
+    )
+
+
+def _session(began: float, ended: float | None, description: dict[str, Any]) -> tuple[str, ...]:
+    packages = description.get("packages") or {}
+    software = {"Python": description.get("python"), **packages}
+    revision = description.get("revision")
+    versions = [f"{name} {version}" for name, version in software.items() if version]
+    command = description.get("command") or ""
+    return (
+        f"{datetime.fromtimestamp(began, timezone.utc):%Y-%m-%d %H:%M} UTC",
+        "not ended" if ended is None else span(ended - began),
+        " · ".join(str(description[key]) for key in ("host", "processor") if description.get(key)),
+        str(description.get("device") or ""),
+        ", ".join([*versions, *([f"revision {revision[:12]}"] if revision else [])]),
+        command if isinstance(command, str) else " ".join(map(str, command)),
+    )
+
+
+def _table(titles: Iterable[str], rows: Iterable[Sequence[str]], name: str) -> str:
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return (
+        f'<div class="scroll" role="region" aria-label="{escape(name)}" tabindex="0">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def breakable(label: str) -> str:
+    """A key that may be broken behind its dots and underscores."""
+    return re.sub(r"([._])", r"\1<wbr>", escape(label))
+
+
+def number(value: float | None) -> str:
+    """A number with as many digits as are worth reading."""
+    if value is None:
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}".replace("-", "−")
+    return f"{value:.4g}".replace("-", "−")
+
+
+def span(seconds: float) -> str:
+    """A time span in its two largest units, such as `2 h 30 min`."""
+    whole = round(seconds)
+    units = [("d", whole // 86400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60)]
+    parts = [f"{count} {unit}" for unit, count in [*units, ("s", whole % 60)] if count]
+    return " ".join(parts[:2]) or "0 s"

@@ -1,0 +1,296 @@
+"""The pictures of a sweep for a paper: PNG and SVG, with labels, units and colours for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, PercentFormatter
+
+from reports.answer import Answer, Score
+from reports.outcome import LESS_IS_BETTER, metric_title
+from reports.statistics.curves import Curve, mean_curves
+from reports.statistics.importance import Effect
+from reports.statistics.variances import Array
+from schema.yaml_file import replace_file
+
+# Okabe and Ito's colours ("Color universal design", 2008), without the yellow that is too pale on white.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_BEST, _OTHERS = _COLOURS[2], "#767676"
+_LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+_MOST_CURVES = 5
+_MOST_ROWS = 30
+_STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # texts stay texts
+    "svg.hashsalt": "ppo-grid",  # the same sweep makes the same file
+}
+
+
+def write_plots(answer: Answer, folder: Path) -> list[Path]:
+    """Draws a sweep's answer into `learning_curves`, `ranking`, `effects` and `heat_map`.
+
+    Args:
+        answer: what the sweep says.
+        folder: of the pictures, each as `.png` and `.svg`.
+
+    Returns:
+        The files; those for which there is no data are left out.
+    """
+    with mpl.rc_context(_STYLE):
+        figures = {
+            "learning_curves": _learning_curves(answer),
+            "ranking": _ranking(answer),
+            "effects": _effects(answer),
+            "heat_map": _heat_map(answer),
+        }
+        return [
+            _save(figure, folder / f"{name}.{kind}")
+            for name, figure in figures.items()
+            if figure is not None
+            for kind in ("png", "svg")
+        ]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    kind = path.suffix[1:]
+    # A date would make each file another.
+    metadata = {"Date": None} if kind == "svg" else None
+    with replace_file(path, "wb") as file:
+        figure.savefig(file, format=kind, dpi=200, metadata=metadata)
+    return path
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _described(answer: Answer, score: Score) -> str:
+    """The choices by which a permutation differs from others."""
+    outcome = answer.outcome
+    named = zip(outcome.labels, score.permutation.choices, strict=True)
+    choices = [choice for label, choice in named if label in outcome.varied]
+    return f"{score.permutation.name}: {', '.join(choices)}" if choices else score.permutation.name
+
+
+def _key_title(answer: Answer) -> str:
+    """In which order `_described` has the choices."""
+    keys = ", ".join(answer.outcome.varied)
+    return _escaped(f"permutation: {keys}" if keys else "permutation")
+
+
+def _escaped(text: str) -> str:
+    """A text in which Matplotlib sees no formula."""
+    return text.replace("$", r"\$")
+
+
+# Learning curves.
+
+
+def _learning_curves(answer: Answer) -> Figure | None:
+    curves = mean_curves([score.permutation for score in answer.scores])
+    best = [
+        (score, curve)
+        for score, curve in zip(answer.scores, curves, strict=True)
+        if curve is not None
+    ][:_MOST_CURVES]
+    if not best:
+        return None
+    figure, axes = _axes(6.4, 4.0)
+    for place, (score, curve) in enumerate(best):
+        _draw_curve(axes, curve, _escaped(_described(answer, score)), place)
+    if answer.threshold is not None:
+        axes.axhline(answer.threshold, color=_OTHERS, linewidth=0.8, linestyle="--")
+    axes.set_title("Learning curves of the best: means with 95 % intervals")
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("return")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(color="#e5e5e5", linewidth=0.6)
+    axes.legend(title=_key_title(answer), alignment="left", fontsize=8, title_fontsize=8)
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: Curve, name: str, place: int) -> None:
+    colour = _COLOURS[place]
+    axes.plot(curve.steps, curve.mean, color=colour, linestyle=_LINES[place], label=name)
+    if not np.isnan(curve.low).all():
+        axes.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
+
+
+# Ranking.
+
+
+def _ranking(answer: Answer) -> Figure | None:
+    scores = [score for score in answer.scores if score.mean is not None][:_MOST_ROWS]
+    if not scores:
+        return None
+    figure, axes = _axes(6.4, 1.2 + 0.22 * len(scores))
+    for could_be_best, colour, name in (
+        (True, _BEST, "could be the best"),
+        (False, _OTHERS, "worse" if answer.decided else "mean"),
+    ):
+        rows = [row for row, score in enumerate(scores) if score.could_be_best is could_be_best]
+        if rows:
+            _draw_rows(axes, [scores[row] for row in rows], rows, colour, name)
+    axes.set_yticks(range(len(scores)), [_escaped(_described(answer, each)) for each in scores])
+    axes.set_ylim(len(scores) - 0.4, -0.6)
+    more = len(answer.scores) - len(scores)
+    axes.set_title(
+        "Ranking" + (f": the best {len(scores)} of {len(answer.scores)}" if more else "")
+    )
+    axes.set_xlabel(f"{metric_title(answer.metric)}: repetitions, mean, 95 % interval")
+    axes.set_ylabel(_key_title(answer))
+    axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
+    if answer.decided:
+        axes.legend(loc="lower right" if answer.metric not in LESS_IS_BETTER else "lower left")
+    return figure
+
+
+def _draw_rows(
+    axes: Axes, scores: Sequence[Score], rows: Sequence[int], colour: str, name: str
+) -> None:
+    means = _array([score.mean for score in scores])
+    ends = _array([score.low for score in scores]), _array([score.high for score in scores])
+    spread = np.nan_to_num(np.stack([means - ends[0], ends[1] - means]))
+    axes.errorbar(
+        means, rows, xerr=spread, fmt="o", color=colour, markersize=4.5, elinewidth=1.6, label=name
+    )
+    for score, row in zip(scores, rows, strict=True):
+        values = [value for value in score.values if value is not None]
+        axes.plot(values, [row] * len(values), "|", color=colour, alpha=0.6, markersize=7, zorder=1)
+
+
+def _array(values: Sequence[float | None]) -> Array:
+    return np.array([np.nan if value is None else value for value in values])
+
+
+# Effects.
+
+
+def _effects(answer: Answer) -> Figure | None:
+    importance = answer.importance
+    if importance is None:
+        return None
+    total = importance.total or importance.main
+    pairs = sorted(zip_longest(importance.main, total), key=lambda each: -_share(each[1]))
+    rows = [main.keys[0] for main, _ in pairs]
+    figure, axes = _axes(6.4, 1.3 + 0.42 * len(rows))
+    together = [each for _, each in pairs] if importance.total else []
+    _draw_effects(axes, [main for main, _ in pairs], -0.1, _COLOURS[0], "o", "by itself")
+    _draw_effects(axes, together, 0.15, _COLOURS[1], "D", "with what it does together with others")
+    idle = [answer.matters(label) is False for label in rows]
+    names = [
+        f"{label}\n(nothing beyond the noise)" if none else label
+        for label, none in zip(rows, idle, strict=True)
+    ]
+    axes.set_yticks(range(len(rows)), [_escaped(name) for name in names])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(-0.02, 1.02)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("share of the variance between permutations, with 95 % intervals")
+    model = (
+        "" if importance.method == "analysis of variance" else f" ({importance.method}'s estimate)"
+    )
+    axes.set_title(f"Which hyperparameter matters{model}")
+    axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
+    if together:
+        axes.legend(loc="lower right")
+    return figure
+
+
+def _share(effect: Effect) -> float:
+    return -1.0 if np.isnan(effect.share) else effect.share
+
+
+def _draw_effects(
+    axes: Axes, effects: Sequence[Effect], shift: float, colour: str, marker: str, name: str
+) -> None:
+    if not effects:
+        return
+    share = np.array([effect.share for effect in effects])
+    low, high = (np.array([getattr(each, end) for each in effects]) for end in ("low", "high"))
+    # A share lies within its interval but for rounding.
+    spread = np.nan_to_num(np.stack([share - low, high - share])).clip(min=0)
+    axes.errorbar(
+        share,
+        np.arange(len(effects)) + shift,
+        xerr=spread,
+        fmt=marker,
+        color=colour,
+        markersize=5,
+        elinewidth=1.6,
+        label=name,
+    )
+
+
+# Heat map.
+
+
+def _heat_map(answer: Answer) -> Figure | None:
+    keys = _most_important(answer)
+    if len(keys) < 2 or answer.leader is None:
+        return None
+    across, down = keys[0], keys[1]
+    columns, rows = answer.outcome.ordered(across), answer.outcome.ordered(down)
+    means = _cells(answer, across, down, columns, rows)
+    figure, axes = _axes(1.9 + 0.9 * len(columns), 1.3 + 0.5 * len(rows))
+    less = answer.metric in LESS_IS_BETTER
+    image = axes.imshow(means, cmap="cividis_r" if less else "cividis", aspect="auto")
+    axes.set_xticks(range(len(columns)), [_escaped(choice) for choice in columns])
+    axes.set_yticks(range(len(rows)), [_escaped(choice) for choice in rows])
+    axes.set_title("Two hyperparameters together")
+    axes.set_xlabel(_escaped(across))
+    axes.set_ylabel(_escaped(down))
+    _write_numbers(axes, means, image)
+    figure.colorbar(image, ax=axes, label=f"mean {metric_title(answer.metric)}")
+    return figure
+
+
+def _most_important(answer: Answer) -> list[str]:
+    """The keys that are varied, that which matters most first."""
+    varied = answer.outcome.varied
+    if answer.importance is None:
+        return varied
+    total = answer.importance.total or answer.importance.main
+    share = {effect.keys[0]: _share(effect) for effect in total}
+    return sorted(varied, key=lambda label: -share.get(label, -1.0))
+
+
+def _cells(
+    answer: Answer, across: str, down: str, columns: Sequence[str], rows: Sequence[str]
+) -> Array:
+    """The mean of all permutations with each pair of choices, (rows, columns); NaN without any."""
+    labels = answer.outcome.labels
+    places = labels.index(across), labels.index(down)
+    found: dict[tuple[str, ...], list[float]] = {}
+    for score in answer.scores:
+        if score.mean is not None:
+            pair = tuple(score.permutation.choices[place] for place in places)
+            found.setdefault(pair, []).append(score.mean)
+    return np.array(
+        [[np.mean(found.get((column, row), [np.nan])) for column in columns] for row in rows]
+    )
+
+
+def _write_numbers(axes: Axes, means: Array, image: Any) -> None:
+    """Writes each cell's number into it, in the colour that can be read there."""
+    for (row, column), mean in np.ndenumerate(means):
+        if not np.isnan(mean):
+            red, green, blue, _ = image.cmap(image.norm(mean))
+            bright = 0.299 * red + 0.587 * green + 0.114 * blue
+            colour = "black" if bright > 0.5 else "white"
+            axes.text(column, row, f"{mean:.4g}", ha="center", va="center", color=colour)

@@ -1,0 +1,187 @@
+"""Which permutations could be the best, and how many repetitions would tell.
+
+Runs of a repetition share their seed, so what the seed does to all permutations is taken out first. A
+permutation is out when another one is significantly better after correcting for all comparisons:
+subset selection (Gupta 1965, "On some multiple decision rules"), which keeps the best one with the
+asked probability. Greater is better.
+
+`scores` are (permutations, repetitions); a column is a seed, and NaN stands for a run without a score.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from reports.statistics.variances import (
+    Array,
+    Variances,
+    counts,
+    fit_prior,
+    means,
+    moderate,
+    residual_variances,
+    seed_effects,
+)
+
+_RIVALS = 100  # with which each permutation is compared: the best, as the others exclude nothing
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How permutations compare; each array is (permutations,).
+
+    Attributes:
+        mean: of the scores, less what their seeds do to all permutations; NaN where there is no score.
+        count: how many scores there are.
+        variances: of a permutation's scores, once that is taken out.
+        could_be_best: which can't be told from the best.
+        decided: whether there are repetitions enough to exclude any; the ranking rests on one seed
+            otherwise.
+    """
+
+    mean: Array
+    count: NDArray[np.int64]
+    variances: Variances
+    could_be_best: NDArray[np.bool_]
+    decided: bool
+
+    @property
+    def leader(self) -> int:
+        """The permutation with the greatest mean."""
+        return int(np.nanargmax(self.mean))
+
+    @property
+    def error(self) -> Array:
+        """The standard error of each mean, (permutations,)."""
+        error: Array = np.sqrt(self.variances.variance / np.maximum(self.count, 1))
+        return error
+
+
+def compare(scores: Array, confidence: float = 0.95) -> Comparison:
+    """Finds the permutations that could be the best.
+
+    Args:
+        scores: (permutations, repetitions), of which one at least isn't NaN.
+        confidence: probability with which the best is to be among them.
+    """
+    own = residual_variances(scores)
+    variances = moderate(own, fit_prior(own))
+    count = counts(scores)
+    mean = means(scores - seed_effects(scores))
+    decided = bool((own.freedom > 0).any())
+    could = ~np.isnan(mean)
+    if decided:
+        limit = _limits(variances, int(could.sum()), confidence)
+        could &= ~_excluded(mean, np.sqrt(variances.variance / np.maximum(count, 1)), limit)
+    return Comparison(mean, count, variances, could, decided)
+
+
+def repetitions_needed(
+    comparison: Comparison, confidence: float = 0.95, power: float = 0.8, most: int = 1000
+) -> int | None:
+    """How many more repetitions of the contenders would likely leave only the leader.
+
+    It takes the means to be as they are, but pulled together as much as their noise suggests.
+
+    Args:
+        comparison: of the scores so far.
+        confidence: as for the comparison.
+        power: probability with which each of the others is to be excluded.
+        most: repetitions beyond which it isn't worth while.
+
+    Returns:
+        How many, 0 where the leader is alone already; None where `most` wouldn't do, or where there is
+        one repetition only.
+    """
+    others = comparison.could_be_best.copy()
+    others[comparison.leader] = False
+    if not others.any():
+        return 0
+    if not comparison.decided:
+        return None
+
+    def suffice(more: int) -> bool:
+        probabilities = _exclusion_probabilities(comparison, others, more, confidence)
+        return bool((probabilities >= power).all())
+
+    # More repetitions never make an exclusion less likely.
+    needed = 1 + bisect_left(range(1, most + 1), True, key=suffice)
+    return needed if needed <= most else None
+
+
+def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
+    """Means as they would repeat: pulled to the grid's mean, the more the noisier they are.
+
+    Empirical Bayes with a normal prior (Efron and Morris 1975, "Data analysis using Stein's estimator").
+
+    Args:
+        comparison: of the scores.
+
+    Returns:
+        The means (permutations,), and the variance between the true ones.
+    """
+    scored = ~np.isnan(comparison.mean)
+    noise = comparison.error[scored] ** 2
+    mean = comparison.mean[scored]
+    between = max(float(mean.var(ddof=1) - noise.mean()), 0.0) if len(mean) > 1 else 0.0
+    shrunken = comparison.mean.copy()
+    shrunken[scored] = mean.mean() + _weight(between, noise) * (mean - mean.mean())
+    return shrunken, between
+
+
+def _exclusion_probabilities(
+    comparison: Comparison, others: NDArray[np.bool_], more: int, confidence: float
+) -> Array:
+    """How likely each of the others is excluded after so many more repetitions, (others,)."""
+    leader = comparison.leader
+    shrunken, _ = shrunken_means(comparison)
+    lead = shrunken[leader] - shrunken[others]
+    variance = comparison.variances.variance / (comparison.count + more)
+    error = np.sqrt(variance[others] + variance[leader])
+    freedom = np.minimum(comparison.variances.freedom[others], comparison.variances.freedom[leader])
+    number = int((~np.isnan(comparison.mean)).sum())
+    limit = special.stdtrit(freedom + more, _level(number, confidence))
+    # Where nothing varies, any lead is enough and none is not.
+    certain = np.where(lead > 0, np.inf, -np.inf)
+    probabilities: Array = special.ndtr(
+        np.divide(lead, error, out=certain, where=error > 0) - limit
+    )
+    return probabilities
+
+
+def _limits(variances: Variances, number: int, confidence: float) -> Array:
+    """By how many standard errors another one must be better, (permutations,); infinite if unknown."""
+    freedom, place = np.unique(variances.freedom, return_inverse=True)
+    limit = np.full(len(freedom), np.inf)
+    limit[freedom > 0] = special.stdtrit(freedom[freedom > 0], _level(number, confidence))
+    return limit[place]
+
+
+def _level(number: int, confidence: float) -> float:
+    """The level of each comparison so that all hold together (Bonferroni)."""
+    return 1 - (1 - confidence) / max(number - 1, 1)
+
+
+def _excluded(mean: Array, error: Array, limit: Array) -> NDArray[np.bool_]:
+    """Which are significantly worse than another one, (permutations,)."""
+    rivals = np.argsort(np.where(np.isnan(mean), np.inf, -mean), kind="stable")[:_RIVALS]
+    excluded = np.zeros(len(mean), dtype=bool)
+    # Where nothing varies, rounding mustn't decide between equal means.
+    rounding = 1e-9 * np.nanmax(np.abs(mean))
+    for rival in rivals:
+        needed = np.maximum(limit, limit[rival])
+        known = np.isfinite(needed)
+        needed[known] *= np.hypot(error, error[rival])[known]
+        excluded |= mean[rival] - mean > rounding + needed
+    return excluded
+
+
+def _weight(between: float, noise: Array) -> Array:
+    """How much of a mean's distance to the others is real."""
+    total = between + noise
+    return np.divide(between, total, out=np.ones_like(noise), where=total > 0)

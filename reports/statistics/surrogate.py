@@ -1,0 +1,101 @@
+"""Which hyperparameter matters where a grid isn't complete: a model's estimate.
+
+Pruned, random and adaptive searches leave holes, so a random forest is fitted to the scores and its
+variance is decomposed (fANOVA; Hutter 2014, "An efficient approach for assessing hyperparameter
+importance"). Optuna has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reports.statistics.importance import Effect, Importance, Levels
+from reports.statistics.variances import Array, means
+from schema.errors import UserError
+
+_SEED = 0  # of the forest: the same scores have the same importance
+
+
+def estimate_importance(
+    keys: Sequence[str],
+    levels: Levels,
+    scores: Array,
+    rng: np.random.Generator,
+    resamples: int = 20,
+) -> Importance:
+    """Estimates each key's share of the variance between permutations.
+
+    The intervals say how much the estimate differs between bootstrapped seeds, not how wrong the model
+    may be.
+
+    Args:
+        keys: names of the hyperparameters.
+        levels: which choice of each key a permutation has, (permutations, keys), in the order of the
+            choices.
+        scores: (permutations, repetitions), NaN where there is none.
+        rng: draws the seeds of each resample.
+        resamples: how often seeds are drawn.
+
+    Returns:
+        Main effects only. The interval is NaN with one repetition.
+
+    Raises:
+        UserError: Optuna isn't installed.
+    """
+    repetitions = scores.shape[1]
+    share = _shares(levels, means(scores))
+    if repetitions > 1:
+        drawn = [
+            _shares(levels, means(scores[:, rng.integers(repetitions, size=repetitions)]))
+            for _ in range(resamples)
+        ]
+        low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    else:
+        low = high = np.full(len(keys), np.nan)
+    main = tuple(
+        Effect((key,), float(own), float(least), float(most), float("nan"))
+        for key, own, least, most in zip(keys, share, low, high, strict=True)
+    )
+    return Importance("fANOVA", main, (), (), float("nan"))
+
+
+def _shares(levels: Levels, mean: Array) -> Array:
+    """Optuna's importance of each key, (keys,); 0 where a key has one choice or scores don't differ."""
+    try:
+        import optuna  # optional, and slow to import
+        import sklearn  # noqa: F401  which Optuna's forest is made of
+    except ImportError:
+        raise UserError(
+            "the importance on an incomplete grid needs Optuna: pip install optuna scikit-learn"
+        ) from None
+    scored = ~np.isnan(mean)
+    levels, mean = levels[scored], mean[scored]
+    varied = [key for key, column in enumerate(levels.T) if len(np.unique(column)) > 1]
+    share = np.zeros(levels.shape[1])
+    if not varied or np.ptp(mean) == 0:
+        return share
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {
+        str(key): optuna.distributions.IntDistribution(
+            int(levels[:, key].min()), int(levels[:, key].max())
+        )
+        for key in varied
+    }
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study()
+    study.add_trials(
+        [
+            optuna.trial.create_trial(
+                params={str(key): int(row[key]) for key in varied},
+                distributions=distributions,
+                value=float(value),
+            )
+            for row, value in zip(levels, mean, strict=True)
+        ]
+    )
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=_SEED)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    for key, value in found.items():
+        share[int(key)] = value
+    return share

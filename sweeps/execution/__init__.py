@@ -1,0 +1,1 @@
+"""Trains the planned populations and records what happens."""

@@ -1,0 +1,132 @@
+"""Keeps what a sweep is told: in its journal at once, and in `results.csv` every now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ppo.run.returns import is_drawn
+from sweeps.execution.events import SweepDisplay
+from sweeps.execution.stop import Stop
+from sweeps.journal.journal import Journal
+from sweeps.journal.results import FINISHED, INTERRUPTED, Result
+from sweeps.planning.populations import PlannedRun
+from trainer import Progress
+
+_SECONDS_BETWEEN_LOOKS = 3.0
+# The table of a large sweep takes a while to write. So much of the time may go into that.
+_SHARE_OF_TABLES = 0.02
+_ALIKE = 3  # runs that fail with one error, before any other ended, end the sweep
+
+
+class Recorder:
+    """Is told by whoever trains, notes it down, and tells the display.
+
+    Args:
+        journal: of the sweep.
+        write_table: writes `results.csv`.
+        display: shows what happens.
+        stop: is requested where failures end the sweep.
+        fail_fast: whether the first failure does.
+        shortage: says what is wrong where the disk is nearly full, else None.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        write_table: Callable[[], None],
+        display: SweepDisplay,
+        stop: Stop,
+        fail_fast: bool,
+        shortage: Callable[[], str | None],
+    ) -> None:
+        self._journal = journal
+        self._write_table = write_table
+        self._display = display
+        self._stop = stop
+        self._fail_fast = fail_fast
+        self._shortage = shortage
+        self._looked_at = time.monotonic()
+        self._under_way: dict[int, _UnderWay] = {}
+        self._next_table = 0.0
+        self._first_ends: list[Result] = []
+
+    def started(self, job: int, population: Sequence[PlannedRun]) -> None:
+        """A job begins with a population."""
+        self._under_way[job] = _UnderWay(population, [[] for _ in population])
+        self._journal.begin(run.result for run in population)
+        names = [run.name for run in population]
+        self._display.started(job, names, population[0].permutation.config.trainer.updates)
+
+    def progressed(self, job: int, progress: Progress) -> None:
+        """A job's population did an update."""
+        under_way = self._under_way[job]
+        under_way.steps = progress.steps
+        if is_drawn(progress.update, progress.updates):
+            for curve, value in zip(under_way.curves, progress.returns, strict=True):
+                if value is not None:
+                    curve.append((progress.steps, value))
+        if time.monotonic() - self._looked_at > _SECONDS_BETWEEN_LOOKS:
+            self._show_curves()
+            self._looked_at = time.monotonic()
+        self._watch_the_disk()
+        self._display.progressed(job, progress)
+
+    def _show_curves(self) -> None:
+        """Lets whoever reads the journal see how far the runs under way are."""
+        with self._journal.transaction():
+            for under_way in self._under_way.values():
+                for planned, curve in zip(under_way.population, under_way.curves, strict=True):
+                    self._journal.show(planned.result, under_way.steps, curve)
+
+    def _watch_the_disk(self) -> None:
+        shortage = self._shortage()
+        if shortage is not None:
+            self._stop.request(shortage)
+
+    def ended(self, job: int, population: Sequence[PlannedRun], results: list[Result]) -> None:
+        """A job is through with its population."""
+        self._under_way.pop(job, None)
+        updates = population[0].permutation.config.trainer.updates
+        with self._journal.transaction():
+            for result in results:
+                self._journal.record(result, updates)
+        if time.monotonic() > self._next_table:
+            self.write_table()
+        for result in results:
+            self._watch(result)
+        names = [run.name for run in population]
+        self._display.ended(job, names, results, sum(run.steps for run in population))
+
+    def write_table(self) -> None:
+        """Writes `results.csv`, and not again before long."""
+        start = time.monotonic()
+        self._write_table()
+        seconds = time.monotonic() - start
+        self._next_table = start + seconds / _SHARE_OF_TABLES
+
+    def _watch(self, result: Result) -> None:
+        """Ends the sweep where that is wished for, or where nothing seems to work."""
+        if result.state == INTERRUPTED:
+            if result.error:
+                self._stop.request(result.error)
+            return
+        if self._fail_fast and result.state != FINISHED:
+            self._stop.request(f"{result.name} {result.status}")
+        if len(self._first_ends) < _ALIKE:
+            self._first_ends.append(result)
+            errors = {end.error for end in self._first_ends}
+            if len(self._first_ends) == _ALIKE and len(errors) == 1 and errors != {""}:
+                self._stop.request(
+                    f"the first {_ALIKE} runs ended alike ({result.status}), so others would, too"
+                )
+
+
+@dataclass
+class _UnderWay:
+    """A population that is trained: its runs, their learning curves and their steps so far."""
+
+    population: Sequence[PlannedRun]
+    curves: list[list[tuple[int, float]]]
+    steps: int = 0

@@ -1,0 +1,225 @@
+"""One task of a sweep: a population that is trained, wherever that happens."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from ppo.run.checkpoint import last_intact_checkpoint
+from ppo.run.member import FAILURE, Run, TrainingDivergedError
+from ppo.sinks import TENSORBOARD
+from ppo.sinks.interface import Log
+from sweeps.journal.results import DIVERGED, FAILED, FINISHED, INTERRUPTED, Result
+from sweeps.planning.populations import PlannedRun
+from sweeps.search_space.choices import number_or_text
+from trainer import PPOTrainer, Progress
+
+SUMMARIES, CHECKPOINTS = "summaries", "checkpoints"
+
+Report = Callable[[Progress], None]
+IsStopped = Callable[[], bool]
+# What says that nothing can be written any more, whoever trains.
+_STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+_PERMISSION_ERRORS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a population is trained.
+
+    Attributes:
+        out: folder of everything that is written.
+        worker_id: offset of the environments' communication ports.
+        low_memory: move one mini-batch at a time to the device.
+        device: where networks are trained.
+        compiled: whether to compile the losses.
+        cores: the numbers of the cores that the training may use.
+        sinks: what the runs are logged to.
+    """
+
+    out: Path
+    worker_id: int
+    low_memory: bool
+    device: torch.device
+    compiled: bool
+    cores: list[int]
+    sinks: tuple[str, ...] = (TENSORBOARD,)
+
+
+def train_population(
+    population: Sequence[PlannedRun],
+    placement: Placement,
+    report: Report,
+    is_stopped: IsStopped,
+) -> list[Result] | None:
+    """Trains runs of equal shape together and returns their results in the same order.
+
+    A run that fails or diverges has a result that says so. Where an error stopped a population of
+    several, there are no results: each run is to go on alone, so that it stops the one whose it is.
+
+    Args:
+        population: the runs.
+        placement: where and how.
+        report: is told of the progress.
+        is_stopped: whether they are to be interrupted, with checkpoints, after the present update.
+    """
+    if is_stopped():
+        return [replace(planned.result, state=INTERRUPTED) for planned in population]
+    start = time.perf_counter()
+    done = population[0].update
+
+    def note(progress: Progress) -> None:
+        nonlocal done
+        done = progress.update
+        report(progress)
+
+    try:
+        results = _train(population, placement, note, is_stopped)
+    except Exception as error:
+        if is_stopped():
+            # What stops a whole group of processes stops those of environments, too.
+            return [replace(planned.result, state=INTERRUPTED) for planned in population]
+        if _nothing_can_be_written(error, placement.out):
+            why = str(error)
+            return [replace(run.result, state=INTERRUPTED, error=why) for run in population]
+        if len(population) > 1:
+            return None
+        # Whatever stops one run, the others go on; what it was stands beside its summaries.
+        details = getattr(error, "details", "") or traceback.format_exc()
+        results = [
+            record_failure(population[0], placement.out, FAILED, _line(error), done, details)
+        ]
+    seconds = (time.perf_counter() - start) / len(population)
+    return [replace(result, wall_time_seconds=seconds) for result in results]
+
+
+def part(population: Sequence[PlannedRun], out: Path) -> list[list[PlannedRun]]:
+    """Each run of a population alone, from the last checkpoint that it has by now."""
+    folders = [run_folder(planned, out / CHECKPOINTS) for planned in population]
+    return [
+        [replace(planned, interrupted_at=last_intact_checkpoint(folder))]
+        for planned, folder in zip(population, folders, strict=True)
+    ]
+
+
+def _nothing_can_be_written(error: Exception, out: Path) -> bool:
+    """Whether an error is the output folder's, so that any other run would fail alike."""
+    if not isinstance(error, OSError):
+        return False
+    is_ours = error.filename is not None and out.resolve() in Path(error.filename).resolve().parents
+    return error.errno in _STORAGE_ERRORS or (is_ours and error.errno in _PERMISSION_ERRORS)
+
+
+def _train(
+    population: Sequence[PlannedRun],
+    placement: Placement,
+    report: Report,
+    is_stopped: IsStopped,
+) -> list[Result]:
+    runs = [_prepare(planned, placement) for planned in population]
+    with PPOTrainer(
+        runs,
+        placement.worker_id,
+        placement.low_memory,
+        placement.device,
+        compiled=placement.compiled,
+        cores=len(placement.cores),
+    ) as trainer:
+
+        def on_update(progress: Progress) -> None:
+            report(progress)
+            if is_stopped():
+                trainer.stop()
+
+        trainer.run(on_update)
+        return [
+            _result(planned, number, trainer, placement.out)
+            for number, planned in enumerate(population)
+        ]
+
+
+def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) -> Result:
+    """What a member of a population reached."""
+    record, failure = trainer.records[number], trainer.failures[number]
+    if failure:
+        state = DIVERGED if isinstance(failure.error, TrainingDivergedError) else FAILED
+        details = getattr(failure.error, "details", "")
+        return record_failure(planned, out, state, str(failure.error), failure.updates, details)
+    return replace(
+        planned.result,
+        steps=trainer.steps,
+        final_return=record.final,
+        return_deviation=record.deviation,
+        best_return=record.best,
+        state=FINISHED if trainer.is_finished else INTERRUPTED,
+        checkpoint=_last_checkpoint(planned, out),
+        curve=tuple(record.curve),
+    )
+
+
+def record_failure(
+    planned: PlannedRun, out: Path, state: str, error: str, updates: int, details: str = ""
+) -> Result:
+    """Writes why a run ended beside its summaries, and returns its result.
+
+    Args:
+        planned: the run.
+        out: folder of everything that is written.
+        state: `failed` or `diverged`.
+        error: what happened, on one line.
+        updates: how many it had done.
+        details: where it happened; may be empty.
+    """
+    batch_size = planned.permutation.config.trainer.batch_size
+    result = replace(
+        planned.result,
+        steps=updates * batch_size,
+        state=state,
+        error=error,
+        checkpoint=_last_checkpoint(planned, out),
+    )
+    _run(planned, out).write_failure(f"{result.status} (after update {updates})", details)
+    return result
+
+
+def _last_checkpoint(planned: PlannedRun, out: Path) -> str:
+    """The run's last good checkpoint, relative to the output folder; empty if there is none."""
+    path = last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
+    return "" if path is None else str(path.relative_to(out))
+
+
+def _line(error: Exception) -> str:
+    """An error on one line."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _prepare(planned: PlannedRun, placement: Placement) -> Run:
+    log = Log(placement.sinks, placement.out, planned.result.run_id, planned.name)
+    run = replace(_run(planned, placement.out), log=log)
+    assert run.summaries and run.checkpoints
+    if planned.interrupted_at is None:
+        for folder in (run.summaries, run.checkpoints):
+            # What another training of the same run left would mix with this one's.
+            shutil.rmtree(folder, ignore_errors=True)
+    (run.summaries / FAILURE).unlink(missing_ok=True)
+    return run
+
+
+def _run(planned: PlannedRun, out: Path) -> Run:
+    summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
+    config, seed = planned.permutation.config, planned.result.seed
+    tuned = {label: number_or_text(text) for label, text in planned.result.choices.items()}
+    return Run(config, seed, summaries, checkpoints, planned.interrupted_at, tuned)
+
+
+def run_folder(planned: PlannedRun, kind: Path) -> Path:
+    """Where a run's summaries or checkpoints lie."""
+    return kind / planned.result.run_id / planned.name

@@ -1,0 +1,349 @@
+"""The journal of a sweep: one SQLite file that knows of every run what became of it.
+
+One process writes it, and any number may read it meanwhile. What is told to it is kept when that process
+is killed. Checkpoints are found in their folders; the journal needn't know of them to go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schema.errors import UserError
+from sweeps.journal.results import FINISHED, INTERRUPTED, Result
+
+WAITING, RUNNING = "waiting", "running"
+
+# A permutation's position is where the present grid has it. What it is called stays, whatever the grid
+# gains later.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS sweep (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS session (
+    number INTEGER PRIMARY KEY, began REAL, ended REAL, description TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS permutation (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, identity TEXT NOT NULL UNIQUE,
+    position INTEGER, choices TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS permutation_position ON permutation (position);
+CREATE TABLE IF NOT EXISTS run (
+    permutation INTEGER NOT NULL REFERENCES permutation, repetition INTEGER NOT NULL,
+    seed INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    began REAL, ended REAL, machine TEXT, updates INTEGER NOT NULL DEFAULT 0,
+    steps INTEGER NOT NULL DEFAULT 0, final_return REAL, return_deviation REAL, best_return REAL,
+    seconds REAL NOT NULL DEFAULT 0, checkpoint TEXT NOT NULL DEFAULT '',
+    curve TEXT NOT NULL DEFAULT '[]', error TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (permutation, repetition)
+) WITHOUT ROWID;
+"""
+
+
+def journal_path(out: Path, run_id: str) -> Path:
+    """Where the journal of a sweep is."""
+    return out / f"{run_id}.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """What is known of one run.
+
+    Attributes:
+        position: of its permutation in the grid.
+        permutation: what that is called.
+        repetition: from 0.
+        state: `waiting`, `running`, `finished`, `failed` or `diverged`.
+        attempts: how often it was begun and didn't finish by its own fault.
+        updates: how many updates it had when it finished.
+    """
+
+    position: int
+    permutation: str
+    repetition: int
+    state: str
+    attempts: int
+    updates: int
+
+
+class Journal:
+    """The record of a sweep.
+
+    Args:
+        path: the file, which is created if need be.
+        writable: whether this is the process that writes it.
+
+    Raises:
+        UserError: it can't be opened, is damaged, or is no journal.
+    """
+
+    def __init__(self, path: Path, writable: bool = True) -> None:
+        self.path = path
+        with self._explained():
+            if not writable:
+                if not path.is_file():
+                    raise UserError(f"{path}: no such sweep here")
+                address = f"{path.resolve().as_uri()}?mode=ro"
+                self._database = sqlite3.connect(address, uri=True, isolation_level=None)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._database = sqlite3.connect(path, isolation_level=None)
+            try:
+                self._prepare(writable)
+            except BaseException:
+                self._database.close()
+                raise
+
+    def _prepare(self, writable: bool) -> None:
+        if not writable:
+            self._database.execute("SELECT key FROM sweep LIMIT 1")
+            return
+        (mode,) = self._database.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.OperationalError("locking protocol")
+        # A loss of power may take the latest results, but their checkpoints have them, too.
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_TABLES)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns what SQLite says into a line that tells what to do."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"{self.path}: {_advice(error)}") from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written within is written, or nothing."""
+        with self._explained():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def close(self) -> None:
+        """Closes the file; calling it again does nothing."""
+        self._database.close()
+
+    # What holds for the sweep as a whole.
+
+    def __getitem__(self, key: str) -> Any:
+        """A value of the sweep as a whole; None if there is none."""
+        row = self._one("SELECT value FROM sweep WHERE key = ?", key)
+        return None if row is None else json.loads(row[0])
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._write("INSERT OR REPLACE INTO sweep VALUES (?, ?)", key, json.dumps(value))
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the tuned keys."""
+        return self["labels"] or []
+
+    def begin_session(self, description: dict[str, Any]) -> None:
+        """Notes who trains the sweep from now on; runs that are under way by the record aren't."""
+        text = json.dumps(description)
+        with self.transaction():
+            self._write("INSERT INTO session (began, description) VALUES (?, ?)", time.time(), text)
+            self._write("UPDATE run SET state = ? WHERE state = ?", WAITING, RUNNING)
+
+    def end_session(self) -> None:
+        """Notes that the present session is over."""
+        last = "(SELECT max(number) FROM session)"
+        self._write(f"UPDATE session SET ended = ? WHERE number = {last}", time.time())
+
+    def sessions(self) -> list[tuple[float, float | None, dict[str, Any]]]:
+        """When each session began and ended, and its description."""
+        rows = self._all("SELECT began, ended, description FROM session ORDER BY number")
+        return [(began, ended, json.loads(text)) for began, ended, text in rows]
+
+    def ended_since_session(self) -> int:
+        """How many runs ended in the latest session."""
+        row = self._one(
+            "SELECT count(*) FROM run WHERE state NOT IN (?, ?) AND "
+            "ended >= (SELECT began FROM session ORDER BY number DESC LIMIT 1)",
+            *(WAITING, RUNNING),
+        )
+        return 0 if row is None else int(row[0])
+
+    # Permutations.
+
+    def place(
+        self, labels: Sequence[str], permutations: Iterable[tuple[str, str, Sequence[str]]]
+    ) -> list[str]:
+        """Gives each permutation of the present grid its position; to be called in a transaction.
+
+        Args:
+            labels: the names of the tuned keys.
+            permutations: in the grid's order, what identifies each, what it would be called in a new
+                sweep, and its choices as text.
+
+        Returns:
+            The names of permutations that the journal has and the grid doesn't.
+        """
+        self["labels"] = list(labels)
+        self._write("UPDATE permutation SET position = NULL")
+        (known,) = self._one("SELECT count(*) FROM permutation") or (0,)
+        (following,) = self._one("SELECT coalesce(max(number), -1) + 1 FROM permutation") or (0,)
+        for position, (identity, name, choices) in enumerate(permutations):
+            text = json.dumps(choices)
+            if known and self._update(
+                "UPDATE permutation SET position = ?, choices = ? WHERE identity = ?",
+                *(position, text, identity),
+            ):
+                continue
+            # In a sweep that is new, the number is the position.
+            self._write(
+                "INSERT INTO permutation VALUES (?, ?, ?, ?, ?)",
+                *(following, name if not known else str(following), identity, position, text),
+            )
+            following += 1
+        return [
+            name for (name,) in self._all("SELECT name FROM permutation WHERE position IS NULL")
+        ]
+
+    def add_runs(self, repetitions: int, seed: int) -> None:
+        """Adds the runs that each permutation lacks, waiting."""
+        for repetition in range(repetitions):
+            self._write(
+                "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
+                "SELECT number, ?, ?, ? FROM permutation ORDER BY number",
+                *(repetition, seed + repetition, WAITING),
+            )
+
+    def names(self) -> Iterator[str]:
+        """What the permutations are called, in the grid's order."""
+        rows = self._database.execute(
+            "SELECT name FROM permutation WHERE position IS NOT NULL ORDER BY position"
+        )
+        return (name for (name,) in rows)
+
+    def name(self, position: int) -> str:
+        """What the permutation at a position of the grid is called."""
+        row = self._one("SELECT name FROM permutation WHERE position = ?", position)
+        assert row is not None
+        return str(row[0])
+
+    # Runs.
+
+    def runs(self, repetitions: int) -> Iterator[JournalRow]:
+        """All runs of the present grid, in the order in which they are trained."""
+        rows = self._database.execute(
+            "SELECT position, name, repetition, state, attempts, updates FROM run "
+            "JOIN permutation ON permutation = number "
+            "WHERE position IS NOT NULL AND repetition < ? ORDER BY repetition, position",
+            (repetitions,),
+        )
+        return (JournalRow(*row) for row in rows)
+
+    def begin(self, population: Iterable[Result]) -> None:
+        """Notes that runs are under way."""
+        machine = f"{platform.node()}, process {os.getpid()}"
+        with self.transaction():
+            for result in population:
+                self._change(
+                    result, "state = ?, began = ?, machine = ?", RUNNING, time.time(), machine
+                )
+
+    def show(self, result: Result, steps: int, curve: Sequence[tuple[int, float]]) -> None:
+        """Notes how far a run is; to be called in a transaction."""
+        self._change(result, "steps = ?, curve = ?", steps, json.dumps(curve))
+
+    def record(self, result: Result, updates: int) -> None:
+        """Notes what became of a run of so many updates; to be called in a transaction."""
+        # An interrupted run waits for the next session, which goes on with it.
+        state = WAITING if result.state == INTERRUPTED else result.state
+        by_own_fault = result.state not in (FINISHED, INTERRUPTED)
+        self._change(
+            result,
+            "state = ?, attempts = attempts + ?, ended = ?, updates = ?, steps = ?, final_return = ?, "
+            "return_deviation = ?, best_return = ?, seconds = seconds + ?, checkpoint = ?, curve = ?, "
+            "error = ?",
+            *(state, by_own_fault, time.time(), updates if state == FINISHED else 0, result.steps),
+            *(result.final_return, result.return_deviation, result.best_return),
+            *(result.wall_time_seconds, result.checkpoint, json.dumps(result.curve), result.error),
+        )
+
+    def _change(self, result: Result, assignments: str, *values: Any) -> None:
+        self._write(
+            f"UPDATE run SET {assignments} WHERE repetition = ? AND permutation = "
+            "(SELECT number FROM permutation WHERE name = ?)",
+            *(*values, result.repetition, result.permutation),
+        )
+
+    def results(self, run_id: str, by_permutation: bool = False) -> Iterator[Result]:
+        """All runs of the present grid with what is known of them; states may be `waiting`, `running`.
+
+        Args:
+            run_id: tag of the training session.
+            by_permutation: the repetitions of each permutation follow each other, instead of all
+                permutations of each repetition.
+        """
+        labels = self.labels
+        order = "position, repetition" if by_permutation else "repetition, position"
+        rows = self._database.execute(
+            "SELECT name, repetition, choices, seed, steps, final_return, return_deviation, "
+            "best_return, seconds, state, error, checkpoint, curve FROM run "
+            f"JOIN permutation ON permutation = number WHERE position IS NOT NULL ORDER BY {order}"
+        )
+        for name, repetition, choices, *known, curve in rows:
+            named = dict(zip(labels, json.loads(choices), strict=True))
+            points = tuple((steps, value) for steps, value in json.loads(curve))
+            yield Result(run_id, name, repetition, named, *known, points)  # type: ignore[call-arg]
+
+    def counts(self) -> dict[str, int]:
+        """How many runs of the present grid are in each state."""
+        return dict(
+            self._all(
+                "SELECT state, count(*) FROM run JOIN permutation ON permutation = number "
+                "WHERE position IS NOT NULL GROUP BY state"
+            )
+        )
+
+    def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
+        with self._explained():
+            row: tuple[Any, ...] | None = self._database.execute(statement, values).fetchone()
+            return row
+
+    def _all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._explained():
+            return self._database.execute(statement, values).fetchall()
+
+    def _write(self, statement: str, *values: Any) -> None:
+        with self._explained():
+            self._database.execute(statement, values)
+
+    def _update(self, statement: str, *values: Any) -> bool:
+        """Whether a row was changed."""
+        with self._explained():
+            return self._database.execute(statement, values).rowcount > 0
+
+
+def _advice(error: sqlite3.DatabaseError) -> str:
+    said = str(error)
+    # Nobody else writes it, so that it can't be locked where locks work.
+    if any(words in said for words in ("locking protocol", "disk I/O error", "is locked")):
+        return (
+            f"SQLite can't work in this folder (a network folder?): {said}; "
+            "choose an --out on a local disk"
+        )
+    if "no such table" in said:
+        return "holds no sweep; one that is just beginning may be there in a moment"
+    if "full" in said:
+        return f"{said}; make room, then the same command goes on"
+    if isinstance(error, sqlite3.OperationalError):
+        return f"can't be opened or written: {said}"
+    return (
+        f"is damaged, or no journal of a sweep: {said}; move it away, and the same command goes on "
+        "from the checkpoints"
+    )

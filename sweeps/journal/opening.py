@@ -1,0 +1,142 @@
+"""Opens the journal of a sweep for a grid, and refuses where it is of another one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from schema.errors import UserError
+from sweeps.execution.worker import CHECKPOINTS, SUMMARIES
+from sweeps.journal.journal import Journal
+from sweeps.journal.results import FINISHED, Result, read_results
+from sweeps.options import SweepOptions
+from sweeps.search_space.grid import Grid
+from sweeps.search_space.identity import Identities, complete, differences
+
+_FORMAT = 1  # of the journal
+_REPORTED = 10  # differences and permutations that an error names
+
+
+def open_journal(
+    grid: Grid, identify: Identities, options: SweepOptions, overwrite: bool
+) -> Journal:
+    """The journal of a grid, with all its permutations and runs; nothing is changed by a refusal.
+
+    Args:
+        grid: the permutations.
+        identify: tells them apart.
+        options: how they are run.
+        overwrite: begin anew, whatever there is of this run id.
+
+    Raises:
+        UserError: it is of another grid, base config or seed, or can't be opened.
+    """
+    if overwrite:
+        _remove_sweep(options)
+    is_new = not options.journal.exists()
+    journal = Journal(options.journal)
+    try:
+        with journal.transaction():
+            if is_new:
+                journal["format"] = _FORMAT
+                journal["seed"] = options.seed
+            else:
+                _refuse_another_sweep(journal, grid, options)
+            journal["base"] = complete(grid.base.data)
+            _place(journal, grid, identify)
+            journal.add_runs(options.repetitions, options.seed)
+            if is_new and not overwrite:
+                _take_over_older_results(journal, grid, identify, options)
+    except BaseException:
+        journal.close()
+        if is_new:
+            _remove_journal(options.journal)
+        raise
+    return journal
+
+
+def _refuse_another_sweep(journal: Journal, grid: Grid, options: SweepOptions) -> None:
+    if journal["format"] != _FORMAT:
+        raise UserError(f"{journal.path}: is of another version; choose another --run-id or --out")
+    _refuse_another_seed(journal.path, journal["seed"], options)
+    lines = differences(complete(journal["base"]), complete(grid.base.data))
+    if lines:
+        raise UserError(
+            [
+                f"{journal.path}: was made with another base config than {grid.base.path}; "
+                "choose another --run-id or --out, or replace it with --overwrite",
+                *lines[:_REPORTED],
+            ]
+        )
+
+
+def _refuse_another_seed(path: Path, seed: int, options: SweepOptions) -> None:
+    if seed != options.seed:
+        raise UserError(
+            f"--seed={options.seed}: the results of --run-id={options.run_id} in {path} are of "
+            f"--seed={seed}; choose another --run-id or --out, or replace them with --overwrite"
+        )
+
+
+def _place(journal: Journal, grid: Grid, identify: Identities) -> None:
+    missing = journal.place(
+        grid.labels,
+        ((identify(index), grid.name(index), identify.shown(index)) for index in range(len(grid))),
+    )
+    if missing:
+        more = " ..." if len(missing) > _REPORTED else ""
+        raise UserError(
+            f"{journal.path}: holds another grid, with permutations that this one doesn't have "
+            f"({', '.join(missing[:_REPORTED])}{more}); choose another --run-id or --out, or replace "
+            "it with --overwrite"
+        )
+
+
+def _take_over_older_results(
+    journal: Journal, grid: Grid, identify: Identities, options: SweepOptions
+) -> None:
+    """Keeps what was finished by versions that had no journal."""
+    if not options.results.exists():
+        return
+    for result in read_results(options.results, grid.labels):
+        if result.run_id != options.run_id or result.state != FINISHED:
+            continue
+        _refuse_another_seed(options.results, result.seed - result.repetition, options)
+        index = int(result.permutation)
+        if index < len(grid) and identify.shown(index) == list(result.choices.values()):
+            batch_size = grid.permutation(index).config.trainer.batch_size
+            journal.record(result, result.steps // batch_size)
+
+
+def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> list[Result]:
+    """What `results.csv` has of other run ids.
+
+    Raises:
+        UserError: it has some, of other keys (and isn't to be replaced), or is damaged.
+    """
+    try:
+        found = list(read_results(options.results, grid.labels))
+    except UserError:
+        lines = options.results.read_text(encoding="utf-8").splitlines()[1:]
+        # What there is of this run id is written anew from the journal.
+        if overwrite or all(line.startswith(f"{options.run_id},") for line in lines):
+            return []
+        raise
+    return [result for result in found if result.run_id != options.run_id]
+
+
+def _remove_sweep(options: SweepOptions) -> None:
+    """Removes all that there is of a run id, but for its lines in `results.csv`."""
+    _remove_journal(options.journal)
+    for folder in (
+        options.configs,
+        options.out / SUMMARIES / options.run_id,
+        options.out / CHECKPOINTS / options.run_id,
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_journal(path: Path) -> None:
+    """Removes a journal and what SQLite has beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Plans a sweep: lists the runs left to train, groups them, and checks that they fit."""

@@ -1,0 +1,1 @@
+"""The search space: reads what is tuned and expands it into permutations."""

@@ -1,0 +1,362 @@
+"""Search space in, permutations out: reads a tuning config and expands it over a base config.
+
+A tuning config lists choices under `hyperparameters` (any key of the config) and under each decay
+schedule. A grid is their Cartesian product in the order of the file, the last key varying fastest.
+It is generated lazily: neither the time to the first permutation nor memory grows with its size.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ppo.validation import runnable_problems
+from schema.config import Config, config_errors, read_config
+from schema.environment import EnvironmentConfig
+from schema.errors import UserError
+from schema.evaluation import EvaluationConfig
+from schema.model import ModelConfig
+from schema.schedules import DecaySchedule
+from schema.section import Section
+from schema.trainer import TrainerConfig
+from schema.yaml_file import Document, KeyPath, read_yaml
+from sweeps.search_space.choices import canonical, show, show_choices
+from sweeps.search_space.keys import Axis, resolve_axes, schedule_names
+
+_REPORTED = 10  # errors and warnings of a large grid are counted beyond this many
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """One combination of choices and the whole config it makes.
+
+    Attributes:
+        index: its position in the grid, from 0.
+        choices: the value of each tuned key, by the axis's label.
+        config: the base config with the choices merged in, valid.
+    """
+
+    index: int
+    choices: dict[str, Any]
+    config: Config
+
+
+class _Causes:
+    """The errors of permutations, each once however many have it.
+
+    Attributes:
+        failed: how many permutations have any.
+        first: of each error (key and message): how many permutations have it, and index and choices
+            of the first; of the first ten errors only.
+        are_more: whether there are other errors.
+    """
+
+    def __init__(self) -> None:
+        self.failed = 0
+        self.first: dict[tuple[KeyPath, str], tuple[int, int, tuple[Any, ...]]] = {}
+        self.are_more = False
+
+    def note(
+        self, index: int, values: tuple[Any, ...], problems: list[tuple[KeyPath, str]]
+    ) -> None:
+        """Counts what is wrong with a permutation."""
+        self.failed += bool(problems)
+        for problem in problems:
+            if problem not in self.first and len(self.first) == _REPORTED:
+                self.are_more = True
+                continue
+            count, *first = self.first.get(problem, (0, index, values))
+            self.first[problem] = (count + 1, *first)  # type: ignore[assignment]
+
+
+class Grid:
+    """The permutations of a tuning config over a base config.
+
+    Args:
+        base: the base config's document.
+        tune: the tuning config's document.
+        axes: what is tuned.
+    """
+
+    def __init__(self, base: Document, tune: Document, axes: list[Axis]) -> None:
+        self.base = base
+        self.tune = tune
+        self.axes = axes
+
+    @property
+    def size(self) -> int:
+        """The number of permutations, however large."""
+        return math.prod(len(axis.choices) for axis in self.axes)
+
+    def __len__(self) -> int:
+        """The number of permutations."""
+        return self.size
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the tuned keys."""
+        return [axis.label for axis in self.axes]
+
+    def name(self, index: int) -> str:
+        """The index of a permutation, zero-padded so that names sort as numbers."""
+        return str(index).zfill(len(str(len(self) - 1)))
+
+    def permutations(self) -> Iterator[Permutation]:
+        """Every permutation of a validated grid, in order."""
+        validate = _SharedSections()
+        for index, (values, data) in enumerate(self._merged()):
+            yield Permutation(index, dict(zip(self.labels, values, strict=True)), validate(data))
+
+    def permutation(self, index: int) -> Permutation:
+        """The permutation of that index of a validated grid."""
+        data, values = self.base.data, self.values(index)
+        for axis, value in zip(self.axes, values, strict=True):
+            data = deep_merge(data, _nested(axis.key_path, value))
+        choices = dict(zip(self.labels, values, strict=True))
+        return Permutation(index, choices, Config.model_validate(data))
+
+    def values(self, index: int) -> tuple[Any, ...]:
+        """The choices of the permutation of that index, without making its config."""
+        positions = self.positions(index)
+        return tuple(
+            axis.choices[position] for axis, position in zip(self.axes, positions, strict=True)
+        )
+
+    def positions(self, index: int) -> tuple[int, ...]:
+        """Where in the lists of choices those of a permutation stand."""
+        found = []
+        for axis in reversed(self.axes):
+            index, position = divmod(index, len(axis.choices))
+            found.append(position)
+        return tuple(reversed(found))
+
+    def unique(self) -> Grid:
+        """The grid without the permutations that repeat an earlier one."""
+        return Grid(self.base, self.tune, [axis.unique() for axis in self.axes])
+
+    def validate(self) -> list[str]:
+        """Validates the base config, every choice and every permutation.
+
+        Returns:
+            Warnings, a line each.
+
+        Raises:
+            UserError: a line for each error (the first ten of permutations, and how many have them).
+        """
+        errors = self._base_errors() + [line for axis in self.axes for line in self._errors(axis)]
+        if errors:
+            raise UserError(errors)
+        return self._repetition_warnings() + self._validate_permutations()
+
+    def _merged(self) -> Iterator[_Merged]:
+        return _merge_all(self.base.data, self.axes)
+
+    def _base_errors(self) -> list[str]:
+        tuned = [axis.key_path for axis in self.axes]
+        return [
+            f"{self.base.where(key_path)}: {'.'.join(key_path)}: {message}"
+            for key_path, message in _key_errors(self.base.data)
+            if not any(key_path[: len(path)] == path for path in tuned)
+        ]
+
+    def _errors(self, axis: Axis) -> list[str]:
+        lines = []
+        for choice in axis.unique().choices:
+            data = deep_merge(self.base.data, _nested(axis.key_path, choice))
+            for key_path, message in _key_errors(data):
+                if key_path[: len(axis.key_path)] == axis.key_path:
+                    key = ".".join((axis.label, *key_path[len(axis.key_path) :]))
+                    where = self.tune.where(axis.line_path)
+                    lines.append(f"{where}: {key}: choice {show(choice)}: {message}")
+        return lines
+
+    def _validate_permutations(self) -> list[str]:
+        causes = _Causes()
+        rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
+        validate = _SharedSections()
+        for index, (values, data) in enumerate(self._merged()):
+            problems, config = _problems(data, validate)
+            causes.note(index, values, problems)
+            if config is not None:
+                _note_rising_schedules(config.trainer, index, rising)
+        errors = self._permutation_errors(causes)
+        if errors:
+            raise UserError(errors)
+        return [self._rising_warning(name, found) for name, found in rising.items() if found]
+
+    def _permutation_errors(self, causes: _Causes) -> list[str]:
+        """A line for each error, with the first permutation that has it, and one that counts them."""
+        lines = []
+        for (path, message), (count, index, values) in causes.first.items():
+            choices = show_choices(dict(zip(self.labels, values, strict=True)))
+            several = (
+                f"{count} permutations, of which the first is " if count > 1 else "permutation "
+            )
+            lines.append(
+                f"{self.tune.path}: {several}{self.name(index)} ({choices}): "
+                f"{'.'.join(path)}: {message}"
+            )
+        if causes.are_more:
+            lines.append(
+                f"{self.tune.path}: {causes.failed} of {len(self)} permutations are not valid"
+            )
+        return lines
+
+    def _rising_warning(self, name: str, found: list[int]) -> str:
+        names = ", ".join(self.name(index) for index in found[:_REPORTED])
+        more = f" and {len(found) - _REPORTED} more" if len(found) > _REPORTED else ""
+        plural = "permutation" if len(found) == 1 else "permutations"
+        return (
+            f"{self.tune.path}: {name}: final is greater than initial in {plural} {names}{more}; "
+            "the schedule rises there"
+        )
+
+    def _repetition_warnings(self) -> list[str]:
+        repeated = len(self) - len(self.unique())
+        if not repeated:
+            return []
+        choices = [
+            f"{axis.label} lists {text}" for axis in self.axes if (text := _repeated_choices(axis))
+        ]
+        return [
+            f"{self.tune.path}: {repeated} of {len(self)} permutations repeat another: "
+            f"{'; '.join(choices)}. --unique drops them"
+        ]
+
+
+def load_grid(base_path: Path, tune_path: Path) -> Grid:
+    """Reads a base config and a tuning config and resolves what is tuned.
+
+    Raises:
+        UserError: a file can't be read, or the tuning config names what doesn't exist.
+    """
+    base = read_config(base_path)
+    tune = read_yaml(tune_path)
+    if not tune.data:
+        raise UserError(
+            f"{tune_path}: is empty; list choices under `hyperparameters` or a decay schedule"
+        )
+    grid = Grid(base, tune, resolve_axes(tune))
+    if grid.size > sys.maxsize:
+        raise UserError(f"{tune_path}: {grid.size:.1e} permutations are more than can be counted")
+    return grid
+
+
+def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """The base with the override's values; mappings merge key by key, anything else replaces.
+
+    Neither argument is changed; the result shares the parts that only one of them has.
+    """
+    merged = dict(base)
+    for key, value in override.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = deep_merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _merge_all(
+    data: dict[str, Any], axes: list[Axis], values: tuple[Any, ...] = ()
+) -> Iterator[_Merged]:
+    """Merges what neighbours have in common once."""
+    if not axes:
+        yield values, data
+        return
+    axis, *others = axes
+    for value in axis.choices:
+        merged = deep_merge(data, _nested(axis.key_path, value))
+        yield from _merge_all(merged, others, (*values, value))
+
+
+class _SharedSections:
+    """Validates merged configs, of which neighbours share most sections, each section once."""
+
+    def __init__(self) -> None:
+        # The mapping itself is kept, so that no other one can have its id.
+        self._latest: dict[str, tuple[Any, Section]] = {}
+
+    def __call__(self, data: dict[str, Any]) -> Config:
+        """The config that `data` describes.
+
+        Raises:
+            ValidationError: of the section at fault or of the whole.
+        """
+        shared = {name: self._section(name, data[name]) for name in _SHARED if name in data}
+        return Config.model_validate({**data, **shared})
+
+    def _section(self, name: str, data: Any) -> Section:
+        latest, section = self._latest.get(name, (None, None))
+        if section is None or latest is not data:
+            section = _SHARED[name].model_validate(data)
+            self._latest[name] = data, section
+        return section
+
+
+# What one permutation is made of: the choices, and the base config with them.
+_Merged = tuple[tuple[Any, ...], dict[str, Any]]
+_SHARED: dict[str, type[Section]] = {
+    "environment": EnvironmentConfig,
+    "model": ModelConfig,
+    "evaluation": EvaluationConfig,
+}
+
+
+def _nested(key_path: KeyPath, value: Any) -> dict[str, Any]:
+    for key in reversed(key_path):
+        value = {key: value}
+    return value
+
+
+def _key_errors(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
+    """Errors of single keys; combinations are left to the permutations."""
+    try:
+        Config.model_validate(data)
+    except ValidationError as error:
+        return config_errors(error, combinations=False)
+    return []
+
+
+def _problems(
+    data: dict[str, Any], validate: _SharedSections
+) -> tuple[list[tuple[KeyPath, str]], Config | None]:
+    try:
+        config = validate(data)
+    except ValidationError:
+        return _all_errors(data), None
+    return runnable_problems(config), config
+
+
+def _all_errors(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
+    try:
+        Config.model_validate(data)
+    except ValidationError as error:
+        return config_errors(error)
+    raise AssertionError("a section is invalid that is valid within its config")
+
+
+def _note_rising_schedules(
+    trainer: TrainerConfig, index: int, rising: dict[str, list[int]]
+) -> None:
+    for name, found in rising.items():
+        schedule: DecaySchedule = getattr(trainer, name)
+        if schedule.final is not None and schedule.final > schedule.initial:
+            found.append(index)
+
+
+def _repeated_choices(axis: Axis) -> str:
+    keys = [canonical(choice) for choice in axis.choices]
+    counts = {key: keys.count(key) for key in keys}
+    values = dict(zip(keys, axis.choices, strict=True))
+    return " and ".join(
+        f"{show(values[key])} {'twice' if count == 2 else f'{count} times'}"
+        for key, count in counts.items()
+        if count > 1
+    )

@@ -1,0 +1,123 @@
+"""Tables fit the screen, and their headings say which key is meant."""
+
+import pytest
+from rich.console import Console
+
+from commands.terminal.tables import answer_table, failure_lines, ranked_table, short_names
+from reports.answer import answer
+from reports.output.table import ranked
+from sweeps.journal.results import Result
+from sweeps.journal.scores import Score
+from tests.reports.sweeps import sweep
+
+LABELS = ["worker_steps", "learning_rate_schedule.initial", "beta_schedule.initial"]
+
+
+@pytest.mark.parametrize(
+    ("label", "short"),
+    [
+        ("gamma", "gamma"),
+        ("trainer.gamma", "gamma"),
+        ("learning_rate_schedule.initial", "learning_rate.initial"),
+        ("trainer.learning_rate_schedule.initial", "learning_rate.initial"),
+        ("beta_schedule", "beta_schedule"),
+        # The bare name would be the trainer's.
+        ("evaluation.num_workers", "evaluation.num_workers"),
+        ("environment.kwargs.is_slippery", "kwargs.is_slippery"),
+        ("environment.reset_params.num-seeds", "reset_params.num-seeds"),
+    ],
+)
+def test_a_key_has_the_shortest_name_that_means_it_alone(label, short):
+    assert short_names([label, "lamda"]) == [short, "lamda"]
+
+
+def test_short_names_stay_distinct():
+    labels = ["environment.kwargs.a_schedule.b", "environment.kwargs.a.b"]
+    assert short_names(labels) == ["kwargs.a_schedule.b", "kwargs.a.b"]
+
+
+def lines(width, labels):
+    """What is printed on a screen of that width."""
+    choices = {label: f"{number}e-05" for number, label in enumerate(labels)}
+    scores = [Score("07", choices, 123.456, 1.5, 2, 1, None)]
+    console = Console(width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(ranked_table(console, scores, labels, 50, 2))
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def test_a_heading_has_two_lines_at_most():
+    above, below = (line for line in lines(120, LABELS) if line.startswith("┃"))
+    cells = [line.replace("┃", " ").split() for line in (above, below)]
+    assert cells[0] == ["learning_rate."]
+    leading = ["rank", "index", "return", "±"]
+    assert cells[1] == [*leading, "worker_steps", "initial", "beta.initial", "failed"]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_screen_keys_are_letters_with_a_legend(width):
+    labels = [*LABELS, "num_workers", "epochs", "clip_range_schedule.initial"]
+    if width == 60:
+        labels = LABELS
+    printed = lines(width, labels)
+    assert max(map(len, printed)) <= width
+    (row,) = (line.split() for line in printed if " 123.5 " in line)
+    letters = "ABCDEF"[: len(labels)]
+    assert row == ["1", "07", "123.5", "1.500", *(f"{n}e-05" for n in range(len(labels))), "1"]
+    headings = next(line for line in printed if "rank" in line).split()
+    assert headings == ["rank", "index", "return", "±", *letters, "failed"]
+    legend = [
+        f"{letter}: {name}" for letter, name in zip(letters, short_names(labels), strict=True)
+    ]
+    assert printed[-1 - len(labels) :] == [*legend, "±: standard deviation over repetitions"]
+
+
+def test_on_the_narrowest_screen_choices_fold_and_nothing_is_lost():
+    labels = [*LABELS, "num_workers", "epochs", "clip_range_schedule.initial"]
+    printed = lines(60, labels)
+    assert max(map(len, printed)) <= 60 and not any("…" in line for line in printed)
+    assert any(line.split()[:4] == ["1", "07", "123.5", "1.500"] for line in printed if line)
+
+
+def test_runs_that_failed_for_the_same_reason_are_one_line():
+    results = [
+        Result("a", str(index), 0, {}, 0, state="failed" if index % 2 else "finished", error="x")
+        for index in range(5)
+    ]
+    results.append(Result("a", "5", 0, {}, 0, state="diverged", error="y"))
+    assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: diverged: y"]
+
+
+def printed_answer(returns, width=120, **changed):
+    choices = {"gamma": ("0.9", "0.99"), "lamda": ("0.95",), "epochs": ("2", "4")}
+    found = answer(sweep(choices, returns, **changed))
+    console = Console(width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(answer_table(console, found, ranked(found, None, 9)))
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def test_a_line_is_below_those_that_could_be_the_best():
+    noise = (0.1, -0.1, 0.05)
+    printed = printed_answer(lambda values, n: 100 * (values[0] == "0.9") + noise[n])
+    rows = [line for line in printed if line.startswith(("│", "├"))]
+    assert [row[0] for row in rows] == ["│", "│", "├", "│", "│"]
+    assert rows[0].split("│")[5].strip() == "0.50" and rows[3].split("│")[5].strip() == ""
+    headings = " ".join(line for line in printed if line.startswith("┃"))
+    # Keys that aren't varied have no column.
+    assert "gamma" in headings and "epochs" in headings and "lamda" not in headings
+    assert " ".join(printed).endswith("(95 %); the line is below them")
+
+
+def test_every_repetition_and_failure_is_shown():
+    printed = printed_answer(
+        lambda values, n: float(n + 10 * int(values[2])), failed={(0, 1)}, repetitions=3
+    )
+    row = next(line for line in printed if line.startswith("│") and " – " in line)
+    assert [cell.strip() for cell in row.split("│")[-3:-1]] == ["20.0 – 22.0", "1"]
+
+
+def test_one_repetition_shows_the_spread_of_its_episodes():
+    printed = printed_answer(lambda values, n: float(values[2]), repetitions=1)
+    assert any("±" in line for line in printed if line.startswith("┃"))
+    assert printed[-1] == "±: standard deviation over the episodes of the one repetition"

@@ -1,0 +1,135 @@
+"""Compiled rollouts are those that torch's acting and the same environments lead to."""
+
+import numpy as np
+import pytest
+import torch
+
+from buffer import RolloutBuffer
+from environments import make_environments
+from environments.levels import RandomLevels
+from model import Population
+from ppo.acting import RecordedActing
+from ppo.by_torch.optimiser import AdamW
+from ppo.run.member import Member, Run
+from ppo.sampler import Sampler, make_sampler
+from tests.examples import CPU, tiny_config
+
+pytest.importorskip("numba")
+
+from ppo.by_numba.rollout_sampler import CompiledSampler
+
+MEMBERS, WORKERS, STEPS = 2, 5, 70
+CARTPOLE = {"type": "CartPole", "name": "CartPole-v1", "max_episode_steps": 20}
+PENDULUM = {"type": "Gymnasium", "name": "Pendulum-v1", "max_episode_steps": 30}
+ACROBOT = {"type": "Gymnasium", "name": "Acrobot-v1", "max_episode_steps": 25}
+
+
+class Scene:
+    """Two members' networks and environments before their first rollout."""
+
+    def __init__(self, environment, compiled, model=None, **trainer):
+        shape = {"num_workers": WORKERS, "worker_steps": STEPS, "num_mini_batches": 2}
+        config = tiny_config(
+            environment={"processes": None} | environment,
+            model=model or {},
+            trainer=shape | trainer,
+        )
+        config = config.resolved(False)
+        seeds = list(range(MEMBERS * WORKERS))
+        self.environments = make_environments(
+            config.environment, RandomLevels(seeds), len(seeds), 0
+        )
+        spaces = self.environments.spaces
+        self.population = Population(spaces, config, MEMBERS, CPU)
+        optimiser = AdamW(self.population.weights, self.population.gradients)
+        self.members = [
+            Member(Run(config, 3 + number), number, self.population, optimiser)
+            for number in range(MEMBERS)
+        ]
+        random = torch.Generator().manual_seed(0)
+        # Larger than at first, so that not all choices are equally likely.
+        self.population.weights += 0.3 * torch.randn(
+            self.population.weights.shape, generator=random
+        )
+        if config.model.normalize_observations:
+            seen = {
+                name: torch.randn(MEMBERS, 9, 7, *shape, generator=random) * 2 + 1
+                for name, (shape, _) in spaces.observations.items()
+            }
+            self.population.stacked.normaliser.update(seen)
+        self.buffer = RolloutBuffer(spaces, (MEMBERS, STEPS, WORKERS), CPU, False)
+        shared = (self.members, self.population, self.environments, self.buffer, None)
+        self.sampler = (
+            make_sampler(*shared, False)
+            if compiled
+            else Sampler(*shared, RecordedActing(*shared[:2], self.buffer))
+        )
+        assert isinstance(self.sampler, CompiledSampler) == compiled
+        self.sampler.observations = self.environments.reset()
+
+
+@pytest.mark.parametrize(
+    ("environment", "model", "trainer"),
+    [
+        (CARTPOLE, {}, {}),
+        (CARTPOLE | {"mask_velocities": True}, {}, {}),
+        (CARTPOLE, {"share_parameters": True}, {}),
+        (CARTPOLE, {"normalize_observations": True}, {}),
+        (CARTPOLE, {}, {"bootstrap_truncated": False}),
+        (ACROBOT, {"activation": "relu"}, {}),
+        (PENDULUM, {}, {}),
+        (PENDULUM, {"squash_actions": True, "normalize_observations": True}, {}),
+    ],
+)
+def test_a_rollout_is_torch_s(environment, model, trainer):
+    compiled = Scene(environment, True, model, **trainer)
+    recorded = Scene(environment, False, model, **trainer)
+    for update in range(2):
+        compiled.sampler.sample(update)
+        recorded.sampler.sample(update)
+        assert (compiled.buffer.actions[0] != compiled.buffer.actions[1]).any()
+        for name in ("actions", "log_probabilities", "rewards", "ends", "final_values"):
+            found, expected = (getattr(each.buffer, name) for each in (compiled, recorded))
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        for found, expected in (
+            (compiled.buffer.observations["vector"], recorded.buffer.observations["vector"]),
+            *(
+                tuple(torch.from_numpy(each.sampler.observations["vector"]) for each in pair)
+                for pair in [(compiled, recorded)]
+            ),
+        ):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            compiled.sampler.values(), recorded.sampler.values(), rtol=1e-4, atol=1e-4
+        )
+        bootstraps = trainer.get("bootstrap_truncated", True)
+        assert bool(compiled.buffer.final_values.any()) == bootstraps
+    for member, other in zip(compiled.members, recorded.members, strict=True):
+        assert len(member.episodes) == len(other.episodes) > 0
+        for found, expected in zip(member.episodes, other.episodes, strict=True):
+            assert found == pytest.approx(expected, rel=1e-4)
+        assert member.record.final == pytest.approx(other.record.final, rel=1e-4)
+
+
+def test_more_workers_than_are_looked_at_at_once(monkeypatch):
+    monkeypatch.setattr("ppo.by_numba.describing._ROWS", 2)
+    monkeypatch.setattr("ppo.by_numba.describing._workspaces", type("Fresh", (), {})())
+    few = Scene(CARTPOLE, True)
+    few.sampler.sample(0)
+    monkeypatch.undo()
+    recorded = Scene(CARTPOLE, False)
+    recorded.sampler.sample(0)
+    assert torch.equal(few.buffer.actions, recorded.buffer.actions)
+    torch.testing.assert_close(few.buffer.log_probabilities, recorded.buffer.log_probabilities)
+
+
+def test_a_member_s_rollout_does_not_depend_on_its_neighbour():
+    together, disturbed = Scene(CARTPOLE, True), Scene(CARTPOLE, True)
+    disturbed.population.weights[0] *= 2
+    for scene in (together, disturbed):
+        scene.sampler.sample(0)
+    assert not torch.equal(together.buffer.actions[0], disturbed.buffer.actions[0])
+    for name in ("actions", "log_probabilities", "rewards"):
+        assert torch.equal(getattr(together.buffer, name)[1], getattr(disturbed.buffer, name)[1])
+    observed = [scene.buffer.observations["vector"][1].numpy() for scene in (together, disturbed)]
+    np.testing.assert_array_equal(*observed)
