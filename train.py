@@ -61,6 +61,7 @@ def main(arguments: Arguments) -> int:
 
     # Imported here because torch takes seconds to load, which --help and errors needn't wait for.
     from commands.training import train
+    from ppo.placement import Placement
     from ppo.run.member import Run
     from ppo.sinks.interface import Log
     from utils import check_compiler, select_device
@@ -70,14 +71,10 @@ def main(arguments: Arguments) -> int:
         check_compiler(device)
     log = Log(sinks, out, group=run_id, name=run_id)
     run = Run(config, seed, out / "summaries" / run_id, out / "checkpoints" / run_id, log=log)
-    return train(
-        run,
-        worker_id,
-        low_memory=bool(arguments["--low-mem-fix"]),
-        device=device,
-        compiled=bool(arguments["--compile"]),
-        overwrite=bool(arguments["--overwrite"]),
+    placement = Placement(
+        device, worker_id, bool(arguments["--low-mem-fix"]), bool(arguments["--compile"])
     )
+    return train(run, placement, overwrite=bool(arguments["--overwrite"]))
 
 
 if __name__ == "__main__":

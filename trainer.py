@@ -22,15 +22,16 @@ from environments.vector import available_cores
 from model import Population
 from networks.normaliser import RewardNormaliser
 from ppo.advantages import estimate_advantages
-from ppo.by_numba import serves
 from ppo.by_torch.losses import explained_variance
 from ppo.by_torch.optimiser import AdamW
-from ppo.hidden_states import Memory
+from ppo.hidden_states import HiddenStates
 from ppo.learner import Learner
+from ppo.parts import Parts
+from ppo.placement import Placement
 from ppo.run.checkpoint import load_checkpoint
 from ppo.run.evaluator import Evaluator, Policy
 from ppo.run.member import Failure, Member, Run
-from ppo.run.returns import ReturnRecord
+from ppo.run.returns import ReturnHistory
 from ppo.run.summaries import episode_scalars
 from ppo.sampler import make_sampler
 from utils import Stream, choose_threads, derive_seed, make_generator
@@ -59,65 +60,31 @@ class PPOTrainer:
     """Trains one or more members that share the shapes of everything.
 
     Args:
-        runs: the members. Their configs may differ in scalar hyperparameters only.
-        worker_id: offset of the environments' communication ports.
-        low_memory: keep rollouts in host memory and move one mini-batch at a time to the device.
-        device: where networks are trained.
-        compiled: whether to compile the losses with `torch.compile`.
-        cores: how many cores the training may use; None is all.
+        runs: the members' runs. Their configs may differ in scalar hyperparameters only.
+        placement: the device, ports and cores.
+
+    Attributes:
+        parts: the members, and the networks, rollouts and optimiser that they share.
 
     Raises:
-        UserError: a checkpoint to be continued doesn't fit.
+        UserError: a checkpoint to resume from doesn't fit.
     """
 
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        worker_id: int,
-        low_memory: bool,
-        device: torch.device,
-        compiled: bool = False,
-        cores: int | None = None,
-    ) -> None:
+    def __init__(self, runs: Sequence[Run], placement: Placement) -> None:
         self._shared = runs[0].config
         trainer = self._shared.trainer
-        self._device = device
-        self._cores = cores or available_cores()
+        self._device = placement.device
+        self._cores = len(placement.cores) if placement.cores else available_cores()
         self._evaluators: list[Evaluator] = []
         # Evaluation has ports of its own, behind those of all training environments.
-        self._evaluation_worker_id = worker_id + len(runs) * trainer.num_workers
-        self._environments = self._make_environments(runs, worker_id)
+        self._evaluation_worker_id = placement.worker_id + len(runs) * trainer.num_workers
+        self._environments = self._make_environments(runs, placement.worker_id)
         try:
-            spaces = self._environments.spaces
-            # Checkpoints say what was chosen, whatever null may mean later.
-            runs = [
-                replace(run, config=run.config.resolved(spaces.has_images, device.type))
-                for run in runs
-            ]
-            self._shared = runs[0].config
-            choose_threads(spaces, self._cores)
-            shape = (len(runs), trainer.worker_steps, trainer.num_workers)
-            self._population = Population(spaces, self._shared, len(runs), device)
-            ratios = self._population.stacked.distribution.ratios
-            self._buffer = RolloutBuffer(spaces, shape, device, low_memory, ratios)
-            self._optimiser = AdamW(self._population.weights, self._population.gradients)
-            self._members = [
-                Member(run, number, self._population, self._optimiser)
-                for number, run in enumerate(runs)
-            ]
-            self._memory = self._make_memory(shape)
-            self._sampler = make_sampler(
-                self._members,
-                self._population,
-                self._environments,
-                self._buffer,
-                self._memory,
-                compiled,
-            )
-            self._learners = self._make_learners(compiled)
-            self._is_compiled = serves(self._population, compiled)
+            self.parts = self._make_parts(runs, placement)
+            self._sampler = make_sampler(self.parts, self._environments)
+            self._learners = self._make_learners()
             self._reward_normaliser = (
-                RewardNormaliser(len(runs), trainer.num_workers, self._buffer.storage)
+                RewardNormaliser(len(runs), trainer.num_workers, self.parts.buffer.storage)
                 if trainer.normalize_rewards
                 else None
             )
@@ -146,28 +113,59 @@ class PPOTrainer:
             self._shared.trainer.num_workers,
         )
 
-    def _make_memory(self, shape: tuple[int, int, int]) -> Memory | None:
+    def _make_parts(self, runs: Sequence[Run], placement: Placement) -> Parts:
+        spaces, device = self._environments.spaces, placement.device
+        # Checkpoints record the choices made here, whatever null may mean in later versions.
+        runs = [
+            replace(run, config=run.config.resolved(spaces.has_images, device.type)) for run in runs
+        ]
+        self._shared = runs[0].config
+        choose_threads(spaces, self._cores)
+        trainer = self._shared.trainer
+        shape = (len(runs), trainer.worker_steps, trainer.num_workers)
+        population = Population(spaces, self._shared, len(runs), device)
+        ratios = population.stacked.distribution.ratios
+        buffer = RolloutBuffer(spaces, shape, device, placement.low_memory, ratios)
+        optimiser = AdamW(population.weights, population.gradients)
+        members = [Member(run, number, population, optimiser) for number, run in enumerate(runs)]
+        hidden_states = self._make_hidden_states(members, population, shape)
+        return Parts(members, population, buffer, optimiser, hidden_states, placement.torch_compile)
+
+    def _make_hidden_states(
+        self, members: Sequence[Member], population: Population, shape: tuple[int, int, int]
+    ) -> HiddenStates | None:
         recurrence = self._shared.model.recurrence
         if recurrence is None:
             return None
-        generators = [member.action_generator for member in self._members]
-        return Memory(self._population, generators, shape, recurrence.reset_hidden_state)
+        generators = [member.action_generator for member in members]
+        return HiddenStates(population, generators, shape, recurrence.reset_hidden_state)
 
-    def _make_learners(self, compiled: bool) -> list[Learner]:
-        shared = (self._population, self._buffer, self._optimiser, compiled, self._memory)
+    def _make_learners(self) -> list[Learner]:
         # Sequences, and how soon an update ends, are each member's own.
-        alone = self._memory is not None or self._shared.trainer.target_kl is not None
+        alone = self._hidden_states is not None or self._shared.trainer.target_kl is not None
         if self._device.type == "cpu" or alone:
-            return [Learner(member.number, [member], *shared) for member in self._members]
-        return [Learner(slice(None), self._members, *shared)]
+            return [Learner(member.number, self.parts) for member in self._members]
+        return [Learner(slice(None), self.parts)]
 
     def _per_member(self, values: list[float]) -> Tensor:
         return torch.tensor(values, device=self._buffer.storage).unsqueeze(1)
 
+    @property
+    def _members(self) -> Sequence[Member]:
+        return self.parts.members
+
+    @property
+    def _buffer(self) -> RolloutBuffer:
+        return self.parts.buffer
+
+    @property
+    def _hidden_states(self) -> HiddenStates | None:
+        return self.parts.hidden_states
+
     def _begin(self) -> Observations:
         """Begins the first episodes, or goes on where the members' checkpoints stopped."""
-        if self._memory is not None:
-            self._memory.begin()
+        if self._hidden_states is not None:
+            self._hidden_states.begin()
         sources = [source for member in self._members if (source := member.run.source)]
         if not sources:
             return self._environments.reset()
@@ -182,8 +180,8 @@ class PPOTrainer:
         for member, checkpoint in zip(self._members, checkpoints, strict=True):
             if self._reward_normaliser is not None and checkpoint.rewards:
                 self._reward_normaliser.restore(member.number, checkpoint.rewards, same)
-            if self._memory is not None and same:
-                self._memory.restore(member.number, checkpoint.memory)
+            if self._hidden_states is not None and same:
+                self._hidden_states.restore(member.number, checkpoint.hidden_states)
         if not same:
             return self._environments.reset()
         return self._environments.restore(
@@ -209,8 +207,8 @@ class PPOTrainer:
             self._learn()
             if not self._trained():
                 return
-            states = None if self._memory is None else self._memory.states
-            self._population.observe(self._buffer.observations, states)
+            states = None if self._hidden_states is None else self._hidden_states.states
+            self.parts.population.observe(self._buffer.observations, states)
             self._update += 1
             self._evaluate()
             self._note_returns()
@@ -242,9 +240,9 @@ class PPOTrainer:
         return self._update * self._buffer.size
 
     @property
-    def records(self) -> list[ReturnRecord]:
-        """What each member has reached."""
-        return [member.record for member in self._members]
+    def return_histories(self) -> list[ReturnHistory]:
+        """Each member's returns."""
+        return [member.return_history for member in self._members]
 
     @property
     def failures(self) -> list[Failure | None]:
@@ -262,7 +260,7 @@ class PPOTrainer:
         last_values = self._sampler.values().to(self._buffer.storage)
         if self._reward_normaliser is not None:
             self._reward_normaliser(self._buffer.rewards, self._buffer.ends, self._gamma)
-        estimate_advantages(self._buffer, last_values, self._gamma, self._lamda, self._is_compiled)
+        estimate_advantages(self.parts, last_values, self._gamma, self._lamda)
 
     def _learn(self) -> None:
         """Trains each member on its rollout."""
@@ -283,7 +281,7 @@ class PPOTrainer:
                 member.fail(failure, self._update)
                 self._close_evaluators()
                 continue
-            member.record.add_evaluation(episode["return"] for episode in episodes)
+            member.return_history.add_evaluation(episode["return"] for episode in episodes)
             for episode in episodes:
                 del episode["level"]
             member.scalars |= episode_scalars(episodes, "evaluation")
@@ -299,15 +297,15 @@ class PPOTrainer:
 
     def _policy(self, member: Member) -> Policy:
         """What a member's network does now, with random numbers that training doesn't use."""
-        network = self._population.each[member.number]
+        network = self.parts.population.each[member.number]
         generator = make_generator(member.run.seed, Stream.EVALUATION)
-        forgets = self._memory is None or self._memory.resets
+        forgets = self._hidden_states is None or self._hidden_states.resets
         return Policy(network, self._device, generator, forgets=forgets)
 
     def _note_returns(self) -> None:
         """Adds what was reached to the learning curves."""
         for member in self._trained():
-            member.record.add_point(self._update, self._shared.trainer.updates, self.steps)
+            member.return_history.add_point(self._update, self._shared.trainer.updates, self.steps)
 
     def _save_checkpoints(self) -> None:
         """Saves checkpoints where it is time, or where it is the last chance."""
@@ -315,18 +313,19 @@ class PPOTrainer:
         if due:
             self._renew_episodes()
             for member in self._trained():
-                member.record.note_checkpoint(self._update)
+                member.return_history.note_checkpoint(self._update)
         elif not self._is_stopped:
             return
         states = self._environments.states()
         for member in self._trained():
             first = member.number * self._buffer.workers
             own = states[first : first + self._buffer.workers]
-            memory = self._memory.member_state(member.number) if self._memory else {}
+            carried = self._hidden_states
+            hidden_states = carried.member_state(member.number) if carried else {}
             normaliser = self._reward_normaliser
             rewards = normaliser.member_state(member.number) if normaliser else {}
             backend = self._environments.backend
-            member.save(member.checkpoint(self._update, backend, own, memory, rewards))
+            member.save(member.checkpoint(self._update, backend, own, hidden_states, rewards))
 
     def _renew_episodes(self) -> None:
         """Begins new episodes where restoring the present ones would take long.
@@ -338,8 +337,8 @@ class PPOTrainer:
         if observations is None:
             return
         self._sampler.observations = observations
-        if self._memory is not None:
-            self._memory.begin()
+        if self._hidden_states is not None:
+            self._hidden_states.begin()
         if self._reward_normaliser is not None:
             self._reward_normaliser.begin_episodes()
 
@@ -357,7 +356,7 @@ class PPOTrainer:
             member.log(self.steps)
 
     def _progress(self, rate: float) -> Progress:
-        returns = [member.record.final for member in self._members]
+        returns = [member.return_history.final for member in self._members]
         return Progress(self._update, self._shared.trainer.updates, self.steps, rate, returns)
 
     def __enter__(self) -> PPOTrainer:
@@ -370,5 +369,5 @@ class PPOTrainer:
         """Closes all environments and summaries."""
         self._environments.close()
         self._close_evaluators()
-        for member in getattr(self, "_members", []):
+        for member in self.parts.members if hasattr(self, "parts") else []:
             member.close()

@@ -101,6 +101,7 @@ def main(arguments: Arguments) -> int:
 
     # Imported here because torch takes seconds to load, which writing configs needn't wait for.
     from commands.tuning import preview, tune
+    from ppo.placement import Placement
     from sweeps.options import SweepOptions
     from sweeps.planning.jobs import share_out
     from utils import check_compiler, select_device
@@ -108,15 +109,15 @@ def main(arguments: Arguments) -> int:
     device = select_device(str(arguments["--device"]))
     if arguments["--compile"]:
         check_compiler(device)
+    placement = Placement(
+        device, worker_id, bool(arguments["--low-mem-fix"]), bool(arguments["--compile"])
+    )
     options = SweepOptions(
         out,
         run_id,
         repetitions,
         seed,
-        worker_id,
-        low_memory=bool(arguments["--low-mem-fix"]),
-        device=device,
-        compiled=bool(arguments["--compile"]),
+        placement,
         retries=retries,
         fail_fast=bool(arguments["--fail-fast"]),
         quiet=bool(arguments["--quiet"]),

@@ -18,6 +18,7 @@ import numpy as np  # isort: skip
 import torch
 from scipy import stats
 
+from ppo.placement import Placement
 from ppo.run.member import Run
 from schema.config import Config
 from schema.yaml_file import replace_file
@@ -45,7 +46,7 @@ def _train(config: Config, seeds: Sequence[int], folder: Path) -> None:
                 curve.append((progress.steps, value))
 
     runs = [Run(config, seed) for seed in seeds]
-    with PPOTrainer(runs, 0, False, torch.device("cpu"), cores=1) as trainer:
+    with PPOTrainer(runs, Placement(torch.device("cpu"), 0, cores=(0,))) as trainer:
         trainer.run(note)
         failures = trainer.failures
     for seed, curve, failure in zip(seeds, curves, failures, strict=True):

@@ -21,6 +21,7 @@ from commands import command  # noqa: F401  # sets what the commands set before 
 import torch  # isort: skip
 from learning_tasks import ADAM_EPSILON, MAX_GRAD_NORM, TASKS, VALUE_COEFFICIENT, Task
 
+from ppo.placement import Placement
 from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer, Progress
@@ -76,7 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # A real run writes summaries and checkpoints.
         run = Run(config_of(task), seed, Path(folder, "summaries"), Path(folder, "checkpoints"))
-        with PPOTrainer([run], 0, False, torch.device("cpu"), cores=1) as trainer:
+        with PPOTrainer([run], Placement(torch.device("cpu"), 0, cores=(0,))) as trainer:
             start = time.perf_counter()
             trainer.run(note)
             seconds = time.perf_counter() - start

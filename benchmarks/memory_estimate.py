@@ -67,7 +67,7 @@ from trainer import PPOTrainer
 
 folder = tempfile.TemporaryDirectory()
 run = Run(Config.model_validate_json(sys.argv[1]), 0, None, Path(folder.name))
-with PPOTrainer([run], 2, False, torch.device("cpu")) as trainer:
+with PPOTrainer([run], Placement(torch.device("cpu"), 2)) as trainer:
     trainer.run()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from works import GRID, Work
 
+from ppo.placement import Placement
 from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer, Progress
@@ -80,7 +81,7 @@ def seconds_of_an_update(
             Run(config, seed=number, summaries=Path(folder, str(number)))
             for number, config in enumerate(_member_configs(work, members))
         ]
-        with PPOTrainer(runs, 0, low_memory, device) as trainer, suppress(_EnoughError):
+        with PPOTrainer(runs, Placement(device, 0, low_memory)) as trainer, suppress(_EnoughError):
             trainer.run(clock)
     return clock.elapsed / clock.updates
 

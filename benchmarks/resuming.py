@@ -26,6 +26,8 @@ from pathlib import Path
 import torch
 from docopt import docopt
 
+from ppo.placement import Placement
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ppo.run.checkpoint import last_intact_checkpoint, load_checkpoint
@@ -66,7 +68,7 @@ def measure(config: Config, members: int, updates: int, folder: Path) -> tuple[f
         Run(config, seed, folder / f"{seed}/summaries", folder / f"{seed}/checkpoints")
         for seed in range(members)
     ]
-    with PPOTrainer(runs, 0, False, _CPU) as trainer:
+    with PPOTrainer(runs, Placement(_CPU, 0)) as trainer:
         trainer.run(lambda progress: trainer.stop() if progress.update == updates else None)
     sources = [last_intact_checkpoint(run.checkpoints) for run in runs if run.checkpoints]
     resumed = [
@@ -81,7 +83,7 @@ def measure(config: Config, members: int, updates: int, folder: Path) -> tuple[f
 
 
 def _begin(runs: Sequence[Run]) -> None:
-    with PPOTrainer(runs, 0, False, _CPU) as trainer:
+    with PPOTrainer(runs, Placement(_CPU, 0)) as trainer:
         trainer.stop()
         trainer.run()
 

@@ -25,6 +25,8 @@ from pathlib import Path
 
 from docopt import docopt
 
+from ppo.placement import Placement
+
 ROOT = Path(__file__).resolve().parents[1]
 BASE = "environment: {type: CartPole, name: CartPole-v1}\n"
 
@@ -70,7 +72,7 @@ def run_sweep(folder: Path) -> None:
 
     grid = load_grid(folder / "base.yaml", folder / "space.yaml")
     grid.validate()
-    options = SweepOptions(folder / "out", "a", 1, 0, 2, False, torch.device("cpu"))
+    options = SweepOptions(folder / "out", "a", 1, 0, Placement(torch.device("cpu"), 2))
     with Sweep(grid, options, overwrite=False) as sweep:
         sweep.run(PlainDisplay(make_console(), 1, 1), backend=train_at_once)
     print(f"{first[0] - began} {time.time() - first[0]}", file=sys.stderr)

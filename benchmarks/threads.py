@@ -30,6 +30,7 @@ import torch
 from docopt import docopt
 from works import WORKS
 
+from ppo.placement import Placement
 from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer, Progress
@@ -47,7 +48,7 @@ def train(work: str, members: int, updates: int, seed: int, wait: Callable[[], A
             wait()
 
     runs = [Run(config, seed + number) for number in range(members)]
-    with PPOTrainer(runs, 0, False, torch.device("cpu"), cores=1) as trainer:
+    with PPOTrainer(runs, Placement(torch.device("cpu"), 0, cores=(0,))) as trainer:
         trainer.run(note)
 
 

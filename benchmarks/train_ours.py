@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from ppo.placement import Placement
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from commands import command  # noqa: F401  # sets what the commands set before torch is loaded
@@ -32,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # A real run writes summaries and checkpoints.
         run = Run(config, int(seed), Path(folder, "summaries"), Path(folder, "checkpoints"))
-        with PPOTrainer([run], 0, False, torch.device("cpu")) as trainer:
+        with PPOTrainer([run], Placement(torch.device("cpu"), 0)) as trainer:
             trainer.run(lambda _: times.append(time.perf_counter()))
     seconds = times[-1] - times[work.warm_up - 1]
     print(json.dumps({"steps": int(updates) * work.batch, "seconds": seconds}))

@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from commands.command import chosen_lines, notify_of_slower_ways
@@ -15,6 +14,7 @@ from commands.interruption import interruptible
 from commands.terminal.progress import duration, make_console, make_display
 from environments import EnvironmentFailure
 from environments.safety.watch import watch
+from ppo.placement import Placement
 from ppo.run.checkpoint import checkpoint_path
 from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
@@ -25,10 +25,7 @@ from trainer import PPOTrainer, Progress
 
 def train(
     run: Run,
-    worker_id: int,
-    low_memory: bool,
-    device: torch.device,
-    compiled: bool,
+    placement: Placement,
     overwrite: bool,
 ) -> int:
     """Trains one run, prints what it reached and returns the exit code.
@@ -39,7 +36,8 @@ def train(
     """
     assert run.summaries and run.checkpoints
     _prepare_folders(run, overwrite)
-    notify_of_slower_ways([run.config], device.type == "cpu" and not compiled)
+    device = placement.device
+    notify_of_slower_ways([run.config], device.type == "cpu" and not placement.torch_compile)
     console = make_console()
     trainer_config = run.config.trainer
     steps = trainer_config.updates * trainer_config.batch_size
@@ -55,7 +53,7 @@ def train(
     try:
         with (
             interruptible(stop) as interruption,
-            PPOTrainer([run], worker_id, low_memory, device, compiled) as trainer,
+            PPOTrainer([run], placement) as trainer,
         ):
             failures.trainer = trainer
             if run.config.model.load_model:
@@ -90,7 +88,7 @@ def train(
 
 
 def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
-    record = trainer.records[0]
+    record = trainer.return_histories[0]
     episodes = record.episodes
     judged = "the last evaluation" if record.is_evaluated else f"the last {episodes} episodes"
     if record.final is None:

@@ -56,7 +56,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
         configs = [config for config, _ in agenda.kinds]
         notify_of_slower_ways(configs, _may_use_numba(options), trains=False)
         console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
-        for line in chosen_lines(configs, options.device.type):
+        for line in chosen_lines(configs, options.placement.device.type):
             console.print(line, soft_wrap=True)
         _print_what_is_kept(console, options, agenda)
         names = list(journal.names())
@@ -136,7 +136,7 @@ def _is_shared_out(options: SweepOptions, populations: Sequence[Sequence[int]]) 
 
 
 def _may_use_numba(options: SweepOptions) -> bool:
-    return options.device.type == "cpu" and not options.compiled
+    return options.placement.device.type == "cpu" and not options.placement.torch_compile
 
 
 def tune(
@@ -189,12 +189,12 @@ def _train(
         confirmed: the run id of the sweep whose leaders these are; None where it is that itself.
     """
     start = time.monotonic()
-    with Sweep(grid, options, overwrite, provenance(options.device)) as sweep:
+    with Sweep(grid, options, overwrite, provenance(options.placement.device)) as sweep:
         agenda = sweep.agenda
         told = Console(quiet=True) if options.quiet else console
         notify_of_slower_ways((config for config, _ in agenda.kinds), _may_use_numba(options))
         told.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
-        chosen = chosen_lines((config for config, _ in agenda.kinds), options.device.type)
+        chosen = chosen_lines((config for config, _ in agenda.kinds), options.placement.device.type)
         for line in chosen:
             told.print(line, soft_wrap=True)
         _print_what_is_kept(told, options, agenda)
@@ -226,7 +226,7 @@ def _plan_line(grid: Grid, options: SweepOptions, steps: int) -> str:
     runs = permutations * options.repetitions
     return (
         f"{permutations:,} permutations x {options.repetitions:,} repetitions = {runs:,} runs, "
-        f"{steps:,} environment steps on {options.device}"
+        f"{steps:,} environment steps on {options.placement.device}"
     )
 
 

@@ -1,28 +1,25 @@
-"""Estimates advantages, compiled where the networks learn in compiled code."""
+"""Estimates advantages, by Numba where the networks learn by Numba."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from buffer import RolloutBuffer
+from ppo.parts import Parts
 
 
-def estimate_advantages(
-    buffer: RolloutBuffer, last_values: Tensor, gamma: Tensor, lamda: Tensor, compiled: bool
-) -> None:
-    """As `RolloutBuffer.estimate_advantages`, which defines them.
+def estimate_advantages(parts: Parts, last_values: Tensor, gamma: Tensor, lamda: Tensor) -> None:
+    """Do as `RolloutBuffer.estimate_advantages`, which defines advantages.
 
     Args:
-        buffer: the rollouts.
+        parts: the population in training.
         last_values: (M, N).
         gamma: (M, 1).
         lamda: (M, 1).
-        compiled: whether the learners are compiled by Numba.
     """
-    if not compiled:
-        buffer.estimate_advantages(last_values, gamma, lamda)
+    if not parts.uses_numba:
+        parts.buffer.estimate_advantages(last_values, gamma, lamda)
         return
-    # Loading Numba takes half a second, which others needn't wait for.
+    # Importing Numba takes half a second, which other trainings needn't wait for.
     from ppo.by_numba import advantages
 
-    advantages.estimate_advantages(buffer, last_values, gamma, lamda)
+    advantages.estimate_advantages(parts.buffer, last_values, gamma, lamda)

@@ -1,4 +1,4 @@
-"""What the workers of a population remember while they act with recurrent policies."""
+"""The hidden states of workers that act with recurrent policies."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch import Tensor
 from model import Population
 
 
-class Memory:
-    """The hidden states of M x N workers, those of the present rollout included.
+class HiddenStates:
+    """The hidden states of M x N workers, now and at each step of the present rollout.
 
     Args:
         population: the networks.
-        generators: of each member, for initial states that are drawn.
+        generators: each member's, for initial states that are drawn.
         shape: members M, steps T and workers N.
-        resets: whether an episode's end makes a worker forget.
+        resets: whether an episode's end resets a worker's hidden state.
 
     Attributes:
-        resets: whether an episode's end makes a worker forget.
+        resets: whether an episode's end resets a worker's hidden state.
         states: (M, T, N, state_size), before each step of the rollout.
-        initial: (M, T, N) bool, where that is the state with which memory begins.
+        initial: (M, T, N) bool, where that is an initial state.
     """
 
     def __init__(
@@ -45,26 +45,26 @@ class Memory:
 
     @torch.no_grad()
     def begin(self) -> None:
-        """Lets all workers forget."""
+        """Reset all workers to initial states."""
         for member in range(len(self._now)):
-            self._forget(member, slice(None), self._now.shape[1])
+            self._reset(member, slice(None), self._now.shape[1])
 
     def now(self) -> Tensor:
-        """The hidden states (M, N, state_size) before the next step."""
+        """Return the hidden states (M, N, state_size) before the next step."""
         return self._now
 
     def store(self, step: int) -> Tensor:
-        """Keeps the present hidden states as those of a step of the rollout, and returns them."""
+        """Store the present hidden states as those of a step of the rollout, and return them."""
         self.states[:, step] = self._now
         self.initial[:, step] = self._now_initial
         return self.now()
 
     def advance(self, states: Tensor, ends: np.ndarray) -> None:
-        """Goes on after a step.
+        """Replace the present hidden states by those after a step.
 
         Args:
             states: (M, N, state_size), after the step.
-            ends: (M * N,) bool, which workers' episodes ended with it.
+            ends: (M * N,) bool, whether each worker's episode ended with it.
         """
         self._now.copy_(states)
         self._now_initial.zero_()
@@ -74,21 +74,21 @@ class Memory:
         for member, ended in enumerate(ends.reshape(self._now_initial.shape)):
             workers = np.flatnonzero(ended)
             if len(workers):
-                self._forget(member, torch.from_numpy(workers), len(workers))
+                self._reset(member, torch.from_numpy(workers), len(workers))
 
-    def _forget(self, member: int, workers: Tensor | slice, count: int) -> None:
+    def _reset(self, member: int, workers: Tensor | slice, count: int) -> None:
         drawn = self._networks[member].begin_states(count, self._generators[member])
         self._now[member, workers] = drawn
         self._now_initial[member, workers] = True
 
     def member_state(self, member: int) -> dict[str, Tensor]:
-        """What one member's workers remember now, on the CPU, for a checkpoint."""
+        """Return the present hidden states of one member's workers, on the CPU, for a checkpoint."""
         return {
             "hidden_states": self._now[member].cpu().clone(),
             "initial": self._now_initial[member].cpu().clone(),
         }
 
     def restore(self, member: int, state: dict[str, Tensor]) -> None:
-        """Takes over what `member_state` gave."""
+        """Restore what `member_state` returned."""
         self._now[member].copy_(state["hidden_states"])
         self._now_initial[member].copy_(state["initial"])

@@ -1,88 +1,69 @@
 """Trains networks on a rollout: epochs of mini-batches, PPO's losses, gradients, optimiser steps.
 
-A learner has either one member or all of a population. On a CPU members learn one after the other,
-as a member's weights and mini-batch then stay in the cache; on a GPU all learn at once, as there the
-time goes into launching kernels.
+A learner trains either one member or all members of a population. On a CPU members learn one after the
+other, as a member's weights and mini-batch then stay in the cache; on a GPU all learn at once, as most
+of the time goes into launching kernels there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from buffer import RolloutBuffer
-from model import Population, Rows
-from ppo.by_numba import serves
-from ppo.by_torch.epochs import RecordedEpochs
-from ppo.by_torch.optimiser import AdamW
-from ppo.epochs import LOGGED, Epochs
-from ppo.hidden_states import Memory
-from ppo.run.member import Member, TrainingDivergedError
+from model import Rows
+from ppo.by_torch.epochs import TorchEpochs
+from ppo.interface import LOGGED, Epochs
+from ppo.parts import Parts
+from ppo.run.member import TrainingDivergedError
 
 
 class Learner:
     """Trains one member, or all at once.
 
     Args:
-        rows: which members.
-        members: these members; all have the same epochs, mini-batches and normalisation.
-        population: the networks of all members.
-        buffer: the rollouts of all members.
-        optimiser: of all members.
-        compiled: whether to compile the losses with `torch.compile`.
-        memory: the hidden states of the rollout, for a single member with recurrent layers; else None.
+        rows: the members to train; all have the same epochs, mini-batches and normalisation.
+        parts: the population in training.
 
     Attributes:
-        rows: which members.
+        rows: the members to train.
     """
 
-    def __init__(
-        self,
-        rows: Rows,
-        members: Sequence[Member],
-        population: Population,
-        buffer: RolloutBuffer,
-        optimiser: AdamW,
-        compiled: bool,
-        memory: Memory | None = None,
-    ) -> None:
+    def __init__(self, rows: Rows, parts: Parts) -> None:
         self.rows = rows
-        self._members = members
-        self._weights = population.weights[rows]
-        self._buffer = buffer
+        self._members = parts.selected(rows)
+        self._weights = parts.population.weights[rows]
+        self._buffer = parts.buffer
         self._epochs: Epochs
-        if isinstance(rows, int) and serves(population, compiled):
-            # Loading Numba takes half a second, which others needn't wait for.
-            from ppo.by_numba.epochs import CompiledEpochs
+        if isinstance(rows, int) and parts.uses_numba:
+            # Importing Numba takes half a second, which other trainings needn't wait for.
+            from ppo.by_numba.epochs import NumbaEpochs
 
-            self._epochs = CompiledEpochs(members[0], population, buffer, optimiser)
+            self._epochs = NumbaEpochs(rows, parts)
         else:
-            self._epochs = RecordedEpochs(
-                rows, members, population, buffer, optimiser, compiled, memory
-            )
+            self._epochs = TorchEpochs(rows, parts)
 
     @torch.no_grad()
     def estimate_values(self, features: Tensor | None) -> None:
-        """Estimates the values of the rollout in the buffer, and prepares to learn from it.
+        """Estimate the values of the rollout in the buffer, and prepare to learn from it.
 
         Args:
-            features: ([M,] T, N, size), where acting gave those that values are made of; else None.
+            features: ([M,] T, N, size), the features of the values, where acting computed them; else
+                None.
         """
         self._buffer.values[self.rows] = self._epochs.estimate_values(features)
 
     @property
     def failed(self) -> bool:
-        """Whether no member is left to be trained."""
+        """Whether all of its members have failed."""
         return all(member.failure for member in self._members)
 
     @torch.no_grad()
     def learn(self, update: int) -> None:
-        """Trains on the rollout whose values were estimated, and notes what is logged.
+        """Train on the rollout after `estimate_values`, and set the members' scalars.
 
-        A member whose losses or weights are no longer finite gets a `failure`.
+        A member gets a `failure` if its losses or weights are no longer finite.
 
         Args:
             update: how many updates are done before this one.
@@ -92,7 +73,7 @@ class Learner:
         rates = [member.scheduled(update) for member in self._members]
         logged = self._epochs.learn(rates)
         means = logged.mean(0).view(-1, len(LOGGED)).tolist()
-        # A last step may break what its losses don't show, and no checkpoint is to keep that.
+        # The last step may break weights without a sign in the losses; no checkpoint should keep them.
         intact = self._weights.isfinite().all(-1).view(-1).tolist()
         for member, losses, whole, rate in zip(self._members, means, intact, rates, strict=True):
             finite = all(map(math.isfinite, losses))

@@ -1,11 +1,10 @@
-"""Lets the workers of a population act, a rollout at a time.
+"""Collects rollouts: the workers of a population act, T steps at a time.
 
 Axes: members M, workers N, steps T (see `buffer.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,64 +12,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from buffer import RolloutBuffer
 from environments.interface import Observations, VectorEnvironment
-from model import Population
 from networks.recurrence import Sequences
-from ppo.acting import Acting, RecordedActing
-from ppo.by_numba import serves
-from ppo.hidden_states import Memory
-from ppo.run.member import Member
+from ppo.by_torch.acting import TorchActing
+from ppo.interface import Acting
+from ppo.parts import Parts
 
 if TYPE_CHECKING:
-    from ppo.by_numba.rollout_sampler import CompiledSampler
+    from ppo.by_numba.rollout_sampler import NumbaSampler
 
 
 class Sampler:
     """Collects rollouts.
 
     Args:
-        members: whose workers act.
-        population: their networks.
+        parts: the population in training.
         environments: of all workers, member by member.
-        buffer: takes the rollouts.
-        memory: what workers remember; None without recurrent layers.
         acting: chooses actions.
 
     Attributes:
-        observations: what the workers see at present, (M * N, ...) by name. Set it before the first
-            rollout.
+        observations: of all workers at present, (M * N, ...) by name. Set it before the first rollout.
     """
 
     observations: Observations
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        population: Population,
-        environments: VectorEnvironment,
-        buffer: RolloutBuffer,
-        memory: Memory | None,
-        acting: Acting,
-    ) -> None:
-        self._members = members
-        self._population = population
+    def __init__(self, parts: Parts, environments: VectorEnvironment, acting: Acting) -> None:
+        self._members = parts.members
+        self._population = parts.population
+        self._buffer = parts.buffer
+        self._hidden_states = parts.hidden_states
         self._environments = environments
-        self._buffer = buffer
-        self._memory = memory
         self._acting = acting
-        self._device = population.weights.device
+        self._device = parts.population.weights.device
 
     @property
     def features(self) -> Tensor | None:
-        """What values of the rollout are made of, (M, T, N, size); None where acting gives no such."""
+        """The features of the rollout's values, (M, T, N, size); None where acting computes none."""
         return self._acting.value_features
 
     @torch.inference_mode()
     def sample(self, update: int) -> None:
-        """Collects T steps of every worker.
+        """Collect T steps of every worker.
 
-        A member of which an environment fails gets a `failure`; what it collects means nothing.
+        A member gets a `failure` if one of its environments fails; its rollout is void then.
 
         Args:
             update: how many updates are done.
@@ -81,7 +65,7 @@ class Sampler:
         truncations: list[_Truncation] = []
         for step in range(buffer.steps):
             buffer.store_observations(step, self.observations)
-            states = None if self._memory is None else self._memory.store(step)
+            states = None if self._hidden_states is None else self._hidden_states.store(step)
             actions, after = self._acting.act(step, states)
             outcome = self._environments.step(actions)
             buffer.store_outcome(step, outcome)
@@ -89,8 +73,8 @@ class Sampler:
                 self._truncation(step, environment, observations, after)
                 for environment, observations in outcome.final_observations
             ]
-            if self._memory is not None and after is not None:
-                self._memory.advance(after, outcome.terminated | outcome.truncated)
+            if self._hidden_states is not None and after is not None:
+                self._hidden_states.advance(after, outcome.terminated | outcome.truncated)
             self._note_episodes(outcome.episodes)
             for environment, failure in outcome.failures:
                 self._members[environment // buffer.workers].fail(failure, update)
@@ -99,14 +83,16 @@ class Sampler:
             self.observations = outcome.observations
         for member, count in zip(self._members, known, strict=True):
             # All at once, which takes less time.
-            member.record.add_episodes([ended["return"] for ended in member.episodes[count:]])
+            member.return_history.add_episodes(
+                [ended["return"] for ended in member.episodes[count:]]
+            )
         self._acting.finish()
         self._value_truncations(truncations)
 
     @torch.inference_mode()
     def values(self) -> Tensor:
-        """The values (M, N) of what the workers see at present."""
-        states = None if self._memory is None else self._memory.now()
+        """Return the values (M, N) of the present observations."""
+        states = None if self._hidden_states is None else self._hidden_states.now()
         return self._acting.values(self.observations, states)
 
     def _truncation(
@@ -123,7 +109,7 @@ class Sampler:
             member.episodes.append(episode)
 
     def _value_truncations(self, truncations: list[_Truncation]) -> None:
-        """Values of the last observations of episodes that were cut off, all at once."""
+        """Store the values of the final observations of truncated episodes, all at once."""
         self._buffer.final_values.zero_()
         if not self._members[0].config.bootstrap_truncated:
             return
@@ -146,7 +132,7 @@ class Sampler:
 
 @dataclass(frozen=True)
 class _Truncation:
-    """An episode that was cut off: where in the rollout, what was observed last and remembered then."""
+    """A truncated episode: its place in the rollout, final observations and hidden state then."""
 
     step: int
     member: int
@@ -155,35 +141,22 @@ class _Truncation:
     states: Tensor | None
 
 
-def make_sampler(
-    members: Sequence[Member],
-    population: Population,
-    environments: VectorEnvironment,
-    buffer: RolloutBuffer,
-    memory: Memory | None,
-    compiled: bool,
-) -> Sampler | CompiledSampler:
-    """What collects rollouts: compiled where networks and environments are, too.
+def make_sampler(parts: Parts, environments: VectorEnvironment) -> Sampler | NumbaSampler:
+    """Choose how rollouts are collected: by Numba where it can, else by torch.
 
     Args:
-        members: as for `Sampler`.
-        population: as for `Sampler`.
-        environments: as for `Sampler`.
-        buffer: as for `Sampler`.
-        memory: as for `Sampler`.
-        compiled: whether networks are to be compiled by `torch.compile`.
+        parts: the population in training.
+        environments: of all workers, member by member.
     """
-    if not serves(population, compiled):
-        acting: Acting = RecordedActing(members, population, buffer)
-        return Sampler(members, population, environments, buffer, memory, acting)
-    # Loading Numba takes half a second, which others needn't wait for.
+    if not parts.uses_numba:
+        return Sampler(parts, environments, TorchActing(parts))
+    # Importing Numba takes half a second, which other trainings needn't wait for.
     if environments.backend == "compiled":
         from environments.compiled.vector import CompiledEnvironments
-        from ppo.by_numba.rollout_sampler import CompiledSampler
+        from ppo.by_numba.rollout_sampler import NumbaSampler
 
         assert isinstance(environments, CompiledEnvironments)
-        return CompiledSampler(members, population, environments, buffer)
-    from ppo.by_numba.acting import CompiledActing
+        return NumbaSampler(parts, environments)
+    from ppo.by_numba.acting import NumbaActing
 
-    acting = CompiledActing(members, population, buffer)
-    return Sampler(members, population, environments, buffer, memory, acting)
+    return Sampler(parts, environments, NumbaActing(parts))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ppo.footprint import available_memory
+from ppo.placement import Placement
 from ppo.sinks import TENSORBOARD
 from sweeps.journal.journal import journal_path
 
@@ -21,12 +20,9 @@ class SweepOptions:
         run_id: tag of the training session, in the names of summaries and checkpoints.
         repetitions: how often each permutation is trained.
         seed: a run's seed is this plus its repetition.
-        worker_id: offset of the environments' communication ports.
-        low_memory: move one mini-batch at a time to the device.
-        device: where networks are trained.
+        placement: the device and how it is used; the ports' offset of the first job.
         together: how many runs of equal shape train as one population at most.
         jobs: how many populations are trained in parallel.
-        compiled: whether to compile the losses.
         retries: how often a run that failed is tried again.
         fail_fast: whether the first failure ends the sweep.
         quiet: whether to show nothing of what happens until the end.
@@ -38,12 +34,9 @@ class SweepOptions:
     run_id: str
     repetitions: int
     seed: int
-    worker_id: int
-    low_memory: bool
-    device: torch.device
+    placement: Placement
     together: int = 1
     jobs: int = 1
-    compiled: bool = False
     retries: int = 1
     fail_fast: bool = False
     quiet: bool = False
@@ -56,7 +49,7 @@ class SweepOptions:
 
         What is trained on a GPU lies in its memory.
         """
-        return available_memory() if self.device.type == "cpu" else None
+        return available_memory() if self.placement.device.type == "cpu" else None
 
     @property
     def journal(self) -> Path:

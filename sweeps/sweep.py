@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from sweeps.execution.backends.local import Backend, run_in_processes
 from sweeps.execution.events import SweepDisplay
 from sweeps.execution.recorder import Recorder
 from sweeps.execution.stop import Stop
-from sweeps.execution.worker import Placement
+from sweeps.execution.worker import WorkerOptions
 from sweeps.journal.lock import SweepLock, lock_path
 from sweeps.journal.opening import open_journal, results_of_others
 from sweeps.journal.results import ENDED, Result, write_results
@@ -146,19 +147,20 @@ class Sweep:
         write_results(self._options.results, self._grid.labels, rows)
 
 
-def place_jobs(options: SweepOptions, agenda: Agenda) -> list[Placement]:
-    """One place for each job that there is work for: its share of the cores, a GPU, its ports."""
+def place_jobs(options: SweepOptions, agenda: Agenda) -> list[WorkerOptions]:
+    """Give each job that has work its share of the cores, a GPU and its ports."""
     jobs = count_jobs(options.jobs, agenda.populations)
     ports = max((_count_ports(config, size) for config, size in agenda.kinds), default=0)
     return [
-        Placement(
-            out=options.out,
-            worker_id=options.worker_id + job * ports,
-            low_memory=options.low_memory,
-            device=_device_of(job, options.device),
-            compiled=options.compiled,
-            cores=cores,
-            sinks=options.sinks,
+        WorkerOptions(
+            options.out,
+            replace(
+                options.placement,
+                worker_id=options.placement.worker_id + job * ports,
+                device=_device_of(job, options.placement.device),
+                cores=tuple(cores),
+            ),
+            options.sinks,
         )
         for job, cores in enumerate(share_cores(jobs))
     ]

@@ -1,12 +1,14 @@
 """Configs, trainings and comparisons that several tests share."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from environments.interface import Spaces
+from ppo.placement import Placement
 from ppo.run.checkpoint import Checkpoint, load_checkpoint
 from ppo.run.member import Run
 from schema.config import Config
@@ -14,6 +16,7 @@ from sweeps.search_space.grid import deep_merge
 from trainer import PPOTrainer
 
 CPU = torch.device("cpu")
+ON_CPU = Placement(CPU, worker_id=2)
 VECTOR_SPACES = Spaces({"vector": ((5,), "float32")}, (3, 2))
 VISUAL_SPACES = Spaces({"visual": ((84, 84, 3), "uint8")}, (3,))
 
@@ -50,7 +53,7 @@ def train_population(
         Run(config, seed, own / "summaries", own / "checkpoints")
         for config, seed, own in zip(configs, seeds, folders, strict=True)
     ]
-    with PPOTrainer(runs, 2, low_memory, CPU) as trainer:
+    with PPOTrainer(runs, replace(ON_CPU, low_memory=low_memory)) as trainer:
         trainer.run()
     name = f"update_{configs[0].trainer.updates:06d}.pt"
     return [load_checkpoint(own / "checkpoints" / name) for own in folders]

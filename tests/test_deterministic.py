@@ -3,7 +3,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ppo.run.member import Run, TrainingDivergedError
-from tests.examples import CPU, global_random_state, same, tiny_config, train
+from tests.examples import ON_CPU, global_random_state, same, tiny_config, train
 from trainer import PPOTrainer
 
 
@@ -36,7 +36,7 @@ def test_another_seed_gives_another_training(tmp_path):
     assert not any(
         torch.equal(weight, second.weights[name]) for name, weight in first.weights.items()
     )
-    assert not same(first.record, second.record)
+    assert not same(first.return_history, second.return_history)
 
 
 def test_training_leaves_the_global_generators_alone(tmp_path):
@@ -57,9 +57,9 @@ def test_evaluation_changes_nothing_of_the_training(tmp_path):
     with_it = train(tiny_config(evaluation=evaluation), 5, tmp_path / "with")
     for part in ("weights", "optimiser", "generators", "environments"):
         assert same(getattr(without, part), getattr(with_it, part)), part
-    assert without.record["evaluation"] == []
-    assert len(with_it.record["evaluation"]) == 3
-    assert with_it.record["episodes"] == without.record["episodes"]
+    assert without.return_history["evaluation"] == []
+    assert len(with_it.return_history["evaluation"]) == 3
+    assert with_it.return_history["episodes"] == without.return_history["episodes"]
     curves = scalars(tmp_path / "with" / "0" / "summaries")
     assert [step for step, _ in curves["evaluation/return_mean"]] == [128, 256, 384]
 
@@ -68,13 +68,13 @@ def test_evaluation_changes_nothing_of_the_training(tmp_path):
 def test_processes_change_nothing(tmp_path):
     here = train(tiny_config(), 5, tmp_path / "here")
     elsewhere = train(tiny_config(environment={"processes": 2}), 5, tmp_path / "elsewhere")
-    for part in ("weights", "optimiser", "generators", "environments", "record"):
+    for part in ("weights", "optimiser", "generators", "environments", "return_history"):
         assert same(getattr(here, part), getattr(elsewhere, part)), part
 
 
 def test_progress_is_told_after_each_update():
     seen = []
-    with PPOTrainer([Run(tiny_config(), 5)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(tiny_config(), 5)], ON_CPU) as trainer:
         trainer.run(seen.append)
         assert trainer.steps == 384
     assert [(item.update, item.updates, item.steps) for item in seen] == [
@@ -88,8 +88,8 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     config = tiny_config(
         trainer={"learning_rate_schedule": {"initial": 1.0}, "max_grad_norm": 1e30}
     )
-    with PPOTrainer([Run(config, 5)], 2, False, CPU) as trainer:
-        trainer._population.weights.fill_(torch.inf)
+    with PPOTrainer([Run(config, 5)], ON_CPU) as trainer:
+        trainer.parts.population.weights.fill_(torch.inf)
         trainer.run()
         assert trainer.update == 0
         (failure,) = trainer.failures
@@ -99,14 +99,14 @@ def test_a_loss_that_is_not_finite_stops_the_training():
 
 def test_weights_that_are_not_finite_are_kept_in_no_checkpoint(tmp_path, monkeypatch):
     config = tiny_config(model={"checkpoint_interval": 1})
-    with PPOTrainer([Run(config, 5, checkpoints=tmp_path)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 5, checkpoints=tmp_path)], ON_CPU) as trainer:
         epochs = trainer._learners[0]._epochs
         learn = epochs.learn
 
         def break_after_update_2(rates):
             logged = learn(rates)
             if trainer.update == 1:
-                trainer._population.weights[0, 3] = torch.nan
+                trainer.parts.population.weights[0, 3] = torch.nan
             return logged
 
         monkeypatch.setattr(epochs, "learn", break_after_update_2)

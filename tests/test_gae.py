@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from buffer import RolloutBuffer, normalise_advantages
 from environments.interface import Spaces, Step
 from numerics import is_installed
-from ppo.advantages import estimate_advantages
 from tests.examples import CPU
 
 SPACES = Spaces({"vector": ((1,), "float32")}, (2,))
@@ -34,28 +33,28 @@ def naive_advantages(rewards, values, ends, final_values, last_value, gamma, lam
 def estimate(rewards, values, ends, final_values, last_values, gamma, lamda):
     """Advantages and returns of arrays (M, T, N); gamma and lamda of each member."""
     found = [
-        estimate_either(rewards, values, ends, final_values, last_values, gamma, lamda, compiled)
-        for compiled in ([False, True] if is_installed() else [False])
+        estimate_either(rewards, values, ends, final_values, last_values, gamma, lamda, by_numba)
+        for by_numba in ([False, True] if is_installed() else [False])
     ]
-    for compiled in found[1:]:
-        np.testing.assert_allclose(compiled, found[0], rtol=1e-5, atol=1e-5)
+    for by_numba in found[1:]:
+        np.testing.assert_allclose(by_numba, found[0], rtol=1e-5, atol=1e-5)
     return found[-1]
 
 
-def estimate_either(rewards, values, ends, final_values, last_values, gamma, lamda, compiled):
+def estimate_either(rewards, values, ends, final_values, last_values, gamma, lamda, by_numba):
     buffer = RolloutBuffer(SPACES, rewards.shape, CPU, low_memory=False)
     buffer.rewards.copy_(torch.tensor(rewards))
     buffer.values.copy_(torch.tensor(values))
     buffer.ends.copy_(torch.tensor(ends))
     buffer.final_values.copy_(torch.tensor(final_values))
     last_values = torch.tensor(last_values, dtype=torch.float32)
-    estimate_advantages(
-        buffer,
-        last_values,
-        torch.tensor(gamma, dtype=torch.float32).unsqueeze(1),
-        torch.tensor(lamda, dtype=torch.float32).unsqueeze(1),
-        compiled,
-    )
+    rates = [torch.tensor(rate, dtype=torch.float32).unsqueeze(1) for rate in (gamma, lamda)]
+    if by_numba:
+        from ppo.by_numba.advantages import estimate_advantages
+
+        estimate_advantages(buffer, last_values, *rates)
+    else:
+        buffer.estimate_advantages(last_values, *rates)
     return buffer.advantages.numpy(), buffer.returns.numpy()
 
 

@@ -6,7 +6,7 @@ import pytest
 from gymnasium import spaces
 
 from ppo.run.member import Run
-from tests.examples import CPU, tiny_config
+from tests.examples import ON_CPU, tiny_config
 from trainer import PPOTrainer
 
 LENGTH = 16
@@ -73,9 +73,9 @@ def test_an_identity_is_learned(identity, branches, share_parameters):
         },
     )
     first = []
-    with PPOTrainer([Run(config, 3)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 3)], ON_CPU) as trainer:
         trainer.run(lambda progress: first.append(progress.returns[0]))
-        record = trainer.records[0]
+        record = trainer.return_histories[0]
     chance = LENGTH * sum(1 / count for count in branches) / len(branches)
     assert first[0] < chance + 3, "it can't know anything yet"
     assert record.final >= 0.99 * LENGTH

@@ -15,7 +15,7 @@ from ppo.run.checkpoint import checkpoint_path
 from ppo.run.member import Run
 from ppo.validation import runnable_problems
 from schema.config import Config
-from tests.examples import CPU, same, tiny_config, train
+from tests.examples import CPU, ON_CPU, same, tiny_config, train
 from tests.ppo.test_losses import BRANCHES, MiniBatch, coefficients, example
 from trainer import PPOTrainer
 from utils import Stream, make_generator
@@ -70,11 +70,11 @@ def test_a_target_divergence_ends_an_update_early():
     counts = {}
     for target in (1e-6, 1e6, None):
         config = tiny_config(trainer={**trainer, "target_kl": target, "updates": 1})
-        with PPOTrainer([Run(config, 3)], 2, False, CPU) as trained:
-            before = trained._population.weights.clone()
+        with PPOTrainer([Run(config, 3)], ON_CPU) as trained:
+            before = trained.parts.population.weights.clone()
             trained.run()
-            counts[target] = trained._members[0].scalars["policy/mini_batches"]
-            assert not torch.equal(before, trained._population.weights)
+            counts[target] = trained.parts.members[0].scalars["policy/mini_batches"]
+            assert not torch.equal(before, trained.parts.population.weights)
     # The first mini-batch comes from the policy that acted, and no other is as close to it.
     assert counts == {1e-6: 2, 1e6: 20, None: 20}
 
@@ -132,13 +132,13 @@ def test_normalised_rewards_leave_the_reported_returns_alone_and_survive_resumpt
     path = checkpoint_path(tmp_path / "whole" / "0" / "checkpoints", 2)
     model |= {"load_model": True, "model_path": str(path)}
     resumed = train(tiny_config(**sections, model=model), 3, tmp_path / "resumed")
-    for part in ("weights", "rewards", "record"):
+    for part in ("weights", "rewards", "return_history"):
         assert same(getattr(whole, part), getattr(resumed, part)), part
     # The first rollout is the same, whatever is learned from it.
     plain = train(tiny_config(trainer={"updates": 1}), 3, tmp_path / "plain")
     sections = {"trainer": {"normalize_rewards": True, "updates": 1}}
     normalised = train(tiny_config(**sections), 3, tmp_path / "normalised")
-    assert same(normalised.record, plain.record)
+    assert same(normalised.return_history, plain.return_history)
     assert not same(normalised.weights, plain.weights)
 
 
@@ -147,10 +147,10 @@ def test_without_bootstrapping_a_time_limit_is_an_end():
     for bootstraps in (True, False):
         trainer = {"worker_steps": 210, "num_workers": 2, "bootstrap_truncated": bootstraps}
         config = tiny_config(environment=PENDULUM, trainer=trainer)
-        with PPOTrainer([Run(config, 1)], 2, False, CPU) as trained:
+        with PPOTrainer([Run(config, 1)], ON_CPU) as trained:
             trained._sampler.sample(0)
-            found.append(trained._buffer.final_values[0].abs().amax(1))
-            assert trained._buffer.ends[0, 199].all(), "Pendulum's limit is 200 steps"
+            found.append(trained.parts.buffer.final_values[0].abs().amax(1))
+            assert trained.parts.buffer.ends[0, 199].all(), "Pendulum's limit is 200 steps"
     assert found[0][199] > 0
     assert found[0].count_nonzero() == 1
     assert not found[1].any()
@@ -161,7 +161,7 @@ def test_without_bootstrapping_a_time_limit_is_an_end():
 def test_actions_within_bounds_reach_a_continuous_environment(squash, share_parameters):
     model = {"squash_actions": squash, "share_parameters": share_parameters}
     config = tiny_config(environment=PENDULUM, model=model)
-    with PPOTrainer([Run(config, 1), Run(config, 2)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 1), Run(config, 2)], ON_CPU) as trainer:
         taken, original = [], trainer._environments.step
         trainer._environments.step = lambda actions: (taken.append(actions), original(actions))[1]
         trainer.run()
@@ -170,7 +170,7 @@ def test_actions_within_bounds_reach_a_continuous_environment(squash, share_para
         assert actions.dtype == np.float32
         assert np.abs(actions).max() <= 2
         assert actions.std() > 0.3
-        free = trainer._population.each[0].free_parameters.values
+        free = trainer.parts.population.each[0].free_parameters.values
         assert free.abs().max() > 1e-4, "the deviation is trained"
 
 
@@ -208,10 +208,10 @@ def test_a_continuous_target_is_learned(squash):
                 "learning_rate_schedule": {"initial": 1e-2, "final": 1e-3},
             },
         )
-        with PPOTrainer([Run(config, 3)], 2, False, CPU) as trainer:
+        with PPOTrainer([Run(config, 3)], ON_CPU) as trainer:
             trainer.run()
             # Of 16: a policy that knows nothing gets about 4.
-            assert trainer.records[0].final > 12
+            assert trainer.return_histories[0].final > 12
     finally:
         del gymnasium.registry["Target-v0"]
 

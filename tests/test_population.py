@@ -1,14 +1,12 @@
 import pytest
 import torch
 
-from environments.levels import RandomLevels
 from ppo.learner import Learner
+from ppo.placement import Placement
 from ppo.run.member import Run
 from sweeps.search_space.grid import deep_merge
-from tests.environments import scripted
-from tests.examples import CPU, close, same, tiny_config, train, train_population
+from tests.examples import CPU, ON_CPU, same, tiny_config, train, train_population
 from trainer import PPOTrainer
-from utils import Stream, derive_seed
 
 
 def rate(value):
@@ -53,9 +51,9 @@ KINDS = {
 
 
 def trained_weights(runs, cores=1):
-    with PPOTrainer(runs, 2, False, CPU, cores=cores) as trainer:
+    with PPOTrainer(runs, Placement(CPU, 2, cores=cores and tuple(range(cores)))) as trainer:
         trainer.run()
-        return [trainer._population.member_weights(number) for number in range(len(runs))]
+        return [trainer.parts.population.member_weights(number) for number in range(len(runs))]
 
 
 def runs_of(kind, count):
@@ -93,7 +91,7 @@ def test_a_member_is_trained_as_if_it_were_alone(tmp_path):
         alone = train(config, seed, tmp_path / f"alone{number}")
         beside = together[number]
         assert same(alone.weights, beside.weights)
-        assert same(alone.record, beside.record)
+        assert same(alone.return_history, beside.return_history)
         assert same(alone.generators, beside.generators)
         assert same(alone.environments, beside.environments)
         assert (beside.seed, beside.config) == (seed, config.resolved(False).as_dict())
@@ -129,87 +127,12 @@ def test_each_member_has_hyperparameters_of_its_own(tmp_path, changes):
 def test_members_that_are_equal_stay_equal(tmp_path):
     first, second = train_population([tiny_config()] * 2, [5, 5], tmp_path)
     assert same(first.weights, second.weights)
-    assert same(first.record, second.record)
+    assert same(first.return_history, second.return_history)
 
 
 def trained_stacked(configs, stacked):
     """Weights after an update of members that learn at once, as on a GPU, or one by one."""
     runs = [Run(config, seed) for seed, config in enumerate(configs)]
-    with PPOTrainer(runs, 2, False, CPU) as trainer:
+    with PPOTrainer(runs, ON_CPU) as trainer:
         if stacked:
-            shared = (trainer._population, trainer._buffer, trainer._optimiser, False)
-            trainer._learners = [Learner(slice(None), trainer._members, *shared)]
-        trainer.run()
-        scalars = [member.scalars for member in trainer._members]
-        return trainer._population.weights.clone(), scalars
-
-
-@pytest.mark.parametrize("normalisation", ["minibatch", "batch", "none"])
-def test_members_that_learn_at_once_learn_as_one_by_one(normalisation):
-    # One update, and steps that rounding doesn't make great where gradients are tiny.
-    common = {"updates": 1, "adam_epsilon": 1e-3, "advantage_normalization": normalisation}
-    configs = [
-        tiny_config(trainer=common | own)
-        for own in (
-            {"weight_decay": 0.3, "beta_schedule": {"initial": 0.2}},
-            {"adam_epsilon": 0.01, "value_coefficient": 2.0, "max_grad_norm": 0.05},
-            {"learning_rate_schedule": {"initial": 0.01}, "clip_range_schedule": {"initial": 0.05}},
-        )
-    ]
-    (one_by_one, expected), (at_once, found) = (
-        trained_stacked(configs, stacked) for stacked in (False, True)
-    )
-    torch.testing.assert_close(at_once, one_by_one, rtol=1e-4, atol=1e-5)
-    for own, other in zip(expected, found, strict=True):
-        assert own.keys() == other.keys()
-        assert all(
-            own[name] == pytest.approx(other[name], abs=1e-3) for name in own if "time" not in name
-        )
-
-
-def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
-    usual = tiny_config()
-    bad = tiny_config(
-        trainer={"learning_rate_schedule": {"initial": 1.0}, "value_coefficient": 1e38}
-    )
-    runs = [
-        Run(config, 5, checkpoints=tmp_path / str(number))
-        for number, config in enumerate((usual, bad))
-    ]
-    with PPOTrainer(runs, 2, False, CPU) as trainer:
-        trainer.run()
-        none, failure = trainer.failures
-        assert none is None
-        assert (str(failure.error), failure.updates) == ("a loss is not finite in update 1", 0)
-        weights = trainer._population.member_weights(0)
-    assert not (tmp_path / "1").exists()
-    close(train(usual, 5, tmp_path / "alone").weights, weights)
-
-
-@pytest.mark.parametrize("processes", [0, 2])
-def test_a_member_whose_environment_fails_leaves_the_others_alone(tmp_path, processes):
-    # In its second update, in the first episode of its second worker.
-    levels = RandomLevels([derive_seed(6, Stream.ENVIRONMENTS, 1)], 0, 2**20)
-    kwargs = {"fault": "raises", "at": 50, "level": levels(0, 0)}
-    config = tiny_config(
-        environment={
-            "type": "Gymnasium",
-            "name": scripted.name("Faulty"),
-            "kwargs": kwargs,
-            "processes": processes,
-            "reset_params": {"start-seed": 0, "num-seeds": 2**20},
-        }
-    )
-    seeds = (5, 6, 7)
-    runs = [Run(config, seed, checkpoints=tmp_path / str(seed)) for seed in seeds]
-    with PPOTrainer(runs, 2, False, CPU) as trainer:
-        trainer.run()
-        failures = trainer.failures
-        weights = [trainer._population.member_weights(number) for number in range(3)]
-    assert [failure and failure.updates for failure in failures] == [None, 1, None]
-    assert str(failures[1].error).endswith("step raised KeyError: 'motor'")
-    assert failures[1].error.details.startswith("environment 5, episode 0")
-    assert not (tmp_path / "6").exists()
-    for number in (0, 2):
-        alone = train(config, seeds[number], tmp_path / f"alone {number}")
-        assert same(alone.weights, weights[number])
+            trainer._learners = [Learner(slice(None), trainer.parts)]

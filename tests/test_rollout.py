@@ -6,7 +6,7 @@ from gymnasium import spaces
 
 from networks.distributions import MultiCategorical
 from ppo.run.member import Run
-from tests.examples import CPU, tiny_config
+from tests.examples import ON_CPU, tiny_config
 from tests.test_gae import naive_advantages
 from trainer import PPOTrainer
 
@@ -41,9 +41,7 @@ def sampled():
         tiny_config(environment=environment, trainer={"gamma": gamma, "lamda": 0.8})
         for gamma in (0.9, 0.5)
     ]
-    with PPOTrainer(
-        [Run(config, seed) for seed, config in enumerate(configs)], 2, False, CPU
-    ) as it:
+    with PPOTrainer([Run(config, seed) for seed, config in enumerate(configs)], ON_CPU) as it:
         it._sampler.sample(0)
         it._estimate_advantages()
         yield it
@@ -52,11 +50,11 @@ def sampled():
 
 def value_of(trainer, member, kind, time):
     observed = torch.tensor([[kind, time]], dtype=torch.float32)
-    return trainer._population.each[member]({"vector": observed})[1].item()
+    return trainer.parts.population.each[member]({"vector": observed})[1].item()
 
 
 def test_a_rollout_is_what_policy_and_environment_did(sampled):
-    buffer = sampled._buffer
+    buffer = sampled.parts.buffer
     observed = buffer.observations["vector"].numpy()
     times = np.arange(buffer.steps) % LENGTH
     assert (observed[..., 1] == times[None, :, None]).all()
@@ -65,7 +63,7 @@ def test_a_rollout_is_what_policy_and_environment_did(sampled):
     rewards = times[None, :, None] + 1 + actions[..., 0] - actions[..., 1]
     assert (buffer.rewards.numpy() == rewards).all()
     distribution = MultiCategorical((3, 2))
-    for member, network in enumerate(sampled._population.each):
+    for member, network in enumerate(sampled.parts.population.each):
         flat = {"vector": buffer.observations["vector"][member].flatten(0, 1)}
         logits, values = network(flat)
         logs = distribution.log_probability(logits, buffer.actions[member].flatten(0, 1))
@@ -74,7 +72,7 @@ def test_a_rollout_is_what_policy_and_environment_did(sampled):
 
 
 def test_actions_are_drawn_anew_for_each_step_worker_and_branch(sampled):
-    actions = sampled._buffer.actions
+    actions = sampled.parts.buffer.actions
     assert not (actions[:, 1:] == actions[:, :1]).all(-1).all(1).any(), "the same in all steps"
     assert not torch.equal(actions[:, :, 0], actions[:, :, 1])
     assert not torch.equal(actions[0], actions[1])
@@ -84,7 +82,7 @@ def test_actions_are_drawn_anew_for_each_step_worker_and_branch(sampled):
 
 
 def test_only_episodes_that_were_cut_off_are_worth_their_last_observation(sampled):
-    buffer = sampled._buffer
+    buffer = sampled.parts.buffer
     kinds = set()
     for member, step, worker in buffer.ends.nonzero().tolist():
         kind = int(buffer.observations["vector"][member, step, worker, 0])
@@ -98,7 +96,7 @@ def test_only_episodes_that_were_cut_off_are_worth_their_last_observation(sample
 
 
 def test_advantages_of_a_rollout_equal_those_of_each_trajectory_alone(sampled):
-    buffer = sampled._buffer
+    buffer = sampled.parts.buffer
     following = sampled._sampler.observations["vector"].reshape(2, buffer.workers, 2)
     for member, gamma in enumerate((0.9, 0.5)):
         for worker in range(buffer.workers):
@@ -116,8 +114,8 @@ def test_advantages_of_a_rollout_equal_those_of_each_trajectory_alone(sampled):
 
 
 def test_episodes_are_noted_by_the_member_that_played_them(sampled):
-    buffer = sampled._buffer
-    for member, record in enumerate(sampled.records):
+    buffer = sampled.parts.buffer
+    for member, record in enumerate(sampled.return_histories):
         rewards = buffer.rewards[member].numpy()
         ended = buffer.steps // LENGTH * LENGTH
         returns = rewards[:ended].reshape(-1, LENGTH, buffer.workers).sum(1)

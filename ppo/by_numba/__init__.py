@@ -1,12 +1,12 @@
-"""The learning step of fully connected networks, compiled by Numba.
+"""Acting and learning of fully connected networks on a CPU, in code that Numba compiles.
 
-All epochs and mini-batches of a member's update are one call of `learning.run`. It computes what
+One call of `learning.run` does all epochs and mini-batches of a member's update. It computes what
 `ppo/by_torch/losses.py`, `networks/` and torch's autograd define, by gradients that are written out.
 
-Numba is optional: without it, `ppo/by_torch/epochs.py` does the same.
+Numba is optional: without it, `ppo/by_torch/` does the same.
 
-Every function here works on NumPy arrays, which are views of torch's memory. A mini-batch is cut into
-chunks, so that what a layer leaves is still in the processor's cache when the next one takes it.
+Every function here works on NumPy arrays, which are views of torch's tensors. A mini-batch is cut into
+chunks, so that a layer's outputs are still in the processor's cache when the next layer reads them.
 """
 
 from __future__ import annotations
@@ -25,23 +25,18 @@ if TYPE_CHECKING:
     from model import Population
 
 
-def serves(population: Population, compiled: bool) -> bool:
-    """Whether it can train these networks here.
-
-    Args:
-        population: the networks.
-        compiled: whether they are to be compiled by `torch.compile`.
-    """
+def can_train(population: Population) -> bool:
+    """Return whether Numba is installed and can train these networks: fully connected, on a CPU."""
     dense = population.stacked.is_dense and population.weights.device.type == "cpu"
-    return dense and not compiled and numerics.is_installed()
+    return dense and numerics.is_installed()
 
 
 def obstacle(model: ModelConfig, has_images: bool) -> str | None:
-    """Why it can't train a network on a CPU; None where it can.
+    """Return why Numba can't train a network on a CPU; None where it can.
 
     Args:
         model: the network.
-        has_images: whether an image is among what is observed.
+        has_images: whether observations include images.
     """
     if has_images:
         return "images are observed"
@@ -51,8 +46,8 @@ def obstacle(model: ModelConfig, has_images: bool) -> str | None:
 
 
 def learning_notice() -> str | None:
-    """A line for the user where this would be used, but isn't installed."""
-    # Whoever only says so needn't wait until it is loaded.
+    """Return a notice for the user where Numba isn't installed; None where it is."""
+    # Checks without importing Numba, which takes half a second.
     if find_spec("numba") is not None:
         return None
     return (
@@ -62,7 +57,7 @@ def learning_notice() -> str | None:
 
 
 def is_kept() -> bool:
-    """Whether all was compiled before on this machine, or can't be kept anyway."""
+    """Return whether this machine has compiled everything before, or can't cache it anyway."""
     if find_spec("numba") is None:
         return True
     from numerics.kept import folder
@@ -72,7 +67,7 @@ def is_kept() -> bool:
 
 
 def compile_all() -> None:
-    """Compiles everything in a process of its own, once for all that are to come."""
+    """Compile everything in a process of its own; later processes load it from the cache."""
     root = Path(__file__).parents[2]
     paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "ppo.by_numba"]

@@ -1,8 +1,8 @@
-"""Compiles all that is ever compiled, so that no training waits for it: `python -m ppo.by_numba`."""
+"""Compiles everything once, so that no training waits for it: `python -m ppo.by_numba`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from numerics import is_installed
 from ppo.advantages import estimate_advantages
 from ppo.by_torch.optimiser import AdamW
 from ppo.learner import Learner
+from ppo.parts import Parts
 from ppo.run.member import Member, Run
 from ppo.sampler import make_sampler
 from schema.config import Config
@@ -25,7 +26,7 @@ _TASK = {"environment": {"type": "CartPole", "name": "CartPole-v1", "backend": "
 
 
 def main() -> None:
-    """Calls everything once: what is compiled is the same for every task."""
+    """Call every compiled function once; the same machine code serves every task."""
     if not is_installed():
         return
     from networks.by_numba.lstm import LSTM
@@ -39,30 +40,32 @@ def main() -> None:
     buffer = RolloutBuffer(environments.spaces, shape, cpu, False)
     optimiser = AdamW(population.weights, population.gradients)
     member = Member(Run(config, 0), 0, population, optimiser)
-    sampler = make_sampler([member], population, environments, buffer, None, False)
+    parts = Parts([member], population, buffer, optimiser)
+    sampler = make_sampler(parts, environments)
     environments.reset()
     sampler.sample(0)
     environments.step(np.zeros((workers, 1), np.int64))
-    _act([member], population, buffer)
+    _act(parts)
     spaces = Spaces({VECTOR: ((4,), "uint8")}, environments.spaces.branches)
-    _act([member], population, RolloutBuffer(spaces, shape, cpu, False))
-    Learner(0, [member], population, buffer, optimiser, False).estimate_values(None)
+    _act(replace(parts, buffer=RolloutBuffer(spaces, shape, cpu, False)))
+    Learner(0, parts).estimate_values(None)
     ones = [torch.ones(1, 1, requires_grad=True) for _ in range(3)]
     gates = [torch.ones(size, requires_grad=True) for size in ((1, 4), 4, (1, 4), 4)]
     LSTM.apply(*ones, *gates, torch.ones(1, dtype=torch.int64)).sum().backward()
     gamma = torch.ones(1, 1)
-    estimate_advantages(buffer, sampler.values(), gamma, gamma, compiled=True)
+    estimate_advantages(parts, sampler.values(), gamma, gamma)
 
 
 @torch.inference_mode()
-def _act(members: Sequence[Member], population: Population, buffer: RolloutBuffer) -> None:
-    """Acts in the first observations of a buffer, and finds their values."""
-    from ppo.by_numba.acting import CompiledActing
+def _act(parts: Parts) -> None:
+    """Act on the first observations of a buffer, and find their values."""
+    from ppo.by_numba.acting import NumbaActing
 
-    acting = CompiledActing(members, population, buffer)
+    acting = NumbaActing(parts)
     acting.begin()
     acting.act(0, None)
-    acting.values({VECTOR: buffer.observations[VECTOR][:, 0].flatten(0, 1).numpy()}, None)
+    seen = parts.buffer.observations[VECTOR][:, 0].flatten(0, 1).numpy()
+    acting.values({VECTOR: seen}, None)
 
 
 if __name__ == "__main__":

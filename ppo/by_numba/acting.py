@@ -1,8 +1,6 @@
-"""Members that act one step at a time, compiled."""
+"""Chooses actions by Numba, a step at a time."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,32 +9,29 @@ from torch import Tensor
 from buffer import RolloutBuffer
 from environments.interface import ACTION_MASK, Observations
 from environments.spaces import VECTOR
-from model import ActorCritic, Population
+from model import ActorCritic
 from networks.repeats import Repeats
 from ppo.by_numba.deciding import Actions, Actor, decide, find_values
 from ppo.by_numba.describing import as_array, describe, locate, workspace_of
 from ppo.by_numba.repeats import Seen, decide_repeated, find_values_of_bytes
-from ppo.run.member import Member
+from ppo.parts import Parts
 
 _NO_VALUES, _NO_BYTES = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.uint8)
 _NO_CHOICES, _NO_MOMENTS = np.zeros((0, 0), np.int64), np.zeros(0, np.float32)
 
 
 class Actors:
-    """What compiled functions take of members that act.
+    """The members that act, as arguments of compiled functions.
 
     Args:
-        members: who acts.
-        population: their networks.
-        buffer: takes the rollouts.
+        parts: the population in training.
     """
 
-    def __init__(
-        self, members: Sequence[Member], population: Population, buffer: RolloutBuffer
-    ) -> None:
-        self._members = members
+    def __init__(self, parts: Parts) -> None:
+        population = parts.population
+        self._members = parts.members
         self._population = population
-        self._buffer = buffer
+        self._buffer = parts.buffer
         self._networks = [
             locate(network, weights)
             for network, weights in zip(population.each, population.weights, strict=True)
@@ -67,24 +62,21 @@ class Actors:
         )
 
 
-class CompiledActing:
-    """As `ppo.acting.Acting`, for fully connected networks on a CPU. Members act one by one.
+class NumbaActing:
+    """Implements `ppo.interface.Acting` for fully connected networks on a CPU, member by member.
 
     Args:
-        members: who acts.
-        population: their networks.
-        buffer: has what they observe.
+        parts: the population in training.
     """
 
     value_features: Tensor | None = None
 
-    def __init__(
-        self, members: Sequence[Member], population: Population, buffer: RolloutBuffer
-    ) -> None:
+    def __init__(self, parts: Parts) -> None:
+        members, population, buffer = parts.members, parts.population, parts.buffer
         self._members = members
         self._distribution = population.stacked.distribution
         self._buffer = buffer
-        self._actors = Actors(members, population, buffer)
+        self._actors = Actors(parts)
         self._now: list[Actor] = []
         self._noise: list[np.ndarray] = []
         shape = (buffer.members, buffer.steps, buffer.workers)

@@ -125,7 +125,7 @@ class Parameters(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Memory for R different observations at once and all steps of a mini-batch that have them.
+    """Scratch arrays for R distinct observations at once, and all steps of a mini-batch that see them.
 
     Its content means nothing between calls.
 

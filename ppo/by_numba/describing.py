@@ -76,7 +76,7 @@ _workspaces = threading.local()
 def workspace_of(
     network: ActorCritic, place: Network, buffer: RolloutBuffer, parts: int
 ) -> Workspace:
-    """Memory for a member; a thread has only one at a time, so that it stays in the cache.
+    """Return scratch arrays for a member; a thread has one set at a time, which stays in the cache.
 
     Args:
         network: the member's.

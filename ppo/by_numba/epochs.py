@@ -9,16 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from buffer import RolloutBuffer
 from environments.interface import ACTION_MASK
-from model import Population
 from networks.repeats import find_repeats
 from ppo.by_numba import learning
 from ppo.by_numba.arguments import Inputs, Parameters, Rollout, Settings, Update
 from ppo.by_numba.describing import as_array, describe, locate, workspace_of
-from ppo.by_torch.optimiser import AdamW
-from ppo.epochs import KL_MARGIN, LOGGED
-from ppo.run.member import Member
+from ppo.interface import KL_MARGIN, LOGGED
+from ppo.parts import Parts
 
 _NO_BYTES, _NO_NUMBERS = np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.float32)
 _NO_CHOICES, _NONE = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
@@ -26,22 +23,18 @@ _NO_VALUES = np.zeros(0, np.float32)
 _NO_RATES = {"learning_rate": 0.0, "clip_range": 0.0, "beta": 0.0}
 
 
-class CompiledEpochs:
-    """As `ppo.epochs.Epochs` has it, for a single member with a fully connected network on a CPU.
+class NumbaEpochs:
+    """Implements `ppo.interface.Epochs` for a single member with a fully connected network on a CPU.
 
     Args:
-        member: who is trained.
-        population: the networks.
-        buffer: the rollouts.
-        optimiser: of all members.
+        row: the member to train.
+        parts: the population in training.
     """
 
-    def __init__(
-        self, member: Member, population: Population, buffer: RolloutBuffer, optimiser: AdamW
-    ) -> None:
-        row = member.number
-        self._member = member
-        self._buffer = buffer
+    def __init__(self, row: int, parts: Parts) -> None:
+        population, optimiser = parts.population, parts.optimiser
+        self._member = parts.members[row]
+        self._buffer = parts.buffer
         self._actor_critic = population.each[row]
         self._network = locate(self._actor_critic, population.weights[row])
         self._policy = describe(self._actor_critic)

@@ -1,54 +1,44 @@
-"""Rollouts in environments that are compiled, too."""
+"""Collects a whole rollout in one call, where the environments are compiled, too."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from buffer import RolloutBuffer
 from environments.compiled.vector import CompiledEnvironments
 from environments.interface import Observations
 from environments.spaces import VECTOR
-from model import Population
 from networks.gaussians import DiagonalGaussian
 from ppo.by_numba.acting import Actors
 from ppo.by_numba.deciding import find_values
 from ppo.by_numba.rollout import Bounds, Experience, collect
+from ppo.parts import Parts
 from ppo.run.member import Member
 
 _NO_VALUES = np.zeros(0, np.float32)
 
 
-class CompiledSampler:
-    """As `ppo.sampler.Sampler`, for fully connected networks and compiled environments on a CPU.
+class NumbaSampler:
+    """Does as `ppo.sampler.Sampler`, for fully connected networks and compiled environments on a CPU.
 
     Args:
-        members: whose workers act.
-        population: their networks.
+        parts: the population in training.
         environments: of all workers, member by member.
-        buffer: takes the rollouts.
 
     Attributes:
-        observations: what the workers see at present, (M * N, ...) by name.
-        features: None, as acting doesn't give what values are made of.
+        observations: of all workers at present, (M * N, ...) by name.
+        features: None, as acting doesn't compute the features of values.
     """
 
     features: Tensor | None = None
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        population: Population,
-        environments: CompiledEnvironments,
-        buffer: RolloutBuffer,
-    ) -> None:
-        self._members = members
-        self._distribution = population.stacked.distribution
+    def __init__(self, parts: Parts, environments: CompiledEnvironments) -> None:
+        buffer = parts.buffer
+        self._members = parts.members
+        self._distribution = parts.population.stacked.distribution
         self._buffer = buffer
-        self._actors = Actors(members, population, buffer)
+        self._actors = Actors(parts)
         self._environments = environments
         self._episodes = np.empty((buffer.size, 2))
         self._forces = np.zeros(buffer.workers, np.float32)
@@ -77,7 +67,7 @@ class CompiledSampler:
         assert len(collect.overloads) == 1, "compiled for several types"
         for total, length in self._episodes[:ended].tolist():
             member.episodes.append({"return": total, "length": length})
-        member.record.add_episodes(self._episodes[:ended, 0].tolist())
+        member.return_history.add_episodes(self._episodes[:ended, 0].tolist())
 
     def values(self) -> Tensor:
         """The values (M, N) of what the workers see at present."""

@@ -8,60 +8,45 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from buffer import MiniBatch, RolloutBuffer, normalise_advantages
-from model import Population, Rows
+from buffer import MiniBatch, normalise_advantages
+from model import Rows
 from networks.columns import Columns
 from networks.recurrence import Sequences
 from networks.repeats import Repeats, find_repeats
 from networks.sequences import RolloutSequences
 from ppo.by_torch.losses import Coefficients, Losses, ppo_losses
-from ppo.by_torch.optimiser import AdamW
-from ppo.epochs import KL_MARGIN
-from ppo.hidden_states import Memory
-from ppo.run.member import Member
+from ppo.interface import KL_MARGIN
+from ppo.parts import Parts
 
-# Gradients of stacked members are views of the population's rows, which the warning is about; the
-# weights are such views too, so that no layout fits better.
+# The gradients of stacked members are views of the population's rows, which torch warns of. The weights
+# are such views, too, so no layout fits better.
 warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
 
 
-class RecordedEpochs:
-    """As `ppo.epochs.Epochs` has it.
+class TorchEpochs:
+    """Implements `ppo.interface.Epochs`.
 
     Args:
-        rows: which members.
-        members: these members; all have the same epochs, mini-batches and normalisation.
-        population: the networks of all members.
-        buffer: the rollouts of all members.
-        optimiser: of all members.
-        compiled: whether to compile the losses with `torch.compile`.
-        memory: the hidden states of the rollout, for a single member with recurrent layers; else None.
+        rows: the members to train; all have the same epochs, mini-batches and normalisation. One only,
+            where there are recurrent layers.
+        parts: the population in training.
     """
 
-    def __init__(
-        self,
-        rows: Rows,
-        members: Sequence[Member],
-        population: Population,
-        buffer: RolloutBuffer,
-        optimiser: AdamW,
-        compiled: bool,
-        memory: Memory | None = None,
-    ) -> None:
+    def __init__(self, rows: Rows, parts: Parts) -> None:
         self._rows = rows
-        self._members = members
+        self._members = members = parts.selected(rows)
         self._shared = members[0].config
-        self._network = population.part(rows)
-        self._gradients = population.gradients[rows]
-        self._device = population.weights.device
-        self._buffer = buffer
-        self._optimiser = optimiser
-        self._memory = memory
+        self._network = parts.population.part(rows)
+        self._gradients = parts.population.gradients[rows]
+        self._device = parts.population.weights.device
+        self._buffer = parts.buffer
+        self._optimiser = parts.optimiser
+        self._hidden_states = parts.hidden_states
         self._recurrence = members[0].run.config.model.recurrence
-        self._compiled = compiled
+        self._torch_compile = parts.torch_compile
         self._losses = self._evaluate
-        # Sequences have other lengths in each mini-batch, and each would be compiled anew.
-        if compiled and memory is None:
+        # Sequences have other lengths in each mini-batch, so torch would compile for each anew.
+        if self._torch_compile and self._hidden_states is None:
             # On CUDA, "reduce-overhead" launches all kernels as one graph.
             mode = "reduce-overhead" if torch.cuda.is_available() else "default"
             self._losses = torch.compile(self._evaluate, mode=mode, dynamic=False)
@@ -75,17 +60,17 @@ class RecordedEpochs:
         self._weight_decay = self._stack([m.config.weight_decay for m in members])
 
     def _stack(self, values: list[float]) -> Tensor:
-        """A number of each member -> ([M,] 1)."""
+        """Return one number a member as a tensor ([M,] 1)."""
         stacked = torch.tensor(values, device=self._device)
         return stacked if isinstance(self._rows, int) else stacked.unsqueeze(1)
 
     @torch.no_grad()
     def estimate_values(self, features: Tensor | None) -> Tensor:
-        """The values ([M,] T, N) of the rollout, which is then prepared for learning."""
+        """Prepare the rollout for learning, and return its values ([M,] T, N)."""
         self._rollout_sequences = self._cut_sequences()
         self._observations = self._buffer.batch_observations(self._rows)
-        # Their numbers change, and what is compiled would have to be compiled anew each time.
-        if not self._compiled:
+        # The numbers of repeats and columns change, so torch would compile anew each time.
+        if not self._torch_compile:
             self._find_repeats()
             self._columns = self._network.find_columns(self._observations)
         if self._columns is not None:
@@ -99,10 +84,10 @@ class RecordedEpochs:
         return values.unflatten(-1, (self._buffer.steps, -1))
 
     def _find_repeats(self) -> None:
-        """Leaves only the distinct observations, where the member is alone and that pays."""
+        """Keep only distinct observations, where the member is alone and that pays."""
         self._repeats = None
         of_bytes = all(values.dtype == torch.uint8 for values in self._observations.values())
-        alone = isinstance(self._rows, int) and self._memory is None
+        alone = isinstance(self._rows, int) and self._hidden_states is None
         if not (alone and of_bytes and self._device.type == "cpu"):
             return
         self._repeats = find_repeats(self._observations)
@@ -113,18 +98,18 @@ class RecordedEpochs:
             }
 
     def _cut_sequences(self) -> RolloutSequences | None:
-        if self._memory is None:
+        if self._hidden_states is None:
             return None
         assert isinstance(self._rows, int) and self._recurrence is not None
         return RolloutSequences(
             self._buffer.ends[self._rows],
             self._recurrence.sequence_length,
-            self._memory.states[self._rows],
-            self._memory.initial[self._rows],
+            self._hidden_states.states[self._rows],
+            self._hidden_states.initial[self._rows],
         )
 
     def _values_of_observations(self) -> Tensor:
-        """Values ([M,] T, N), a mini-batch at a time so as not to need more memory than learning."""
+        """Return values ([M,] T, N), a mini-batch at a time so as to need no more RAM than learning."""
         axis = () if isinstance(self._rows, int) else (len(self._members),)
         shaped = {
             # ([M *] K) x ... -> [M x] K x ...
@@ -146,7 +131,7 @@ class RecordedEpochs:
         return values.unflatten(-1, (self._buffer.steps, -1))
 
     def learn(self, rates: Sequence[dict[str, float]]) -> Tensor:
-        """Takes an optimiser step for each mini-batch; returns what `LOGGED` names, (n, [M,] 7)."""
+        """Take an optimiser step for each mini-batch; return the numbers of `LOGGED`, (n, [M,] 7)."""
         learning_rate = self._stack([rate["learning_rate"] for rate in rates])
         coefficients = Coefficients(
             clip_range=self._stack([rate["clip_range"] for rate in rates]),
@@ -175,9 +160,9 @@ class RecordedEpochs:
         return logged
 
     def _deal(self) -> Iterator[tuple[Tensor, Sequences | None]]:
-        """Positions ([M,] B) of the steps of each mini-batch, and which of them follow one another.
+        """Yield the steps' positions ([M,] B) of each mini-batch, and its sequences if there are any.
 
-        The order is random, and each member's is drawn by its own generator.
+        The order is random; each member's own generator draws it.
         """
         count = self._shared.num_mini_batches
         if self._rollout_sequences is not None:
@@ -194,7 +179,7 @@ class RecordedEpochs:
 
     @torch.enable_grad()
     def _evaluate_mini_batch(self, batch: MiniBatch, coefficients: Coefficients) -> Losses:
-        """The losses, whose gradient is then the parameters'."""
+        """Return the losses, and leave their gradient in the parameters."""
         if self._shared.advantage_normalization == "minibatch":
             batch.advantages = normalise_advantages(batch.advantages)
         self._gradients.zero_()
@@ -214,7 +199,7 @@ class RecordedEpochs:
         )
 
     def _step(self, learning_rate: Tensor) -> Tensor:
-        """Takes an optimiser step, and returns the gradient's norm ([M]) before it was clipped."""
+        """Take an optimiser step, and return the gradient's norm ([M]) before clipping."""
         norm = self._gradients.norm(dim=-1, keepdim=True)
         self._gradients.mul_((self._max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
         self._optimiser.step(self._rows, learning_rate, self._epsilon, self._weight_decay)
@@ -222,7 +207,7 @@ class RecordedEpochs:
 
     @staticmethod
     def _logged(losses: Losses, norm: Tensor) -> Tensor:
-        """What `LOGGED` names, ([M,] 7)."""
+        """Return the numbers that `LOGGED` names, ([M,] 7)."""
         parts = (
             losses.policy,
             losses.value,

@@ -18,6 +18,9 @@ from schema.errors import UserError
 from schema.yaml_file import Document, replace_file
 
 _PATTERN = "update_*.pt"
+# Names that files of all versions have for attributes.
+_IN_FILES = {"hidden_states": "memory", "return_history": "record"}
+_ATTRIBUTES = {name: attribute for attribute, name in _IN_FILES.items()}
 
 
 @dataclass
@@ -34,9 +37,9 @@ class Checkpoint:
         backend: what stepped the environments; another can't go on with their episodes.
         environments: number of the episode and actions so far, of each worker.
         statistics: running statistics that are a part of the network, by name.
-        memory: what the workers remember, see `Memory`; empty without recurrent layers.
+        hidden_states: see `HiddenStates.member_state`; empty without recurrent layers.
         rewards: state of the rewards' normaliser; empty if they aren't normalised.
-        record: the latest and the best returns, see `ReturnRecord`.
+        return_history: the latest and the best returns, see `ReturnHistory.state`.
     """
 
     config: dict[str, Any]
@@ -48,9 +51,9 @@ class Checkpoint:
     backend: str
     environments: list[dict[str, Any]]
     statistics: dict[str, Tensor]
-    memory: dict[str, Tensor]
+    hidden_states: dict[str, Tensor]
     rewards: dict[str, Tensor]
-    record: dict[str, Any]
+    return_history: dict[str, Any]
 
     def save(self, folder: Path) -> Path:
         """Writes the checkpoint into a folder, under its update's name, and returns its path."""
@@ -64,7 +67,8 @@ class Checkpoint:
         """What is written into the file."""
         # Torch would hide in an error of its own why a file can't be written.
         buffer = io.BytesIO()
-        torch.save({field.name: getattr(self, field.name) for field in fields(self)}, buffer)
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        torch.save({_IN_FILES.get(name, name): value for name, value in named.items()}, buffer)
         return buffer.getbuffer()
 
     def read_config(self, path: Path) -> Config:
@@ -162,7 +166,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             # A damaged file may seem to be of another protocol; what follows from that is our line.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             data = torch.load(path, map_location="cpu", weights_only=True)
-        return Checkpoint(**data)
+        return Checkpoint(**{_ATTRIBUTES.get(name, name): value for name, value in data.items()})
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror}") from None
     except Exception:  # whatever the unpickler stumbles over

@@ -13,7 +13,7 @@ from environments.interface import EnvironmentFailure, EpisodeState
 from model import Population
 from ppo.by_torch.optimiser import AdamW
 from ppo.run.checkpoint import Checkpoint, prune_checkpoints
-from ppo.run.returns import ReturnRecord
+from ppo.run.returns import ReturnHistory
 from ppo.sinks.interface import Log, Sink
 from ppo.sinks.opening import open_sinks
 from schema.config import Config
@@ -116,7 +116,7 @@ class Member:
         self.same_environments = False
         self.action_generator = make_generator(run.seed, Stream.ACTIONS)
         self.shuffling_generator = make_generator(run.seed, Stream.SHUFFLING)
-        self.record = ReturnRecord()
+        self.return_history = ReturnHistory()
         self.episodes: list[dict[str, float]] = []
         self.crashes = 0
         self.scalars: dict[str, float] = {}
@@ -181,14 +181,14 @@ class Member:
         checkpoint.save(folder)
         keep = self.run.config.model.keep_checkpoints
         if keep is not None:
-            prune_checkpoints(folder, keep, self.record.best_checkpoint)
+            prune_checkpoints(folder, keep, self.return_history.best_checkpoint)
 
     def checkpoint(
         self,
         update: int,
         backend: str,
         environments: Sequence[EpisodeState],
-        memory: dict[str, Tensor],
+        hidden_states: dict[str, Tensor],
         rewards: dict[str, Tensor],
     ) -> Checkpoint:
         """What the run needs to go on; the arguments are attributes of `Checkpoint`."""
@@ -209,9 +209,9 @@ class Member:
                 for state in environments
             ],
             statistics=population.statistics(self.number),
-            memory=memory,
+            hidden_states=hidden_states,
             rewards=rewards,
-            record=self.record.state(),
+            return_history=self.return_history.state(),
         )
 
     def restore(self, checkpoint: Checkpoint, backend: str) -> int:
@@ -241,7 +241,7 @@ class Member:
             self.action_generator.set_state(checkpoint.generators["actions"])
             self.shuffling_generator.set_state(checkpoint.generators["shuffling"])
         if self.same_environments or self.run.interrupted_at:
-            self.record.restore(checkpoint.record)
+            self.return_history.restore(checkpoint.return_history)
         self._resumed_at = checkpoint.update * saved.trainer.batch_size
         if self.run.interrupted_at:
             return checkpoint.update

@@ -14,7 +14,7 @@ WINDOW = 100  # training episodes over which a run's return is averaged
 CURVE_POINTS = 200  # of a learning curve, at most
 
 
-class ReturnRecord:
+class ReturnHistory:
     """The returns by which a run is judged: its last evaluation, or else its last 100 episodes.
 
     Attributes:

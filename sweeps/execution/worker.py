@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
+from ppo.placement import Placement
 from ppo.run.checkpoint import last_intact_checkpoint
 from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
@@ -31,31 +30,23 @@ _PERMISSION_ERRORS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where and how a population is trained.
+class WorkerOptions:
+    """Where a worker process trains, and where it writes.
 
     Attributes:
         out: folder of everything that is written.
-        worker_id: offset of the environments' communication ports.
-        low_memory: move one mini-batch at a time to the device.
-        device: where networks are trained.
-        compiled: whether to compile the losses.
-        cores: the numbers of the cores that the training may use.
-        sinks: what the runs are logged to.
+        placement: the job's device, ports and cores.
+        sinks: the services to log to.
     """
 
     out: Path
-    worker_id: int
-    low_memory: bool
-    device: torch.device
-    compiled: bool
-    cores: list[int]
+    placement: Placement
     sinks: tuple[str, ...] = (TENSORBOARD,)
 
 
 def train_population(
     population: Sequence[PlannedRun],
-    placement: Placement,
+    options: WorkerOptions,
     report: Report,
     is_stopped: IsStopped,
 ) -> list[Result] | None:
@@ -66,7 +57,7 @@ def train_population(
 
     Args:
         population: the runs.
-        placement: where and how.
+        options: where it trains, and where it writes.
         report: is told of the progress.
         is_stopped: whether they are to be interrupted, with checkpoints, after the present update.
     """
@@ -81,21 +72,19 @@ def train_population(
         report(progress)
 
     try:
-        results = _train(population, placement, note, is_stopped)
+        results = _train(population, options, note, is_stopped)
     except Exception as error:
         if is_stopped():
             # What stops a whole group of processes stops those of environments, too.
             return [replace(planned.result, state=INTERRUPTED) for planned in population]
-        if _nothing_can_be_written(error, placement.out):
+        if _nothing_can_be_written(error, options.out):
             why = str(error)
             return [replace(run.result, state=INTERRUPTED, error=why) for run in population]
         if len(population) > 1:
             return None
         # Whatever stops one run, the others go on; what it was stands beside its summaries.
         details = getattr(error, "details", "") or traceback.format_exc()
-        results = [
-            record_failure(population[0], placement.out, FAILED, _line(error), done, details)
-        ]
+        results = [record_failure(population[0], options.out, FAILED, _line(error), done, details)]
     seconds = (time.perf_counter() - start) / len(population)
     return [replace(result, wall_time_seconds=seconds) for result in results]
 
@@ -119,19 +108,12 @@ def _nothing_can_be_written(error: Exception, out: Path) -> bool:
 
 def _train(
     population: Sequence[PlannedRun],
-    placement: Placement,
+    options: WorkerOptions,
     report: Report,
     is_stopped: IsStopped,
 ) -> list[Result]:
-    runs = [_prepare(planned, placement) for planned in population]
-    with PPOTrainer(
-        runs,
-        placement.worker_id,
-        placement.low_memory,
-        placement.device,
-        compiled=placement.compiled,
-        cores=len(placement.cores),
-    ) as trainer:
+    runs = [_prepare(planned, options) for planned in population]
+    with PPOTrainer(runs, options.placement) as trainer:
 
         def on_update(progress: Progress) -> None:
             report(progress)
@@ -140,14 +122,14 @@ def _train(
 
         trainer.run(on_update)
         return [
-            _result(planned, number, trainer, placement.out)
+            _result(planned, number, trainer, options.out)
             for number, planned in enumerate(population)
         ]
 
 
 def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) -> Result:
     """What a member of a population reached."""
-    record, failure = trainer.records[number], trainer.failures[number]
+    record, failure = trainer.return_histories[number], trainer.failures[number]
     if failure:
         state = DIVERGED if isinstance(failure.error, TrainingDivergedError) else FAILED
         details = getattr(failure.error, "details", "")
@@ -201,9 +183,9 @@ def _line(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _prepare(planned: PlannedRun, placement: Placement) -> Run:
-    log = Log(placement.sinks, placement.out, planned.result.run_id, planned.name)
-    run = replace(_run(planned, placement.out), log=log)
+def _prepare(planned: PlannedRun, options: WorkerOptions) -> Run:
+    log = Log(options.sinks, options.out, planned.result.run_id, planned.name)
+    run = replace(_run(planned, options.out), log=log)
     assert run.summaries and run.checkpoints
     if planned.interrupted_at is None:
         for folder in (run.summaries, run.checkpoints):

@@ -51,13 +51,13 @@ def _choose_together(config: Config, options: SweepOptions) -> int:
     # Players need processes and memory of their own, and images room.
     if config.environment.type in PLAYER_TYPES:
         return 1
-    if options.device.type != "cpu":
+    if options.placement.device.type != "cpu":
         return _TOGETHER_ON_GPU
     return 1 if _has_images(config) else _TOGETHER
 
 
 def _choose_jobs(config: Config, options: SweepOptions, steps: int) -> int:
-    if config.environment.type in PLAYER_TYPES or options.device.type != "cpu":
+    if config.environment.type in PLAYER_TYPES or options.placement.device.type != "cpu":
         return 1
     rate = _RATE if config.model.recurrence is None else _RATE_WITH_MEMORY
     if _has_images(config):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from commands import tuning
+from ppo.placement import Placement
 from sweeps.search_space.grid import load_grid
 from sweeps.sweep import SweepOptions
 
@@ -15,7 +16,7 @@ def test_more_jobs_than_cores_are_warned_of(tmp_path, monkeypatch, capsys, jobs,
     grid = load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
     monkeypatch.setattr(tuning, "available_cores", lambda: 2)
     device = torch.device("cpu")
-    tuning.preview(grid, SweepOptions(tmp_path, "a", 1, 0, 2, False, device, jobs=jobs))
+    tuning.preview(grid, SweepOptions(tmp_path, "a", 1, 0, Placement(device, 2), jobs=jobs))
     # No more jobs are begun than there are populations.
     line = f"warning: --jobs={jobs}: 3 jobs share 2 cores; --jobs=0 is one for each core\n"
     assert capsys.readouterr().err.endswith(line) == warns

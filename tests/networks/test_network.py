@@ -6,12 +6,19 @@ import torch
 
 from environments.interface import Spaces
 from model import ActorCritic, Population
-from ppo.by_torch.epochs import RecordedEpochs
+from ppo.by_torch.epochs import TorchEpochs
 from ppo.by_torch.losses import Coefficients, ppo_losses
 from ppo.run.member import Run
 from schema.config import Config
 from schema.model import ModelConfig
-from tests.examples import CPU, VECTOR_SPACES, VISUAL_SPACES, global_random_state, tiny_config
+from tests.examples import (
+    CPU,
+    ON_CPU,
+    VECTOR_SPACES,
+    VISUAL_SPACES,
+    global_random_state,
+    tiny_config,
+)
 from trainer import PPOTrainer
 
 
@@ -232,12 +239,11 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         model={"share_parameters": True},
         trainer={"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "num_mini_batches": 4},
     )
-    with PPOTrainer([Run(config, 1)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 1)], ON_CPU) as trainer:
         trainer._sampler.sample(0)
         trainer._estimate_advantages()
-        members = trainer._population
-        shared = (members, trainer._buffer, trainer._optimiser)
-        epochs = RecordedEpochs(0, trainer._members, *shared, compiled=False)
+        members = trainer.parts.population
+        epochs = TorchEpochs(0, trainer.parts)
         spaces = Spaces({"vector": ((4,), "float32")}, (2,))
         reference = ActorCritic(spaces, config).bind(members.weights[0].clone())
         optimiser = torch.optim.AdamW(
@@ -245,9 +251,9 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         )
         start = members.weights.clone()
         norms = []
-        observations = trainer._buffer.batch_observations(0)
+        observations = trainer.parts.buffer.batch_observations(0)
         dealt = [(chosen, None) for chosen in torch.arange(128).chunk(4)]
-        for batch in trainer._buffer.mini_batches(0, observations, dealt):
+        for batch in trainer.parts.buffer.mini_batches(0, observations, dealt):
             advantages = batch.advantages.clone()
             with torch.no_grad():
                 epochs._evaluate_mini_batch(batch, COEFFICIENTS)

@@ -7,7 +7,7 @@ from ppo.run.checkpoint import checkpoint_path, load_checkpoint
 from ppo.run.member import Run
 from schema.config import Config
 from schema.errors import UserError
-from tests.examples import CPU, VECTOR_SPACES
+from tests.examples import CPU, ON_CPU, VECTOR_SPACES
 from trainer import PPOTrainer
 
 SECTIONS = {
@@ -26,7 +26,7 @@ SECTIONS = {
 def train(folder, **model):
     sections = {**SECTIONS, "model": {**SECTIONS["model"], **model}}
     config = Config.model_validate(sections)
-    with PPOTrainer([Run(config, 3, checkpoints=folder)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 3, checkpoints=folder)], ON_CPU) as trainer:
         trainer.run()
 
 

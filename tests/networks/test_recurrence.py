@@ -8,7 +8,7 @@ from ppo.run.member import Run
 from ppo.validation import runnable_problems
 from schema.errors import UserError
 from schema.model import RecurrenceConfig
-from tests.examples import CPU, close, same, tiny_config, train, train_population
+from tests.examples import ON_CPU, close, same, tiny_config, train, train_population
 from trainer import PPOTrainer
 
 KINDS = ["gru", "lstm"]
@@ -131,15 +131,19 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
         num_layers=2,
         model={"share_parameters": share_parameters},
     )
-    with PPOTrainer([Run(config, 1), Run(config, 2)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 1), Run(config, 2)], ON_CPU) as trainer:
         for _ in range(2):  # the second rollout begins within episodes, with trained networks
             trainer._sampler.sample(0)
             trainer._estimate_advantages()
-            assert trainer._buffer.ends[:, :-1].any(1).any(1).all(), "episodes end in the middle"
+            assert trainer.parts.buffer.ends[:, :-1].any(1).any(1).all(), (
+                "episodes end in the middle"
+            )
             for learner in trainer._learners:
-                check_forward_pass(learner._epochs, trainer._buffer)
+                check_forward_pass(learner._epochs, trainer.parts.buffer)
             trainer._learn()
-            trainer._population.observe(trainer._buffer.observations, trainer._memory.states)
+            trainer.parts.population.observe(
+                trainer.parts.buffer.observations, trainer.parts.hidden_states.states
+            )
 
 
 @torch.no_grad()
@@ -155,27 +159,27 @@ def check_forward_pass(epochs, buffer):
 
 
 def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
-    with PPOTrainer([Run(recurrent(hidden_state_init="one"), 1)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(recurrent(hidden_state_init="one"), 1)], ON_CPU) as trainer:
         trainer._sampler.sample(0)
-        states, ends = trainer._memory.states[0], trainer._buffer.ends[0]
+        states, ends = trainer.parts.hidden_states.states[0], trainer.parts.buffer.ends[0]
         assert (states[0] == 1).all()
         assert (states[1:][ends[:-1]] == 1).all()
         assert ends[:-1].sum() > 3
         assert not (states[1:][~ends[:-1]] == 1).all(-1).any()
-        assert torch.equal(trainer._memory.initial[0][1:], ends[:-1])
+        assert torch.equal(trainer.parts.hidden_states.initial[0][1:], ends[:-1])
 
 
 def test_hidden_states_go_on_over_an_end_where_they_are_not_reset():
-    with PPOTrainer([Run(recurrent(reset_hidden_state=False), 1)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(recurrent(reset_hidden_state=False), 1)], ON_CPU) as trainer:
         trainer._sampler.sample(0)
-        assert trainer._buffer.ends.any()
-        assert trainer._memory.states[0, 1:].any(-1).all()
-        assert not trainer._memory.initial[0, 1:].any()
+        assert trainer.parts.buffer.ends.any()
+        assert trainer.parts.hidden_states.states[0, 1:].any(-1).all()
+        assert not trainer.parts.hidden_states.initial[0, 1:].any()
 
 
 def test_a_truncated_episode_is_worth_what_its_last_observation_is_after_what_was_remembered():
     config = recurrent(trainer={"worker_steps": 8})
-    with PPOTrainer([Run(config, 1)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 1)], ON_CPU) as trainer:
         environments, cut = trainer._environments, []
         original = environments.step
 
@@ -189,14 +193,14 @@ def test_a_truncated_episode_is_worth_what_its_last_observation_is_after_what_wa
 
         environments.step = cut_off
         trainer._sampler.sample(0)
-        network = trainer._population.each[0]
-        observed = trainer._buffer.observations["vector"][0, :, 2]
-        state = trainer._memory.states[0, 0, 2].unsqueeze(0)
+        network = trainer.parts.population.each[0]
+        observed = trainer.parts.buffer.observations["vector"][0, :, 2]
+        state = trainer.parts.hidden_states.states[0, 0, 2].unsqueeze(0)
         for step in range(4):
             state = network.act({"vector": observed[step : step + 1]}, state).states
         last = {"vector": torch.tensor([[0.1, 0.2]])}
         expected = network(last, None, Sequences(state))[1]
-        assert trainer._buffer.final_values[0, 3, 2].item() == pytest.approx(
+        assert trainer.parts.buffer.final_values[0, 3, 2].item() == pytest.approx(
             expected.item(), abs=1e-6
         )
 
@@ -208,11 +212,11 @@ def test_a_learned_initial_state_is_learned(tmp_path):
 
 @pytest.mark.parametrize("init", ["mean", "sample"])
 def test_initial_states_follow_the_last_rollout_s(init):
-    with PPOTrainer([Run(recurrent(hidden_state_init=init), 1)], 2, False, CPU) as trainer:
-        network, generator = trainer._population.each[0], torch.Generator().manual_seed(0)
+    with PPOTrainer([Run(recurrent(hidden_state_init=init), 1)], ON_CPU) as trainer:
+        network, generator = trainer.parts.population.each[0], torch.Generator().manual_seed(0)
         assert not network.begin_states(2, generator).any()
         trainer.run()
-        states = trainer._memory.states[0].flatten(0, 1)
+        states = trainer.parts.hidden_states.states[0].flatten(0, 1)
         drawn = network.begin_states(20_000, generator)
         torch.testing.assert_close(drawn.mean(0), states.mean(0), rtol=0, atol=0.02)
         deviation = states.std(0, unbiased=False) if init == "sample" else torch.zeros(16)
@@ -227,7 +231,7 @@ def test_a_resumed_training_ends_the_same(tmp_path, init):
     path = checkpoint_path(tmp_path / "whole" / "0" / "checkpoints", 2)
     model |= {"load_model": True, "model_path": str(path)}
     resumed = train(recurrent(trainer, model, hidden_state_init=init), 3, tmp_path / "resumed")
-    for part in ("weights", "statistics", "memory", "generators", "record"):
+    for part in ("weights", "statistics", "hidden_states", "generators", "return_history"):
         assert same(getattr(whole, part), getattr(resumed, part)), part
 
 
@@ -238,7 +242,7 @@ def test_a_member_is_trained_as_if_it_were_alone(tmp_path, kind):
     for number, seed in enumerate((1, 2, 3)):
         alone = train(config, seed, tmp_path / f"alone{number}")
         close(alone.weights, together[number].weights)
-        assert same(alone.record, together[number].record)
+        assert same(alone.return_history, together[number].return_history)
 
 
 def test_evaluation_changes_nothing_that_is_trained(tmp_path):

@@ -9,7 +9,7 @@ from ppo.by_torch import epochs
 from ppo.by_torch.losses import Coefficients, ppo_losses
 from ppo.run.member import Run
 from schema.config import Config
-from tests.examples import CPU
+from tests.examples import ON_CPU
 from tests.networks.test_network import population
 from trainer import PPOTrainer
 
@@ -124,11 +124,13 @@ def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):
     found, counts = [], []
     for look in (find_repeats, lambda _: None):
         monkeypatch.setattr(epochs, "find_repeats", look)
-        with PPOTrainer([Run(config, 3)], 2, False, CPU) as trainer:
-            initial = trainer._population.weights.clone()
+        with PPOTrainer([Run(config, 3)], ON_CPU) as trainer:
+            initial = trainer.parts.population.weights.clone()
             trainer.run()
             counts.append(len(next(iter(trainer._learners[0]._epochs._observations.values()))))
-            found.append((trainer._population.weights.clone(), trainer._buffer.values.clone()))
+            found.append(
+                (trainer.parts.population.weights.clone(), trainer.parts.buffer.values.clone())
+            )
     assert 10 < counts[0] < 64 < counts[1] == 256
     torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-5)
     assert (found[0][0] - initial).abs().max() > 1e-3

@@ -1,13 +1,16 @@
 """A member with a rollout of random numbers, on which it can learn in several ways."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from buffer import RolloutBuffer
 from environments.interface import ACTION_MASK, Spaces
 from model import Population
-from ppo.by_torch.epochs import RecordedEpochs
+from ppo.by_torch.epochs import TorchEpochs
 from ppo.by_torch.optimiser import AdamW
+from ppo.parts import Parts
 from ppo.run.member import Member, Run
 from tests.examples import CPU, tiny_config
 
@@ -72,10 +75,13 @@ class Scene:
             now.shape, generator=random
         )
 
-    def recorded(self, compiled=False):
+    @property
+    def parts(self):
+        return Parts(self.members, self.population, self.buffer, self.optimiser)
+
+    def by_torch(self, torch_compile=False):
         """The second member's epochs by torch."""
-        shared = (self.population, self.buffer, self.optimiser)
-        return RecordedEpochs(1, self.members[1:], *shared, compiled)
+        return TorchEpochs(1, replace(self.parts, torch_compile=torch_compile))
 
     def learn(self, epochs):
         """Values, weights and first moments after an update, and what is logged of it."""

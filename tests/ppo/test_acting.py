@@ -6,12 +6,12 @@ import torch
 
 from environments.interface import ACTION_MASK, Spaces
 from networks.repeats import find_repeats
-from ppo.acting import RecordedActing
+from ppo.by_torch.acting import TorchActing
 from tests.ppo.scene import STEPS, WORKERS, Scene
 
 pytest.importorskip("numba")
 
-from ppo.by_numba.acting import CompiledActing
+from ppo.by_numba.acting import NumbaActing
 
 MASK = {ACTION_MASK: ((7,), "uint8")}
 VECTOR = {"vector": ((5,), "float32")}
@@ -23,7 +23,7 @@ BOUNDS = ((-2.0, 2.0), (-1.0, 3.0))
 def act(kind, spaces, model, trainer):
     """A scene whose members have acted in all observations, and what environments would have got."""
     scene = Scene(spaces, model, **trainer)
-    acting = kind(scene.members, scene.population, scene.buffer)
+    acting = kind(scene.parts)
     acting.begin()
     taken = [acting.act(step, None)[0].copy() for step in range(STEPS)]
     acting.finish()
@@ -50,8 +50,8 @@ def act(kind, spaces, model, trainer):
     ],
 )
 def test_actions_are_torch_s(spaces, model, trainer):
-    compiled, taken, values = act(CompiledActing, spaces, model, trainer)
-    recorded, expected, wanted_values = act(RecordedActing, spaces, model, trainer)
+    compiled, taken, values = act(NumbaActing, spaces, model, trainer)
+    recorded, expected, wanted_values = act(TorchActing, spaces, model, trainer)
     assert taken.shape == (STEPS, 2 * WORKERS, spaces.action_size)
     assert taken.dtype == np.dtype(spaces.action_type)
     np.testing.assert_allclose(taken, expected, rtol=1e-4, atol=1e-5)
@@ -68,7 +68,7 @@ def test_actions_are_torch_s(spaces, model, trainer):
 
 @pytest.mark.parametrize("more", [{}, MASK])
 def test_what_is_seen_again_is_found_while_acting(more):
-    scene, _, _ = act(CompiledActing, Spaces({"vector": ((6,), "uint8")} | more, (4, 3)), {}, {})
+    scene, _, _ = act(NumbaActing, Spaces({"vector": ((6,), "uint8")} | more, (4, 3)), {}, {})
     for member in range(2):
         found, expected = scene.buffer.repeats[member], scene.buffer.batch_observations(member)
         whole = torch.cat([values.flatten(1) for values in expected.values()], 1)
@@ -88,7 +88,7 @@ def test_observations_of_equal_sums_are_told_apart(monkeypatch):
 
     monkeypatch.setattr(np.random, "default_rng", lambda _: Ones())
     spaces = Spaces({"vector": ((60,), "uint8")}, (4,))
-    compiled, taken, _ = act(CompiledActing, spaces, {}, {})
-    _, expected, _ = act(RecordedActing, spaces, {}, {})
+    compiled, taken, _ = act(NumbaActing, spaces, {}, {})
+    _, expected, _ = act(TorchActing, spaces, {}, {})
     np.testing.assert_array_equal(taken, expected)
     assert 10 < len(compiled.buffer.repeats[0].first) < STEPS * WORKERS

@@ -13,7 +13,7 @@ from environments.interface import Spaces
 from numerics import is_installed
 from ppo import learner
 from ppo.by_numba import learning_notice, obstacle
-from ppo.by_torch.epochs import RecordedEpochs
+from ppo.by_torch.epochs import TorchEpochs
 from schema.model import ModelConfig
 from tests.examples import tiny_config
 from tests.ppo.scene import Scene
@@ -26,9 +26,8 @@ def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
     monkeypatch.setattr("ppo.by_numba.find_spec", lambda _: None)
     monkeypatch.setattr("numerics.is_installed", lambda: False)
     scene = Scene()
-    shared = (scene.population, scene.buffer, scene.optimiser)
-    alone = learner.Learner(1, scene.members[1:], *shared, compiled=False)
-    assert isinstance(alone._epochs, RecordedEpochs)
+    alone = learner.Learner(1, scene.parts)
+    assert isinstance(alone._epochs, TorchEpochs)
     assert "requirements-fast.txt" in learning_notice()
     assert obstacle(ModelConfig(), has_images=False) is None
 

@@ -192,7 +192,7 @@ from trainer import PPOTrainer
 
 for text in sys.argv[2:]:
     run = Run(Config.model_validate_json(text), 0, None, Path(sys.argv[1]))
-    with PPOTrainer([run], 2, False, torch.device("cpu"), cores=1) as trainer:
+    with PPOTrainer([run], Placement(torch.device("cpu"), 2, cores=(0,))) as trainer:
         trainer.run()
     print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """

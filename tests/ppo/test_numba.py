@@ -1,12 +1,13 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from environments.interface import ACTION_MASK, Spaces
-from ppo.by_torch.epochs import RecordedEpochs
-from ppo.epochs import LOGGED
+from ppo.by_torch.epochs import TorchEpochs
+from ppo.interface import LOGGED
 from ppo.learner import Learner
 from tests.ppo.scene import Scene
 
@@ -14,23 +15,22 @@ pytest.importorskip("numba")
 
 from numerics import functions
 from numerics.compiler import entry
-from ppo.by_numba.epochs import CompiledEpochs  # only where there is Numba
+from ppo.by_numba.epochs import NumbaEpochs  # only where there is Numba
 
 
 def learn(scene):
-    """What a compiled update leads to."""
-    shared = (scene.population, scene.buffer, scene.optimiser)
-    return scene.learn(CompiledEpochs(scene.members[1], *shared))
+    """The result of an update by Numba."""
+    return scene.learn(NumbaEpochs(1, scene.parts))
 
 
 def both_ways(*arguments, **options):
-    """What an update leads to, compiled and by torch."""
+    """The results of an update by Numba and by torch."""
     reference = Scene(*arguments, **options)
-    return learn(Scene(*arguments, **options)), reference.learn(reference.recorded())
+    return learn(Scene(*arguments, **options)), reference.learn(reference.by_torch())
 
 
-def assert_alike(compiled, recorded):
-    for found, expected in zip(compiled, recorded, strict=True):
+def assert_alike(by_numba, by_torch):
+    for found, expected in zip(by_numba, by_torch, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -43,9 +43,9 @@ def test_every_network_learns_as_by_torch(activation, share_parameters, layers):
         "share_parameters": share_parameters,
         "num_hidden_layers": layers,
     }
-    compiled, recorded = both_ways(model=model)
-    assert_alike(compiled, recorded)
-    clipped = recorded[-1][:, LOGGED.index("policy/clip_fraction")]
+    by_numba, by_torch = both_ways(model=model)
+    assert_alike(by_numba, by_torch)
+    clipped = by_torch[-1][:, LOGGED.index("policy/clip_fraction")]
     assert ((clipped > 0.1) & (clipped < 0.9)).all()
 
 
@@ -103,9 +103,9 @@ def test_every_hyperparameter_counts_as_by_torch(trainer):
 
 @pytest.mark.parametrize(("target", "mini_batches"), [(1e-6, 1), (0.036, 2), (10.0, 4)])
 def test_an_update_ends_at_the_same_divergence(target, mini_batches):
-    compiled, recorded = both_ways(target_kl=target)
-    assert_alike(compiled, recorded)
-    assert len(compiled[-1]) == mini_batches
+    by_numba, by_torch = both_ways(target_kl=target)
+    assert_alike(by_numba, by_torch)
+    assert len(by_numba[-1]) == mini_batches
 
 
 def test_losses_that_are_not_finite_are_seen():
@@ -169,15 +169,14 @@ def test_what_is_no_number_stays_so(function):
 
 
 @pytest.mark.parametrize(
-    ("rows", "compiled", "expected"),
+    ("rows", "torch_compile", "expected"),
     [
-        (1, False, CompiledEpochs),
-        (1, True, RecordedEpochs),
-        (slice(None), False, RecordedEpochs),
+        (1, False, NumbaEpochs),
+        (1, True, TorchEpochs),
+        (slice(None), False, TorchEpochs),
     ],
 )
-def test_members_are_compiled_one_by_one_unless_torch_is_to_compile(rows, compiled, expected):
+def test_members_are_compiled_one_by_one_unless_torch_is_to_compile(rows, torch_compile, expected):
     scene = Scene()
-    members = scene.members if isinstance(rows, slice) else scene.members[1:]
-    learner = Learner(rows, members, scene.population, scene.buffer, scene.optimiser, compiled)
+    learner = Learner(rows, replace(scene.parts, torch_compile=torch_compile))
     assert type(learner._epochs) is expected

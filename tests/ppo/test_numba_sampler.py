@@ -8,15 +8,16 @@ from buffer import RolloutBuffer
 from environments import make_environments
 from environments.levels import RandomLevels
 from model import Population
-from ppo.acting import RecordedActing
+from ppo.by_torch.acting import TorchActing
 from ppo.by_torch.optimiser import AdamW
+from ppo.parts import Parts
 from ppo.run.member import Member, Run
 from ppo.sampler import Sampler, make_sampler
 from tests.examples import CPU, tiny_config
 
 pytest.importorskip("numba")
 
-from ppo.by_numba.rollout_sampler import CompiledSampler
+from ppo.by_numba.rollout_sampler import NumbaSampler
 
 MEMBERS, WORKERS, STEPS = 2, 5, 70
 CARTPOLE = {"type": "CartPole", "name": "CartPole-v1", "max_episode_steps": 20}
@@ -27,7 +28,7 @@ ACROBOT = {"type": "Gymnasium", "name": "Acrobot-v1", "max_episode_steps": 25}
 class Scene:
     """Two members' networks and environments before their first rollout."""
 
-    def __init__(self, environment, compiled, model=None, **trainer):
+    def __init__(self, environment, by_numba, model=None, **trainer):
         shape = {"num_workers": WORKERS, "worker_steps": STEPS, "num_mini_batches": 2}
         config = tiny_config(
             environment={"processes": None} | environment,
@@ -58,13 +59,13 @@ class Scene:
             }
             self.population.stacked.normaliser.update(seen)
         self.buffer = RolloutBuffer(spaces, (MEMBERS, STEPS, WORKERS), CPU, False)
-        shared = (self.members, self.population, self.environments, self.buffer, None)
+        parts = Parts(self.members, self.population, self.buffer, optimiser)
         self.sampler = (
-            make_sampler(*shared, False)
-            if compiled
-            else Sampler(*shared, RecordedActing(*shared[:2], self.buffer))
+            make_sampler(parts, self.environments)
+            if by_numba
+            else Sampler(parts, self.environments, TorchActing(parts))
         )
-        assert isinstance(self.sampler, CompiledSampler) == compiled
+        assert isinstance(self.sampler, NumbaSampler) == by_numba
         self.sampler.observations = self.environments.reset()
 
 
@@ -108,7 +109,7 @@ def test_a_rollout_is_torch_s(environment, model, trainer):
         assert len(member.episodes) == len(other.episodes) > 0
         for found, expected in zip(member.episodes, other.episodes, strict=True):
             assert found == pytest.approx(expected, rel=1e-4)
-        assert member.record.final == pytest.approx(other.record.final, rel=1e-4)
+        assert member.return_history.final == pytest.approx(other.return_history.final, rel=1e-4)
 
 
 def test_more_workers_than_are_looked_at_at_once(monkeypatch):

@@ -18,7 +18,7 @@ from ppo.run.checkpoint import (
 )
 from ppo.run.member import Run
 from schema.errors import UserError
-from tests.examples import CPU, same, tiny_config, train
+from tests.examples import ON_CPU, same, tiny_config, train
 from trainer import PPOTrainer
 
 
@@ -90,8 +90,8 @@ def test_a_resumed_training_ends_as_one_in_one_piece(tmp_path, environment):
     environment = environment | {"step_timeout": 7.0}
     found = train(resumed(middle, environment=environment), 5, tmp_path / "resumed")
     assert expected.update == found.update == 6
-    assert expected.record["episodes"]
-    for part in ("weights", "optimiser", "generators", "environments", "record"):
+    assert expected.return_history["episodes"]
+    for part in ("weights", "optimiser", "generators", "environments", "return_history"):
         assert same(getattr(expected, part), getattr(found, part)), part
     start = load_checkpoint(middle)
     assert not same(start.weights, found.weights)
@@ -102,10 +102,10 @@ def test_a_resumed_training_ends_as_one_in_one_piece(tmp_path, environment):
 def test_another_seed_goes_on_with_the_weights_but_other_randomness(whole, tmp_path):
     path = checkpoint_path(whole, 3)
     start = load_checkpoint(path)
-    with PPOTrainer([Run(resumed(path), 6)], 2, False, CPU) as trainer:
-        assert same(trainer._population.member_weights(0), start.weights)
+    with PPOTrainer([Run(resumed(path), 6)], ON_CPU) as trainer:
+        assert same(trainer.parts.population.member_weights(0), start.weights)
         assert trainer.steps == 3 * 128
-        assert trainer.records[0].final is None
+        assert trainer.return_histories[0].final is None
     found = train(resumed(path), 6, tmp_path)
     assert not same(found.weights, load_checkpoint(checkpoint_path(whole, 6)).weights)
 
@@ -128,7 +128,7 @@ def train_until(config, folder, update):
             raise KilledError
 
     run = Run(config, 5, folder / "summaries", folder / "checkpoints")
-    with pytest.raises(KilledError), PPOTrainer([run], 2, False, CPU) as trainer:
+    with pytest.raises(KilledError), PPOTrainer([run], ON_CPU) as trainer:
         trainer.run(stop)
 
 
@@ -159,14 +159,14 @@ def test_each_step_stands_in_the_summaries_once_however_often_a_training_was_res
 def test_a_checkpoint_that_does_not_fit_leaves_no_summaries(whole, tmp_path):
     config = resumed(checkpoint_path(whole, 3), model={"hidden_layer_size": 8})
     with pytest.raises(UserError):
-        PPOTrainer([Run(config, 5, tmp_path / "summaries")], 2, False, CPU)
+        PPOTrainer([Run(config, 5, tmp_path / "summaries")], ON_CPU)
     assert not list(tmp_path.iterdir())
 
 
 def test_resume_at_sets_the_update_to_go_on_at(whole):
     config = resumed(checkpoint_path(whole, 3), trainer={"resume_at": 1})
     seen = []
-    with PPOTrainer([Run(config, 5)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 5)], ON_CPU) as trainer:
         trainer.run(seen.append)
     assert [item.update for item in seen] == [2, 3, 4, 5, 6]
 
@@ -175,8 +175,8 @@ def test_a_resumed_training_takes_the_optimiser_s_settings_from_its_config(whole
     config = resumed(
         checkpoint_path(whole, 3), trainer={"weight_decay": 0.25, "adam_epsilon": 0.125}
     )
-    with PPOTrainer([Run(config, 5)], 2, False, CPU) as trainer:
-        config = trainer._members[0].config
+    with PPOTrainer([Run(config, 5)], ON_CPU) as trainer:
+        config = trainer.parts.members[0].config
         assert (config.weight_decay, config.adam_epsilon) == (0.25, 0.125)
 
 
@@ -195,7 +195,7 @@ def test_a_resumed_training_takes_the_optimiser_s_settings_from_its_config(whole
 def test_a_checkpoint_that_does_not_fit_is_one_line(whole, update, sections, words):
     path = checkpoint_path(whole, update)
     with pytest.raises(UserError) as failure:
-        PPOTrainer([Run(resumed(path, **sections), 5)], 2, False, CPU)
+        PPOTrainer([Run(resumed(path, **sections), 5)], ON_CPU)
     assert len(failure.value.lines) == 1
     assert failure.value.lines[0].startswith(f"{path}: ")
     assert words in failure.value.lines[0]
@@ -311,9 +311,9 @@ def test_a_checkpoint_of_another_backend_goes_on_with_new_episodes(whole):
     pytest.importorskip("envpool")
     environment = {"processes": None, "backend": "envpool"}
     path = checkpoint_path(whole, 3)
-    with PPOTrainer([Run(resumed(path, environment=environment), 5)], 2, False, CPU) as trainer:
-        assert not trainer._members[0].same_environments
-        weights = trainer._population.member_weights(0)
+    with PPOTrainer([Run(resumed(path, environment=environment), 5)], ON_CPU) as trainer:
+        assert not trainer.parts.members[0].same_environments
+        weights = trainer.parts.population.member_weights(0)
     assert same(weights, load_checkpoint(path).weights)
 
 
@@ -348,7 +348,7 @@ def kept_after(updates, tmp_path, **model):
 
 def test_the_last_checkpoints_and_the_best_are_kept(tmp_path):
     reached = []
-    with PPOTrainer([Run(tiny_config(trainer={"updates": 12}), 5)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(tiny_config(trainer={"updates": 12}), 5)], ON_CPU) as trainer:
         trainer.run(lambda progress: reached.append(progress.returns[0]))
     best = 1 + max(range(12), key=lambda update: (reached[update] or 0.0, -update))
     assert best < 10, "a case in which the best isn't among the last"
@@ -383,7 +383,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
     for stop in (2, 4, 7, 99):
         checkpoints = folder / "checkpoints"
         run = Run(config, 5, folder / "summaries", checkpoints, last_intact_checkpoint(checkpoints))
-        with PPOTrainer([run], 2, False, CPU) as trainer_:
+        with PPOTrainer([run], ON_CPU) as trainer_:
             trainer_.run(lambda p, s=stop, t=trainer_: t.stop() if p.update == s else None)
             assert trainer_.is_finished == (stop == 99)
             assert trainer_.update == min(stop, 9)
@@ -397,9 +397,9 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
 
 def test_a_run_that_is_finished_is_restored_with_what_it_reached(whole):
     path = checkpoint_path(whole, 6)
-    with PPOTrainer([Run(six_updates(), 5, interrupted_at=path)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(six_updates(), 5, interrupted_at=path)], ON_CPU) as trainer:
         trainer.run()
         assert trainer.is_finished
-        assert trainer.records[0].state() == load_checkpoint(path).record
-    steps = [steps for steps, _ in trainer.records[0].curve]
+        assert trainer.return_histories[0].state() == load_checkpoint(path).return_history
+    steps = [steps for steps, _ in trainer.return_histories[0].curve]
     assert steps == [128 * update for update in range(1, 7)][-len(steps) :]

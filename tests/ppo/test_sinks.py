@@ -13,7 +13,7 @@ from ppo.sinks import parse_sinks, sparing
 from ppo.sinks.interface import Log
 from ppo.sinks.opening import open_sinks
 from schema.errors import UserError
-from tests.examples import CPU, same, tiny_config, train
+from tests.examples import ON_CPU, same, tiny_config, train
 from trainer import PPOTrainer
 
 UPDATES = 4
@@ -42,7 +42,7 @@ def train_logged(*runs, until=UPDATES):
         if progress.update == until < UPDATES:
             raise KeyboardInterrupt
 
-    with PPOTrainer(runs, 2, False, CPU) as trainer:
+    with PPOTrainer(runs, ON_CPU) as trainer:
         try:
             trainer.run(stop)
         except KeyboardInterrupt:

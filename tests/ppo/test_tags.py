@@ -6,7 +6,7 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ppo.run.member import Run
-from tests.examples import CPU, tiny_config
+from tests.examples import ON_CPU, tiny_config
 from trainer import PPOTrainer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
@@ -39,7 +39,7 @@ def test_all_tags_are_documented_and_all_that_are_documented_are_written(tmp_pat
         evaluation={"evaluate": True, "interval": 1, "num_workers": 2, "seeds": {"num-seeds": 2}},
         trainer={"worker_steps": 128, "updates": 2},
     )
-    with PPOTrainer([Run(config, 0, tmp_path)], 2, False, CPU) as trainer:
+    with PPOTrainer([Run(config, 0, tmp_path)], ON_CPU) as trainer:
         trainer.run()
     written = set(EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"])
     reported = {

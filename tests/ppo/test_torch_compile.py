@@ -10,7 +10,7 @@ from tests.ppo.scene import Scene
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
 def test_what_torch_compiles_learns_the_same():
     found = []
-    for compiled in (False, True):
+    for torch_compile in (False, True):
         scene = Scene()
-        found.append(scene.learn(scene.recorded(compiled)))
+        found.append(scene.learn(scene.by_torch(torch_compile)))
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from commands.terminal.progress import PlainDisplay, make_console
+from ppo.placement import Placement
 from ppo.run.checkpoint import load_checkpoint
 from sweeps.execution.backends.local import Queue
 from sweeps.execution.worker import train_population
@@ -62,9 +63,9 @@ def run_here(populations, placements, observer, stop):
             observer.ended(0, population, results)
 
 
-def options_for(out, **options):
-    chosen = {"run_id": "a", "repetitions": 1, "seed": 0, "worker_id": 2, **options}
-    return SweepOptions(out=out, low_memory=False, device=torch.device("cpu"), **chosen)
+def options_for(out, worker_id=2, device="cpu", **options):
+    chosen = {"run_id": "a", "repetitions": 1, "seed": 0, **options}
+    return SweepOptions(out=out, placement=Placement(torch.device(device), worker_id), **chosen)
 
 
 def run(grid, out, display=None, overwrite=False, **options):

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from environments import Spaces
 from environments.building import Probe
@@ -48,5 +47,4 @@ def test_images_take_room_and_time(tmp_path, cores, monkeypatch):
 
 
 def test_a_gpu_trains_all_at_once(tmp_path, cores):
-    device = torch.device("cuda")
-    assert chosen(tmp_path, make_grid(tmp_path), device=device, repetitions=10_000) == (32, 1)
+    assert chosen(tmp_path, make_grid(tmp_path), device="cuda", repetitions=10_000) == (32, 1)

@@ -9,6 +9,7 @@ import utils
 from commands.terminal.progress import PlainDisplay, make_console
 from environments import cores
 from environments.cores import share_cores
+from ppo.placement import Placement
 from schema.errors import UserError
 from sweeps import sweep
 from sweeps.execution import worker
@@ -63,9 +64,9 @@ def test_worker_id_and_seed_reach_every_run(grid, tmp_path, monkeypatch):
     seen = []
 
     class Watching(worker.PPOTrainer):
-        def __init__(self, runs, worker_id, *others, **more):
-            seen.append((runs[0].seed, worker_id))
-            super().__init__(runs, worker_id, *others, **more)
+        def __init__(self, runs, placement):
+            seen.append((runs[0].seed, placement.worker_id))
+            super().__init__(runs, placement)
 
     monkeypatch.setattr(worker, "PPOTrainer", Watching)
     run(grid, tmp_path / "out", worker_id=100, seed=7, repetitions=2)
@@ -171,7 +172,9 @@ def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path, monke
 
     Watching.processes = {}
     monkeypatch.setattr(jobs._Job, "begin", begin_and_note)
-    options = SweepOptions(tmp_path, "a", 2, 0, 2, False, torch.device("cpu"), together=1, jobs=2)
+    options = SweepOptions(
+        tmp_path, "a", 2, 0, Placement(torch.device("cpu"), 2), together=1, jobs=2
+    )
     with Sweep(longer(grid), options, overwrite=False) as made:
         made.run(Watching(make_console(), 6, 1))
         results = list(made.results())
@@ -190,15 +193,15 @@ def longer(grid):
 
 
 def test_jobs_have_ports_devices_and_cores_of_their_own(grid, tmp_path):
-    options = SweepOptions(tmp_path, "a", 1, 0, 10, True, torch.device("cpu"), jobs=3)
+    options = SweepOptions(tmp_path, "a", 1, 0, Placement(torch.device("cpu"), 10, True), jobs=3)
     with Sweep(grid, options, overwrite=False) as made:
         placements = place_jobs(options, made.agenda)
         made.agenda.populations = made.agenda.populations[:1]
         alone = place_jobs(options, made.agenda)
     # Two environments for training and four for evaluation.
-    assert [placement.worker_id for placement in placements] == [10, 16, 22]
-    assert all(placement.low_memory for placement in placements)
-    assert [placement.cores for placement in placements] == share_cores(3)
+    assert [place.placement.worker_id for place in placements] == [10, 16, 22]
+    assert all(place.placement.low_memory for place in placements)
+    assert [list(place.placement.cores) for place in placements] == share_cores(3)
     assert len(alone) == 1
 
 

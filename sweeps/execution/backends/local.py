@@ -22,7 +22,7 @@ from environments.interface import EnvironmentFailure
 from environments.safety.watch import Heartbeat, watch
 from sweeps.execution.backends.server import SHIELDED, server_context
 from sweeps.execution.stop import Stop
-from sweeps.execution.worker import Placement, part, record_failure, train_population
+from sweeps.execution.worker import WorkerOptions, part, record_failure, train_population
 from sweeps.journal.results import FAILED, INTERRUPTED, Result
 from sweeps.planning.populations import PlannedRun
 from trainer import Progress
@@ -48,22 +48,22 @@ class Observer(Protocol):
 
 
 # What trains populations as `run_in_processes` does, wherever that may be.
-Backend = Callable[[Iterable[Population], Sequence[Placement], Observer, Stop], None]
+Backend = Callable[[Iterable[Population], Sequence[WorkerOptions], Observer, Stop], None]
 
 
 def run_in_processes(
     populations: Iterable[Population],
-    placements: Sequence[Placement],
+    options: Sequence[WorkerOptions],
     observer: Observer,
     stop: Stop,
 ) -> None:
-    """Trains populations in as many processes as there are placements, until `stop` is requested.
+    """Trains populations in one process for each of the options, until `stop` is requested.
 
     However this ends, no process is left behind.
     """
-    queue = Queue(populations, placements[0].out)
+    queue = Queue(populations, options[0].out)
     context = server_context()
-    jobs = [_Job(number, placement, context) for number, placement in enumerate(placements)]
+    jobs = [_Job(number, each, context) for number, each in enumerate(options)]
     try:
         while True:
             if not stop.is_requested:
@@ -114,14 +114,14 @@ class _Job:
         last_words: why the process ends itself, where it does.
     """
 
-    def __init__(self, number: int, placement: Placement, context: ForkServerContext) -> None:
+    def __init__(self, number: int, options: WorkerOptions, context: ForkServerContext) -> None:
         self.number = number
         self.population: Population | None = None
         self.updates = 0
         self.last_words: EnvironmentFailure | None = None
         self.connection: Connection
         self._heartbeat = Heartbeat(context.RawArray(c_byte, 1))
-        self._placement = placement
+        self._options = options
         self._context = context
         self._process: multiprocessing.process.BaseProcess | None = None
         self._is_interrupted = False
@@ -131,7 +131,7 @@ class _Job:
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
             self._process = self._context.Process(
-                target=_work, args=(theirs, self._placement, self._heartbeat.memory)
+                target=_work, args=(theirs, self._options, self._heartbeat.memory)
             )
             self._process.start()
             theirs.close()
@@ -172,7 +172,7 @@ class _Job:
         error, details = f"the process that trained it died ({cause})", ""
         if self.last_words is not None:
             error, details = str(self.last_words), self.last_words.details
-        out = self._placement.out
+        out = self._options.out
         return [
             record_failure(planned, out, FAILED, error, self.updates, details)
             for planned in self.population
@@ -231,7 +231,7 @@ def _after_death(job: _Job, stop: Stop) -> list[Result] | None:
     return job.died()
 
 
-def _work(connection: Connection, placement: Placement, heartbeat: Any) -> None:
+def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> None:
     """The life of a job's process."""
     stopped: list[int] = []
     # Ctrl-C reaches the whole group of processes; the one that the user began ends the others. So it
@@ -243,7 +243,7 @@ def _work(connection: Connection, placement: Placement, heartbeat: Any) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SHIELDED)
     # Together with the threads of its environments: they take turns, so that neither waits for a core
     # that another job is on.
-    stay_on(placement.cores)
+    stay_on(options.placement.cores or ())
 
     def send(message: _Message) -> None:
         try:
@@ -261,4 +261,4 @@ def _work(connection: Connection, placement: Placement, heartbeat: Any) -> None:
             population = connection.recv()
         except (EOFError, ConnectionError):
             return
-        send(train_population(population, placement, send, lambda: bool(stopped)))
+        send(train_population(population, options, send, lambda: bool(stopped)))

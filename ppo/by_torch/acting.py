@@ -1,4 +1,4 @@
-"""How the members of a population choose actions, a step at a time.
+"""Chooses actions by torch, a step at a time.
 
 Axes: members M, workers N, steps T (see `buffer.py`), numbers A of an action.
 """
@@ -6,62 +6,25 @@ Axes: members M, workers N, steps T (see `buffer.py`), numbers A of an action.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from buffer import RolloutBuffer
 from environments.interface import Observations
-from model import Population
-from ppo.run.member import Member
+from ppo.parts import Parts
 
 
-class Acting(Protocol):
-    """Chooses the actions of a rollout.
-
-    Attributes:
-        value_features: (M, T, N, size), what values of the rollout are made of; None where acting
-            doesn't give that.
-    """
-
-    value_features: Tensor | None
-
-    def begin(self) -> None:
-        """Draws the random numbers of a rollout, each member's from its own generator."""
-
-    def act(self, step: int, states: Tensor | None) -> tuple[np.ndarray, Tensor | None]:
-        """Acts in what the buffer has of a step's observations.
-
-        Args:
-            step: which one.
-            states: hidden states (M, N, state_size), where there are recurrent layers.
-
-        Returns:
-            Actions (M * N, A) as environments take them, and the hidden states after the step.
-        """
-
-    def values(self, observations: Observations, states: Tensor | None) -> Tensor:
-        """The values (M, N) of observations (M * N, ...), with hidden states (M, N, state_size)."""
-
-    def finish(self) -> None:
-        """Completes the buffer's rollout by the actions and how likely they were."""
-
-
-class RecordedActing:
-    """As `Acting`, by torch, for every network and on every device.
+class TorchActing:
+    """Implements `ppo.interface.Acting` for every network and on every device.
 
     Args:
-        members: who acts.
-        population: their networks.
-        buffer: has what they observe.
+        parts: the population in training.
     """
 
-    def __init__(
-        self, members: Sequence[Member], population: Population, buffer: RolloutBuffer
-    ) -> None:
-        self._members = members
+    def __init__(self, parts: Parts) -> None:
+        population, buffer = parts.population, parts.buffer
+        self._members = parts.members
         self._population = population
         self._buffer = buffer
         self._distribution = population.stacked.distribution
