@@ -1,7 +1,5 @@
 """What is chosen where --together and --jobs are left out."""
 
-from dataclasses import replace
-
 import pytest
 
 from environments import Spaces
@@ -21,7 +19,7 @@ def cores(monkeypatch):
 
 
 def chosen(tmp_path, grid, together=None, jobs=None, **options):
-    shared = share_out(grid, replace(options_for(tmp_path), **options), together, jobs)
+    shared = share_out(grid, options_for(tmp_path, **options), together, jobs)
     return shared.together, shared.jobs
 
 
