@@ -1,28 +1,28 @@
 # The whole routine: `make tune`, `make test`, `make test-long`, `make lint`, `make format`, `make type`, `make docs`.
-# Each sets up .venv first where it is missing or older than the requirements; `make unity`, `make mujoco`,
-# `make procgen` and `make memory-gym` add what these environments need, `make log` what `--log` may name.
-# What is installed are the versions in requirements.lock, which `make lock` renews; `make test-newest` tests
-# the newest ones that the requirements allow.
+# Each target first sets up .venv if it is missing or older than the requirements. `make unity`, `make mujoco`,
+# `make procgen` and `make memory-gym` add the packages of these environments, `make log` those of `--log`.
+# The versions are those in requirements.lock, which `make lock` renews; `make test-newest` tests the newest
+# ones that the requirements allow.
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 NEWEST := .venv-newest
-# uv has an environment to itself, so that the lock can be renewed when it can't be installed.
+# uv has its own environment, so that the lock can be renewed even if its packages can't be installed.
 UV := .venv-lock/bin/uv
 
 INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --constraint requirements.lock
 NO_FAST := echo "EnvPool or Numba can't be installed here; everything works without them, only slower"
 
-# What is wrong with $(PYTHON), in one line; nothing where it fits. Older Pythons can read this, too.
+# An error line if $(PYTHON) has an unsupported version, else empty. Old Pythons must be able to parse it.
 RANGE := install Python 3.10 to 3.14, or name one: make $(MAKECMDGOALS) PYTHON=python3.12
 UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 	fault = "old" if found < (3, 10) else "new" if found > (3, 14) else ""; \
 	print("Python %d.%d is too %s; $(RANGE)" % (found + (fault,)) if fault else "")' 2>/dev/null \
 	|| echo "$(PYTHON) can't be run; $(RANGE)")
 
-# Where nobody keeps bytecode, each command compiles all modules anew.
+# Without cached bytecode, each command would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: tune test test-long test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen log memory-gym lock
@@ -32,11 +32,11 @@ tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
 		--num-repetitions=2 --out=./quickstart/
 
-# Many tests wait, so more processes than cores are fastest; those of the commands come first, as they take longest.
+# Many tests wait, so more processes than cores are fastest. Tests of the commands take longest and start first.
 test: $(VENV)/ready-dev
 	$(RUN) -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not long"
 
-# What `make test` leaves out: trainings that take longer.
+# The tests that `make test` skips: longer trainings.
 test-long: $(VENV)/ready-dev
 	$(RUN) -m pytest -n 2 -m long
 
@@ -73,7 +73,7 @@ pictures: $(VENV)/ready
 
 check: lint type test
 
-# The sweep that the documentation shows. It takes some minutes.
+# Trains the sweep in docs/example/. It takes some minutes.
 example: $(VENV)/ready
 	$(RUN) tune.py --num-repetitions=5 --out=./example/
 	$(RUN) report.py --out=./example/ --page --plots=docs/example/ --to=docs/example/answer.txt

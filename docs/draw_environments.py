@@ -1,7 +1,7 @@
-"""Draws a picture of each suite, from the environments' own rendering: `make pictures`.
+"""Draws a picture of each suite by the environments' own rendering: `make pictures`.
 
-Where the agent observes images, what it sees stands to the right of what people see. Suites whose
-packages aren't installed keep the pictures that they have.
+If the agent observes images, its observation is on the right of the rendered frame. A suite keeps its
+present picture if its package isn't installed.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ PICTURES = {
 
 
 def picture(wanted: _Picture) -> np.ndarray:
-    """(height, width, 3) uint8: what people see, and what the agent sees where that is an image.
+    """Return the rendered frame and, beside it, the observed images: (height, width, 3) uint8.
 
     Raises:
-        UserError: the environment can't be built or drawn here.
+        UserError: the environment can't be built or rendered here.
     """
     config = EnvironmentConfig(type=wanted.type, name=wanted.name, **wanted.keys)  # type: ignore[arg-type]
     environment = make_environment(config, render_mode="rgb_array")
@@ -67,7 +67,7 @@ def picture(wanted: _Picture) -> np.ndarray:
 
 
 def _play(environment: gymnasium.Env, wanted: _Picture) -> dict[str, np.ndarray]:
-    """What is observed after random steps; episodes that end are begun again."""
+    """Return the observation after random steps; an episode that ends is started again."""
     generator, spaces = np.random.default_rng(wanted.level), spaces_of(environment)
     observation, _ = environment.reset(seed=wanted.level)
     for _ in range(wanted.steps):
@@ -79,20 +79,20 @@ def _play(environment: gymnasium.Env, wanted: _Picture) -> dict[str, np.ndarray]
 
 
 def _latest(image: np.ndarray) -> np.ndarray:
-    """The last image of a stack (height, width, channels), with three channels."""
+    """Return the last image of a stack (height, width, channels), with three channels."""
     channels = 3 if image.shape[2] % 3 == 0 else 1
     return np.broadcast_to(image[:, :, -channels:], (*image.shape[:2], 3))
 
 
 def _resized(image: np.ndarray) -> np.ndarray:
-    """An image of the pictures' height; pixels stay sharp where they grow."""
+    """Return an image scaled to the pictures' height; enlarged pixels stay sharp."""
     width = round(image.shape[1] * _HEIGHT / image.shape[0])
     method = cv2.INTER_NEAREST if image.shape[0] < _HEIGHT else cv2.INTER_AREA
     return cv2.resize(np.ascontiguousarray(image), (width, _HEIGHT), interpolation=method)
 
 
 def main() -> None:
-    """Writes a picture for each suite that is installed."""
+    """Write a picture for each installed suite."""
     for suite, wanted in PICTURES.items():
         path = _ROOT / "docs" / "images" / f"environment_{suite}.png"
         try:

@@ -1,10 +1,10 @@
-"""Takes the pictures of a sweep's page that the documentation shows.
+"""Takes the documentation's screenshots of a sweep's page.
 
 Usage:
   draw_page.py <page>
   draw_page.py --help
 
-<page> is what report.py wrote. Needs Playwright and Chromium (on Debian the package `chromium`).
+<page> is a page that report.py wrote. Needs Playwright and Chromium (on Debian the package `chromium`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIZE: Any = {"width": 1360, "height": 1180}
 
 
 def draw(path: Path) -> None:
-    """Takes the pictures of a page: its beginning, its learning curves in the dark, and a phone's."""
+    """Take the screenshots of a page: its top, its learning curves in dark mode, and on a phone."""
     with sync_playwright() as driver:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -51,7 +51,7 @@ def _scroll(page: Page, part: str) -> None:
 
 
 def _save(picture: bytes, name: str) -> None:
-    """Saves a picture with as few colours as do for texts and lines."""
+    """Save a picture with 128 colours, which suffice for text and lines."""
     image: Any = Image.open(io.BytesIO(picture)).convert("RGB")
     image.quantize(128).save(_IMAGES / f"{name}.png", optimize=True)
 

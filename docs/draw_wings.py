@@ -1,7 +1,7 @@
-"""Draws which wing imports which, from the imports themselves: `make docs`.
+"""Draws the imports between wings: `make docs`.
 
-Wings stand below each other in the order in which they may import; each arc leads from one to one that
-it imports, the thicker the more modules do so. The order and the imports are tach's, which checks them
+The wings are boxes in the order of their layers, importers above. An arc leads from a wing to one that
+it imports, and is the thicker the more modules do so. The imports come from tach, which also checks them
 in `make lint`.
 """
 
@@ -39,7 +39,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00")
 
 
 def imports() -> Counter[tuple[str, str]]:
-    """How many modules of one wing import one of another, by (importer, imported)."""
+    """Count the modules of one wing that import another wing, by (importer, imported)."""
     command = [sys.executable, "-m", "tach", "map"]
     printed = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout
     pairs: Counter[tuple[str, str]] = Counter()
@@ -54,7 +54,7 @@ def _wing(path: str) -> str:
 
 
 def _job(wing: str) -> str:
-    """The first line of what a wing says of itself."""
+    """Return the first line of a wing's docstring."""
     if wing == _COMMANDS:
         return "The commands: usage text, options, one call."
     package = _ROOT / wing / "__init__.py"
@@ -63,7 +63,7 @@ def _job(wing: str) -> str:
 
 
 def picture() -> str:
-    """The picture as SVG."""
+    """Return the picture as SVG."""
     height = _ROW * len(_LAYERS) + 10
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
@@ -87,9 +87,9 @@ def _box(row: int, wing: str) -> str:
 
 
 def _arc(pair: tuple[str, str], count: int) -> str:
-    """A curve from the right of the importer's box to that of the imported one's."""
+    """Return a curve from the right side of the importer's box to that of the imported wing's."""
     above, below = (_LAYERS.index(wing) for wing in pair)
-    # Arcs leave a box in its lower part and reach one in its upper part, the longer the farther out.
+    # Arcs leave a box in its lower part and reach one in its upper part, so that they don't overlap.
     start, end = 8 + above * _ROW + _BOX - 8, 8 + below * _ROW + 10
     reach = _LEFT + 40 + 38 * abs(below - above)
     colour = _COLOURS[above % len(_COLOURS)]
@@ -102,7 +102,7 @@ def _arc(pair: tuple[str, str], count: int) -> str:
 
 
 def main() -> None:
-    """Writes the picture."""
+    """Write the picture."""
     PICTURE.write_text(picture(), encoding="utf-8")
     print(f"wrote {PICTURE.relative_to(_ROOT)}")
 
