@@ -23,13 +23,8 @@ Options:
 
 from __future__ import annotations
 
-from commands.command import (
-    Arguments,
-    folder_option,
-    optional_path,
-    run_command,
-    worker_id_option,
-)
+from commands.command import Arguments, run_command
+from commands.options import folder_option, optional_path, worker_id_option
 
 
 def main(arguments: Arguments) -> int:

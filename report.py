@@ -28,15 +28,14 @@ Options:
 
 from __future__ import annotations
 
-from commands.command import (
-    Arguments,
+from commands.command import Arguments, run_command
+from commands.options import (
     choice_option,
     integer_option,
     optional_number,
     optional_path,
     path_option,
     port_option,
-    run_command,
     run_id_option,
 )
 

@@ -31,12 +31,11 @@ Options:
 
 from __future__ import annotations
 
-from commands.command import (
-    Arguments,
+from commands.command import Arguments, run_command
+from commands.options import (
     config_option,
     folder_option,
     integer_option,
-    run_command,
     run_id_option,
     worker_id_option,
 )

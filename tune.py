@@ -54,17 +54,16 @@ Options:
 
 from __future__ import annotations
 
-from commands.command import (
-    Arguments,
+from commands.command import Arguments, ExitCode, run_command
+from commands.notices import warn
+from commands.options import (
     config_option,
     folder_option,
     integer_option,
     numbers_option,
     optional_integer,
     path_option,
-    run_command,
     run_id_option,
-    warn,
     worker_id_option,
 )
 from ppo.sinks import parse_sinks
@@ -141,7 +140,7 @@ def _generate(grid: Grid, arguments: Arguments) -> int:
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
     print(f"{len(grid)} configs in {out}" + ("" if changed else " (nothing had changed)"))
-    return 0
+    return ExitCode.SUCCESS
 
 
 if __name__ == "__main__":

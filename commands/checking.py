@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands.command import USAGE_ERROR
+from commands.command import ExitCode
 from environments.checking.check import Finding, check_environment
 from ppo.validation import runnable_problems
 from schema.config import load_config
@@ -36,4 +36,4 @@ def check(path: Path, worker_id: int) -> int:
         print(f"{finding.verdict}: {finding.text}")
     failed = sum(finding.verdict == "failed" for finding in findings)
     print(f"{environment.name}: " + (f"{failed} to be mended" if failed else "fit for training"))
-    return USAGE_ERROR if failed else 0
+    return ExitCode.USAGE_ERROR if failed else ExitCode.SUCCESS

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from commands.command import ExitCode
 from commands.playing import Agent
 from commands.terminal.progress import make_console
 from ppo.run.evaluator import Evaluator
@@ -56,7 +57,7 @@ def evaluate_agents(
     if out is not None:
         _write(reports, out)
         console.print(f"written to {out}", soft_wrap=True)
-    return 0
+    return ExitCode.SUCCESS
 
 
 def _evaluate(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from commands.command import find_default
+from commands.options import find_default
 from environments.interface import Spaces
 from environments.vector import available_cores
 from model import Population

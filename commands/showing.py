@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from imageio.v2 import get_writer
 
-from commands.command import check_folder
+from commands.command import ExitCode
+from commands.options import check_folder
 from commands.playing import Agent
 from commands.terminal.progress import make_console
 from environments import EnvironmentFailure, make_environment
@@ -89,7 +90,7 @@ def show_episode(
     console.print(f"seed {seed}: return {episode.total:.4g}, length {episode.length}")
     if video is not None:
         console.print(f"video: {video}", soft_wrap=True)
-    return 0
+    return ExitCode.SUCCESS
 
 
 class _Episode:

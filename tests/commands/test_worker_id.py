@@ -9,7 +9,7 @@ import enjoy
 import eval as eval_command
 import train
 import tune
-from commands.command import worker_id_option
+from commands.options import worker_id_option
 from environments.ports import PROBING, DefaultWorkerId, candidate_ports
 from schema.errors import UserError
 

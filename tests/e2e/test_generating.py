@@ -93,7 +93,7 @@ def test_a_dry_run_has_the_names_and_the_rest_of_a_sweep_that_grew(tmp_path):
 
     before = files()
     shown = succeed("tune", *options, "--dry-run", cwd=tmp_path)
-    assert "4 finished before in o are kept" in shown and "1,024 environment steps" in shown
+    assert "4 finished runs in o are kept" in shown and "1,024 environment steps" in shown
     rows = [line.split("│")[1:3] for line in shown.splitlines() if line.startswith("│")]
     names = [(name.strip(), gamma.strip()) for name, gamma in rows]
     # The new choice stands first in the list, and its permutations have new names.

@@ -65,11 +65,11 @@ def test_resuming_says_from_where_and_mixes_with_no_other_training(trained):
     resumed = base.replace("model: {", f"model: {{load_model: true, model_path: {path}, ")
     (trained / "again.yaml").write_text(resumed)
     shown = succeed("train", "--config=again.yaml", "--run-id=a", cwd=trained)
-    assert shown.startswith("CartPole-v1: goes on after update 2 of 4 updates")
+    assert shown.startswith("CartPole-v1: resumes after update 2 of 4 updates")
     (line,) = fail("train", "--config=again.yaml", "--run-id=b", cwd=trained)
     assert "holds an earlier training" in line
     shown = succeed("train", "--config=again.yaml", "--run-id=b", "--overwrite", cwd=trained)
-    assert "goes on after update 2" in shown
+    assert "resumes after update 2" in shown
     assert [path.name for path in (trained / "checkpoints" / "b").iterdir()] == ["update_000004.pt"]
 
 
@@ -244,4 +244,4 @@ def test_a_training_that_is_interrupted_saves_its_state_and_can_go_on(tmp_path):
     )
     (tmp_path / "more.yaml").write_text(text, encoding="utf-8")
     printed = succeed("train", "--config=more.yaml", "--out=out", cwd=tmp_path)
-    assert f"goes on after update {update:,} of {update + 1:,} updates" in printed
+    assert f"resumes after update {update:,} of {update + 1:,} updates" in printed

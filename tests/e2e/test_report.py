@@ -32,7 +32,7 @@ def test_a_sweep_ends_with_its_answer(swept):
     folder, printed = swept
     assert "is the best of 4: return" in printed
     assert "95 % interval" in printed and "confirmed" in printed
-    assert "1 leaders are trained again on fresh seeds" in printed
+    assert "Training 1 leaders again on fresh seeds" in printed
     assert "Trained again on fresh seeds it reached" in printed
     table = succeed("report", "--out=o", cwd=folder)
     # What was printed after the leader had been trained again.
@@ -90,7 +90,7 @@ def test_the_next_grid_can_be_trained(swept):
         (["--metric=steps"], "--metric=steps: needs --threshold=<return>"),
         (["--threshold=high"], "--threshold=high: must be a number"),
         (["--format=excel"], "--format=excel: must be one of text, csv, json, markdown, latex"),
-        (["--watch=70000"], "--watch=70000: must be a port, from 0 (any that is free) to 65535"),
+        (["--watch=70000"], "--watch=70000: must be a port, from 0 (any free port) to 65535"),
         (["--top=0"], "--top=0: must be a whole number of at least 1"),
         (["--where=gamma=0.5"], "--where=gamma=0.5: gamma has the choices 0.9, 0.99"),
     ],

@@ -66,10 +66,10 @@ def test_signals_save_what_is_trained_and_end_soon(tmp_path, undisturbed, number
     assert child.returncode == 128 + number
     assert "Traceback" not in printed
     if number != signal.SIGHUP:
-        assert "stopped: interrupted" in printed and "the same command goes on" in printed
+        assert "stopped: interrupted" in printed and "the same command resumes the sweep" in printed
     assert_group_ends(child.pid)
     assert_nothing_is_left(sweep)
-    assert "go on from their last checkpoints" in sweep.finish()
+    assert "resume from their last checkpoints" in sweep.finish()
     assert sweep.table() == undisturbed
 
 

@@ -54,7 +54,7 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
     assert (out / "best" / "README.md").read_text(encoding="utf-8").startswith(run)
 
     again = succeed("tune", *options, cwd=tmp_path)
-    assert "8 finished before" in again
+    assert "8 finished runs in out are kept" in again
     assert read_results(out) == rows
     (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.5, 0.6]}\n")
     fail("tune", *options, cwd=tmp_path)

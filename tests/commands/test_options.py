@@ -9,7 +9,7 @@ from docopt import docopt
 
 import train
 import tune
-from commands.command import check_folder, config_option, run_id_option
+from commands.options import check_folder, config_option, run_id_option
 from commands.playing import load_agents
 from schema.errors import UserError
 
