@@ -56,7 +56,7 @@ def evaluate_agents(
     console.print(results_table(reports))
     if out is not None:
         _write(reports, out)
-        console.print(f"written to {out}", soft_wrap=True)
+        console.print(f"results: {out}", soft_wrap=True)
     return ExitCode.SUCCESS
 
 
@@ -98,7 +98,7 @@ def results_table(reports: Sequence[dict[str, Any]]) -> Table:
     title = f"Evaluation of {folder}" if folder else "Evaluation"
     table = Table(
         title=title,
-        caption="n: episodes, ±: standard deviation over them",
+        caption="n: episodes, ±: standard deviation over episodes",
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,

@@ -44,7 +44,7 @@ class Interruption:
         if number == signal.SIGHUP:
             _let_output_go()
         # Not by `print`, which may be what the signal interrupted.
-        os.write(2, b"stopping: what is trained saves its state; once more ends at once\n")
+        os.write(2, b"stopping after saving checkpoints; interrupt again to stop at once\n")
         self._stop.request("interrupted", _SECONDS_TO_SAVE)
         self._timer.start()
 

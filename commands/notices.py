@@ -66,7 +66,7 @@ def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
         observed = "images" if has_images else "no images"
         if config.model.share_parameters is None:
             shared = "true" if model.share_parameters else "false"
-            lines.add(f"model.share_parameters is null: {shared}, as {observed} are observed")
+            lines.add(f"model.share_parameters is null: {shared}, because {observed} are observed")
         if config.model.precision == "auto":
             if not has_images:
                 why = "no images are observed"
@@ -74,10 +74,10 @@ def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
                 why = "this CPU has bfloat16 instructions"
             else:
                 why = "bfloat16 needs a CPU with bfloat16 instructions"
-            lines.add(f"model.precision is auto: {model.precision}, as {why}")
+            lines.add(f"model.precision is auto: {model.precision}, because {why}")
         hindrance = obstacle(model, has_images)
         if device == "cpu" and hindrance is not None:
-            lines.add(f"networks learn by PyTorch, not compiled by Numba, as {hindrance}")
+            lines.add(f"networks are trained by PyTorch, not by Numba, because {hindrance}")
     return sorted(lines)
 
 

@@ -105,7 +105,9 @@ def _load(
     config = None if own_config else load_runnable_config(config_path, trained=False)
     if untrained:
         if checkpoint_path is not None:
-            raise UserError("--untrained: plays no checkpoint; leave out --checkpoint")
+            raise UserError(
+                "--untrained: can't be combined with --checkpoint; leave out one of them"
+            )
         assert config is not None
         return [Agent("untrained", config, None)]
     if checkpoint_path is None:

@@ -167,4 +167,6 @@ def _write_mp4(temporary: Path, episode: _Episode, rate: float, path: Path) -> N
             try:
                 writer.append_data(frame)
             except OSError as error:  # says less than what ffmpeg itself has printed
-                raise UserError(f"--video={path}: ffmpeg ended before the episode did") from error
+                raise UserError(
+                    f"--video={path}: ffmpeg stopped before the episode ended"
+                ) from error

@@ -150,7 +150,7 @@ class _Plan:
     def print_space(self, space: Space) -> None:
         """Print the disk space that the sweep needs if it is much, or warn if it isn't free."""
         line = (
-            f"up to {show_bytes(space.needed)} will be written; {show_bytes(space.free)} are free"
+            f"the sweep writes up to {show_bytes(space.needed)}; {show_bytes(space.free)} are free"
         )
         if space.needed > space.free:
             warn([f"{self._options.out}: {line}"])

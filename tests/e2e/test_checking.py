@@ -58,7 +58,7 @@ def test_a_good_environment_passes_and_nothing_is_written(folder):
     shown = succeed("train", "--check-env", "--config=Walk.yaml", cwd=folder).splitlines()
     assert shown[0] == "passed: Gymnasium's check_env"
     assert all(line.startswith(("passed: ", "note: ")) for line in shown[:-1])
-    assert shown[-1] == "walks:Walk-v0: fit for training"
+    assert shown[-1] == "walks:Walk-v0: ready for training"
     assert sorted(folder.iterdir()) == before
 
 
@@ -69,7 +69,7 @@ def test_a_bad_one_is_named_with_what_mends_it(folder):
     assert len(failed) == 1
     assert re.search("same episode: .* the reward is another after step 1", failed[0])
     assert "self.np_random" in failed[0]
-    assert done.stdout.splitlines()[-1] == "walks:Lucky-v0: 1 to be mended"
+    assert done.stdout.splitlines()[-1] == "walks:Lucky-v0: 1 to fix"
 
 
 def test_a_name_that_the_package_doesn_t_have_is_one_line(folder):

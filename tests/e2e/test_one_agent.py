@@ -38,7 +38,7 @@ def test_help_prints_the_usage(command, tmp_path):
 
 def test_the_start_says_what_was_chosen_for_a_key_that_is_null(tmp_path):
     options = write_tiny(tmp_path)
-    line = "model.share_parameters is null: false, as no images are observed"
+    line = "model.share_parameters is null: false, because no images are observed"
     (tmp_path / "space.yaml").write_text("hyperparameters: {share_parameters: [true, null, false]}")
     assert line in succeed("tune", *options, "--dry-run", cwd=tmp_path).splitlines()
     assert line in succeed("train", options[0], cwd=tmp_path).splitlines()
@@ -169,7 +169,7 @@ def test_an_encoder_that_ends_early_is_one_line(trained, monkeypatch):
     encoder.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(encoder))
     options = ["--checkpoint=checkpoints/x", "--video=early/a.mp4"]
-    assert "ffmpeg ended before the episode did" in fail("enjoy", *options, cwd=trained)[-1]
+    assert "ffmpeg stopped before the episode ended" in fail("enjoy", *options, cwd=trained)[-1]
     assert not list((trained / "early").iterdir())
 
 

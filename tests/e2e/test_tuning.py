@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path, more):
     stdout, stderr = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "Traceback" not in stderr and stderr.splitlines()[-1] == "interrupted"
-    assert "finished runs are kept" in stdout
+    assert "out keeps the finished runs" in stdout
     assert read_results(tmp_path / "out")[0]["status"] == "finished"
     assert_group_ends(child.pid)
 

@@ -47,7 +47,7 @@ def test_why_numba_does_not_serve_is_said_at_the_start(model, has_images, reason
     )
     monkeypatch.setattr("commands.notices.probe", lambda _: Probe(seen))
     config = tiny_config(model={"share_parameters": True} | model)
-    expected = f"networks learn by PyTorch, not compiled by Numba, as {reason}"
+    expected = f"networks are trained by PyTorch, not by Numba, because {reason}"
     assert chosen_lines([config, config]) == [expected]
     assert chosen_lines([config], "cuda") == []
     assert obstacle(ModelConfig.model_validate(model), has_images) == reason
