@@ -28,12 +28,19 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the commands."""
+    """Exit codes of the commands.
+
+    Attributes:
+        SUCCESS: everything that was asked for is done.
+        FAILED: a run failed, or the environment did.
+        USAGE_ERROR: an option, a config or a file is wrong.
+        INTERRUPTED: Ctrl-C stopped the command; the code is the shell's for that.
+    """
 
     SUCCESS = 0
     FAILED = 1
     USAGE_ERROR = 2
-    INTERRUPTED = 130  # the shell's code for a program that Ctrl-C stopped
+    INTERRUPTED = 130
 
 
 def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
