@@ -19,6 +19,7 @@ from environments.safety.watch import watch
 from ppo.run.checkpoint import checkpoint_path
 from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
+from schema.config import Config
 from schema.errors import UserError
 from sweeps.execution.stop import Stop
 from trainer import PPOTrainer, Progress
@@ -65,15 +66,7 @@ def train(
                 console.print(f"{name}: {resumed}", soft_wrap=True)
             for line in chosen_lines([run.config], device.type):
                 console.print(line, soft_wrap=True)
-            with make_display(console, 0, steps) as display:
-                display.started(0, [name], trainer_config.updates)
-
-                def on_update(progress: Progress) -> None:
-                    display.progressed(0, progress)
-                    if stop.is_requested:
-                        trainer.stop()
-
-                trainer.run(on_update)
+            _run_updates(console, trainer, run.config, stop)
             if trainer.failures[0] is not None:
                 raise trainer.failures[0].error
     except (TrainingDivergedError, EnvironmentFailure) as error:
@@ -89,6 +82,20 @@ def train(
         print("interrupted", file=sys.stderr)
         return interruption.exit_code
     return ExitCode.SUCCESS
+
+
+def _run_updates(console: Console, trainer: PPOTrainer, config: Config, stop: Stop) -> None:
+    """Run the updates and show their progress, until they are done or a stop is requested."""
+    updates = config.trainer.updates
+    with make_display(console, 0, updates * config.trainer.batch_size) as display:
+        display.started(0, [config.environment.name], updates)
+
+        def on_update(progress: Progress) -> None:
+            display.progressed(0, progress)
+            if stop.is_requested:
+                trainer.stop()
+
+        trainer.run(on_update)
 
 
 def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A folder with a sweep whose leader was trained again, and the printed text."""
+    """A folder with a sweep and its confirmed leader, and the printed text."""
     folder = tmp_path_factory.mktemp("swept")
     options = write_tiny(folder)
     printed = succeed(

@@ -210,7 +210,7 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path, undisturbed):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("gcc"), reason="makes a system whose locks don't work")
+@pytest.mark.skipif(not shutil.which("gcc"), reason="compiles a library without working locks")
 @pytest.mark.parametrize("call", ["flock", "fcntl64"])
 def test_a_folder_without_locks_gives_one_line(tmp_path, call):
     source = tmp_path / "locks.c"
