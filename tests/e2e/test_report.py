@@ -90,7 +90,7 @@ def test_the_next_grid_can_be_trained(swept):
         (["--metric=steps"], "--metric=steps: needs --threshold=<return>"),
         (["--threshold=high"], "--threshold=high: must be a number"),
         (["--format=excel"], "--format=excel: must be one of text, csv, json, markdown, latex"),
-        (["--watch=70000"], "--watch=70000: must be a port, from 0 (any free port) to 65535"),
+        (["--watch=70000"], "--watch=70000: must be a port from 0 (any free port) to 65535"),
         (["--top=0"], "--top=0: must be a whole number of at least 1"),
         (["--where=gamma=0.5"], "--where=gamma=0.5: gamma has the choices 0.9, 0.99"),
     ],
