@@ -1,4 +1,4 @@
-"""Evaluates an agent on the levels that the config's evaluation names.
+"""Evaluates an agent on the levels of the config's evaluation.
 
 Usage:
     eval.py [options]
@@ -6,16 +6,15 @@ Usage:
     eval.py --version
 
 Options:
-    --config=<path>      The config; if left out, the checkpoint's own with --checkpoint, else
+    --config=<path>      The config. If left out, the config in the checkpoint with --checkpoint, else
                          ./configs/default.yaml.
-    --checkpoint=<path>  The checkpoint, or a folder; each checkpoint in and below it is evaluated,
-                         run by run. If left out, model.model_path of the config.
-    --untrained          Evaluate a model from scratch instead.
-    --worker-id=<n>      Offset of the communication port of each environment instance
-                         [default: 2].
-    --stochastic         Draw actions from the policy instead of taking the most probable ones.
-    --out=<path>         A folder, into which evaluation.csv and evaluation.json are written.
-    --device=<name>      Where the network is: auto, cpu, cuda, cuda:1, ... auto is CUDA where there
+    --checkpoint=<path>  The checkpoint, or a folder; each checkpoint in and below the folder is
+                         evaluated, run by run. If left out, model.model_path of the config.
+    --untrained          Evaluate a model with initial weights instead.
+    --worker-id=<n>      Offset of the environments' communication ports [default: 2].
+    --stochastic         Sample actions from the policy instead of choosing the most probable ones.
+    --out=<path>         Output folder of evaluation.csv and evaluation.json.
+    --device=<name>      Device of the network: auto, cpu, cuda, cuda:1, ... auto chooses CUDA if there
                          is a GPU [default: auto].
     -h --help            Show this text.
     --version            Show the version.
@@ -23,24 +22,19 @@ Options:
 
 from __future__ import annotations
 
-from commands.command import (
-    Arguments,
-    folder_option,
-    optional_path,
-    run_command,
-    worker_id_option,
-)
+from commands.command import Arguments, run_command
+from commands.options import folder_option, optional_path, worker_id_option
 
 
 def main(arguments: Arguments) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     worker_id = worker_id_option(arguments, __doc__)
     config_path, checkpoint_path = (
         optional_path(arguments, name) for name in ("--config", "--checkpoint")
     )
     out = None if arguments["--out"] is None else folder_option(arguments, "--out")
 
-    # Imported here because torch takes seconds to load, which --help needn't wait for.
+    # Imported here because torch takes seconds to load, and --help doesn't need it.
     from commands.evaluation import evaluate_agents
     from commands.playing import load_agents
     from utils import select_device

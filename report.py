@@ -1,4 +1,4 @@
-"""Says what a sweep found: which hyperparameters are best, how sure that is, and what matters.
+"""Reports what a sweep found: the best hyperparameters, how certain that is, and which keys matter.
 
 Usage:
     report.py [options] [--where=<condition>]...
@@ -6,44 +6,43 @@ Usage:
     report.py --version
 
 Options:
-    --out=<path>           The folder that tune.py wrote into [default: ./grid_search/].
+    --out=<path>           The output folder of tune.py [default: ./grid_search/].
     --run-id=<path>        Tag of the training session [default: default].
-    --metric=<name>        What runs are judged by: final (the last evaluation, else the last 100
-                           episodes), best, area (mean return while training), steps (until the
-                           threshold) or time [default: final].
-    --threshold=<return>   A return; the table has the steps until it is first reached.
-    --where=<condition>    Only permutations with a choice, such as gamma=0.99; may be repeated.
-    --sort=<column>        The column by which to sort instead of the rank.
-    --top=<n>              How many permutations the table has at most [default: 24].
-    --format=<name>        text, csv, json, markdown or latex [default: text].
-    --to=<file>            Write the table there instead of to standard output.
-    --page                 Write the page of the sweep, <out>/<run-id>.html: table, charts, cost, setup.
-    --watch=<port>         Serve the page on localhost, brought up to date while the sweep runs.
-    --plots=<folder>       Write the pictures for a paper, as PNG and SVG.
-    --suggest=<file>       Write a tuning config for the next sweep: finer around the best, wider where
-                           it lies at an edge, without what doesn't matter.
+    --metric=<name>        Score of a run: final (the last evaluation, else the last 100 episodes), best,
+                           area (mean return while training), steps (until the threshold) or time
+                           [default: final].
+    --threshold=<return>   A return; the table shows the steps until a run first reaches it.
+    --where=<condition>    Report only permutations with a choice such as gamma=0.99; may be repeated.
+    --sort=<column>        Column to sort by instead of the rank.
+    --top=<n>              Most permutations in the table [default: 24].
+    --format=<name>        Format of the table: text, csv, json, markdown or latex [default: text].
+    --to=<file>            Write the table to this file instead of to standard output.
+    --page                 Write the sweep's page, <out>/<run-id>.html: table, charts, cost and setup.
+    --watch=<port>         Serve the page on localhost, and update it while the sweep runs.
+    --plots=<folder>       Write the figures for a paper, as PNG and SVG.
+    --suggest=<file>       Write a tuning config for the next sweep. It is finer around the best choices,
+                           goes beyond a best choice at an edge, and drops keys that don't matter.
     -h --help              Show this text.
     --version              Show the version.
 """
 
 from __future__ import annotations
 
-from commands.command import (
-    Arguments,
+from commands.command import Arguments, run_command
+from commands.options import (
     choice_option,
     integer_option,
     optional_number,
     optional_path,
     path_option,
     port_option,
-    run_command,
     run_id_option,
 )
 
 
 def main(arguments: Arguments) -> int:
-    """Runs the command and returns its exit code."""
-    # Imported here as SciPy takes a while to load, which `--help` needn't wait for.
+    """Run the command and return its exit code."""
+    # Imported here because SciPy takes a while to load, and --help doesn't need it.
     from commands.reporting import ReportOptions, report
     from reports.outcome import METRICS
     from reports.output.table import FORMATS

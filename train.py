@@ -7,36 +7,35 @@ Usage:
 
 Options:
     --config=<path>      The config [default: ./configs/default.yaml].
-    --worker-id=<n>      Offset of the communication port of each environment instance; several
-                         sessions with Unity environments on one machine need distinct ones; if left
-                         out, ports that are in use are passed over [default: 2].
-    --run-id=<path>      Tag of the training session, in the names of the TensorBoard summaries and
-                         the checkpoints [default: default].
+    --worker-id=<n>      Offset of the environments' communication ports. Sessions that run Unity
+                         environments on one machine at the same time need distinct offsets. If left
+                         out, ports in use are skipped [default: 2].
+    --run-id=<path>      Tag of the training session, which names the folders of the TensorBoard
+                         summaries and the checkpoints [default: default].
     --low-mem-fix        Move one mini-batch at a time to the GPU instead of the whole batch, for
                          GPUs with little memory.
-    --out=<path>         Where summaries and checkpoints are written [default: ./].
-    --log=<sinks>        What the training is logged to: tensorboard, wandb (Weights & Biases), mlflow,
-                         or several with commas between [default: tensorboard].
-    --seed=<n>           All randomness derives from it [default: 0].
-    --device=<name>      Where the network is trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
-                         where there is a GPU [default: auto].
+    --out=<path>         Output folder of summaries and checkpoints [default: ./].
+    --log=<sinks>        Services that log the training: tensorboard, wandb (Weights & Biases), mlflow,
+                         or several of them, separated by commas [default: tensorboard].
+    --seed=<n>           Seed of all random numbers [default: 0].
+    --device=<name>      Device that trains the network: auto, cpu, cuda, cuda:1, ... auto chooses CUDA
+                         if there is a GPU [default: auto].
     --compile            Compile the losses with torch.compile, which takes a minute at the start and
-                         pays in long trainings on a GPU.
+                         pays off in long trainings on a GPU.
     --overwrite          Replace what an earlier training with the same --run-id left in --out.
-    --check-env          Train nothing; check the config's environment: what Gymnasium asks of it, and
-                         what training and resuming rely on.
+    --check-env          Check the config's environment and train nothing. The checks are Gymnasium's
+                         own, and those of what training and resuming rely on.
     -h --help            Show this text.
     --version            Show the version.
 """
 
 from __future__ import annotations
 
-from commands.command import (
-    Arguments,
+from commands.command import Arguments, run_command
+from commands.options import (
     config_option,
     folder_option,
     integer_option,
-    run_command,
     run_id_option,
     worker_id_option,
 )
@@ -45,7 +44,7 @@ from ppo.validation import load_runnable_config
 
 
 def main(arguments: Arguments) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = worker_id_option(arguments, __doc__)
     run_id = run_id_option(arguments)
@@ -53,13 +52,13 @@ def main(arguments: Arguments) -> int:
     sinks = parse_sinks(str(arguments["--log"]))
     config_path = config_option(arguments, "--config", __doc__)
     if arguments["--check-env"]:
-        # Imported here because training needn't wait for what only checks need.
+        # Imported here because training doesn't need it.
         from commands.checking import check
 
         return check(config_path, worker_id)
     config = load_runnable_config(config_path)
 
-    # Imported here because torch takes seconds to load, which --help and errors needn't wait for.
+    # Imported here because torch takes seconds to load, and --help and errors don't need it.
     from commands.training import train
     from ppo.placement import Placement
     from ppo.run.member import Run

@@ -1,4 +1,4 @@
-"""Trains a PPO agent on every permutation of a tuning config, or writes the permutations to disk.
+"""Trains a PPO agent with every permutation of a tuning config, or writes the configs to disk.
 
 Usage:
     tune.py [options]
@@ -6,45 +6,45 @@ Usage:
     tune.py --version
 
 Options:
-    --config=<path>         The base config, which the permutations override
+    --config=<path>         The base config; permutations override its keys
                             [default: ./configs/default.yaml].
-    --tune=<path>           The tuning config: the search space
+    --tune=<path>           The tuning config, which lists the search space
                             [default: ./configs/tune/example.yaml].
-    --num-repetitions=<n>   How often each permutation is trained. All are trained once, one after
-                            another; then the next repetition starts [default: 1].
-    --worker-id=<n>         Offset of the communication port of each environment instance; several
-                            sessions with Unity environments on one machine need distinct ones; if
-                            left out, ports that are in use are passed over [default: 2].
-    --run-id=<path>         Tag of the training session, in the names of the TensorBoard summaries
-                            and the checkpoints [default: default].
+    --num-repetitions=<n>   Number of times that each permutation is trained. A repetition trains all
+                            permutations once before the next repetition starts [default: 1].
+    --worker-id=<n>         Offset of the environments' communication ports. Sessions that run Unity
+                            environments on one machine at the same time need distinct offsets. If left
+                            out, ports in use are skipped [default: 2].
+    --run-id=<path>         Tag of the training session, which names the folders of the TensorBoard
+                            summaries and the checkpoints [default: default].
     --low-mem-fix           Move one mini-batch at a time to the GPU instead of the whole batch,
                             for GPUs with little memory.
     --generate-only         Write the configs to --out and train nothing.
-    --out=<path>            Where the generated configs, or the results of the training, are written
+    --out=<path>            Output folder of the generated configs, or of the training's results
                             [default: ./grid_search/].
-    --log=<sinks>           What the runs are logged to: tensorboard, wandb (Weights & Biases), mlflow,
-                            or several with commas between [default: tensorboard].
-    --seed=<n>              Seed of the first repetition; each further one adds 1 [default: 0].
-    --device=<name>         Where networks are trained: auto, cpu, cuda, cuda:1, ... auto is CUDA
-                            where there is a GPU [default: auto].
-    --together=<n>          How many runs (permutations and repetitions) of equal shape train as one
-                            population at most, which is faster. On a CPU each gets the weights
-                            that it gets alone, bit for bit; on a GPU they learn at once, which
-                            rounds otherwise. If left out, what suits the runs is chosen.
-    --jobs=<n>              How many populations are trained in parallel, in processes among which
-                            the cores and the GPUs are divided; 0 is one per core. If left out,
-                            as many as the cores have enough to do for.
-    --retries=<n>           How often a run that failed is tried again, once each time that the same
-                            command goes on with the sweep [default: 1].
-    --fail-fast             End the sweep at the first run that fails.
-    --only=<permutations>   Train these permutations of the grid only, such as 0,3,10-19.
-    --confirm=<k>           Then train the k leaders again on seeds that the sweep didn't use, which
-                            shows how much of their scores was luck: 3 trains them five times each,
-                            3x10 ten times.
-    --quiet                 Show nothing until the end but warnings and the answer.
-    --status                Show what is finished, running and failed in --out, and train nothing.
-    --compile               Compile the losses with torch.compile, which takes a minute at the
-                            start and pays in long trainings on a GPU.
+    --log=<sinks>           Services that log the runs: tensorboard, wandb (Weights & Biases), mlflow,
+                            or several of them, separated by commas [default: tensorboard].
+    --seed=<n>              Seed of the first repetition; each later one adds 1 [default: 0].
+    --device=<name>         Device that trains the networks: auto, cpu, cuda, cuda:1, ... auto chooses
+                            CUDA if there is a GPU [default: auto].
+    --together=<n>          Most runs that train as one population. Runs of equal shape train faster
+                            together. On a CPU, each run gets the same weights as alone, bit for bit; on
+                            a GPU, rounding differs. If left out, tune.py chooses a number that suits
+                            the runs.
+    --jobs=<n>              Number of jobs: processes that each train one population at a time, and
+                            share the cores and the GPUs. 0 is one job per core. If left out, tune.py
+                            chooses as many as keep the cores busy.
+    --retries=<n>           Most retries of a failed run. Each time the same command resumes the sweep,
+                            it retries a failed run once [default: 1].
+    --fail-fast             Stop the sweep at the first run that fails.
+    --only=<permutations>   Train only these permutations of the grid, such as 0,3,10-19.
+    --confirm=<k>           Train the k leaders again afterwards, on fresh seeds, which shows how much of
+                            their scores was luck. 3 trains three leaders five times each; 3x10 trains
+                            them ten times each.
+    --quiet                 Print only warnings and, at the end, the answer.
+    --status                Show the finished, running and failed runs in --out, and train nothing.
+    --compile               Compile the losses with torch.compile, which takes a minute at the start
+                            and pays off in long trainings on a GPU.
     --dry-run               Validate everything, show the permutations and write nothing.
     --unique                Drop permutations that repeat an earlier one.
     --overwrite             Replace another grid, or earlier results, in --out.
@@ -54,17 +54,16 @@ Options:
 
 from __future__ import annotations
 
-from commands.command import (
-    Arguments,
+from commands.command import Arguments, ExitCode, run_command
+from commands.notices import warn
+from commands.options import (
     config_option,
     folder_option,
     integer_option,
     numbers_option,
     optional_integer,
     path_option,
-    run_command,
     run_id_option,
-    warn,
     worker_id_option,
 )
 from ppo.sinks import parse_sinks
@@ -74,7 +73,7 @@ from sweeps.search_space.grid import Grid, load_grid
 
 
 def main(arguments: Arguments) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     if arguments["--status"]:
         return _status(arguments)
     repetitions = integer_option(arguments, "--num-repetitions", minimum=1)
@@ -99,7 +98,7 @@ def main(arguments: Arguments) -> int:
     if not arguments["--dry-run"]:
         start_server()
 
-    # Imported here because torch takes seconds to load, which writing configs needn't wait for.
+    # Imported here because torch takes seconds to load, and writing configs doesn't need it.
     from commands.tuning import preview, tune
     from ppo.placement import Placement
     from sweeps.options import SweepOptions
@@ -142,7 +141,7 @@ def _generate(grid: Grid, arguments: Arguments) -> int:
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
     print(f"{len(grid)} configs in {out}" + ("" if changed else " (nothing had changed)"))
-    return 0
+    return ExitCode.SUCCESS
 
 
 if __name__ == "__main__":

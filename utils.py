@@ -83,7 +83,9 @@ def check_compiler(device: torch.device) -> None:
     """
     names = [os.environ.get("CXX", "g++"), "g++", "clang++"]
     if device.type == "cpu" and not any(map(shutil.which, names)):
-        raise UserError("--compile: needs a C++ compiler such as g++ on a CPU; leave it out")
+        raise UserError(
+            "--compile: needs a C++ compiler such as g++ on a CPU; install one, or leave out --compile"
+        )
 
 
 def choose_threads(spaces: Spaces, cores: int) -> None:

@@ -1,1 +1,1 @@
-"""What each command does and prints."""
+"""Carries out the commands and prints their results."""

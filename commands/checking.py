@@ -1,10 +1,10 @@
-"""What `train.py --check-env` shows: what is right and wrong with the config's environment."""
+"""Checks a config's environment for `train.py --check-env`, and prints the findings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from commands.command import USAGE_ERROR
+from commands.command import ExitCode
 from environments.checking.check import Finding, check_environment
 from ppo.validation import runnable_problems
 from schema.config import load_config
@@ -13,10 +13,10 @@ from schema.errors import UserError
 
 
 def check(path: Path, worker_id: int) -> int:
-    """Checks the environment of a config, prints a line for each finding and returns the exit code.
+    """Check a config's environment, print a line for each finding and return the exit code.
 
     Raises:
-        UserError: the config isn't valid, or its environment is none that Gymnasium registers.
+        UserError: the config is invalid, or Gymnasium doesn't register its environment.
     """
     config = load_config(path)
     environment = config.environment
@@ -35,5 +35,5 @@ def check(path: Path, worker_id: int) -> int:
     for finding in findings:
         print(f"{finding.verdict}: {finding.text}")
     failed = sum(finding.verdict == "failed" for finding in findings)
-    print(f"{environment.name}: " + (f"{failed} to be mended" if failed else "fit for training"))
-    return USAGE_ERROR if failed else 0
+    print(f"{environment.name}: " + (f"{failed} to fix" if failed else "ready for training"))
+    return ExitCode.USAGE_ERROR if failed else ExitCode.SUCCESS

@@ -1,4 +1,4 @@
-"""What `eval.py` does: plays the evaluation's levels with agents, shows and writes the results."""
+"""Evaluates agents on the evaluation's levels for `eval.py`, and prints and writes the results."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from commands.command import ExitCode
 from commands.playing import Agent
 from commands.terminal.progress import make_console
 from ppo.run.evaluator import Evaluator
 from schema.yaml_file import replace_file
 
 _MEASURES = ("return", "length")
-_AGENT_WIDTH = 9  # characters, however narrow the screen is
+_AGENT_WIDTH = 9  # least characters of the agent's column
 
 
 def evaluate_agents(
@@ -32,17 +33,17 @@ def evaluate_agents(
     stochastic: bool,
     out: Path | None,
 ) -> int:
-    """Evaluates each agent, prints a table, writes CSV and JSON and returns the exit code.
+    """Evaluate each agent, print a table, write CSV and JSON and return the exit code.
 
     Args:
-        agents: who is evaluated, in this order.
+        agents: the agents, in the order in which they are evaluated.
         worker_id: offset of the environments' communication ports.
-        device: where networks are.
-        stochastic: draw actions instead of taking the most probable ones.
-        out: folder of `evaluation.csv` and `evaluation.json`; None writes nothing.
+        device: the device of the networks.
+        stochastic: whether to sample actions instead of choosing the most probable ones.
+        out: folder of `evaluation.csv` and `evaluation.json`; None writes no files.
 
     Raises:
-        UserError: a checkpoint is of another network.
+        UserError: a checkpoint doesn't fit the config's network.
     """
     console = make_console()
     reports = []
@@ -55,14 +56,14 @@ def evaluate_agents(
     console.print(results_table(reports))
     if out is not None:
         _write(reports, out)
-        console.print(f"written to {out}", soft_wrap=True)
-    return 0
+        console.print(f"results: {out}", soft_wrap=True)
+    return ExitCode.SUCCESS
 
 
 def _evaluate(
     console: Console, agent: Agent, worker_id: int, device: torch.device, stochastic: bool
 ) -> list[dict[str, float]]:
-    """Plays an agent's episodes; in a terminal, a bar shows how many are over."""
+    """Play an agent's episodes and return their results; show a progress bar in a terminal."""
     evaluator = Evaluator(agent.config, worker_id)
     try:
         policy = agent.policy(evaluator.spaces, device, seed=0, stochastic=stochastic)
@@ -78,7 +79,7 @@ def _evaluate(
 
 
 def summarise(episodes: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The number of episodes, and mean, standard deviation, least and greatest return and length."""
+    """Return the number of episodes, and mean, deviation, minimum and maximum of return and length."""
     summary: dict[str, float] = {"episodes": len(episodes)}
     for measure in _MEASURES:
         values = [episode[measure] for episode in episodes]
@@ -90,14 +91,14 @@ def summarise(episodes: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def results_table(reports: Sequence[dict[str, Any]]) -> Table:
-    """A row for each agent; what their paths have in common stands above."""
+    """Return a table with a row for each agent; the title has the folder that their paths share."""
     names = [str(report["agent"]) for report in reports]
-    # What all have in common stands above the table, as the columns are narrow.
+    # The title has the common folder, because the column is narrow.
     folder = os.path.commonpath([os.path.dirname(name) for name in names])
     title = f"Evaluation of {folder}" if folder else "Evaluation"
     table = Table(
         title=title,
-        caption="n: episodes, ±: standard deviation over them",
+        caption="n: episodes, ±: standard deviation over episodes",
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,

@@ -1,4 +1,4 @@
-"""Loads the agent that `eval.py` and `enjoy.py` play: its config and its policy."""
+"""Loads agents for `eval.py` and `enjoy.py`: their configs and policies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from commands.command import find_default
+from commands.options import find_default
 from environments.interface import Spaces
 from environments.vector import available_cores
 from model import Population
@@ -24,12 +24,12 @@ _DEFAULT_CONFIG = Path("./configs/default.yaml")
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent to be played: its config, and where its weights come from.
+    """An agent: its config, and the checkpoint of its weights.
 
     Attributes:
-        name: the checkpoint's path, or what stands in its place.
+        name: the checkpoint's path, or "untrained".
         config: the config.
-        checkpoint: the file of the weights; None plays a model from scratch.
+        checkpoint: the file of the weights; None for a model with initial weights.
     """
 
     name: str
@@ -37,23 +37,23 @@ class Agent:
     checkpoint: Path | None
 
     def policy(self, spaces: Spaces, device: torch.device, seed: int, stochastic: bool) -> Policy:
-        """The policy that chooses the agent's actions.
+        """Return the policy that chooses the agent's actions.
 
         Args:
-            spaces: what is observed and which actions there are.
-            device: where the network is.
-            seed: of the weights of a model from scratch and of the actions drawn.
-            stochastic: draw actions instead of taking the most probable ones.
+            spaces: the spaces of observations and actions.
+            device: the device of the network.
+            seed: the seed of initial weights and of sampled actions.
+            stochastic: whether to sample actions instead of choosing the most probable ones.
 
         Raises:
-            UserError: the checkpoint is of another network.
+            UserError: the checkpoint doesn't fit the config's network.
         """
         choose_threads(spaces, available_cores())
         population = Population(spaces, self.config, 1, device)
         if self.checkpoint is None:
             population.initialise(0, make_generator(seed, Stream.INITIALISATION))
         else:
-            # Read only now, as there may be more of them than fit the memory.
+            # Loaded only now, because the weights of all agents may exceed the RAM.
             checkpoint = load_checkpoint(self.checkpoint)
             try:
                 population.load_member(0, checkpoint.weights, checkpoint.statistics)
@@ -68,23 +68,23 @@ class Agent:
 def load_agents(
     config_path: Path | None, checkpoint_path: Path | None, untrained: bool
 ) -> list[Agent]:
-    """The agents that a command's options name, several where they name a folder of checkpoints.
+    """Return the agents that a command's options name: one for each checkpoint of a folder.
 
     Args:
-        config_path: `--config`; None takes the checkpoint's own config, or the default file.
-        checkpoint_path: `--checkpoint`; None takes the config's `model.model_path`.
-        untrained: `--untrained`, a model from scratch.
+        config_path: `--config`; None stands for the config in the checkpoint, or the default file.
+        checkpoint_path: `--checkpoint`; None stands for the config's `model.model_path`.
+        untrained: `--untrained`, a model with initial weights.
 
     Raises:
-        UserError: a file is missing or not valid, or no checkpoint is named.
+        UserError: a file is missing or invalid, or no checkpoint is named.
     """
     return _load(config_path, checkpoint_path, untrained, list_checkpoints)
 
 
 def load_agent(config_path: Path | None, checkpoint_path: Path | None, untrained: bool) -> Agent:
-    """The one agent that a command's options name; of a folder, the run's latest.
+    """Return the one agent that a command's options name: the latest checkpoint of a run's folder.
 
-    Args and raises as `load_agents`; a folder of several runs is an error, too.
+    Args and Raises are those of `load_agents`; a folder of several runs is an error, too.
     """
 
     def find(path: Path) -> list[Path]:
@@ -105,7 +105,9 @@ def _load(
     config = None if own_config else load_runnable_config(config_path, trained=False)
     if untrained:
         if checkpoint_path is not None:
-            raise UserError("--untrained: plays no checkpoint; leave out --checkpoint")
+            raise UserError(
+                "--untrained: can't be combined with --checkpoint; leave out one of them"
+            )
         assert config is not None
         return [Agent("untrained", config, None)]
     if checkpoint_path is None:
@@ -120,6 +122,6 @@ def _load(
 
 
 def _agent(path: Path, config: Config | None) -> Agent:
-    # All are read before the first one plays, so that a damaged one is found at once.
+    # Each checkpoint is read before the first agent plays, so that a damaged one is found at once.
     checkpoint = load_checkpoint(path)
     return Agent(str(path), config or checkpoint.read_config(path), path)

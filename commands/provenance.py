@@ -1,4 +1,4 @@
-"""What a result depends on besides its config: revision, versions, device and command line."""
+"""Records what a result depends on besides its config: revision, versions, device and command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = ("torch", "numpy", "gymnasium", "minigrid", "envpool", "mlagents-env
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """What a later reader wants to know of a session, as plain values."""
+    """Return the provenance of a session, as plain values."""
     return {
         "command": sys.argv,
         "host": platform.node(),
@@ -38,7 +38,7 @@ def _version(package: str) -> str | None:
 
 
 def _revision() -> str | None:
-    """The Git revision of the program, with a mark where files differ from it; None without Git."""
+    """Return the Git revision, marked as dirty if files differ from it; None without Git."""
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)

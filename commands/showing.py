@@ -1,4 +1,4 @@
-"""What `enjoy.py` does: plays one episode in a window, or into a video file."""
+"""Plays one episode in a window or into a video file, for `enjoy.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from imageio.v2 import get_writer
 
-from commands.command import check_folder
+from commands.command import ExitCode
+from commands.options import check_folder
 from commands.playing import Agent
 from commands.terminal.progress import make_console
 from environments import EnvironmentFailure, make_environment
@@ -28,15 +29,18 @@ from schema.errors import UserError
 from schema.unity import PLAYER_TYPES
 
 _FORMATS = (".mp4", ".gif")
-_DEFAULT_RATE = 30  # frames per second, where the environment names no rate
+_DEFAULT_RATE = 30  # frames per second, if the environment names no rate
 
 
 def check_output(video: Path | None) -> None:
-    """Makes sure that there is something to show the episode on.
+    """Raise an error if the episode can't be shown.
+
+    Args:
+        video: the file to write; None shows a window.
 
     Raises:
-        UserError: the video's format is unknown or it can't be written, or there is neither a video
-            nor a display.
+        UserError: the video's format is unknown, the file can't be written, or there is no display for
+            a window.
     """
     if video is not None:
         if video.suffix.lower() not in _FORMATS:
@@ -57,21 +61,21 @@ def show_episode(
     stochastic: bool,
     video: Path | None,
 ) -> int:
-    """Plays one episode, prints its return and length and returns the exit code.
+    """Play one episode, print its return and length and return the exit code.
 
     Args:
-        agent: who plays.
-        seed: the level, and the seed of the actions drawn.
+        agent: the agent that plays.
+        seed: the seed of the level and of sampled actions.
         worker_id: offset of the environment's communication port.
-        device: where the network is.
-        stochastic: draw actions instead of taking the most probable ones.
-        video: file to write; None shows a window.
+        device: the device of the network.
+        stochastic: whether to sample actions instead of choosing the most probable ones.
+        video: the file to write; None shows a window.
 
     Raises:
-        UserError: the checkpoint is of another network, or the environment renders no pictures.
+        UserError: the checkpoint doesn't fit the config's network, or the environment can't be rendered.
     """
     mode = "human" if video is None else "rgb_array"
-    # Unity's players draw with SDL, too, and are to find what there is.
+    # Unity players use SDL, too, and need the real display.
     if video is not None and agent.config.environment.type not in PLAYER_TYPES:
         draw_without_devices()
     environment = make_environment(agent.config.environment, worker_id, mode)
@@ -89,11 +93,16 @@ def show_episode(
     console.print(f"seed {seed}: return {episode.total:.4g}, length {episode.length}")
     if video is not None:
         console.print(f"video: {video}", soft_wrap=True)
-    return 0
+    return ExitCode.SUCCESS
 
 
 class _Episode:
-    """Plays an episode; afterwards, its return and length are known."""
+    """An episode, played step by step.
+
+    Attributes:
+        total: the return so far.
+        length: the number of steps so far.
+    """
 
     def __init__(
         self,
@@ -111,10 +120,10 @@ class _Episode:
         self.length = 0
 
     def frames(self) -> Iterator[np.ndarray]:
-        """The frames of a video, all of one size.
+        """Play the episode and yield the frames of a video, all of one size.
 
         Raises:
-            EnvironmentFailure: what is rendered can't be one.
+            EnvironmentFailure: the environment renders something else than a frame of that size.
         """
         shape = None
         for rendered in self.play():
@@ -123,7 +132,7 @@ class _Episode:
             yield frame
 
     def play(self) -> Iterator[Any]:
-        """What is rendered before the first and after each step; of a window, it means nothing."""
+        """Play the episode and yield what `render` returns before the first and after each step."""
         observation, _ = self._environment.reset(seed=self._seed)
         watch = EndlessEpisodes(self._config, 1)
         self._policy.begin(1)
@@ -145,7 +154,7 @@ class _Episode:
 
 
 def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> None:
-    """Writes frame by frame, into a temporary file that takes the video's place at the end."""
+    """Write the frames into a temporary file, and rename it to `path` when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rate = environment.metadata.get("render_fps") or _DEFAULT_RATE
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -165,5 +174,7 @@ def _write_mp4(temporary: Path, episode: _Episode, rate: float, path: Path) -> N
         for frame in episode.frames():
             try:
                 writer.append_data(frame)
-            except OSError as error:  # says less than what ffmpeg itself has printed
-                raise UserError(f"--video={path}: ffmpeg ended before the episode did") from error
+            except OSError as error:  # ffmpeg has printed the cause itself
+                raise UserError(
+                    f"--video={path}: ffmpeg stopped before the episode ended"
+                ) from error

@@ -1,4 +1,4 @@
-"""What `train.py` shows around one training."""
+"""Trains one run for `train.py`: prints the plan, the progress and what the run reached."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from commands.command import chosen_lines, notify_of_slower_ways
+from commands.command import ExitCode
 from commands.interruption import interruptible
+from commands.notices import chosen_lines, compile_beforehand, print_notices
 from commands.terminal.progress import duration, make_console, make_display
 from environments import EnvironmentFailure
 from environments.safety.watch import watch
@@ -18,6 +19,7 @@ from ppo.placement import Placement
 from ppo.run.checkpoint import checkpoint_path
 from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
+from schema.config import Config
 from schema.errors import UserError
 from sweeps.execution.stop import Stop
 from trainer import PPOTrainer, Progress
@@ -28,16 +30,17 @@ def train(
     placement: Placement,
     overwrite: bool,
 ) -> int:
-    """Trains one run, prints what it reached and returns the exit code.
+    """Train one run, print what it reached and return the exit code.
 
     Raises:
-        UserError: the run's folders hold an earlier training, which this one neither continues nor
-            is to overwrite.
+        UserError: the run's folders hold an earlier training that this one neither resumes nor replaces.
     """
     assert run.summaries and run.checkpoints
     _prepare_folders(run, overwrite)
     device = placement.device
-    notify_of_slower_ways([run.config], device.type == "cpu" and not placement.torch_compile)
+    numba = device.type == "cpu" and not placement.torch_compile
+    print_notices([run.config], numba)
+    compile_beforehand([run.config], numba)
     console = make_console()
     trainer_config = run.config.trainer
     steps = trainer_config.updates * trainer_config.batch_size
@@ -45,7 +48,7 @@ def train(
     start = time.monotonic()
     plan = f"{trainer_config.updates:,} updates, {steps:,} environment steps on {device}"
     if not run.config.model.load_model:
-        # Before the environments are built, which may take long.
+        # Printed before the environments are built, which may take long.
         console.print(f"{name}: {plan}", soft_wrap=True)
     failures = _Failures(run, console)
     watch.give_up = failures.show
@@ -57,34 +60,40 @@ def train(
         ):
             failures.trainer = trainer
             if run.config.model.load_model:
-                begun = f"goes on after update {trainer.update:,} of {plan}"
-                console.print(f"{name}: {begun}", soft_wrap=True)
+                resumed = f"resumes after update {trainer.update:,} of {plan}"
+                console.print(f"{name}: {resumed}", soft_wrap=True)
             for line in chosen_lines([run.config], device.type):
                 console.print(line, soft_wrap=True)
-            with make_display(console, 0, steps) as display:
-                display.started(0, [name], trainer_config.updates)
-
-                def on_update(progress: Progress) -> None:
-                    display.progressed(0, progress)
-                    if stop.is_requested:
-                        trainer.stop()
-
-                trainer.run(on_update)
+            _run_updates(console, trainer, run.config, stop)
             if trainer.failures[0] is not None:
                 raise trainer.failures[0].error
     except (TrainingDivergedError, EnvironmentFailure) as error:
         if stop.is_requested:
-            # What stops a whole group of processes stops those of environments, too.
+            # A signal to the whole process group stops the environments' processes, too.
             print("interrupted", file=sys.stderr)
             return interruption.exit_code
         failures.show(error)
-        return 1
+        return ExitCode.FAILED
     _print_reached(console, run, trainer)
     console.print(f"took {duration(time.monotonic() - start)}")
     if interruption.number and not trainer.is_finished:
         print("interrupted", file=sys.stderr)
         return interruption.exit_code
-    return 0
+    return ExitCode.SUCCESS
+
+
+def _run_updates(console: Console, trainer: PPOTrainer, config: Config, stop: Stop) -> None:
+    """Run the updates and show their progress, until they are done or a stop is requested."""
+    updates = config.trainer.updates
+    with make_display(console, 0, updates * config.trainer.batch_size) as display:
+        display.started(0, [config.environment.name], updates)
+
+        def on_update(progress: Progress) -> None:
+            display.progressed(0, progress)
+            if stop.is_requested:
+                trainer.stop()
+
+        trainer.run(on_update)
 
 
 def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
@@ -93,7 +102,7 @@ def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
     judged = "the last evaluation" if record.is_evaluated else f"the last {episodes} episodes"
     if record.final is None:
         console.print(
-            "no episode ended; train for more updates, or end episodes by "
+            "no episode ended; train for more updates, or limit episodes with "
             "environment.max_episode_steps",
             soft_wrap=True,
         )
@@ -107,10 +116,10 @@ def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
 
 
 class _Failures:
-    """Says on one line what ended a training, and writes the rest beside the run's summaries.
+    """Prints a failure on one line, and writes its details beside the run's summaries.
 
     Attributes:
-        trainer: knows how far the training came; None before it begins.
+        trainer: the trainer, which knows the number of updates; None before the training starts.
     """
 
     def __init__(self, run: Run, console: Console) -> None:
@@ -119,24 +128,25 @@ class _Failures:
         self.trainer: PPOTrainer | None = None
 
     def show(self, error: TrainingDivergedError | EnvironmentFailure) -> None:
-        """Prints and writes what happened."""
+        """Print and write a failure."""
         update = 0 if self.trainer is None else self.trainer.update
         details = getattr(error, "details", "")
         line = f"failed: {error} (after update {update:,}"
         path = self._run.write_failure(f"{line})", details)
         where = f"; details in {path}" if details else ""
-        # The display hides it, and ends only with the training.
+        # The live display hides the cursor, and is closed only later, if at all.
         self._console.show_cursor()
         self._console.print(f"{line}{where})", markup=False, soft_wrap=True)
 
 
 def _prepare_folders(run: Run, overwrite: bool) -> None:
-    """Makes sure that a training's folders are empty, or those of the one that it continues.
+    """Raise an error if the run's folders hold another training, or delete that with `overwrite`.
 
-    A training that failed before it began has left nothing but its failure, which doesn't count.
+    A training that failed before its first update leaves only a record of the failure, which is
+    deleted.
     """
     assert run.summaries
-    if _continues(run):
+    if _resumes(run):
         (run.summaries / FAILURE).unlink(missing_ok=True)
         return
     for folder in (run.summaries, run.checkpoints):
@@ -151,8 +161,8 @@ def _prepare_folders(run: Run, overwrite: bool) -> None:
             )
 
 
-def _continues(run: Run) -> bool:
-    """Whether a training goes on from a checkpoint in its own folder."""
+def _resumes(run: Run) -> bool:
+    """Return whether the run resumes from a checkpoint in its own folder."""
     model = run.config.model
     assert run.checkpoints
     own = run.checkpoints.resolve()

@@ -1,4 +1,4 @@
-"""What `tune.py` shows around a sweep: its plan, its progress and the ranked table."""
+"""Trains a grid for `tune.py`: prints the plan, the progress and the answer."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from commands.command import FAILED, chosen_lines, notify_of_slower_ways, warn
+from commands.command import ExitCode
 from commands.interruption import interruptible
+from commands.notices import chosen_lines, compile_beforehand, print_notices, warn
 from commands.provenance import provenance
 from commands.terminal.progress import duration, make_console, make_display
 from commands.terminal.tables import Row, failure_lines, permutation_table, ranked_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
+from schema.config import Config
 from sweeps.confirmation import Confirmation, confirmation_options
 from sweeps.execution.worker import SUMMARIES
-from sweeps.journal.results import DIVERGED
-from sweeps.journal.results import FAILED as FAILED_RUN
+from sweeps.journal.results import DIVERGED, FAILED
 from sweeps.journal.scores import best_scores
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
@@ -38,101 +39,160 @@ from sweeps.sweep import Sweep
 if TYPE_CHECKING:
     from reports.answer import Answer  # which loads SciPy
 
-_ROWS = 50  # of a table on the screen
-_WORTH_A_VIDEO = 20.0  # seconds of training, beside which those for the video don't count
-_MANY = 10_000  # runs, above which comparing them would take long and much memory
+_ROWS = 50  # most rows of a printed table
+_WORTH_A_VIDEO = 20.0  # least seconds of training after which a video is made
+_MANY = 10_000  # most runs that are compared, which takes long and much RAM
+_WORTH_A_LINE = 2**30  # least bytes of output whose size is printed
+
+
+class _Plan:
+    """Prints the plan of a sweep: its runs, its populations and the RAM and disk that it needs.
+
+    Args:
+        console: the console to print to.
+        grid: the permutations.
+        options: how they are trained.
+        agenda: the runs left to train.
+    """
+
+    def __init__(self, console: Console, grid: Grid, options: SweepOptions, agenda: Agenda) -> None:
+        self._console = console
+        self._grid = grid
+        self._options = options
+        self._agenda = agenda
+
+    def print_runs(self) -> None:
+        """Print the number of runs, the values chosen for open keys, and the runs that are kept."""
+        grid, options, agenda = self._grid, self._options, self._agenda
+        permutations = len(grid) if options.only is None else len(options.only)
+        self._print(
+            f"{permutations:,} permutations x {options.repetitions:,} repetitions = "
+            f"{permutations * options.repetitions:,} runs, "
+            f"{agenda.steps:,} environment steps on {options.placement.device}"
+        )
+        for line in chosen_lines(_configs(agenda), options.placement.device.type):
+            self._print(line)
+        if agenda.kept:
+            self._print(
+                f"{agenda.kept:,} finished runs in {options.out} are kept; "
+                "--overwrite trains them again"
+            )
+        if agenda.continued:
+            self._print(f"{agenda.continued:,} runs resume from their last checkpoints")
+        for notice, count in agenda.notices.items():
+            self._print(f"{count:,} runs start again: {notice}")
+
+    def print_permutations(self, names: Sequence[str]) -> None:
+        """Print the first permutations.
+
+        Args:
+            names: each permutation's name in results and in `--only`.
+        """
+        only = self._options.only
+        numbers = [number for number, name in enumerate(names) if only is None or int(name) in only]
+        rows = [
+            Row(
+                [names[number]],
+                list(map(show, permutation.choices.values())),
+                [f"{count_steps(permutation):,}"],
+            )
+            for number in numbers[:_ROWS]
+            for permutation in [self._grid.permutation(number)]
+        ]
+        titles = ["index"], self._grid.labels, ["steps"]
+        self._console.print(permutation_table(self._console, *titles, rows, title="Permutations"))
+        self._print_more(len(numbers))
+
+    def print_memory(self) -> None:
+        """Print the RAM that the sweep needs."""
+        options = self._options
+        needed = memory_of(self._grid, self._agenda.populations, options.jobs)
+        there_is = f"; this machine has {show_bytes(options.memory)}" if options.memory else ""
+        self._print(f"memory: about {show_bytes(needed)} at a time{there_is}")
+
+    def warn_of_jobs(self) -> None:
+        """Warn if there are more jobs than cores."""
+        cores = available_cores()
+        if self._jobs > cores:
+            option = f"--jobs={self._options.jobs}"
+            warn(
+                [f"{option}: {self._jobs} jobs share {cores} cores; --jobs=0 is one for each core"]
+            )
+
+    def print_populations(self, names: Sequence[str] | None = None) -> None:
+        """Print the number of populations and their sizes, if any runs train together or in parallel.
+
+        Args:
+            names: the permutations' names, to print a table of the populations, too.
+        """
+        options, populations = self._options, self._agenda.populations
+        sizes = sorted({len(population) for population in populations})
+        if self._jobs <= 1 and max(sizes, default=0) <= 1:
+            return
+        described = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+        self._print(
+            f"{len(populations):,} populations of {described} runs, {self._jobs:,} at a time "
+            f"(--together={options.together} --jobs={options.jobs})"
+        )
+        if names is None:
+            return
+        table = Table(title="Populations, in the order in which they start")
+        for title in ("size", "runs (permutation_repetition)", "steps"):
+            table.add_column(title, justify="right", overflow="fold")
+        permutations = len(self._grid)
+        for population in populations[:_ROWS]:
+            runs = [f"{names[run % permutations]}_{run // permutations}" for run in population]
+            steps = count_steps(self._grid.permutation(population[0] % permutations))
+            table.add_row(str(len(population)), shorten(runs), f"{len(population) * steps:,}")
+        self._console.print(table)
+        self._print_more(len(populations))
+
+    def print_space(self, space: Space) -> None:
+        """Print the disk space that the sweep needs if it is much, or warn if it isn't free."""
+        line = (
+            f"the sweep writes up to {show_bytes(space.needed)}; {show_bytes(space.free)} are free"
+        )
+        if space.needed > space.free:
+            warn([f"{self._options.out}: {line}"])
+        elif space.needed > _WORTH_A_LINE:
+            self._print(line)
+
+    @property
+    def _jobs(self) -> int:
+        """The number of jobs that run at a time."""
+        return count_jobs(self._options.jobs, self._agenda.populations)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+
+    def _print_more(self, rows: int) -> None:
+        """Print how many rows a table leaves out."""
+        if rows > _ROWS:
+            self._print(f"... and {rows - _ROWS:,} more")
 
 
 def preview(grid: Grid, options: SweepOptions) -> int:
-    """Prints what `tune` would do and returns the exit code.
+    """Print what `tune` would do and return the exit code.
 
     Raises:
         UserError: as `tune`.
     """
-    console = make_console()
     check_memory(grid, options)
     with rehearse(grid, options) as (journal, agenda):
-        # What is printed of environments and networks is the same for all of a shape.
-        configs = [config for config, _ in agenda.kinds]
-        notify_of_slower_ways(configs, _may_use_numba(options), trains=False)
-        console.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
-        for line in chosen_lines(configs, options.placement.device.type):
-            console.print(line, soft_wrap=True)
-        _print_what_is_kept(console, options, agenda)
+        print_notices(_configs(agenda), _may_use_numba(options))
+        plan = _Plan(make_console(), grid, options, agenda)
         names = list(journal.names())
-        _print_permutations(console, grid, options, names)
-        _print_plan(console, grid, options, agenda, names)
-    return 0
+        plan.print_runs()
+        plan.print_permutations(names)
+        plan.warn_of_jobs()
+        plan.print_memory()
+        plan.print_populations(names)
+    return ExitCode.SUCCESS
 
 
-def _print_permutations(
-    console: Console, grid: Grid, options: SweepOptions, names: Sequence[str]
-) -> None:
-    """The first of the permutations, by the names that `--only` and all results have for them."""
-    only = options.only
-    numbers = [number for number, name in enumerate(names) if only is None or int(name) in only]
-    rows = [
-        Row(
-            [names[number]],
-            list(map(show, permutation.choices.values())),
-            [f"{count_steps(permutation):,}"],
-        )
-        for number in numbers[:_ROWS]
-        for permutation in [grid.permutation(number)]
-    ]
-    titles = ["index"], grid.labels, ["steps"]
-    console.print(permutation_table(console, *titles, rows, title="Permutations"))
-    if len(numbers) > _ROWS:
-        console.print(f"... and {len(numbers) - _ROWS:,} more")
-
-
-def _print_plan(
-    console: Console, grid: Grid, options: SweepOptions, agenda: Agenda, names: Sequence[str]
-) -> None:
-    """Shows what memory is needed, and which runs train together, where any do."""
-    populations = agenda.populations
-    _warn_of_jobs(options, populations)
-    needed, memory = memory_of(grid, populations, options.jobs), options.memory
-    there_is = f"; this machine has {show_bytes(memory)}" if memory else ""
-    console.print(f"memory: about {show_bytes(needed)} at a time{there_is}", soft_wrap=True)
-    if not _is_shared_out(options, populations):
-        return
-    console.print(_populations_line(options, populations), soft_wrap=True)
-    table = Table(title="Populations, in the order in which they begin")
-    for title in ("size", "runs (permutation_repetition)", "steps"):
-        table.add_column(title, justify="right", overflow="fold")
-    for population in populations[:_ROWS]:
-        runs = [f"{names[run % len(grid)]}_{run // len(grid)}" for run in population]
-        steps = len(population) * count_steps(grid.permutation(population[0] % len(grid)))
-        table.add_row(str(len(population)), shorten(runs), f"{steps:,}")
-    console.print(table)
-    if len(populations) > _ROWS:
-        console.print(f"... and {len(populations) - _ROWS:,} more")
-
-
-def _warn_of_jobs(options: SweepOptions, populations: Sequence[Sequence[int]]) -> None:
-    jobs, cores = count_jobs(options.jobs, populations), available_cores()
-    if jobs > cores:
-        warn(
-            [
-                f"--jobs={options.jobs}: {jobs} jobs share {cores} cores; --jobs=0 is one for each core"
-            ]
-        )
-
-
-def _populations_line(options: SweepOptions, populations: Sequence[Sequence[int]]) -> str:
-    sizes = sorted({len(population) for population in populations})
-    described = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    jobs = count_jobs(options.jobs, populations)
-    return (
-        f"{len(populations):,} populations of {described} runs, {jobs:,} at a time "
-        f"(--together={options.together} --jobs={options.jobs})"
-    )
-
-
-def _is_shared_out(options: SweepOptions, populations: Sequence[Sequence[int]]) -> bool:
-    """Whether any runs train together or side by side."""
-    return count_jobs(options.jobs, populations) > 1 or any(len(each) > 1 for each in populations)
+def _configs(agenda: Agenda) -> list[Config]:
+    """Return a config for each shape, since notices are the same for all runs of a shape."""
+    return [config for config, _ in agenda.kinds]
 
 
 def _may_use_numba(options: SweepOptions) -> bool:
@@ -142,20 +202,20 @@ def _may_use_numba(options: SweepOptions) -> bool:
 def tune(
     grid: Grid, options: SweepOptions, overwrite: bool, confirmation: Confirmation | None = None
 ) -> int:
-    """Trains a validated grid, prints the answer and returns the exit code.
+    """Train a validated grid, print the answer and return the exit code.
 
     Args:
         grid: the permutations.
         options: how they are trained.
-        overwrite: begin anew, whatever there is.
-        confirmation: how often how many leaders are trained again on fresh seeds; None trains none.
+        overwrite: whether to replace earlier results.
+        confirmation: how many leaders are trained again on fresh seeds, and how often; None trains none.
 
     Raises:
         UserError: the output folder holds something else.
     """
     console = make_console()
     code = _train(console, grid, options, overwrite)
-    if confirmation is None or code not in (0, FAILED):
+    if confirmation is None or code not in (ExitCode.SUCCESS, ExitCode.FAILED):
         return code
     # Imported here, as in `_print_results`, because SciPy takes a while to load.
     from commands.reporting import read_answer
@@ -166,7 +226,7 @@ def tune(
     if not chosen:
         return code
     names = ", ".join(score.permutation.name for score in chosen)
-    console.print(f"\n{len(chosen)} leaders are trained again on fresh seeds: {names}")
+    console.print(f"\nTraining {len(chosen)} leaders again on fresh seeds: {names}")
     numbers = [int(score.permutation.name) for score in chosen]
     own = confirmation_options(options, confirmation, numbers)
     return max(code, _train(console, grid, own, overwrite, options.run_id))
@@ -179,30 +239,26 @@ def _train(
     overwrite: bool,
     confirmed: str | None = None,
 ) -> int:
-    """Trains a grid, prints what it says and returns the exit code.
+    """Train a grid, print the answer and return the exit code.
 
     Args:
-        console: where it is printed.
+        console: the console to print to.
         grid: the permutations.
         options: how they are trained.
-        overwrite: begin anew, whatever there is.
-        confirmed: the run id of the sweep whose leaders these are; None where it is that itself.
+        overwrite: whether to replace earlier results.
+        confirmed: the run id of the sweep that these runs confirm; None for a sweep of its own.
     """
     start = time.monotonic()
     with Sweep(grid, options, overwrite, provenance(options.placement.device)) as sweep:
-        agenda = sweep.agenda
-        told = Console(quiet=True) if options.quiet else console
-        notify_of_slower_ways((config for config, _ in agenda.kinds), _may_use_numba(options))
-        told.print(_plan_line(grid, options, agenda.steps), soft_wrap=True)
-        chosen = chosen_lines((config for config, _ in agenda.kinds), options.placement.device.type)
-        for line in chosen:
-            told.print(line, soft_wrap=True)
-        _print_what_is_kept(told, options, agenda)
-        _warn_of_jobs(options, agenda.populations)
-        if _is_shared_out(options, agenda.populations):
-            told.print(_populations_line(options, agenda.populations), soft_wrap=True)
+        agenda, numba = sweep.agenda, _may_use_numba(options)
+        print_notices(_configs(agenda), numba)
+        compile_beforehand(_configs(agenda), numba)
+        plan = _Plan(Console(quiet=True) if options.quiet else console, grid, options, agenda)
+        plan.print_runs()
+        plan.warn_of_jobs()
+        plan.print_populations()
         space = Space(agenda, options.out, options.jobs)
-        _print_space(told, options, space)
+        plan.print_space(space)
         with interruptible(sweep.stop) as interruption:
             try:
                 with make_display(console, agenda.runs, agenda.steps, options.quiet) as display:
@@ -213,43 +269,18 @@ def _train(
         _print_results(console, grid, options, sweep, confirmed, seconds)
         console.print(f"took {duration(seconds)}")
         if sweep.stop.is_requested:
-            _print_why_it_stopped(console, options, sweep)
+            console.print(f"stopped: {sweep.stop.reason}", soft_wrap=True)
+            console.print(
+                f"{options.out} keeps the finished runs, and the last checkpoints of the others; "
+                "the same command resumes the sweep",
+                soft_wrap=True,
+            )
         if interruption.number:
             print("interrupted", file=sys.stderr)
             return interruption.exit_code
-        failed = Counter(result.state for result in sweep.results())
-        return FAILED if failed[FAILED_RUN] + failed[DIVERGED] or sweep.stop.is_requested else 0
-
-
-def _plan_line(grid: Grid, options: SweepOptions, steps: int) -> str:
-    permutations = len(grid) if options.only is None else len(options.only)
-    runs = permutations * options.repetitions
-    return (
-        f"{permutations:,} permutations x {options.repetitions:,} repetitions = {runs:,} runs, "
-        f"{steps:,} environment steps on {options.placement.device}"
-    )
-
-
-def _print_what_is_kept(console: Console, options: SweepOptions, agenda: Agenda) -> None:
-    if agenda.kept:
-        console.print(
-            f"{agenda.kept:,} finished before in {options.out} are kept; --overwrite trains anew"
-        )
-    if agenda.continued:
-        console.print(f"{agenda.continued:,} runs go on from their last checkpoints")
-    for notice, count in agenda.notices.items():
-        console.print(f"{count:,} runs begin again: {notice}", soft_wrap=True)
-
-
-def _print_space(console: Console, options: SweepOptions, space: Space) -> None:
-    line = f"up to {show_bytes(space.needed)} will be written; {show_bytes(space.free)} are free"
-    if space.needed > space.free:
-        warn([f"{options.out}: {line}"])
-    elif space.needed > _WORTH_A_LINE:
-        console.print(line)
-
-
-_WORTH_A_LINE = 2**30  # bytes
+        states = Counter(result.state for result in sweep.results())
+        failed = states[FAILED] + states[DIVERGED]
+        return ExitCode.FAILED if failed or sweep.stop.is_requested else ExitCode.SUCCESS
 
 
 def _print_results(
@@ -301,12 +332,3 @@ def _print_leaders(console: Console, grid: Grid, options: SweepOptions, sweep: S
     if best[0].best:
         checkpoint = options.out / best[0].best.checkpoint
         console.print(f"best checkpoint: {checkpoint}", soft_wrap=True)
-
-
-def _print_why_it_stopped(console: Console, options: SweepOptions, sweep: Sweep) -> None:
-    console.print(f"stopped: {sweep.stop.reason}", soft_wrap=True)
-    console.print(
-        f"finished runs are kept in {options.out}, others with their last checkpoints; the same command "
-        "goes on",
-        soft_wrap=True,
-    )

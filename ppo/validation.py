@@ -95,7 +95,7 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
     if model.squash_actions:
         bounds = probe(config.environment).spaces.bounds
         if not bounds:
-            message = "is for continuous actions, and these are discrete; must be false"
+            message = "is for continuous actions, but the environment's are discrete; must be false"
             return [(("model", "squash_actions"), message)]
         if not all(map(math.isfinite, chain.from_iterable(bounds))):
             return [
@@ -126,7 +126,7 @@ def _memory_problems(config: Config) -> list[tuple[KeyPath, str]]:
     key, size = needed.largest
     message = (
         f"the training needs about {show_bytes(needed.of(1))} of memory, {show_bytes(size)} of it "
-        f"because of this key, and this machine has {show_bytes(available)}; choose less"
+        f"because of this key, and this machine has {show_bytes(available)}; choose a smaller value"
     )
     return [(key, message)]
 

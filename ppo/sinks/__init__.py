@@ -27,7 +27,7 @@ def parse_sinks(text: str) -> tuple[str, ...]:
             close = difflib.get_close_matches(name, SINKS, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise UserError(
-                f"--log={text}: must be of {', '.join(SINKS)}, with commas between{hint}"
+                f"--log={text}: must be one or several of {', '.join(SINKS)}, separated by commas{hint}"
             )
         if not _is_installed(name):
             raise UserError(

@@ -1,4 +1,4 @@
-"""The table of eval.py fits the screen and tells agents apart."""
+"""The table of eval.py fits the terminal and tells agents apart."""
 
 import pytest
 
@@ -9,7 +9,7 @@ EPISODES = [{"return": value, "length": 1000.0} for value in (-1234.5, -1500.0, 
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_the_table_fits_the_screen_and_cuts_nothing(width):
+def test_the_table_fits_the_terminal_and_cuts_nothing(width):
     names = [f"grid/[b]/{run}/update_000025.pt" for run in ("0_0", "10_0")]
     reports = [{"agent": name, **summarise(EPISODES)} for name in names]
     console = make_console()

@@ -1,4 +1,4 @@
-"""A video is made of what an environment renders, or one line says why it can't be."""
+"""Videos: made from rendered frames, or refused with one line."""
 
 import imageio.v3 as imageio
 import pytest
@@ -34,7 +34,7 @@ def show(video, name="Faulty", **arguments):
         ),
     ],
 )
-def test_what_can_t_be_a_frame_is_one_line_and_leaves_nothing(tmp_path, suffix, fault, given):
+def test_an_invalid_frame_gives_one_line_and_no_file(tmp_path, suffix, fault, given):
     with pytest.raises(EnvironmentFailure) as caught:
         show(tmp_path / f"episode.{suffix}", fault=fault, length=5)
     assert str(caught.value).startswith(f"{scripted.name('Faulty')}: render gave {given}")
@@ -43,7 +43,7 @@ def test_what_can_t_be_a_frame_is_one_line_and_leaves_nothing(tmp_path, suffix, 
 
 
 @pytest.mark.parametrize("arguments", [{}, {"length": 3}])
-def test_a_constructor_without_a_render_mode_is_one_line(tmp_path, arguments):
+def test_a_constructor_without_a_render_mode_gives_one_line(tmp_path, arguments):
     name = "ScriptLong"
     with pytest.raises(EnvironmentFailure) as caught:
         show(tmp_path / "episode.mp4", name, **arguments)

@@ -1,4 +1,4 @@
-"""What tune.py shows before it trains."""
+"""The plan that tune.py prints before it trains."""
 
 import pytest
 import torch
@@ -10,13 +10,13 @@ from sweeps.sweep import SweepOptions
 
 
 @pytest.mark.parametrize(("jobs", "warns"), [(2, False), (3, True), (100, True)])
-def test_more_jobs_than_cores_are_warned_of(tmp_path, monkeypatch, capsys, jobs, warns):
+def test_more_jobs_than_cores_give_a_warning(tmp_path, monkeypatch, capsys, jobs, warns):
     (tmp_path / "base.yaml").write_text("environment: {type: CartPole, name: CartPole-v1}\n")
     (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.95, 0.99]}\n")
     grid = load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
     monkeypatch.setattr(tuning, "available_cores", lambda: 2)
     device = torch.device("cpu")
     tuning.preview(grid, SweepOptions(tmp_path, "a", 1, 0, Placement(device, 2), jobs=jobs))
-    # No more jobs are begun than there are populations.
+    # At most one job starts for each population.
     line = f"warning: --jobs={jobs}: 3 jobs share 2 cores; --jobs=0 is one for each core\n"
     assert capsys.readouterr().err.endswith(line) == warns

@@ -1,4 +1,4 @@
-"""A worker id that the user chose is told apart from the default."""
+"""Worker ids: one that the user gave differs from the default, even if the numbers are equal."""
 
 import pickle
 import sys
@@ -9,7 +9,7 @@ import enjoy
 import eval as eval_command
 import train
 import tune
-from commands.command import worker_id_option
+from commands.options import worker_id_option
 from environments.ports import PROBING, DefaultWorkerId, candidate_ports
 from schema.errors import UserError
 
@@ -27,7 +27,7 @@ def own_command_line(monkeypatch):
 
 
 @pytest.mark.parametrize("command", [train, tune, eval_command, enjoy])
-def test_the_default_is_told_from_the_same_number_given(command):
+def test_the_default_differs_from_the_same_number_given(command):
     default = option(command)
     assert default == 2 and isinstance(default, DefaultWorkerId)
     for given in (["--worker-id=2"], ["--worker-id", "2"], ["--worker=2"]):
@@ -35,22 +35,22 @@ def test_the_default_is_told_from_the_same_number_given(command):
         assert chosen == 2 and not isinstance(chosen, DefaultWorkerId)
 
 
-def test_what_is_no_worker_id_is_one_line():
+def test_an_invalid_worker_id_gives_one_line():
     with pytest.raises(UserError, match="--worker-id=-1: must be a whole number of at least 0"):
         option(train, "--worker-id=-1")
 
 
-def test_a_default_stays_one_when_counted_on_and_sent_to_a_process():
+def test_a_default_stays_one_when_added_to_and_pickled():
     later = pickle.loads(pickle.dumps(DefaultWorkerId(2))) + 3
     assert later == 5 and isinstance(later, DefaultWorkerId)
 
 
-def test_a_chosen_worker_id_has_one_port_and_a_default_all_from_it_on():
+def test_a_given_worker_id_has_one_port_and_a_default_all_later_ports():
     assert list(candidate_ports(2)) == [5007]
     ports = candidate_ports(DefaultWorkerId(2))
     assert [next(ports), next(ports)] == [5007, 5008]
     assert list(candidate_ports(60_531)) == []
 
 
-def test_probing_begins_far_from_any_session():
+def test_probing_starts_far_from_any_session():
     assert next(candidate_ports(PROBING)) == 45_005

@@ -1,4 +1,4 @@
-"""Kills parts of running sweeps, at random moments, and has them go on."""
+"""Kills parts of running sweeps at random moments, and resumes the sweeps."""
 
 import contextlib
 import csv
@@ -36,7 +36,7 @@ class Sweep:
         self.options = ["--config=base.yaml", "--tune=space.yaml", f"--out={out}", *options]
 
     def start(self, crawling: bool = True) -> subprocess.Popen:
-        """Starts it, so slowly that it can't end before it is disturbed unless told otherwise."""
+        """Start the sweep; crawling, it can't finish before it is disturbed."""
         (self.folder / "crawl").touch()
         if not crawling:
             self.speed_up()
@@ -51,18 +51,18 @@ class Sweep:
         )
 
     def speed_up(self) -> None:
-        """Lets it train at full speed from now on."""
+        """Let the sweep train at full speed from now on."""
         (self.folder / "crawl").unlink(missing_ok=True)
 
     def finish(self) -> str:
-        """Runs it to its end, and returns what was printed."""
+        """Run the sweep until it is finished, and return what it printed."""
         child = self.start(crawling=False)
         printed, _ = child.communicate(timeout=300)
         assert child.returncode == 0, printed
         return printed
 
     def table(self) -> list:
-        """The results and the weights that they were reached with, but for the time that it took."""
+        """Return the results without the wall time, and with the weights in the checkpoints."""
         with (self.out / "results.csv").open() as file:
             rows = list(csv.DictReader(file))
         for row in rows:
@@ -72,15 +72,15 @@ class Sweep:
         return rows
 
     def wait_for_a_checkpoint(self, child: subprocess.Popen, more_than: int = 0) -> None:
-        """Waits until there are more checkpoints than that, or the sweep is over."""
+        """Wait until there are more checkpoints than that, or the sweep is over."""
         while child.poll() is None and len(list(self.out.rglob("*.pt"))) <= more_than:
             time.sleep(0.02)
 
 
 def kill_once(sweep: Sweep, victim: str, generator: random.Random) -> str:
-    """Kills a part of the sweep at a random moment, and returns the whole output.
+    """Kill a part of the sweep at a random moment, and return the whole output.
 
-    What lives on finishes the sweep, or stops it; the driver's death stops it.
+    If the driver is killed, the sweep stops; else the other processes finish it or stop it.
     """
     child = sweep.start(crawling=generator.random() < 0.5)
     sweep.wait_for_a_checkpoint(
@@ -98,30 +98,30 @@ def kill_once(sweep: Sweep, victim: str, generator: random.Random) -> str:
 
 
 def jobs(driver: int) -> list[int]:
-    """The processes that train."""
+    """Return the processes that train."""
     return [job for server in children(driver) for job in children(server)]
 
 
 def players(driver: int) -> list[int]:
-    """The processes that step environments."""
+    """Return the processes that step environments."""
     return [
         player for job in jobs(driver) for server in children(job) for player in children(server)
     ]
 
 
 def children(parent: int) -> list[int]:
-    """The processes that a process started."""
+    """Return the processes that a process started."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # The name, in brackets, may hold anything.
+            # The process name, in brackets, may hold any character.
             if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
                 found.append(int(path.parent.name))
     return found
 
 
 def assert_group_ends(group: int, seconds: float = 20) -> None:
-    """Waits for what ends once its pipes are closed."""
+    """Wait until all processes of a group have ended; some do so only when their pipes are closed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

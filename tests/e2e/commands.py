@@ -1,4 +1,4 @@
-"""Runs the commands as a user does: in a process of their own, from a folder of the user's."""
+"""Runs the commands as a user does: each in a process, from the user's folder."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ learning_rate_schedule:
 
 
 def run(command, *options, cwd, timeout=240, more_environment=None):
-    """The completed process of `python COMMAND.py OPTIONS`."""
+    """Return the completed process of `python COMMAND.py OPTIONS`."""
     return subprocess.run(
         [sys.executable, str(ROOT / f"{command}.py"), *map(str, options)],
         cwd=cwd,
@@ -35,14 +35,14 @@ def run(command, *options, cwd, timeout=240, more_environment=None):
 
 
 def succeed(command, *options, cwd, timeout=240):
-    """Standard output of a command that must succeed."""
+    """Run a command that must succeed, and return its standard output."""
     done = run(command, *options, cwd=cwd, timeout=timeout)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def fail(command, *options, cwd):
-    """The error lines of a command that must refuse, with exit code 2 and without a traceback."""
+    """Run a command that must exit with code 2 and no traceback, and return its error lines."""
     done = run(command, *options, cwd=cwd)
     assert done.returncode == 2, (done.returncode, done.stderr)
     lines = done.stderr.splitlines()
@@ -51,7 +51,7 @@ def fail(command, *options, cwd):
 
 
 def write_tiny(folder):
-    """Writes base.yaml and space.yaml and returns the options that name them."""
+    """Write base.yaml and space.yaml, and return the options that name them."""
     Path(folder, "base.yaml").write_text(TINY, encoding="utf-8")
     Path(folder, "space.yaml").write_text(TINY_GRID, encoding="utf-8")
     return ["--config=base.yaml", "--tune=space.yaml"]

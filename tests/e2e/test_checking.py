@@ -1,4 +1,4 @@
-"""`train.py --check-env` on packages of a user's own."""
+"""`train.py --check-env` checks environments in a user's package."""
 
 import re
 
@@ -43,7 +43,7 @@ gymnasium.register("Lucky-v0", Lucky)
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with configs and, elsewhere, a package that is found by PYTHONPATH."""
+    """A folder with configs, and with a package that PYTHONPATH names."""
     (tmp_path / "mine" / "walks").mkdir(parents=True)
     (tmp_path / "mine" / "walks" / "__init__.py").write_text(PACKAGE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "mine"))
@@ -58,21 +58,21 @@ def test_a_good_environment_passes_and_nothing_is_written(folder):
     shown = succeed("train", "--check-env", "--config=Walk.yaml", cwd=folder).splitlines()
     assert shown[0] == "passed: Gymnasium's check_env"
     assert all(line.startswith(("passed: ", "note: ")) for line in shown[:-1])
-    assert shown[-1] == "walks:Walk-v0: fit for training"
+    assert shown[-1] == "walks:Walk-v0: ready for training"
     assert sorted(folder.iterdir()) == before
 
 
-def test_a_bad_one_is_named_with_what_mends_it(folder):
+def test_a_bad_environment_gives_one_line_with_the_remedy(folder):
     done = run("train", "--check-env", "--config=Lucky.yaml", cwd=folder)
     assert done.returncode == 2 and not done.stderr
     failed = [line for line in done.stdout.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 1
     assert re.search("same episode: .* the reward is another after step 1", failed[0])
     assert "self.np_random" in failed[0]
-    assert done.stdout.splitlines()[-1] == "walks:Lucky-v0: 1 to be mended"
+    assert done.stdout.splitlines()[-1] == "walks:Lucky-v0: 1 to fix"
 
 
-def test_a_name_that_the_package_doesn_t_have_is_one_line(folder):
+def test_an_unknown_name_in_the_package_gives_one_line(folder):
     done = run("train", "--check-env", "--config=Run.yaml", cwd=folder)
     assert done.returncode == 2
     assert done.stdout.splitlines()[0].startswith(
@@ -80,7 +80,7 @@ def test_a_name_that_the_package_doesn_t_have_is_one_line(folder):
     )
 
 
-def test_what_the_config_makes_of_it_is_checked_too(folder):
+def test_the_rest_of_the_config_is_checked_too(folder):
     (folder / "Walk.yaml").write_text(
         "environment: {type: Gymnasium, name: 'walks:Walk-v0'}\nmodel: {squash_actions: true}\n"
     )
@@ -89,7 +89,7 @@ def test_what_the_config_makes_of_it_is_checked_too(folder):
     assert "failed: model.squash_actions: is for continuous actions" in done.stdout
 
 
-def test_other_types_are_refused_in_one_line(folder):
+def test_other_types_are_refused_with_one_line(folder):
     (folder / "unity.yaml").write_text("environment: {type: Unity, name: nowhere}\n")
     (line,) = fail("train", "--check-env", "--config=unity.yaml", cwd=folder)
     assert line.startswith("--check-env: is for environments that Gymnasium registers (CartPole, ")

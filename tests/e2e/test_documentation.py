@@ -1,7 +1,7 @@
-"""What README.md and the pages in docs/ show can be typed as it stands.
+"""Examples in README.md and docs/ work as they are written.
 
-Blocks of YAML are validated, commands are run in a folder of their own, page by page in their order. A
-block whose first line is a comment with a file's name is written to that file before.
+The tests validate each block of YAML, and run each page's commands in their order in an empty folder. If
+a block's first line is a comment with a file name, the block is written to that file first.
 """
 
 import importlib
@@ -29,12 +29,12 @@ PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").gl
 COMMANDS = ["tune", "train", "eval", "enjoy", "report"]
 DEFAULT = ROOT / "configs" / "default.yaml"
 
-# What is no code, by the words that it begins with, and why.
+# Blocks that are no code: their first words, and what they are.
 TEXTS = {
     "                                        Permutations": "what `make tune` printed",
     "jobs x (runs that train together": "a formula",
 }
-# What would take long, and what takes its place.
+# Texts that would take long, and their replacements.
 SHRUNK = {
     "  updates: 50\n": "  updates: 2\n",
     "  updates: 20\n": "  updates: 2\n",
@@ -42,7 +42,7 @@ SHRUNK = {
     "./grid_search/*.yaml": "./grid_search/[01].yaml",
     "/path/to/the/folder": "$PWD",
 }
-# Commands that aren't run but parsed, and why.
+# Commands that are only parsed, and why they aren't run.
 PARSED = {
     "python train.py --config=./configs/unity.yaml": "needs a Unity player",
     "python tune.py": "trains 48 permutations",
@@ -58,7 +58,7 @@ class Block:
 
     @property
     def file(self):
-        """The name of the file that it is; None for one without."""
+        """The name of the file that the block is written to; None if it names none."""
         named = re.match(r"# (\S+\.(?:yaml|py))\n", self.text)
         return named and named[1]
 
@@ -73,13 +73,13 @@ def blocks(page, *languages):
 
 
 def spans(page):
-    """Code within the text of a page, and within its tables."""
+    """Return the code spans in a page's text and tables."""
     text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
 
 
 def commands(page):
-    """Whatever a page has its readers type, in its order: lines of blocks, and cells of tables."""
+    """Yield the commands on a page in their order: lines of blocks, and cells of tables."""
     for part in re.findall(r"^```sh\n(?:.*\n)*?```$|^\|.*\|$", read(page), re.MULTILINE):
         if part.startswith("```"):
             yield from re.findall(r"^for (?:.*\n)*?done|^\S.*", part[6:-3], re.MULTILINE)
@@ -94,7 +94,7 @@ def shrink(text):
 
 
 def check_options(command):
-    """Parses the options of one of the project's commands by its usage text."""
+    """Parse a command of the project by its usage text."""
     _, program, *options = shlex.split(command)
     if program.startswith("benchmarks/"):
         source = (ROOT / program).read_text(encoding="utf-8")
@@ -105,7 +105,7 @@ def check_options(command):
 
 
 def check_target(command):
-    """Makes sure that `make` has a target."""
+    """Assert that the Makefile has the targets of a `make` command."""
     targets = re.findall(
         r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -114,7 +114,7 @@ def check_target(command):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder that has what a clone has at its root, and nothing of what a training leaves there."""
+    """A folder with the commands and configs of a clone, and without results of trainings."""
     for path in [*ROOT.glob("*.py"), ROOT / "configs"]:
         (tmp_path / path.name).symlink_to(path)
     programs = tmp_path / "bin"
@@ -124,9 +124,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")  # windows that nobody sees
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")  # opens no visible windows
     yield tmp_path
-    # What the package of a page leaves in this process.
+    # The example package of a page stays imported and registered in this process.
     sys.modules.pop("my_package", None)
     gymnasium.registry.pop("Corridor-v0", None)
 
@@ -140,7 +140,7 @@ def write_files(page, folder):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_is_of_a_known_kind(page):
+def test_every_block_has_a_known_language(page):
     for block in blocks(page):
         if block.language == "text":
             assert any(block.text.startswith(words) for words in TEXTS), block
@@ -151,7 +151,7 @@ def test_every_block_is_of_a_known_kind(page):
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")])
 def test_yaml_is_valid(page, folder, monkeypatch):
     write_files(page, folder)
-    # Where the package of the page is, and a checkpoint that exists.
+    # The page's example package is found here.
     monkeypatch.syspath_prepend(folder)
     base = read_yaml(DEFAULT).data
     for number, block in enumerate(blocks(page, "yaml")):
@@ -161,7 +161,7 @@ def test_yaml_is_valid(page, folder, monkeypatch):
         if data.keys() & {"hyperparameters", *schedule_names()}:
             assert load_grid(DEFAULT, path).validate() == []
             continue
-        # A fragment goes on from those before it, unless it is of another environment.
+        # A fragment overrides those before it, unless it chooses another environment.
         is_another = "type" in (data.get("environment") or {})
         base = deep_merge(read_yaml(DEFAULT).data if is_another else base, data)
         checkpoint = Path(base["model"]["model_path"])
@@ -174,7 +174,7 @@ def test_yaml_is_valid(page, folder, monkeypatch):
 
 
 def problems_of(config):
-    """What is wrong with a config, but for suites that are optional and not installed here."""
+    """Return what is wrong with a config, except for optional suites that aren't installed here."""
     problems = runnable_problems(config)
     return [line for _, line in problems if "pip install" not in line]
 
@@ -191,11 +191,11 @@ def test_commands_succeed_in_their_order(page, folder):
         elif command.startswith("make "):
             check_target(command)
         elif command.startswith("tensorboard "):
-            # It would serve until it is stopped.
+            # TensorBoard would serve until someone stops it.
             script.append(f"test -d {command.split()[-1]}")
             assert shutil.which("tensorboard", path=Path(sys.executable).parent)
         elif command.startswith("--"):
-            # What may be added to the command before, where there is one; here it is planned only.
+            # Options that may be added to the command before. They are tested with --dry-run only.
             script += [f"{script[-1]} {command} --dry-run"] if len(script) > 1 else []
         else:
             script.append(shrink(command))

@@ -1,4 +1,4 @@
-"""Environments that fail or hang: exit code, one line, and a file that has the rest."""
+"""Environments that fail or hang: exit code, one line, and a file with the details."""
 
 import csv
 import re
@@ -34,7 +34,7 @@ def write(folder, fault):
 
 
 def only_line(text):
-    """The only line that names a failure, of a text without a traceback."""
+    """Return the only line that names a failure; the text has no traceback."""
     assert "Traceback" not in text
     (line,) = [line for line in text.splitlines() if line.startswith("failed: ")]
     return line
@@ -82,7 +82,7 @@ def test_playing_ends_with_one_line(folder, command):
     assert "Traceback" in Path(found[2]).read_text()
 
 
-def test_a_sweep_goes_on_and_records_how_far_each_run_came(folder):
+def test_a_sweep_continues_and_records_the_steps_of_each_run(folder):
     write(folder, "nothing")
     faults = '[nothing, raises, loops, "nan reward", exits]'
     (folder / "space.yaml").write_text(f"hyperparameters: {{environment.kwargs.fault: {faults}}}\n")
@@ -104,7 +104,7 @@ def test_a_sweep_goes_on_and_records_how_far_each_run_came(folder):
 
 
 @pytest.mark.slow
-def test_a_sweep_survives_what_no_exception_ends(folder):
+def test_a_sweep_survives_hangs_that_no_exception_stops(folder):
     write(folder, "nothing")
     faults = '[swallows, "keeps the lock", nothing]'
     (folder / "space.yaml").write_text(f"hyperparameters: {{environment.kwargs.fault: {faults}}}\n")

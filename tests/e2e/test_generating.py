@@ -37,7 +37,7 @@ def test_a_shell_loop_trains_generated_configs(tmp_path):
         assert list((tmp_path / "summaries" / str(index)).glob("events.*"))
 
 
-def test_configs_are_written_and_errors_shown_without_waiting_for_torch(tmp_path, monkeypatch):
+def test_writing_configs_and_errors_don_t_load_torch(tmp_path, monkeypatch):
     (tmp_path / "torch.py").write_text("raise ImportError")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     succeed("tune", *write_tiny(tmp_path), "--generate-only", "--out=grid", cwd=tmp_path)
@@ -80,23 +80,23 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_dry_run_has_the_names_and_the_rest_of_a_sweep_that_grew(tmp_path):
+def test_a_dry_run_shows_the_names_and_remaining_steps_of_a_grown_sweep(tmp_path):
     options = [*write_tiny(tmp_path), "--out=o", "--together=1"]
     succeed("tune", *options, cwd=tmp_path)
     grown = (tmp_path / "space.yaml").read_text().replace("[0.9, 0.99]", "[0.8, 0.9, 0.99]")
     (tmp_path / "space.yaml").write_text(grown)
 
     def files():
-        # But for what SQLite has beside the journal.
+        # SQLite's own files beside the journal don't count.
         found = (tmp_path / "o").rglob("*")
         return sorted(path for path in found if not path.name.endswith(("-shm", "-wal")))
 
     before = files()
     shown = succeed("tune", *options, "--dry-run", cwd=tmp_path)
-    assert "4 finished before in o are kept" in shown and "1,024 environment steps" in shown
+    assert "4 finished runs in o are kept" in shown and "1,024 environment steps" in shown
     rows = [line.split("│")[1:3] for line in shown.splitlines() if line.startswith("│")]
     names = [(name.strip(), gamma.strip()) for name, gamma in rows]
-    # The new choice stands first in the list, and its permutations have new names.
+    # The new choice is first in the list, and its permutations get new names.
     assert names == [
         *[("4", "0.8"), ("5", "0.8"), ("0", "0.9"), ("1", "0.9"), ("2", "0.99"), ("3", "0.99")]
     ]

@@ -36,9 +36,9 @@ def test_help_prints_the_usage(command, tmp_path):
     assert f"{command}.py [options]" in shown and "--worker-id=<n>" in shown
 
 
-def test_the_start_says_what_was_chosen_for_a_key_that_is_null(tmp_path):
+def test_the_choice_for_a_key_that_is_null_is_printed(tmp_path):
     options = write_tiny(tmp_path)
-    line = "model.share_parameters is null: false, as no images are observed"
+    line = "model.share_parameters is null: false, because no images are observed"
     (tmp_path / "space.yaml").write_text("hyperparameters: {share_parameters: [true, null, false]}")
     assert line in succeed("tune", *options, "--dry-run", cwd=tmp_path).splitlines()
     assert line in succeed("train", options[0], cwd=tmp_path).splitlines()
@@ -57,7 +57,7 @@ def test_a_second_training_never_mixes_with_the_first(trained):
     assert "holds an earlier training" in line and "--overwrite" in line
 
 
-def test_resuming_says_from_where_and_mixes_with_no_other_training(trained):
+def test_resuming_prints_the_update_and_mixes_with_no_other_training(trained):
     base = (trained / "base.yaml").read_text()
     for run_id in ("a", "b"):
         succeed("train", "--config=base.yaml", f"--run-id={run_id}", cwd=trained)
@@ -65,11 +65,11 @@ def test_resuming_says_from_where_and_mixes_with_no_other_training(trained):
     resumed = base.replace("model: {", f"model: {{load_model: true, model_path: {path}, ")
     (trained / "again.yaml").write_text(resumed)
     shown = succeed("train", "--config=again.yaml", "--run-id=a", cwd=trained)
-    assert shown.startswith("CartPole-v1: goes on after update 2 of 4 updates")
+    assert shown.startswith("CartPole-v1: resumes after update 2 of 4 updates")
     (line,) = fail("train", "--config=again.yaml", "--run-id=b", cwd=trained)
     assert "holds an earlier training" in line
     shown = succeed("train", "--config=again.yaml", "--run-id=b", "--overwrite", cwd=trained)
-    assert "goes on after update 2" in shown
+    assert "resumes after update 2" in shown
     assert [path.name for path in (trained / "checkpoints" / "b").iterdir()] == ["update_000004.pt"]
 
 
@@ -138,7 +138,7 @@ def test_an_untrained_agent_is_evaluated_and_shown(trained):
 
 
 def film(folder, name):
-    """Writes the episode's video and returns its path and the episode's length."""
+    """Write the episode's video, and return its path and the episode's length."""
     shown = succeed("enjoy", "--checkpoint=checkpoints/x", f"--video=videos/{name}", cwd=folder)
     assert len(list((folder / "videos").glob(f"*{name}"))) == 1
     return folder / "videos" / name, int(shown.splitlines()[0].rpartition(" ")[2])
@@ -153,15 +153,15 @@ def test_an_mp4_has_a_frame_for_every_step(trained):
 
 def test_a_gif_lasts_as_long_as_the_episode(trained):
     path, length = film(trained, "episode.gif")
-    # CartPole's 50 frames per second are 20 ms each; the writer joins frames that are the same.
+    # CartPole shows 50 frames per second, 20 ms each; the writer merges equal frames.
     with Image.open(path) as image:
         durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
         assert image.size == (600, 400)
     assert sum(durations) == 20 * (length + 1)
 
 
-def test_an_encoder_that_ends_early_is_one_line(trained, monkeypatch):
-    # It answers questions, and ends as soon as it is to encode.
+def test_an_encoder_that_stops_early_gives_one_line(trained, monkeypatch):
+    # This ffmpeg answers queries, and exits as soon as it gets frames.
     encoder = trained / "ffmpeg"
     encoder.write_text(
         f'#!/bin/sh\ncase "$*" in *rawvideo*) exit 1;; esac\nexec {get_ffmpeg_exe()} "$@"\n'
@@ -169,11 +169,11 @@ def test_an_encoder_that_ends_early_is_one_line(trained, monkeypatch):
     encoder.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(encoder))
     options = ["--checkpoint=checkpoints/x", "--video=early/a.mp4"]
-    assert "ffmpeg ended before the episode did" in fail("enjoy", *options, cwd=trained)[-1]
+    assert "ffmpeg stopped before the episode ended" in fail("enjoy", *options, cwd=trained)[-1]
     assert not list((trained / "early").iterdir())
 
 
-def test_missing_checkpoints_and_displays_are_one_line(trained, monkeypatch):
+def test_missing_checkpoints_and_displays_give_one_line(trained, monkeypatch):
     assert "names no checkpoint" in fail("eval", "--config=base.yaml", cwd=trained)[0]
     assert "no checkpoint here" in fail("eval", "--checkpoint=none.pt", cwd=trained)[0]
     (trained / "broken.pt").write_bytes(b"not a checkpoint")
@@ -187,7 +187,7 @@ def test_missing_checkpoints_and_displays_are_one_line(trained, monkeypatch):
     assert "--video" in fail("enjoy", "--checkpoint=checkpoints/x", cwd=trained)[0]
 
 
-def test_a_video_needs_no_display_and_prints_nothing_of_it(trained, monkeypatch):
+def test_a_video_needs_no_display_and_prints_no_warnings(trained, monkeypatch):
     for variable in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(variable, raising=False)
     done = run("enjoy", "--checkpoint=checkpoints/x", "--video=quiet.gif", cwd=trained)
@@ -209,8 +209,8 @@ def test_the_config_for_cartpole_solves_it(tmp_path):
 
 @pytest.mark.long
 def test_the_default_config_solves_minigrid(tmp_path):
-    # One of the documented example's permutations: 128 steps of 16 workers, learning rate from
-    # 0.003 to 1e-5, entropy coefficient from 0.001 to 0.0001.
+    # A permutation of the documented example: 128 steps of 16 workers, learning rate from 0.003 to
+    # 1e-5, entropy coefficient from 0.001 to 0.0001.
     succeed("tune", "--generate-only", f"--out={tmp_path}/grid", cwd=ROOT)
     config = tmp_path / "grid" / "37.yaml"
     first_line = config.read_text().splitlines()[0]
@@ -221,14 +221,14 @@ def test_the_default_config_solves_minigrid(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_training_that_is_interrupted_saves_its_state_and_can_go_on(tmp_path):
+def test_an_interrupted_training_saves_a_checkpoint_and_can_be_resumed(tmp_path):
     tiny = TINY.replace("updates: 4", "updates: 100000").replace("interval: 2", "interval: 100000")
     (tmp_path / "base.yaml").write_text(tiny, encoding="utf-8")
     command = [sys.executable, str(ROOT / "train.py"), "--config=base.yaml", "--out=out"]
     child = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    # Its summaries are begun when its updates are.
+    # The summaries appear when the updates start.
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").rglob("events.out*")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -244,4 +244,4 @@ def test_a_training_that_is_interrupted_saves_its_state_and_can_go_on(tmp_path):
     )
     (tmp_path / "more.yaml").write_text(text, encoding="utf-8")
     printed = succeed("train", "--config=more.yaml", "--out=out", cwd=tmp_path)
-    assert f"goes on after update {update:,} of {update + 1:,} updates" in printed
+    assert f"resumes after update {update:,} of {update + 1:,} updates" in printed

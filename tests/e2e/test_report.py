@@ -1,4 +1,4 @@
-"""`report.py` and what `tune.py` leaves: the answer of a real sweep."""
+"""`report.py`, and the files that `tune.py` writes at the end of a sweep."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A folder with a sweep whose leader was trained again, and what was printed."""
+    """A folder with a sweep and its confirmed leader, and the printed text."""
     folder = tmp_path_factory.mktemp("swept")
     options = write_tiny(folder)
     printed = succeed(
@@ -32,14 +32,14 @@ def test_a_sweep_ends_with_its_answer(swept):
     folder, printed = swept
     assert "is the best of 4: return" in printed
     assert "95 % interval" in printed and "confirmed" in printed
-    assert "1 leaders are trained again on fresh seeds" in printed
+    assert "Training 1 leaders again on fresh seeds" in printed
     assert "Trained again on fresh seeds it reached" in printed
     table = succeed("report", "--out=o", cwd=folder)
-    # What was printed after the leader had been trained again.
+    # tune.py printed the same answer after it had trained the leader again.
     assert table.split("best agent:")[0] in printed
 
 
-def test_fresh_seeds_are_used_by_no_run_of_the_sweep(swept):
+def test_no_run_of_the_sweep_uses_a_fresh_seed(swept):
     folder, _ = swept
     with (folder / "o" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -90,19 +90,19 @@ def test_the_next_grid_can_be_trained(swept):
         (["--metric=steps"], "--metric=steps: needs --threshold=<return>"),
         (["--threshold=high"], "--threshold=high: must be a number"),
         (["--format=excel"], "--format=excel: must be one of text, csv, json, markdown, latex"),
-        (["--watch=70000"], "--watch=70000: must be a port, from 0 (any that is free) to 65535"),
+        (["--watch=70000"], "--watch=70000: must be a port from 0 (any free port) to 65535"),
         (["--top=0"], "--top=0: must be a whole number of at least 1"),
         (["--where=gamma=0.5"], "--where=gamma=0.5: gamma has the choices 0.9, 0.99"),
     ],
 )
-def test_wrong_options_are_one_line(swept, options, told):
+def test_wrong_options_give_one_line(swept, options, told):
     folder, _ = swept
     if "--out=nothing" not in options:
         options = ["--out=o", *options]
     assert fail("report", *options, cwd=folder) == [told]
 
 
-def test_pages_and_pictures_are_written(swept):
+def test_pages_and_figures_are_written(swept):
     folder, printed = swept
     assert "page: o/default.html" in printed
     before = (folder / "o" / "default.html").read_text(encoding="utf-8")
@@ -140,7 +140,7 @@ def test_a_quiet_sweep_prints_its_answer_only(swept):
     assert "is the best of 4: return" in quiet and "[1/8]" in printed
 
 
-def test_a_wrong_number_of_leaders_is_one_line(swept):
+def test_a_wrong_number_of_leaders_gives_one_line(swept):
     folder, _ = swept
     told = "--confirm=three: must be a number of leaders, such as 3, or 3x10"
     assert fail("tune", "--confirm=three", cwd=folder) == [told]

@@ -1,6 +1,6 @@
-"""A sweep of many runs needs no more memory and no more open files at its end than near its start.
+"""Memory and open files don't grow during a sweep of many runs.
 
-`SOAK_RUNS` says how many (`make test-soak` takes 500).
+The variable `SOAK_RUNS` sets the number of runs (500 with `make test-soak`).
 """
 
 import os
@@ -17,11 +17,11 @@ from tests.e2e.chaos import jobs
 from tests.e2e.commands import ROOT, TINY
 
 RUNS = int(os.environ.get("SOAK_RUNS", "40"))
-MORE_MEMORY = 24  # MiB between a third of the runs and three quarters, whatever their number
+MORE_MEMORY = 24  # most MiB of growth from a third to three quarters of the runs
 
 
 def usage(pid):
-    """MiB of memory and number of open files of a process."""
+    """Return the memory in MiB and the number of open files of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024, len(os.listdir(f"/proc/{pid}/fd"))
@@ -30,7 +30,7 @@ def usage(pid):
 def finished(out):
     try:
         journal = Journal(out / "default.sqlite", writable=False)
-    except UserError:  # the sweep is just beginning
+    except UserError:  # the sweep is just starting
         return 0
     try:
         return journal.counts().get("finished", 0)

@@ -1,4 +1,4 @@
-"""Sweeps go on after whatever ended them, to the result that they would have had anyway."""
+"""Sweeps resume after any interruption, and reach the same result as without it."""
 
 import os
 import random
@@ -27,7 +27,7 @@ def undisturbed(tmp_path_factory):
     return sweep.table()
 
 
-def assert_nothing_is_left(sweep):
+def assert_no_temporary_files(sweep):
     names = [path.name for path in sweep.out.rglob("*")]
     assert not [
         name for name in names if name.endswith((".lock", "-wal", "-shm")) or name[0] == "."
@@ -47,34 +47,34 @@ def test_whatever_is_killed_the_result_is_the_same(tmp_path, undisturbed):
             left -= 1
         sweep.finish()
         assert sweep.table() == undisturbed
-        assert_nothing_is_left(sweep)
+        assert_no_temporary_files(sweep)
         number += 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_save_what_is_trained_and_end_soon(tmp_path, undisturbed, number):
+def test_signals_save_checkpoints_and_stop_soon(tmp_path, undisturbed, number):
     sweep = Sweep(tmp_path, "out", "--together=2", "--jobs=2")
     child = sweep.start()
     sweep.wait_for_a_checkpoint(child)
     start = time.monotonic()
-    # As a terminal and a cluster do, to all processes at once, or to the driver alone.
+    # Terminals send signals to all processes at once, clusters to the driver alone.
     (os.killpg if number != signal.SIGTERM else os.kill)(child.pid, number)
     printed, _ = child.communicate(timeout=30)
-    # Ten seconds on a machine that has nothing else to do.
+    # Ten seconds are enough on an idle machine.
     assert time.monotonic() - start < 20
     assert child.returncode == 128 + number
     assert "Traceback" not in printed
     if number != signal.SIGHUP:
-        assert "stopped: interrupted" in printed and "the same command goes on" in printed
+        assert "stopped: interrupted" in printed and "the same command resumes the sweep" in printed
     assert_group_ends(child.pid)
-    assert_nothing_is_left(sweep)
-    assert "go on from their last checkpoints" in sweep.finish()
+    assert_no_temporary_files(sweep)
+    assert "resume from their last checkpoints" in sweep.finish()
     assert sweep.table() == undisturbed
 
 
 def start_and_freeze_jobs(sweep):
-    """Starts a sweep whose jobs can't answer, which is what an interrupt waits for."""
+    """Start a sweep and freeze its jobs, so that an interrupt has to wait for them."""
     child = sweep.start()
     sweep.wait_for_a_checkpoint(child)
     for job in jobs(child.pid):
@@ -83,7 +83,7 @@ def start_and_freeze_jobs(sweep):
 
 
 @pytest.mark.slow
-def test_the_second_interrupt_ends_at_once(tmp_path):
+def test_the_second_interrupt_stops_at_once(tmp_path):
     sweep = Sweep(tmp_path, "out")
     child = start_and_freeze_jobs(sweep)
     os.kill(child.pid, signal.SIGINT)
@@ -97,7 +97,7 @@ def test_the_second_interrupt_ends_at_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_does_not_stop_in_time_is_killed(tmp_path):
+def test_jobs_that_do_not_stop_in_time_are_killed(tmp_path):
     sweep = Sweep(tmp_path, "out")
     child = start_and_freeze_jobs(sweep)
     os.kill(child.pid, signal.SIGTERM)
@@ -129,7 +129,7 @@ def test_status_and_refusal_while_a_sweep_runs(tmp_path):
 
 
 @pytest.mark.slow
-def test_files_that_cannot_grow_end_the_sweep_with_one_line(tmp_path):
+def test_files_that_cannot_grow_stop_the_sweep_with_one_line(tmp_path):
     options = write_tiny(tmp_path)
     (tmp_path / "base.yaml").write_text(
         (tmp_path / "base.yaml")
@@ -162,7 +162,7 @@ runpy.run_path({str(ROOT / "tune.py")!r}, run_name="__main__")
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 24 MiB, where this user may mount one."""
+    """A file system of 24 MiB, if the user may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
@@ -176,7 +176,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_nearly_full_ends_the_sweep_while_the_last_checkpoints_have_room(
+def test_a_nearly_full_disk_stops_the_sweep_while_the_last_checkpoints_still_fit(
     tmp_path, small_disk
 ):
     options = [*write_tiny(tmp_path), f"--out={small_disk}"]
@@ -198,7 +198,7 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path, undisturbed):
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
     with sqlite3.connect(sweep.out / "default.sqlite") as journal:
-        # As if all had been done in the future.
+        # The journal's times are in the future, as after the clock was set back.
         journal.execute("UPDATE session SET began = began + 1e6")
         journal.execute("UPDATE run SET began = began + 1e6, ended = ended + 1e6")
     journal.close()
@@ -210,9 +210,9 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path, undisturbed):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("gcc"), reason="makes a system whose locks don't work")
+@pytest.mark.skipif(not shutil.which("gcc"), reason="compiles a library without working locks")
 @pytest.mark.parametrize("call", ["flock", "fcntl64"])
-def test_a_folder_without_locks_is_one_line(tmp_path, call):
+def test_a_folder_without_locks_gives_one_line(tmp_path, call):
     source = tmp_path / "locks.c"
     source.write_text(_WITHOUT_LOCKS[call])
     library = tmp_path / "locks.so"

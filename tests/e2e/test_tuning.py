@@ -17,7 +17,7 @@ def read_results(folder):
 
 
 def assert_group_ends(group):
-    """Waits for helpers of Python's own, which end once their pipes are closed."""
+    """Wait for Python's own helper processes, which end when their pipes are closed."""
     deadline = time.monotonic() + 10
     with pytest.raises(ProcessLookupError):
         while time.monotonic() < deadline:
@@ -31,7 +31,7 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
     shown = succeed("tune", *options, cwd=tmp_path)
     out = tmp_path / "out"
     rows = read_results(out)
-    # All permutations once, then all again, on the same seed each time.
+    # Each repetition trains all permutations on one seed.
     assert [(row["repetition"], row["permutation"], row["seed"]) for row in rows] == [
         (str(lap), str(index), str(5 + lap)) for lap in range(2) for index in range(4)
     ]
@@ -54,7 +54,7 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
     assert (out / "best" / "README.md").read_text(encoding="utf-8").startswith(run)
 
     again = succeed("tune", *options, cwd=tmp_path)
-    assert "8 finished before" in again
+    assert "8 finished runs in out are kept" in again
     assert read_results(out) == rows
     (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.5, 0.6]}\n")
     fail("tune", *options, cwd=tmp_path)
@@ -82,7 +82,7 @@ def test_populations_in_jobs_give_the_results_of_single_runs(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--together=2", "--jobs=2"]], ids=["alone", "jobs"])
-def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path, more):
+def test_ctrl_c_keeps_finished_runs_and_leaves_no_process(tmp_path, more):
     options = [*write_tiny(tmp_path), "--out=out", "--num-repetitions=100", *more]
     child = subprocess.Popen(
         [sys.executable, str(ROOT / "tune.py"), *options],
@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path, more):
     stdout, stderr = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "Traceback" not in stderr and stderr.splitlines()[-1] == "interrupted"
-    assert "finished runs are kept" in stdout
+    assert "out keeps the finished runs" in stdout
     assert read_results(tmp_path / "out")[0]["status"] == "finished"
     assert_group_ends(child.pid)
 
@@ -123,7 +123,7 @@ def test_a_sweep_that_is_killed_leaves_no_process(tmp_path):
     assert {row["status"] for row in read_results(tmp_path / "out")} == {"finished"}
 
 
-def test_errors_name_the_file_the_key_and_what_would_be_right(tmp_path):
+def test_errors_name_the_file_the_key_and_the_remedy(tmp_path):
     options = write_tiny(tmp_path)
     space = tmp_path / "space.yaml"
     space.write_text("hyperparameters:\n  n_workers: [2, 4]\n")
@@ -154,7 +154,7 @@ def test_errors_name_the_file_the_key_and_what_would_be_right(tmp_path):
         ("model: {hidden_layer_size: 1000000}", "model.hidden_layer_size"),
     ],
 )
-def test_what_has_no_room_in_memory_is_refused(command, section, key, tmp_path):
+def test_a_config_that_exceeds_the_memory_is_refused(command, section, key, tmp_path):
     (tmp_path / "base.yaml").write_text(f"{section}\n")
     (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9]}\n")
     options = ["--tune=space.yaml", "--out=out"] if command == "tune" else ["--out=out"]
@@ -183,7 +183,7 @@ def test_a_dry_run_estimates_the_memory(tmp_path):
         ("--config=none.yaml", "none.yaml: can't be read: No such file or directory"),
     ],
 )
-def test_wrong_options_end_with_one_line(tmp_path, option, expected):
+def test_wrong_options_give_one_line(tmp_path, option, expected):
     options = [entry for entry in write_tiny(tmp_path) if not option.startswith(entry[:8])]
     (line,) = fail("tune", *options, option, cwd=tmp_path)
     assert line.startswith(expected)

@@ -1,4 +1,4 @@
-"""The commands over a stand-in for a Unity player, as a user of a real one runs them."""
+"""The commands with a stand-in for a Unity player, run as a user runs them."""
 
 import csv
 import os
@@ -16,10 +16,10 @@ from tests.unity_player.build import build_player
 from tests.unity_player.recorder import read_records
 from tests.unity_player.use import assert_players_end, players_with
 
-# tests/environments/test_unity.py has what takes less.
+# tests/environments/test_unity.py has the faster tests.
 pytestmark = pytest.mark.long
 
-# An episode lasts 8 steps, each of which earns 1 at best; without a next step to care for, gamma is 0.
+# An episode lasts 8 steps, and each step's reward is 1 at best. Steps are independent, so gamma is 0.
 BASE = """\
 environment: {{type: Unity, name: ./player, unity: {{arguments: [{arguments}]}}}}
 model: {{hidden_layer_size: 16, num_hidden_layers: 1}}
@@ -28,13 +28,13 @@ trainer:
   {{updates: {updates}, epochs: 8, num_workers: 3, worker_steps: 32, num_mini_batches: 2, gamma: 0.0,
    learning_rate_schedule: {{initial: 1e-2}}, beta_schedule: {{initial: 0.0}}}}
 """
-# Far from the ports of the test that names them as a user would; tests may run at the same time.
+# Ports far from those of the test with fixed worker ids, since tests may run at the same time.
 WORKER_ID = 21_000 + os.getpid() * 10 % 15_000
 SPACE = "hyperparameters: {max_grad_norm: [0.5, 1.0], epochs: [7, 8]}\n"
 
 
 def prepare(folder, *arguments, updates=10):
-    """Writes a player, base.yaml and space.yaml."""
+    """Write a player, base.yaml and space.yaml."""
     build_player(folder)
     base = BASE.format(arguments=", ".join(map(str, arguments)), updates=updates)
     (folder / "base.yaml").write_text(base)
@@ -42,7 +42,7 @@ def prepare(folder, *arguments, updates=10):
 
 
 def run(command, *options, cwd):
-    """As `commands.run`, on ports that no other test uses."""
+    """Do what `commands.run` does, on ports that no other test uses."""
     return commands.run(command, f"--worker-id={WORKER_ID}", *options, cwd=cwd)
 
 
@@ -101,7 +101,7 @@ def test_an_episode_is_filmed(tmp_path):
     assert_players_end(tmp_path, seconds=0)
 
 
-def test_two_grids_are_trained_side_by_side(tmp_path):
+def test_two_grids_are_trained_at_the_same_time(tmp_path):
     (tmp_path / "records").mkdir()
     prepare(tmp_path, f"--record={tmp_path}/records", updates=2)
     (tmp_path / "base.yaml").write_text(
@@ -116,7 +116,7 @@ def test_two_grids_are_trained_side_by_side(tmp_path):
     for name in ("one", "two"):
         rows = results(tmp_path / name)
         assert [row["status"] for row in rows] == ["finished"] * 4
-    # Three workers and two environments that are evaluated, of each of two jobs.
+    # Each of the two jobs has three workers and two environments for evaluations.
     ports = {port for port in read_records(tmp_path / "records") if port < 40_000}
     expected = {5005 + first + number for first in (2, 100) for number in range(10)}
     assert ports == expected
@@ -134,7 +134,7 @@ def test_a_grid_reaches_the_optimum(tmp_path):
     assert_players_end(tmp_path, seconds=0)
 
 
-def test_bad_scenes_are_one_line(tmp_path):
+def test_bad_scenes_give_one_line(tmp_path):
     prepare(tmp_path, "--scene=hybrid")
     (line,) = fail("train", "--config=base.yaml", cwd=tmp_path)
     assert line.startswith(
@@ -148,7 +148,7 @@ def test_bad_scenes_are_one_line(tmp_path):
     assert "environment.name: no player at ./player" in line
 
 
-def test_a_chosen_port_that_is_in_use_is_one_line(tmp_path):
+def test_a_given_port_that_is_in_use_gives_one_line(tmp_path):
     prepare(tmp_path, updates=10_000)
     first = f"--worker-id={WORKER_ID - 2}"
     with start(tmp_path, "train", "--config=base.yaml", first) as training:
@@ -168,7 +168,7 @@ def test_a_failed_training_leaves_no_player(tmp_path):
     assert_players_end(tmp_path, seconds=0)
 
 
-def test_failures_of_players_that_are_evaluated_or_shown_are_one_line(tmp_path):
+def test_failures_of_players_in_eval_and_enjoy_give_one_line(tmp_path):
     prepare(tmp_path, "--scene=senses", "--fail=die:1")
     for command, options in (("eval", []), ("enjoy", ["--video=a.mp4"])):
         done = run(command, "--config=base.yaml", "--untrained", *options, cwd=tmp_path)
@@ -191,7 +191,7 @@ def test_no_player_outlives_a_command(tmp_path, command, end, code):
     with start(tmp_path, command, *options) as training:
         try:
             await_players(tmp_path, 6 if command == "tune" else 3)
-            # Ctrl-C reaches the whole group, a kill the one that it is meant for.
+            # Ctrl-C reaches the whole process group, SIGKILL one process.
             (os.killpg if end == signal.SIGINT else os.kill)(training.pid, end)
             assert training.wait(20) == code
         finally:
@@ -200,7 +200,7 @@ def test_no_player_outlives_a_command(tmp_path, command, end, code):
 
 
 def start(folder, command, *options):
-    """The process of a command that goes on in the background, in a group of its own."""
+    """Start a command in the background, in a process group of its own."""
     return subprocess.Popen(
         [sys.executable, str(ROOT / f"{command}.py"), *options],
         cwd=folder,
@@ -212,7 +212,7 @@ def start(folder, command, *options):
 
 
 def await_players(folder, count):
-    """Waits until so many players run, and a moment longer."""
+    """Wait until that many players run, and half a second more."""
     deadline = time.monotonic() + 60
     while len(players_with(folder)) < count:
         assert time.monotonic() < deadline

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.command import chosen_lines, notify_of_slower_ways
+from commands.notices import chosen_lines, compile_beforehand
 from environments.building import Probe
 from environments.interface import Spaces
 from numerics import is_installed
@@ -44,9 +44,9 @@ def test_why_numba_does_not_serve_is_said_at_the_start(model, has_images, reason
     seen = Spaces(
         {"visual" if has_images else "vector": ((3,) * (3 if has_images else 1), "uint8")}
     )
-    monkeypatch.setattr("commands.command.probe", lambda _: Probe(seen))
+    monkeypatch.setattr("commands.notices.probe", lambda _: Probe(seen))
     config = tiny_config(model={"share_parameters": True} | model)
-    expected = f"networks learn by PyTorch, not compiled by Numba, as {reason}"
+    expected = f"networks are trained by PyTorch, not by Numba, because {reason}"
     assert chosen_lines([config, config]) == [expected]
     assert chosen_lines([config], "cuda") == []
     assert obstacle(ModelConfig.model_validate(model), has_images) == reason
@@ -116,14 +116,15 @@ def test_no_training_waits_for_what_was_compiled_before(tmp_path):
 @needs_numba
 def test_the_first_training_says_what_it_compiles(monkeypatch, capsys):
     compiled = []
-    monkeypatch.setattr("commands.command.is_kept", lambda: bool(compiled))
-    monkeypatch.setattr("commands.command.compile_all", lambda: compiled.append(True))
-    notify_of_slower_ways([tiny_config()], compiles=True, trains=False)
-    notify_of_slower_ways([tiny_config()], compiles=False)
-    notify_of_slower_ways([tiny_config(model={"recurrence": {}})], compiles=True)
+    monkeypatch.setattr("commands.notices.is_kept", lambda: bool(compiled))
+    monkeypatch.setattr("commands.notices.compile_all", lambda: compiled.append(True))
+    compile_beforehand([tiny_config()], numba=False)
+    compile_beforehand([tiny_config(model={"recurrence": {}})], numba=True)
     assert not compiled and capsys.readouterr().err == ""
     for _ in range(2):
-        notify_of_slower_ways([tiny_config()], compiles=True)
+        compile_beforehand([tiny_config()], numba=True)
     assert compiled == [True]
-    expected = "notice: training is compiled for this processor, which takes half a minute, once\n"
+    expected = (
+        "notice: compiling the training for this processor, which takes half a minute, once\n"
+    )
     assert capsys.readouterr().err == expected

@@ -94,7 +94,9 @@ def test_what_is_too_large_is_named(sections, key):
     ((found, message),) = runnable_problems(tiny_config(**sections))
     assert ".".join(found) == key
     assert message.startswith("the training needs about ")
-    assert message.endswith(f"this machine has {show_bytes(available_memory())}; choose less")
+    assert message.endswith(
+        f"this machine has {show_bytes(available_memory())}; choose a smaller value"
+    )
 
 
 def test_what_no_size_depends_on_changes_nothing():

@@ -65,7 +65,8 @@ def test_an_unknown_sink_is_one_line(text, hint):
     with pytest.raises(UserError) as failure:
         parse_sinks(text)
     assert failure.value.lines == [
-        f"--log={text}: must be of tensorboard, wandb, mlflow, with commas between{hint}"
+        f"--log={text}: must be one or several of tensorboard, wandb, mlflow, "
+        f"separated by commas{hint}"
     ]
 
 

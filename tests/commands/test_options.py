@@ -1,4 +1,4 @@
-"""What all commands share."""
+"""Options: run ids, default configs and output folders."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from docopt import docopt
 
 import train
 import tune
-from commands.command import check_folder, config_option, run_id_option
+from commands.options import check_folder, config_option, run_id_option
 from commands.playing import load_agents
 from schema.errors import UserError
 
@@ -18,7 +18,7 @@ DEFAULT, EXAMPLE = Path("configs/default.yaml"), Path("configs/tune/example.yaml
 
 
 @pytest.mark.parametrize("text", ["", " ", "a/ ", "../x", "a/../b", "/x", ".", "a\tb", "a\nb"])
-def test_a_run_id_that_names_no_folder_below_the_output_s_is_refused(text):
+def test_a_run_id_must_name_a_folder_below_the_output_folder(text):
     with pytest.raises(UserError) as failure:
         run_id_option({"--run-id": text})
     (line,) = failure.value.lines
@@ -42,14 +42,14 @@ def test_a_default_config_is_found_from_any_folder(command, name, default, tmp_p
 
     monkeypatch.chdir(tmp_path)
     assert option() == ROOT / default
-    # A path that the user wrote is the user's, even where it is the default.
+    # A path that the user gives is used as it is, even if it equals the default.
     assert option(f"{name}=./{default}") == option(name, str(default)) == default
     default.parent.mkdir(parents=True)
     default.touch()
     assert option() == default
 
 
-def test_what_plays_finds_the_default_config_from_any_folder(tmp_path, monkeypatch):
+def test_playing_finds_the_default_config_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (agent,) = load_agents(None, None, untrained=True)
     assert agent.config.environment.name == "MiniGrid-Empty-Random-6x6-v0"
@@ -59,7 +59,7 @@ def test_what_plays_finds_the_default_config_from_any_folder(tmp_path, monkeypat
     assert agent.config.environment.name == "CartPole-v1"
 
 
-def test_a_folder_that_is_write_protected_is_found(tmp_path, monkeypatch):
+def test_a_write_protected_folder_is_refused(tmp_path, monkeypatch):
     check_folder(tmp_path / "new" / "below")
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)

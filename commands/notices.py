@@ -1,0 +1,87 @@
+"""Prints notices and warnings before a training, and compiles beforehand what the training needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from environments.building import probe
+from environments.choosing import backend_notice
+from ppo.by_numba import compile_all, is_kept, learning_notice, obstacle
+from schema.config import Config
+
+
+def print_notices(configs: Iterable[Config], numba: bool) -> None:
+    """Print why environments or networks run slower than they could, each reason once.
+
+    Args:
+        configs: the configs to train.
+        numba: whether Numba may compile the networks.
+    """
+    configs = list(configs)
+    environments = {config.environment.model_dump_json(): config.environment for config in configs}
+    notices = [backend_notice(environment) for environment in environments.values()]
+    if numba and _suit_numba(configs):
+        notices.append(learning_notice())
+    for notice in dict.fromkeys(notices):
+        if notice is not None:
+            print(f"notice: {notice}", file=sys.stderr)
+
+
+def compile_beforehand(configs: Iterable[Config], numba: bool) -> None:
+    """Compile what the configs need from Numba, unless the cache has it, and print that this happens.
+
+    Args:
+        configs: the configs to train.
+        numba: whether Numba may compile the networks.
+    """
+    if numba and _suit_numba(configs) and not is_kept():
+        print(
+            "notice: compiling the training for this processor, which takes half a minute, once",
+            file=sys.stderr,
+            flush=True,
+        )
+        compile_all()
+
+
+def _suit_numba(configs: Iterable[Config]) -> bool:
+    """Return whether Numba supports the network of any config."""
+    return any(
+        obstacle(config.model, probe(config.environment).spaces.has_images) is None
+        for config in configs
+    )
+
+
+def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
+    """Return a line for each value chosen for a key that the configs leave open.
+
+    Args:
+        configs: the configs to train.
+        device: the type of the device on which networks are trained.
+    """
+    lines: set[str] = set()
+    for config in configs:
+        has_images = probe(config.environment).spaces.has_images
+        model = config.model.resolved(has_images, device)
+        observed = "images" if has_images else "no images"
+        if config.model.share_parameters is None:
+            shared = "true" if model.share_parameters else "false"
+            lines.add(f"model.share_parameters is null: {shared}, because {observed} are observed")
+        if config.model.precision == "auto":
+            if not has_images:
+                why = "no images are observed"
+            elif model.precision == "bfloat16":
+                why = "this CPU has bfloat16 instructions"
+            else:
+                why = "bfloat16 needs a CPU with bfloat16 instructions"
+            lines.add(f"model.precision is auto: {model.precision}, because {why}")
+        hindrance = obstacle(model, has_images)
+        if device == "cpu" and hindrance is not None:
+            lines.add(f"networks are trained by PyTorch, not by Numba, because {hindrance}")
+    return sorted(lines)
+
+
+def warn(lines: list[str]) -> None:
+    """Print warnings."""
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
