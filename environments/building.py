@@ -99,7 +99,7 @@ class Probe:
     """
 
     spaces: Spaces
-    agents: int = 1
+    seats: int = 1
 
 
 _probed: dict[tuple[str, int], Probe] = {}
@@ -121,8 +121,8 @@ def probe(config: EnvironmentConfig, worker_id: int = PROBING) -> Probe:
     if key not in _probed:
         environment = make_environment(config, worker_id)
         try:
-            agents = getattr(environment.unwrapped, "agents", 1)
-            _probed[key] = Probe(spaces_of(environment), agents)
+            seats = getattr(environment.unwrapped, "seats", 1)
+            _probed[key] = Probe(spaces_of(environment), seats)
         finally:
             environment.close()
     return _probed[key]

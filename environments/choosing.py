@@ -15,7 +15,7 @@ from typing import Literal
 
 import numerics
 from environments.compiled.tasks import is_compiled
-from environments.envpool.names import is_pooled
+from environments.envpool.names import is_in_envpool
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.unity import PLAYER_TYPES
@@ -85,7 +85,7 @@ _FAST = (
     _Fast(
         "envpool",
         "EnvPool",
-        is_pooled,
+        is_in_envpool,
         "EnvPool isn't installed (on Linux: pip install -r requirements-fast.txt)",
     ),
 )

@@ -108,22 +108,23 @@ class Step:
 
 @dataclass
 class EpisodeState:
-    """Where one environment is: enough to get there again by replaying actions.
-
-    With the backend "unity", whose players can't be put into a state, there are no actions: an episode
-    under way is begun again. With "compiled", (1, numbers) that are its state stand in their place.
+    """The state of one environment in a checkpoint, from which its episode resumes.
 
     Attributes:
-        episode: how many episodes this environment began before the one in which `actions` begin.
-            With the backend "gymnasium" that is the present one. With "envpool", whose episodes
-            can't be addressed, it counts the pools that were used up before.
-        actions: (steps, action_size), the actions taken since: of the spaces' action type with the
-            backend "gymnasium", the smallest unsigned type that holds every action with "envpool",
-            float64 with "compiled".
+        episode: the number of the present episode, from 0. With the environment backend "envpool",
+            the number of the present pool, from 0: a pool can't start at a chosen episode.
+        resume_data: what leads back into the episode, depending on the environment backend.
+            "gymnasium": the episode's actions so far, (steps, action_size) of the spaces' action type.
+            "envpool": all actions since the pool was made, (steps, action_size) of the smallest
+            unsigned type that holds them.
+            "compiled": the state itself, (1, S + 2) float64: the task's S numbers, the steps and the
+            return of the episode so far.
+            "unity": nothing, (0, action_size): a player's state can't be set, so the episode starts
+            again.
     """
 
     episode: int
-    actions: np.ndarray
+    resume_data: np.ndarray
 
 
 class VectorEnvironment(Protocol):

@@ -65,9 +65,9 @@ def make_environments(
 
             return CompiledEnvironments(config, levels, num_environments, worker_id)
         if backend == "envpool":
-            from environments.envpool.vector import PooledEnvironments
+            from environments.envpool.vector import EnvPoolEnvironments
 
-            return PooledEnvironments(config, levels, num_environments, worker_id, cores)
+            return EnvPoolEnvironments(config, levels, num_environments, worker_id, cores)
     processes = config.processes
     if processes is None:
         processes = _faster_choice(config, num_environments, worker_id, cores)

@@ -9,7 +9,7 @@ import numpy as np
 from environments.building import probe_spaces
 from environments.compiled import worlds as compiled
 from environments.compiled.tasks import STATE_SIZES, task_of
-from environments.compiled.worlds import Ends, Worlds
+from environments.compiled.worlds import StepResults, Worlds
 from environments.interface import EpisodeState, Observations, Step
 from environments.levels import RandomLevels
 from environments.spaces import VECTOR
@@ -31,7 +31,7 @@ class CompiledEnvironments:
     Attributes:
         worlds: where the environments are. What steps them otherwise than by `step` reads
             `observations` afterwards.
-        ends: how the last step left them.
+        results: how the last step left them.
     """
 
     backend = "compiled"
@@ -59,7 +59,7 @@ class CompiledEnvironments:
         )
         ((shape, _),) = self.spaces.observations.values()
         self._observed = np.zeros((count, *shape), np.float32)
-        self.ends = Ends(
+        self.results = StepResults(
             rewards=np.zeros(count, np.float32),
             terminated=np.zeros(count, np.bool_),
             truncated=np.zeros(count, np.bool_),
@@ -85,14 +85,19 @@ class CompiledEnvironments:
         """Takes one step with actions (E, 1) of the spaces' action type."""
         taken = np.ascontiguousarray(actions[:, 0])
         choices, forces = (taken, _NO_FORCES) if self.spaces.branches else (_NO_CHOICES, taken)
-        ends = self.ends
-        compiled.play(self.worlds, choices, forces, self._observed, ends)
-        step = Step(self.observations, ends.rewards, ends.terminated, ends.truncated, [], [])
-        for index in np.flatnonzero(ends.terminated | ends.truncated).tolist():
-            ended = {"return": float(ends.returns[index]), "length": float(ends.lengths[index])}
+        results = self.results
+        compiled.play(self.worlds, choices, forces, self._observed, results)
+        step = Step(
+            self.observations, results.rewards, results.terminated, results.truncated, [], []
+        )
+        for index in np.flatnonzero(results.terminated | results.truncated).tolist():
+            ended = {
+                "return": float(results.returns[index]),
+                "length": float(results.lengths[index]),
+            }
             step.episodes.append((index, ended))
-            if ends.truncated[index]:
-                step.final_observations.append((index, {VECTOR: ends.finals[index].copy()}))
+            if results.truncated[index]:
+                step.final_observations.append((index, {VECTOR: results.finals[index].copy()}))
         return step
 
     def renew(self) -> None:
@@ -112,7 +117,7 @@ class CompiledEnvironments:
         assert len(states) == len(self), f"{len(states)} states for {len(self)} environments"
         worlds = self.worlds
         worlds.episodes[:] = [state.episode for state in states]
-        numbers = np.concatenate([state.actions for state in states])
+        numbers = np.concatenate([state.resume_data for state in states])
         size = worlds.states.shape[1]
         worlds.states[:] = numbers[:, :size]
         worlds.steps[:], worlds.returns[:] = numbers[:, size:].T

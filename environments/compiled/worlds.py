@@ -54,7 +54,7 @@ class Worlds(NamedTuple):
         )
 
 
-class Ends(NamedTuple):
+class StepResults(NamedTuple):
     """How a step left each of E environments.
 
     Attributes:
@@ -71,9 +71,9 @@ class Ends(NamedTuple):
     lengths: np.ndarray
     finals: np.ndarray
 
-    def part(self, own: slice) -> Ends:
+    def part(self, own: slice) -> StepResults:
         """Those of some environments, on the same memory."""
-        return Ends(*(values[own] for values in self))
+        return StepResults(*(values[own] for values in self))
 
 
 @jit
@@ -110,7 +110,11 @@ def observe(worlds: Worlds, own: slice, observations: np.ndarray) -> None:
 
 @jit
 def step_all(
-    worlds: Worlds, choices: np.ndarray, forces: np.ndarray, observations: np.ndarray, ends: Ends
+    worlds: Worlds,
+    choices: np.ndarray,
+    forces: np.ndarray,
+    observations: np.ndarray,
+    results: StepResults,
 ) -> None:
     """Takes a step with all environments; where episodes end, the next ones begin.
 
@@ -119,19 +123,19 @@ def step_all(
         choices: (E,) int64, actions of discrete tasks; else (0,).
         forces: (E,) float32, actions of continuous tasks; else (0,).
         observations: (E, K) float32, become what is observed then.
-        ends: become how the step left them.
+        results: become how the step left them.
     """
-    _move(worlds, choices, forces, ends.rewards, ends.terminated)
+    _move(worlds, choices, forces, results.rewards, results.terminated)
     observe(worlds, slice(0, len(observations)), observations)
     for number in range(len(observations)):
         worlds.steps[number] += 1
-        worlds.returns[number] += ends.rewards[number]
+        worlds.returns[number] += results.rewards[number]
         is_late = worlds.steps[number] >= worlds.limit
-        ends.truncated[number] = is_late and not ends.terminated[number]
-        if is_late or ends.terminated[number]:
-            ends.returns[number] = worlds.returns[number]
-            ends.lengths[number] = worlds.steps[number]
-            ends.finals[number] = observations[number]
+        results.truncated[number] = is_late and not results.terminated[number]
+        if is_late or results.terminated[number]:
+            results.returns[number] = worlds.returns[number]
+            results.lengths[number] = worlds.steps[number]
+            results.finals[number] = observations[number]
             begin(worlds, number, worlds.episodes[number] + 1)
             observe(worlds, slice(number, number + 1), observations)
 
@@ -174,7 +178,11 @@ def look(worlds: Worlds, observations: np.ndarray, anew: bool) -> None:
 
 @entry
 def play(
-    worlds: Worlds, choices: np.ndarray, forces: np.ndarray, observations: np.ndarray, ends: Ends
+    worlds: Worlds,
+    choices: np.ndarray,
+    forces: np.ndarray,
+    observations: np.ndarray,
+    results: StepResults,
 ) -> None:
     """As `step_all`, for calls by Python."""
-    step_all(worlds, choices, forces, observations, ends)
+    step_all(worlds, choices, forces, observations, results)

@@ -67,9 +67,9 @@ _NAMES = {
     },
 }
 # These suites exist through EnvPool only.
-_POOLED_SUITES = ("Procgen", "Atari")
+_ENVPOOL_SUITES = ("Procgen", "Atari")
 
 
-def is_pooled(suite: str, name: str) -> bool:
+def is_in_envpool(suite: str, name: str) -> bool:
     """Whether EnvPool plays the same task under the same name."""
-    return suite in _POOLED_SUITES or name in _NAMES.get(suite, ())
+    return suite in _ENVPOOL_SUITES or name in _NAMES.get(suite, ())

@@ -1,7 +1,7 @@
 """Procgen and Atari, which come with EnvPool: single environments over pools of one.
 
 They play listed levels and show them. Training on random levels goes through
-`PooledEnvironments`, which is far faster.
+`EnvPoolEnvironments`, which is far faster.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import HumanRendering
 
-from environments.envpool.tasks import Lives, make_pool, pooled_images
+from environments.envpool.tasks import Lives, envpool_images, make_pool
 from environments.interface import LIFE_LOST, Observations
 from environments.spaces import VISUAL, as_trainable_actions
 from environments.suites.ids import refusal
@@ -51,7 +51,7 @@ class _Single(gymnasium.Env):
     def __init__(self, config: EnvironmentConfig, render_mode: str | None) -> None:
         self.render_mode = render_mode
         self._type, self._name = config.type, config.name
-        self._task = pooled_images(config)
+        self._task = envpool_images(config)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": self._task.frame_rate}
         self._lives = Lives(1) if self._task.has_lives else None
         self.observation_space = spaces.Dict(

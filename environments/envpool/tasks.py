@@ -18,7 +18,7 @@ from schema.environment import EnvironmentConfig
 warnings.filterwarnings("ignore", message=".*precision lowered by casting")
 
 
-class PooledTask:
+class EnvPoolTask:
     """One kind of EnvPool's environments; the base class observes a float32 "vector".
 
     Axes: E environments, or as many of them as are concerned.
@@ -74,7 +74,7 @@ class PooledTask:
         return {}
 
 
-class _MaskedCartPole(PooledTask):
+class _MaskedCartPole(EnvPoolTask):
     """Cart position and pole angle."""
 
     def write(self, observed: Any, observations: Observations) -> None:
@@ -82,7 +82,7 @@ class _MaskedCartPole(PooledTask):
         observations[VECTOR][...] = observed[:, ::2]
 
 
-class _Minigrid(PooledTask):
+class _Minigrid(EnvPoolTask):
     """The view one-hot, or in pixels."""
 
     def __init__(self, config: EnvironmentConfig) -> None:
@@ -127,7 +127,7 @@ class _Minigrid(PooledTask):
         return {"success": (rewards > 0).astype(np.float64)}
 
 
-class PooledImages(PooledTask):
+class EnvPoolImages(EnvPoolTask):
     """Tasks that exist in EnvPool only: a "visual" of the given shape (height, width, channels).
 
     Attributes:
@@ -140,7 +140,7 @@ class PooledImages(PooledTask):
     frame_rate: float
 
 
-class _Procgen(PooledImages):
+class _Procgen(EnvPoolImages):
     """Images as they are; an episode that its time limit ends is truncated."""
 
     def __init__(self, config: EnvironmentConfig) -> None:
@@ -174,7 +174,7 @@ class _Procgen(PooledImages):
         return {"success": info["prev_level_complete"].astype(np.float64)}
 
 
-class _Atari(PooledImages):
+class _Atari(EnvPoolImages):
     """Frames that EnvPool itself skips, stacks, turns gray and resizes, as the config says.
 
     Games begin with up to 30 steps of doing nothing (Mnih et al., 2015), then with the button FIRE where
@@ -242,27 +242,27 @@ _ATARI_SIZE = (160, 210)
 _ATARI_FRAMES = 108_000
 _ATARI_RATE = 60.0  # frames per second
 
-_IMAGES: dict[str, type[PooledImages]] = {"Atari": _Atari, "Procgen": _Procgen}
+_IMAGES: dict[str, type[EnvPoolImages]] = {"Atari": _Atari, "Procgen": _Procgen}
 
 
-def pooled_images(config: EnvironmentConfig) -> PooledImages:
+def envpool_images(config: EnvironmentConfig) -> EnvPoolImages:
     """The kind of environment that a config of type Procgen or Atari names."""
     return _IMAGES[config.type](config)
 
 
-def pooled_task(config: EnvironmentConfig) -> PooledTask:
+def envpool_task(config: EnvironmentConfig) -> EnvPoolTask:
     """The kind of environment that a config names."""
     if config.type in _IMAGES:
-        return pooled_images(config)
+        return envpool_images(config)
     if config.type == "Minigrid":
         return _Minigrid(config)
     if config.mask_velocities:
         return _MaskedCartPole(config)
-    return PooledTask(config)
+    return EnvPoolTask(config)
 
 
 def make_pool(
-    name: str, task: PooledTask, seeds: Sequence[int], cores: int, **arguments: Any
+    name: str, task: EnvPoolTask, seeds: Sequence[int], cores: int, **arguments: Any
 ) -> Any:
     """A pool of one environment for each seed, in synchronous mode.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from environments.building import probe_spaces
-from environments.envpool.tasks import Lives, make_pool, pooled_task
+from environments.envpool.tasks import Lives, envpool_task, make_pool
 from environments.interface import EnvironmentFailure, EpisodeState, Observations, Step
 from environments.levels import RandomLevels
 from environments.wrappers.checked import guarded, launch_call, step_call
@@ -17,10 +17,10 @@ from schema.environment import EnvironmentConfig
 _FIRST_CAPACITY = 256  # steps
 
 # What EnvPool gives for a step: observations, rewards, terminated, truncated, info.
-_Played = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
+_PoolStep = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
-class PooledEnvironments:
+class EnvPoolEnvironments:
     """A `VectorEnvironment` over one pool in synchronous mode.
 
     Each environment draws its levels itself, from a seed of its own. So a state holds all actions
@@ -48,7 +48,7 @@ class PooledEnvironments:
         self.spaces = probe_spaces(config, worker_id)
         self._count = num_environments
         self._cores = cores
-        self._task = pooled_task(config)
+        self._task = envpool_task(config)
         self._name = config.name
         self._making = launch_call("the pool's constructor", config)
         self._resetting, self._stepping = step_call("reset", config), step_call("step", config)
@@ -116,7 +116,7 @@ class PooledEnvironments:
                 self._observations[name][ended] = array
         return step
 
-    def _play(self, actions: np.ndarray) -> _Played:
+    def _play(self, actions: np.ndarray) -> _PoolStep:
         """Takes a step within the present episodes."""
         if self._pool is None:
             raise EnvironmentFailure("the environments are closed")
@@ -168,13 +168,13 @@ class PooledEnvironments:
     def restore(self, states: Sequence[EpisodeState]) -> Observations:
         """Brings each environment to where it was and returns (E, ...) observations."""
         assert len(states) == self._count, f"{len(states)} states for {self._count} environments"
-        if len({(state.episode, len(state.actions)) for state in states}) > 1:
+        if len({(state.episode, len(state.resume_data)) for state in states}) > 1:
             raise EnvironmentFailure(
                 "the environments can't be restored: they took different numbers of steps, which "
                 "those of one pool never do"
             )
         # E x steps x branches -> steps x E x branches
-        actions = np.stack([state.actions for state in states], axis=1)
+        actions = np.stack([state.resume_data for state in states], axis=1)
         self._begin_pool(states[0].episode)
         # Only the last step's observations are wanted.
         for step in actions[:-1]:

@@ -1,4 +1,4 @@
-"""Plays episode after episode in single environments, and in several that share a batch."""
+"""Plays episode after episode in single environments, and in several that share a shared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from environments.building import make_environment
-from environments.gymnasium.batch import Batch
+from environments.gymnasium.shared_arrays import SharedArrays
 from environments.interface import (
     LIFE_LOST,
     EnvironmentFailure,
@@ -26,7 +26,7 @@ from schema.environment import EnvironmentConfig
 
 
 @dataclass
-class Ends:
+class EpisodeEnds:
     """What a step reports about the episodes that ended in it; see `Step`."""
 
     final_observations: list[tuple[int, Observations]] = field(default_factory=list)
@@ -35,8 +35,8 @@ class Ends:
 
 
 @dataclass(slots=True)
-class _Outcome:
-    """The outcome of one step of one environment, still within the episode that it belongs to."""
+class EpisodeStep:
+    """The step of one step of one environment, still within the episode that it belongs to."""
 
     observation: Observations
     reward: float
@@ -99,7 +99,7 @@ class EpisodePlayer:
         """Begins the episode after the present one."""
         return self.begin(self._episode + 1)
 
-    def step(self, action: np.ndarray) -> _Outcome:
+    def step(self, action: np.ndarray) -> EpisodeStep:
         """Takes a step with an action of shape (action_size,)."""
         self._actions.extend(action.tolist())
         observation, reward, terminated, truncated, info = self._environment.step(action)
@@ -107,7 +107,7 @@ class EpisodePlayer:
         self._return += reward  # type: ignore[operator]
         # What ended for real has no value left to bootstrap from, whatever the time limit says.
         ended = truncated and not terminated
-        return _Outcome(observation, reward, terminated, ended, info)  # type: ignore[arg-type]
+        return EpisodeStep(observation, reward, terminated, ended, info)  # type: ignore[arg-type]
 
     def statistics(self, info: dict[str, Any]) -> dict[str, float]:
         """The statistics of the episode that just ended with this info."""
@@ -123,14 +123,14 @@ class EpisodePlayer:
     def restore(self, state: EpisodeState) -> Observations:
         """Replays an episode up to where it was."""
         observation = self.begin(state.episode)
-        for action in state.actions:
-            outcome = self.step(action)
-            if outcome.terminated or outcome.truncated:
+        for action in state.resume_data:
+            step = self.step(action)
+            if step.terminated or step.truncated:
                 raise EnvironmentFailure(
                     f"environment {self.index} can't be restored: its episode ended during the "
                     "replay, so the same level and actions don't lead to the same episode"
                 )
-            observation = outcome.observation
+            observation = step.observation
         return observation
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ def _is_number(value: object) -> bool:
 
 
 class EpisodeBlock:
-    """Environments that are stepped one after the other, and write into a batch.
+    """Environments that are stepped one after the other, and write into a shared.
 
     Args:
         config: which environment.
@@ -161,16 +161,16 @@ class EpisodeBlock:
         levels: Levels,
         worker_id: int,
         indices: range,
-        batch: Batch,
+        shared: SharedArrays,
         workers: int | None = None,
     ) -> None:
-        self._batch = batch
+        self._shared = shared
         self._workers = workers
         self._config = config
         self._players: list[EpisodePlayer] = []
         self._given_up: set[EpisodePlayer] = set()
         own = slice(indices.start, indices.stop)
-        self._observed = {name: array[own] for name, array in batch.observations.items()}
+        self._observed = {name: array[own] for name, array in shared.observations.items()}
         try:
             for index in indices:
                 environment = make_environment(config, worker_id + index)
@@ -183,30 +183,30 @@ class EpisodeBlock:
         """Begins the first episode of each environment."""
         self._for_each(lambda player: self._write(player, player.begin(0)))
 
-    def step(self) -> Ends:
+    def step(self) -> EpisodeEnds:
         """Takes a step with the batch's actions."""
-        ends = Ends()
+        ends = EpisodeEnds()
         self._for_each(lambda player: self._step(player, ends), ends)
         return ends
 
-    def _step(self, player: EpisodePlayer, ends: Ends) -> None:
+    def _step(self, player: EpisodePlayer, ends: EpisodeEnds) -> None:
         """Takes a step with one environment."""
-        batch, index = self._batch, player.index
-        outcome = player.step(batch.actions[index])
+        shared, index = self._shared, player.index
+        step = player.step(shared.actions[index])
         clips, splits = self._config.clip_rewards, self._config.terminal_on_life_loss
-        batch.rewards[index] = np.sign(outcome.reward) if clips else outcome.reward
-        batch.terminated[index] = outcome.terminated or (splits and LIFE_LOST in outcome.info)
-        batch.truncated[index] = outcome.truncated
-        if outcome.terminated or outcome.truncated:
-            ends.episodes.append((index, player.statistics(outcome.info)))
-            if outcome.truncated:
-                final = self._copy(outcome.observation)
+        shared.rewards[index] = np.sign(step.reward) if clips else step.reward
+        shared.terminated[index] = step.terminated or (splits and LIFE_LOST in step.info)
+        shared.truncated[index] = step.truncated
+        if step.terminated or step.truncated:
+            ends.episodes.append((index, player.statistics(step.info)))
+            if step.truncated:
+                final = self._copy(step.observation)
                 found = find_not_finite({name: array[None] for name, array in final.items()})
                 if found is not None:
                     raise self._not_finite(player, found[1])
                 ends.final_observations.append((index, final))
-            outcome.observation = player.begin_next()
-        self._write(player, outcome.observation)
+            step.observation = player.begin_next()
+        self._write(player, step.observation)
 
     def states(self) -> list[EpisodeState]:
         """Where each environment is."""
@@ -219,7 +219,9 @@ class EpisodeBlock:
             lambda player: self._write(player, player.restore(states[player.index - first]))
         )
 
-    def _for_each(self, act: Callable[[EpisodePlayer], None], ends: Ends | None = None) -> None:
+    def _for_each(
+        self, act: Callable[[EpisodePlayer], None], ends: EpisodeEnds | None = None
+    ) -> None:
         """Does something with one environment after the other, but for those that were given up.
 
         Args:
@@ -241,7 +243,9 @@ class EpisodeBlock:
             player = self._players[found[0]]
             self._fail(player, self._not_finite(player, found[1]), ends)
 
-    def _fail(self, player: EpisodePlayer, failure: EnvironmentFailure, ends: Ends | None) -> None:
+    def _fail(
+        self, player: EpisodePlayer, failure: EnvironmentFailure, ends: EpisodeEnds | None
+    ) -> None:
         """Says where an environment failed, and gives up all that its agent has here."""
         failure.details = f"{player.whereabouts}\n\n{failure.details}".rstrip()
         if ends is None or self._workers is None:
@@ -251,7 +255,7 @@ class EpisodeBlock:
         for other in self._players:
             if other.index // self._workers == agent:
                 self._given_up.add(other)
-                self._batch.clear(other.index)
+                self._shared.clear(other.index)
 
     def _not_finite(self, player: EpisodePlayer, what: str) -> EnvironmentFailure:
         return EnvironmentFailure(
@@ -264,12 +268,12 @@ class EpisodeBlock:
             self._players.pop().close()
 
     def _write(self, player: EpisodePlayer, observation: Observations) -> None:
-        for name, array_of_all in self._batch.observations.items():
+        for name, array_of_all in self._shared.observations.items():
             array_of_all[player.index] = observation[name]
 
     def _copy(self, observation: Observations) -> Observations:
         """A copy of the same types as in the batch; environments may reuse their arrays."""
         return {
             name: np.array(observation[name], array_of_all.dtype)
-            for name, array_of_all in self._batch.observations.items()
+            for name, array_of_all in self._shared.observations.items()
         }

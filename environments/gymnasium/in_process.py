@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from environments.building import probe_spaces
-from environments.gymnasium.batch import Batch
 from environments.gymnasium.episodes import EpisodeBlock
+from environments.gymnasium.shared_arrays import SharedArrays
 from environments.interface import EpisodeState, Levels, Observations, Step
 from schema.environment import EnvironmentConfig
 
@@ -36,10 +36,10 @@ class InProcessEnvironments:
     ) -> None:
         self.spaces = probe_spaces(config, worker_id)
         self._count = num_environments
-        memory = bytearray(Batch.size(self.spaces, num_environments))
-        self._batch = Batch(self.spaces, num_environments, memory)
+        memory = bytearray(SharedArrays.size(self.spaces, num_environments))
+        self._shared = SharedArrays(self.spaces, num_environments, memory)
         indices = range(num_environments)
-        self._block = EpisodeBlock(config, levels, worker_id, indices, self._batch, workers)
+        self._block = EpisodeBlock(config, levels, worker_id, indices, self._shared, workers)
 
     def __len__(self) -> int:
         return self._count
@@ -47,18 +47,18 @@ class InProcessEnvironments:
     def reset(self) -> Observations:
         """Begins the first episode of each environment and returns (E, ...) observations."""
         self._block.reset()
-        return self._batch.observations
+        return self._shared.observations
 
     def step(self, actions: np.ndarray) -> Step:
         """Takes one step with actions (E, action_size) of the spaces' action type."""
-        batch = self._batch
-        batch.actions[...] = actions
+        shared = self._shared
+        shared.actions[...] = actions
         ends = self._block.step()
         return Step(
-            batch.observations,
-            batch.rewards,
-            batch.terminated,
-            batch.truncated,
+            shared.observations,
+            shared.rewards,
+            shared.terminated,
+            shared.truncated,
             ends.final_observations,
             ends.episodes,
             failures=ends.failures,
@@ -74,7 +74,7 @@ class InProcessEnvironments:
     def restore(self, states: Sequence[EpisodeState]) -> Observations:
         """Brings each environment to where it was and returns (E, ...) observations."""
         self._block.restore(states)
-        return self._batch.observations
+        return self._shared.observations
 
     def close(self) -> None:
         """Frees every environment; calling it again does nothing."""

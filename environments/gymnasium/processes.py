@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from environments.building import SUITE_MODULES, probe_spaces
-from environments.gymnasium.batch import Batch
-from environments.gymnasium.episodes import Ends, EpisodeBlock
+from environments.gymnasium.episodes import EpisodeBlock, EpisodeEnds
+from environments.gymnasium.shared_arrays import SharedArrays
 from environments.interface import (
     EnvironmentFailure,
     EpisodeState,
@@ -41,7 +41,7 @@ _SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
-class _Job:
+class _BlockOfWorkers:
     """What a worker needs to build its block of environments."""
 
     config: EnvironmentConfig
@@ -80,15 +80,15 @@ class ProcessEnvironments:
         self._count = num_environments
         context = _context(config)
         # Nameless where the system can do that, so that nothing is left behind, come what may.
-        memory = context.RawArray(c_byte, Batch.size(self.spaces, num_environments))
-        self._batch = Batch(self.spaces, num_environments, memory)
-        self._workers: list[_Worker] = []
+        memory = context.RawArray(c_byte, SharedArrays.size(self.spaces, num_environments))
+        self._shared = SharedArrays(self.spaces, num_environments, memory)
+        self._workers: list[_WorkerProcess] = []
         try:
             for indices in split(num_environments, processes):
-                job = _Job(
+                assigned = _BlockOfWorkers(
                     *(config, levels, worker_id, indices, self.spaces, num_environments, workers)
                 )
-                self._workers.append(_Worker(context, job, memory))
+                self._workers.append(_WorkerProcess(context, assigned, memory))
             self._gather()  # each worker reports that its environments are built
         except BaseException:
             self.close()
@@ -100,18 +100,18 @@ class ProcessEnvironments:
     def reset(self) -> Observations:
         """Begins the first episode of each environment and returns (E, ...) observations."""
         self._command("reset")
-        return self._batch.observations
+        return self._shared.observations
 
     def step(self, actions: np.ndarray) -> Step:
         """Takes one step with actions (E, action_size) of the spaces' action type."""
-        batch = self._batch
-        batch.actions[...] = actions
-        ends: list[Ends] = self._command("step")
+        shared = self._shared
+        shared.actions[...] = actions
+        ends: list[EpisodeEnds] = self._command("step")
         return Step(
-            batch.observations,
-            batch.rewards,
-            batch.terminated,
-            batch.truncated,
+            shared.observations,
+            shared.rewards,
+            shared.terminated,
+            shared.truncated,
             [final for end in ends for final in end.final_observations],
             [episode for end in ends for episode in end.episodes],
             failures=[failure for end in ends for failure in end.failures],
@@ -131,7 +131,7 @@ class ProcessEnvironments:
             for worker in self._workers:
                 worker.send("restore", [states[index] for index in worker.indices])
             self._gather()
-        return self._batch.observations
+        return self._shared.observations
 
     def close(self) -> None:
         """Ends every process; calling it again does nothing."""
@@ -163,17 +163,20 @@ class ProcessEnvironments:
             raise
 
 
-class _Worker:
+class _WorkerProcess:
     """The parent's side of a worker process."""
 
-    def __init__(self, context: BaseContext, job: _Job, memory: Any) -> None:
-        self.indices = job.indices
+    def __init__(self, context: BaseContext, assigned: _BlockOfWorkers, memory: Any) -> None:
+        self.indices = assigned.indices
         self._connection, theirs = context.Pipe()
         self._heartbeat = Heartbeat(context.RawArray(c_byte, 1))
-        self._heartbeat.begin(job.config)
-        name = f"environments {job.indices.start} to {job.indices.stop - 1}"
+        self._heartbeat.begin(assigned.config)
+        name = f"environments {assigned.indices.start} to {assigned.indices.stop - 1}"
         self._process = context.Process(  # type: ignore[attr-defined]
-            target=_work, args=(theirs, job, memory, self._heartbeat.memory), name=name, daemon=True
+            target=_work,
+            args=(theirs, assigned, memory, self._heartbeat.memory),
+            name=name,
+            daemon=True,
         )
         try:
             with _interrupts_held_back():
@@ -252,7 +255,7 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(connection: Connection, job: _Job, memory: Any, heartbeat: Any) -> None:
+def _work(connection: Connection, assigned: _BlockOfWorkers, memory: Any, heartbeat: Any) -> None:
     """Runs in a worker: builds its environments, then obeys until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch.heartbeat = heartbeat
@@ -260,20 +263,27 @@ def _work(connection: Connection, job: _Job, memory: Any, heartbeat: Any) -> Non
     watch.give_up = lambda failure: connection.send((None, failure))
     watch.start()
     with contextlib.suppress(_HungUp):
-        _serve(connection, job, memory)
+        _serve(connection, assigned, memory)
 
 
 class _HungUp(Exception):  # noqa: N818  # not an error
     """The parent closed its end of the pipe, or died."""
 
 
-def _serve(connection: Connection, job: _Job, memory: Any) -> None:
-    batch = Batch(job.spaces, job.num_environments, memory)
+def _serve(connection: Connection, assigned: _BlockOfWorkers, memory: Any) -> None:
+    shared = SharedArrays(assigned.spaces, assigned.num_environments, memory)
     block: EpisodeBlock | None = None
 
     def build() -> None:
         nonlocal block
-        block = EpisodeBlock(job.config, job.levels, job.worker_id, job.indices, batch, job.workers)
+        block = EpisodeBlock(
+            assigned.config,
+            assigned.levels,
+            assigned.worker_id,
+            assigned.indices,
+            shared,
+            assigned.workers,
+        )
 
     _report(connection, build)
     try:

@@ -19,7 +19,7 @@ from environments.spaces import VECTOR, vector_space
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
-_Outcome = tuple[Observations, float, bool, bool, dict[str, Any]]
+_StepTuple = tuple[Observations, float, bool, bool, dict[str, Any]]
 
 
 def wrap(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env:
@@ -74,7 +74,7 @@ class FrameSkip(gymnasium.Wrapper):
         super().__init__(environment)
         self.steps = steps
 
-    def step(self, action: Any) -> _Outcome:
+    def step(self, action: Any) -> _StepTuple:
         """Takes up to `steps` steps."""
         total = 0.0
         for _ in range(self.steps):
@@ -159,7 +159,7 @@ class ObservationStack(gymnasium.Wrapper):
         }
         return {**observation, **self._stacked}, info
 
-    def step(self, action: Any) -> _Outcome:
+    def step(self, action: Any) -> _StepTuple:
         """Takes a step and drops the oldest observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._stacked = {
@@ -196,7 +196,7 @@ class LastAction(gymnasium.Wrapper):
         observation, info = self.env.reset(**arguments)
         return _append(observation, self._none.copy()), info
 
-    def step(self, action: Any) -> _Outcome:
+    def step(self, action: Any) -> _StepTuple:
         """Takes a step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         return (
@@ -229,7 +229,7 @@ class LastReward(gymnasium.Wrapper):
         observation, info = self.env.reset(**arguments)
         return _append(observation, np.zeros(1, np.float32)), info
 
-    def step(self, action: Any) -> _Outcome:
+    def step(self, action: Any) -> _StepTuple:
         """Takes a step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         appended = _append(observation, np.array([reward], np.float32))
@@ -255,7 +255,7 @@ class PositionalEncoding(gymnasium.Wrapper):
         self._step = 0
         return _append(observation, self._encode()), info
 
-    def step(self, action: Any) -> _Outcome:
+    def step(self, action: Any) -> _StepTuple:
         """Takes a step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._step += 1

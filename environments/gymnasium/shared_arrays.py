@@ -15,13 +15,13 @@ _ALIGNMENT = 64  # bytes, so that no two arrays share a cache line
 _Form = tuple[tuple[int, ...], str]
 
 
-class Batch:
+class SharedArrays:
     """The arrays of E environments within one block of memory, which processes may share.
 
     Args:
         spaces: what each environment observes and does.
         count: E.
-        memory: a writable buffer of `Batch.size(spaces, count)` bytes.
+        memory: a writable buffer of `SharedArrays.size(spaces, count)` bytes.
 
     Attributes:
         observations: arrays of shape (E, ...).
