@@ -1,4 +1,4 @@
-"""The environments: suites, wrappers, and how many of them are stepped together."""
+"""Environments: suites, wrappers and the environment backends that step many workers together."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from environments.wrappers.configured import wrap
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
-# Each module has a function `make`. It is imported when it is needed, as MiniGrid takes a while.
+# Modules with a function `make` each. They are imported when needed, as MiniGrid's import is slow.
 SUITE_MODULES = {
     "CartPole": "environments.suites.cartpole",
     "Gymnasium": "environments.suites.gymnasium_suite",
@@ -27,7 +27,7 @@ SUITE_MODULES = {
     "Unity": "environments.unity.suite",
     "ObstacleTower": "environments.unity.suite",
 }
-# How to install what isn't installed by its name alone.
+# How to install packages that `pip install <name>` doesn't.
 _UNITY_REMEDY = "pip install -r requirements-unity.txt"
 _REMEDIES = {
     "envpool": "on Linux: pip install -r requirements-fast.txt",
@@ -40,16 +40,16 @@ _REMEDIES = {
 def make_environment(
     config: EnvironmentConfig, worker_id: int = PROBING, render_mode: str | None = None
 ) -> gymnasium.Env:
-    """Builds one environment with the spaces that `environments/spaces.py` describes.
+    """Build one environment, with the spaces that `environments/spaces.py` describes.
 
     Args:
-        config: which environment, and how it is wrapped.
-        worker_id: tells environments apart that need something of their own, such as a port.
+        config: the environment's config.
+        worker_id: the environment's own number, from which it derives its port, say.
         render_mode: "human", "rgb_array" or None.
 
     Raises:
-        UserError: a line "environment.KEY: ..." for each thing that can't be built.
-        EnvironmentFailure: its constructor fails or hangs.
+        UserError: A line "environment.KEY: ..." for each key that can't be satisfied.
+        EnvironmentFailure: The environment's constructor failed or hung.
     """
     suite = import_suite(config.type)
     with guarded(launch_call("the constructor", config)):
@@ -58,26 +58,26 @@ def make_environment(
 
 
 def wrap_as_configured(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env:
-    """Wraps what a suite made, but for what its environments do by themselves.
+    """Wrap an environment, except for the keys that its suite applies by itself.
 
     Raises:
-        UserError: as `wrap`.
+        UserError: As `wrap`.
     """
     return wrap(environment, _left_to_wrappers(config))
 
 
 def _left_to_wrappers(config: EnvironmentConfig) -> EnvironmentConfig:
-    """The config without what its suite's environments do by themselves."""
+    """Return the config without the keys that its suite applies by itself."""
     own = OWN_KEYS.get(config.type, set())
     fields = EnvironmentConfig.model_fields
     return config.model_copy(update={key: fields[key].default for key in own})
 
 
 def import_suite(suite: str) -> ModuleType:
-    """The module of a suite.
+    """Return the module of a suite.
 
     Raises:
-        UserError: a package that it needs isn't installed.
+        UserError: A package that the suite needs isn't installed.
     """
     try:
         return importlib.import_module(SUITE_MODULES[suite])
@@ -91,43 +91,43 @@ def import_suite(suite: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class Probe:
-    """What is learnt of an environment by building it.
+    """The properties of an environment that only building it reveals.
 
     Attributes:
-        spaces: what it observes and does.
-        agents: how many environments exist only together, as the agents of one Unity player do.
+        spaces: its observations and actions.
+        seats: the number of seats in a Unity player's scene, one for a worker each; 1 elsewhere.
     """
 
     spaces: Spaces
-    agents: int = 1
+    seats: int = 1
 
 
 _probed: dict[tuple[str, int], Probe] = {}
 
 
 def probe(config: EnvironmentConfig, worker_id: int = PROBING) -> Probe:
-    """Builds the environment of a config, once, to learn what it is like.
+    """Return the properties of a config's environment, which is built once and then remembered.
 
     Raises:
-        UserError: as `make_environment` and `backend_of`.
-        EnvironmentFailure: it failed or hung.
+        UserError: As `make_environment` and `backend_of`.
+        EnvironmentFailure: The environment failed or hung.
     """
     if config.backend in ("compiled", "envpool"):
         backend_of(config)
-    # None of these changes the spaces, and sweeps ask for many configs.
+    # These keys don't change the spaces. Without them, the configs of a sweep share one probe.
     unrelated = {"backend", "processes", "reset_params", "launch_timeout", "step_timeout"}
     description = config.model_dump_json(exclude=unrelated)
     key = (description, worker_id)
     if key not in _probed:
         environment = make_environment(config, worker_id)
         try:
-            agents = getattr(environment.unwrapped, "agents", 1)
-            _probed[key] = Probe(spaces_of(environment), agents)
+            seats = getattr(environment.unwrapped, "seats", 1)
+            _probed[key] = Probe(spaces_of(environment), seats)
         finally:
             environment.close()
     return _probed[key]
 
 
 def probe_spaces(config: EnvironmentConfig, worker_id: int = PROBING) -> Spaces:
-    """What the environment of a config observes and does; see `probe`."""
+    """Return the observations and actions of a config's environment; see `probe`."""
     return probe(config, worker_id).spaces

@@ -1,9 +1,8 @@
-"""Chooses what steps the environments: compiled code or EnvPool, all at once, or Gymnasium, one by one.
+"""Chooses the environment backend: compiled code, EnvPool, Gymnasium or Unity players.
 
-Unity players step themselves.
-
-The first two are fast but optional, know some tasks only, and can't be told which level to play. Where
-they can't play what the config asks for, Gymnasium does.
+Compiled code and EnvPool step all environments at once. They are fast but optional, have only some of
+the tasks, and can't play a chosen level. Gymnasium steps one environment after the other, and has all
+other tasks. Unity players run their own scenes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Literal
 
 import numerics
 from environments.compiled.tasks import is_compiled
-from environments.envpool.names import is_pooled
+from environments.envpool.names import is_in_envpool
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.unity import PLAYER_TYPES
@@ -32,25 +31,25 @@ _GYMNASIUM_KEYS = (
     "grayscale",
     "resize_vis_obs",
 )
-# What a suite's environments do by themselves, so that no wrapper is needed.
+# Keys that a suite applies by itself, without a wrapper.
 OWN_KEYS = {
     "Atari": {"frame_skip", "obs_stacks", "grayscale", "resize_vis_obs"},
     **{key: {"frame_skip"} for key in PLAYER_TYPES},
 }
-# Their pools take a range of levels; all others play levels from everywhere.
+# Types whose pools accept a range of levels.
 _TYPES_OF_CHOSEN_LEVELS = {"Procgen"}
-# A range that leaves so many levels is as good as no limit.
+# A range of that many levels counts as no limit.
 _UNLIMITED = 2**30
 _LEVEL_LIMIT = 2**31
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What steps the environments, and why.
+class ChosenBackend:
+    """The environment backend of a config, and why it isn't a faster one.
 
     Attributes:
-        backend: what does; "unity" for Unity players, which nothing else can step.
-        obstacle: why the fastest that may be chosen can't, with what would help; None where it can.
+        backend: the environment backend.
+        obstacle: what keeps a faster one from being used, with the remedy; None where nothing does.
     """
 
     backend: Backend
@@ -59,13 +58,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Fast:
-    """Something faster than Gymnasium's own environments.
+    """An environment backend that is faster than Gymnasium.
 
     Attributes:
         backend: its name in configs.
-        name: its name for users.
-        plays: whether it plays the same task, by an environment's type and id.
-        lacking: what to do where it isn't installed.
+        name: its name in messages.
+        plays: returns whether it plays the same task, given an environment's type and id.
+        lacking: the message where it isn't installed, with the remedy.
     """
 
     backend: Backend
@@ -74,7 +73,7 @@ class _Fast:
     lacking: str
 
 
-# The faster one first.
+# The fastest first.
 _FAST = (
     _Fast(
         "compiled",
@@ -85,37 +84,37 @@ _FAST = (
     _Fast(
         "envpool",
         "EnvPool",
-        is_pooled,
+        is_in_envpool,
         "EnvPool isn't installed (on Linux: pip install -r requirements-fast.txt)",
     ),
 )
 
 
-def choose_backend(config: EnvironmentConfig, installed: Collection[str]) -> Choice:
-    """What steps the environments of a config on random levels.
+def choose_backend(config: EnvironmentConfig, installed: Collection[str]) -> ChosenBackend:
+    """Return the environment backend of a config for random levels.
 
     Args:
-        config: which environment, and what is asked for.
-        installed: what can be imported of "compiled" and "envpool".
+        config: the environment's config.
+        installed: the installed ones of "compiled" and "envpool".
     """
     if config.type in PLAYER_TYPES:
-        return Choice("unity", None)
+        return ChosenBackend("unity", None)
     if config.backend == "gymnasium":
-        return Choice("gymnasium", None)
+        return ChosenBackend("gymnasium", None)
     candidates = [fast for fast in _FAST if config.backend in ("auto", fast.backend)]
     obstacles = [_obstacle(config, fast, installed) for fast in candidates]
     for fast, obstacle in zip(candidates, obstacles, strict=True):
         if obstacle is None:
-            return Choice(fast.backend, None)
-    # What keeps the fastest one that has the task, if any does.
+            return ChosenBackend(fast.backend, None)
+    # Report the obstacle of the fastest one that has the task, if any does.
     for fast, obstacle in zip(candidates, obstacles, strict=True):
         if fast.plays(config.type, config.name):
-            return Choice("gymnasium", obstacle)
-    return Choice("gymnasium", obstacles[-1])
+            return ChosenBackend("gymnasium", obstacle)
+    return ChosenBackend("gymnasium", obstacles[-1])
 
 
 def _obstacle(config: EnvironmentConfig, fast: _Fast, installed: Collection[str]) -> str | None:
-    """The first thing that keeps one from playing; that it isn't installed comes last."""
+    """Return the first reason why one can't be used; that it isn't installed comes last."""
     if config.processes is not None:
         return "environment.processes is for Gymnasium's environments; set it to null"
     if not fast.plays(config.type, config.name):
@@ -144,7 +143,7 @@ def _limits_levels(config: EnvironmentConfig) -> bool:
 
 @cache
 def envpool_installed() -> bool:
-    """Whether EnvPool can be imported; it may be there and lack a library of the system."""
+    """Return whether EnvPool can be imported, which also needs some system libraries."""
     try:
         import envpool  # noqa: F401  # optional, and takes a second
     except ImportError:
@@ -156,34 +155,34 @@ def _is_installed(backend: Backend) -> bool:
     return numerics.is_installed() if backend == "compiled" else envpool_installed()
 
 
-def backend_of(config: EnvironmentConfig) -> Choice:
-    """What steps the environments of a config on random levels, on this machine.
+def backend_of(config: EnvironmentConfig) -> ChosenBackend:
+    """Return the environment backend of a config for random levels, on this machine.
 
     Raises:
-        UserError: a line "environment.backend: ..." where one is demanded and can't be used.
+        UserError: The environment backend that the config demands can't be used.
     """
     fast = {each.backend for each in _FAST}
     installed = set(fast)
-    choice = choose_backend(config, installed)
-    # Each is imported only where everything else is in its favour.
-    while choice.backend in installed and not _is_installed(choice.backend):
-        installed.remove(choice.backend)
-        choice = choose_backend(config, installed)
-    if config.backend in fast and choice.obstacle is not None:
-        raise UserError(f"environment.backend: {config.backend} can't be used: {choice.obstacle}")
-    return choice
+    chosen = choose_backend(config, installed)
+    # Test whether one is installed last, as that imports it.
+    while chosen.backend in installed and not _is_installed(chosen.backend):
+        installed.remove(chosen.backend)
+        chosen = choose_backend(config, installed)
+    if config.backend in fast and chosen.obstacle is not None:
+        raise UserError(f"environment.backend: {config.backend} can't be used: {chosen.obstacle}")
+    return chosen
 
 
 def backend_notice(config: EnvironmentConfig) -> str | None:
-    """A line for the user where something faster would be used, but for what could be changed.
+    """Return a line on why no faster environment backend is used; None where nothing can be done.
 
     Raises:
-        UserError: as `backend_of`.
+        UserError: As `backend_of`.
     """
-    choice = backend_of(config)
-    # Whoever sets the processes has chosen, and what nothing else plays nobody expects it to.
+    chosen = backend_of(config)
+    # No notice to a user who chose worker processes, or a task that no faster one has.
     playing = [fast.name for fast in _FAST if fast.plays(config.type, config.name)]
-    if choice.obstacle is None or config.processes is not None or not playing:
+    if chosen.obstacle is None or config.processes is not None or not playing:
         return None
     by_whom = f"by Gymnasium, not by the faster {playing[0]}"
-    return f"the environments are stepped {by_whom}: {choice.obstacle}"
+    return f"the environments are stepped {by_whom}: {chosen.obstacle}"

@@ -1,9 +1,9 @@
-"""What every environment offers to the trainer, whichever suite it comes from.
+"""The interface between the trainer and the environments of all suites.
 
 Axes: E environments side by side (members x workers), then the shape of one observation.
-An episode that ends is followed by the next one within the same step: the observation that `step`
-returns belongs to the new episode already, and the one that ended it is in `final_observations`.
-So there is no step that only resets, and none that must not be trained on.
+When an episode ends, the next one starts within the same step: the observation that `step` returns
+belongs to the new episode already, and the last one of an episode that was cut off is in
+`final_observations`. So no step only resets, and every step can be trained on.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ import numpy as np
 # dimension makes a vector observation.
 Observations = dict[str, np.ndarray]
 
-# Name of the observation that says which choices of discrete actions are allowed: (sum of branches,)
-# uint8, 1 where a choice is allowed. The network doesn't see it; it limits the policy.
+# Name of the observation that masks discrete actions: (sum of branches,) uint8, 1 where an action is
+# allowed. It limits the policy; the network doesn't see it.
 ACTION_MASK = "action_mask"
 
-# Key of a step's info in single environments: a life was lost, and the game goes on.
+# Key in the info of a single environment's step: a life was lost, and the game continues.
 LIFE_LOST = "life_lost"
 
-# The level (the seed of the reset) for an environment's index and an episode's number.
+# Maps an environment's index and an episode's number to a level (the seed of the reset).
 Levels = Callable[[int, int], int]
 
 
 class EnvironmentFailure(RuntimeError):  # noqa: N818  # the environment's, not the caller's
-    """An environment, or the process that it lives in, broke down.
+    """An environment, or its process, failed.
 
     Args:
-        line: what happened, on one line.
-        details: where it happened, in as many lines as that takes; may be empty.
+        line: the failure, on one line.
+        details: where it happened, on any number of lines; may be empty.
     """
 
     def __init__(self, line: str, details: str = "") -> None:
@@ -44,13 +44,13 @@ class EnvironmentFailure(RuntimeError):  # noqa: N818  # the environment's, not 
 
 @dataclass(frozen=True)
 class Spaces:
-    """What one environment observes and does.
+    """The observations and actions of one environment.
 
     Either `branches` or `bounds` is empty.
 
     Attributes:
         observations: shape and NumPy type name of each observation, by name.
-        branches: number of choices of each action branch; one entry for a discrete action space,
+        branches: the number of actions in each branch; one entry for a discrete action space,
             several for a multi-discrete one.
         bounds: least and greatest value of each dimension of a continuous action; may be infinite.
     """
@@ -61,12 +61,12 @@ class Spaces:
 
     @property
     def has_images(self) -> bool:
-        """Whether an image is among what is observed."""
+        """Whether an observation is an image."""
         return any(len(shape) == 3 for shape, _ in self.observations.values())
 
     @property
     def action_size(self) -> int:
-        """How many numbers make an action."""
+        """The number of numbers in an action."""
         return len(self.branches) or len(self.bounds)
 
     @property
@@ -77,23 +77,25 @@ class Spaces:
 
 @dataclass
 class Step:
-    """The outcome of one step of E environments.
+    """The results of one step of E environments.
 
     Attributes:
         observations: arrays of shape (E, ...). The next step reuses them: copy what you keep.
-        rewards: (E,) float32, what is learnt from: their signs where the config clips rewards.
-        terminated: (E,) bool, the episode reached a real end; or lost a life, where the config takes
-            that for an end: then its game goes on, and `episodes` has nothing of it.
-        truncated: (E,) bool, the episode was cut off (by its time limit, say) and had no real end.
-        final_observations: for each environment whose episode was truncated, its index and what it
-            observed last (arrays without the axis E), from which the return is bootstrapped.
+        rewards: (E,) float32, the rewards to learn from; their signs where the config clips rewards.
+        terminated: (E,) bool, whether the episode reached a real end. With
+            `terminal_on_life_loss`, a lost life counts as an end, too: then the game continues and
+            `episodes` has no entry for it.
+        truncated: (E,) bool, whether the episode was cut off (by its time limit, say).
+        final_observations: for each environment whose episode was cut off, its index and its last
+            observation (arrays without the axis E), from which the return is bootstrapped.
         episodes: for each episode that ended, the index of its environment and its statistics:
             `return` (of unclipped rewards), `length` (steps) and every number that the environment
             reported at its end.
-        crashes: for each environment that broke down and was replaced, its index and the reason. Its
-            episode counts as truncated, has no statistics, and is begun again.
-        failures: for each environment that failed for good, its index and why. It isn't stepped any
-            more, nor are the other environments of its agent; what they observe means nothing.
+        crashes: for each environment that crashed and was replaced, its index and the reason. Its
+            episode counts as truncated, has no statistics, and starts again.
+        failures: for each environment that failed for good, its index and the failure. It is no
+            longer stepped, nor are the other workers of its member; their observations are
+            meaningless.
     """
 
     observations: Observations
@@ -108,53 +110,58 @@ class Step:
 
 @dataclass
 class EpisodeState:
-    """Where one environment is: enough to get there again by replaying actions.
-
-    With the backend "unity", whose players can't be put into a state, there are no actions: an episode
-    under way is begun again. With "compiled", (1, numbers) that are its state stand in their place.
+    """The state of one environment in a checkpoint, from which its episode resumes.
 
     Attributes:
-        episode: how many episodes this environment began before the one in which `actions` begin.
-            With the backend "gymnasium" that is the present one. With "envpool", whose episodes
-            can't be addressed, it counts the pools that were used up before.
-        actions: (steps, action_size), the actions taken since: of the spaces' action type with the
-            backend "gymnasium", the smallest unsigned type that holds every action with "envpool",
-            float64 with "compiled".
+        episode: the number of the present episode, from 0. With the environment backend "envpool",
+            the number of the present pool, from 0: a pool can't start at a chosen episode.
+        resume_data: what leads back into the episode, depending on the environment backend.
+            "gymnasium": the episode's actions so far, (steps, action_size) of the spaces' action type.
+            "envpool": all actions since the pool was made, (steps, action_size) of the smallest
+            unsigned type that holds them.
+            "compiled": the state itself, (1, S + 2) float64: the task's S numbers, the steps and the
+            return of the episode so far.
+            "unity": nothing, (0, action_size): a player's state can't be set, so the episode starts
+            again.
     """
 
     episode: int
-    actions: np.ndarray
+    resume_data: np.ndarray
 
 
 class VectorEnvironment(Protocol):
     """E environments that are stepped together.
 
     Attributes:
-        spaces: what each of them observes and does.
-        backend: "gymnasium", "envpool", "compiled" or "unity"; states of one can't be restored with
-            another.
+        spaces: the observations and actions of each environment.
+        backend: the environment backend: "gymnasium", "envpool", "compiled" or "unity". Only the
+            environment backend that made a state can restore it.
     """
 
     spaces: Spaces
     backend: str
 
     def __len__(self) -> int:
-        """The number E of environments."""
+        """Return the number E of environments."""
 
     def reset(self) -> Observations:
-        """Begins the first episode of each environment and returns (E, ...) observations."""
+        """Start the first episode of each environment; return observations (E, ...)."""
 
     def step(self, actions: np.ndarray) -> Step:
-        """Takes one step with actions (E, action_size) of the spaces' action type, within bounds."""
+        """Take one step with actions (E, action_size) of the spaces' action type, within bounds."""
 
     def renew(self) -> Observations | None:
-        """Begins new episodes if getting back into the present ones takes long, else returns None."""
+        """Start new episodes if restoring the present ones would take long.
+
+        Returns:
+            The first observations (E, ...); None where the present episodes continue.
+        """
 
     def states(self) -> list[EpisodeState]:
-        """Where each environment is, for a checkpoint."""
+        """Return the state of each environment, for a checkpoint."""
 
     def restore(self, states: Sequence[EpisodeState]) -> Observations:
-        """Brings each environment to where it was and returns (E, ...) observations."""
+        """Restore the state of each environment; return observations (E, ...)."""
 
     def close(self) -> None:
-        """Ends every process and frees every resource; calling it again does nothing."""
+        """Stop every process and free every resource; calling it again does nothing."""

@@ -1,7 +1,7 @@
-"""Which level (the seed of a reset) each environment plays in each of its episodes.
+"""Deals out levels: the seed with which each environment resets for each of its episodes.
 
-Levels are a function of the environment's seed and of the episode's number alone. So an episode can
-be replayed without storing a generator's state, and no environment depends on its neighbours.
+A level depends only on the environment's seed and on the episode's number. So an episode can be
+replayed without a stored generator's state, and no environment depends on its neighbours.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _LEVEL_LIMIT = 2**31
 
 @dataclass(frozen=True)
 class RandomLevels:
-    """Draws each episode's level uniformly from a range, for training.
+    """Levels for training: drawn uniformly from a range for each episode.
 
     Attributes:
         seeds: one seed for each environment.
-        start_seed: first level of the range.
-        num_seeds: number of levels in the range; 0 is no limit.
+        start_seed: the first level of the range.
+        num_seeds: the number of levels in the range; 0 is no limit.
     """
 
     seeds: Sequence[int]
@@ -29,16 +29,21 @@ class RandomLevels:
     num_seeds: int = 0
 
     def __call__(self, environment: int, episode: int) -> int:
-        """The level that an environment plays in its episode of that number."""
+        """Return the level of an environment's episode, by their numbers."""
         sequence = np.random.SeedSequence(self.seeds[environment], spawn_key=(episode,))
         available = _LEVEL_LIMIT - self.start_seed
         count = min(self.num_seeds or available, available)
-        # 64 random bits, so that the remainder favours no level noticeably.
+        # 64 random bits make the remainder close to uniform.
         return self.start_seed + int(sequence.generate_state(1, np.uint64)[0] % np.uint64(count))
 
     def stream_seed(self, environment: int, number: int = 0) -> int:
-        """A seed below 2**31 for an environment that draws its levels itself, one for each number."""
-        # No number leaves the seed as it has always been.
+        """Return a seed below 2**31 for an environment that draws its levels by itself.
+
+        Args:
+            environment: the environment's index.
+            number: the number of the stream; each has a seed of its own.
+        """
+        # Stream 0 has no spawn key, as older checkpoints rely on its seeds.
         spawn_key = (number,) if number else ()
         sequence = np.random.SeedSequence(self.seeds[environment], spawn_key=spawn_key)
         return int(sequence.generate_state(1)[0]) % _LEVEL_LIMIT
@@ -46,10 +51,10 @@ class RandomLevels:
 
 @dataclass(frozen=True)
 class ListedLevels:
-    """Deals levels out in turn, for evaluation: environment i plays number i, i + E, i + 2E, ...
+    """Levels for evaluation: environment i plays positions i, i + E, i + 2E, ... of a list.
 
     Attributes:
-        levels: the levels to be played; after the last one they start again.
+        levels: the list of levels; it repeats after the last one.
         num_environments: E.
     """
 
@@ -57,9 +62,9 @@ class ListedLevels:
     num_environments: int
 
     def position(self, environment: int, episode: int) -> int:
-        """The position in the list of what an environment plays in its episode of that number."""
+        """Return the position in the list of an environment's episode, by their numbers."""
         return environment + episode * self.num_environments
 
     def __call__(self, environment: int, episode: int) -> int:
-        """The level that an environment plays in its episode of that number."""
+        """Return the level of an environment's episode, by their numbers."""
         return self.levels[self.position(environment, episode) % len(self.levels)]

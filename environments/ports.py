@@ -1,38 +1,38 @@
-"""The ports on which environments communicate: a base, plus the worker id of each."""
+"""Chooses the ports on which environments communicate: a base plus the worker id of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-_BASE = 5005  # where ML-Agents begins to count
+_BASE = 5005  # ML-Agents' first port
 _LIMIT = 65536
 
 
 class DefaultWorkerId(int):
-    """A worker id that the user didn't choose: where its port is taken, the next free one will do.
+    """A worker id that the user didn't choose: if its port is taken, the next free one is used.
 
-    What is counted from it is such a worker id, too.
+    Adding a number gives another `DefaultWorkerId`.
     """
 
     def __add__(self, other: int) -> DefaultWorkerId:
-        """The worker id that is so much greater."""
+        """Return the worker id that is greater by a number."""
         return DefaultWorkerId(int(self) + other)
 
 
-# Of environments that are built only to learn their spaces. It is far from what sessions are given,
-# so that none of them finds its port taken while another one begins.
+# The worker id of environments that are built only to probe their spaces. It is far from the worker ids
+# of training, so that a probe never takes the port of a run that starts at the same time.
 PROBING = DefaultWorkerId(40_000)
 
 
 def candidate_ports(worker_id: int) -> Iterator[int]:
-    """The ports that an environment of a worker id may have, the best one first."""
+    """Yield the ports that a worker id may use, the preferred one first."""
     first = _BASE + worker_id
     last = _LIMIT - 1 if isinstance(worker_id, DefaultWorkerId) else min(first, _LIMIT - 1)
     yield from range(first, last + 1)
 
 
 def describe_conflict(worker_id: int) -> str:
-    """A line for the user on why none of the candidates could be had."""
+    """Return a line for the user on why no candidate port is free."""
     port = _BASE + worker_id
     if port >= _LIMIT:
         return (

@@ -1,8 +1,8 @@
-"""Turns the spaces of Gymnasium's environments into those that can be trained.
+"""Converts the spaces of Gymnasium's environments to spaces that can be trained.
 
-Every wrapped environment observes a `Dict` of one-dimensional ("vector") and three-dimensional
-(height, width, channels; uint8) boxes, and acts either in a `MultiDiscrete` space that starts at zero
-or in a one-dimensional float32 `Box`. The name `ACTION_MASK` is an action mask's.
+After conversion, an environment observes a `Dict` of one-dimensional ("vector") and three-dimensional
+(height, width, channels; uint8) boxes. Its actions are in a `MultiDiscrete` space that starts at zero
+or in a one-dimensional float32 `Box`. The observation `ACTION_MASK` is an action mask.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VISUAL = "visual"
 
 
 def spaces_of(environment: gymnasium.Env) -> Spaces:
-    """The `Spaces` of a wrapped environment."""
+    """Return the `Spaces` of a wrapped environment."""
     observations, actions = environment.observation_space, environment.action_space
     assert isinstance(observations, spaces.Dict)
     observed = {name: _shape_and_type(space) for name, space in observations.items()}
@@ -40,10 +40,10 @@ def _shape_and_type(space: spaces.Space) -> tuple[tuple[int, ...], str]:
 
 
 def as_trainable_actions(environment: gymnasium.Env, name: str) -> gymnasium.Env:
-    """Makes actions arrays of one dimension: choices counted from zero, or float32 numbers.
+    """Convert actions to one-dimensional arrays: integers from zero, or float32 numbers.
 
     Raises:
-        UserError: the action space is neither discrete, nor one-dimensional multi-discrete, nor a box.
+        UserError: The action space is neither discrete, nor one-dimensional multi-discrete, nor a box.
     """
     space = environment.action_space
     if isinstance(space, spaces.Discrete):
@@ -72,7 +72,7 @@ def as_trainable_actions(environment: gymnasium.Env, name: str) -> gymnasium.Env
 
 
 def _convert_action(space: spaces.Box) -> Callable[[np.ndarray], np.ndarray]:
-    """(dimensions,) float32 -> a copy of the space's shape and type."""
+    """Return the conversion of (dimensions,) float32 to a copy of the space's shape and type."""
     shape, kind = space.shape, space.dtype
     if np.issubdtype(kind, np.integer):
         return lambda action: np.rint(action).astype(kind).reshape(shape)
@@ -80,22 +80,22 @@ def _convert_action(space: spaces.Box) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _flat_box(space: spaces.Box) -> spaces.Box:
-    """The greatest one-dimensional float32 box within a space of any shape and type."""
+    """Return the greatest one-dimensional float32 box within a box of any shape and type."""
     exact_low, exact_high = space.low.ravel(), space.high.ravel()
     low, high = exact_low.astype(np.float32), exact_high.astype(np.float32)
-    # Rounding to float32 may have moved a bound to the outside.
+    # Rounding to float32 may move a bound outside of the space.
     low = np.where(low < exact_low, np.nextafter(low, np.float32(np.inf)), low)
     high = np.where(high > exact_high, np.nextafter(high, np.float32(-np.inf)), high)
     return spaces.Box(low, high, dtype=np.float32)
 
 
 def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:
-    """Makes observations a dictionary: images under a name each, all else flat in "vector".
+    """Convert observations to a dictionary: each image under its name, all else flat in "vector".
 
-    An action mask that is observed keeps its name, too.
+    An observed action mask keeps its name, too.
 
     Raises:
-        UserError: the observation space holds something that can't be trained from.
+        UserError: A part of the observation space can't be trained from.
     """
     space = environment.observation_space
     if _is_image(space):
@@ -114,7 +114,7 @@ def as_named_arrays(environment: gymnasium.Env, name: str) -> gymnasium.Env:
 
 
 def _split_dictionary(environment: gymnasium.Env, space: spaces.Dict, name: str) -> gymnasium.Env:
-    """Keeps the images and the mask of a dictionary apart and flattens the rest into "vector"."""
+    """Keep a dictionary's images and action mask apart; flatten the rest into "vector"."""
     kept = {key: _image_space(inner) for key, inner in space.items() if _is_image(inner)}
     if ACTION_MASK in space.spaces:
         kept[ACTION_MASK] = _mask_space(space[ACTION_MASK], environment.action_space, name)
@@ -139,10 +139,10 @@ def _split_dictionary(environment: gymnasium.Env, space: spaces.Dict, name: str)
 
 
 def _mask_space(space: spaces.Space, actions: spaces.Space, name: str) -> spaces.Box:
-    """The space of an observed action mask.
+    """Return the space of an observed action mask.
 
     Raises:
-        UserError: it is none, or not one of these actions.
+        UserError: The observation isn't an action mask, or doesn't fit the actions.
     """
     is_mask = (
         isinstance(actions, (spaces.Discrete, spaces.MultiDiscrete))
@@ -162,7 +162,7 @@ def _is_unit_box(space: spaces.Space) -> bool:
 
 
 def vector_space(length: int, kind: type) -> spaces.Box:
-    """The space of a vector observation; its bounds are the type's, as nothing clips to them."""
+    """Return the space of a vector observation, bounded by its type, as nothing clips to bounds."""
     if np.issubdtype(kind, np.floating):
         return spaces.Box(-np.inf, np.inf, (length,), kind)
     return spaces.Box(0, 255, (length,), kind)
@@ -173,7 +173,7 @@ def _is_image(space: spaces.Space) -> bool:
 
 
 def _image_space(space: spaces.Space) -> spaces.Box:
-    """(height, width) or (height, width, channels) -> (height, width, channels)."""
+    """Convert (height, width) or (height, width, channels) to (height, width, channels)."""
     assert space.shape is not None
     shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
     return spaces.Box(0, 255, shape, np.uint8)

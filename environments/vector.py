@@ -1,5 +1,6 @@
-"""Chooses where environments are stepped: in compiled code, in EnvPool, in Unity players, in this
-process or in others.
+"""Builds environments that are stepped together, with the environment backend that the config asks for.
+
+Gymnasium's environments are stepped in this process or in worker processes, whichever is faster.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from environments.spaces import spaces_of
 from schema.environment import EnvironmentConfig
 from schema.unity import PLAYER_TYPES
 
-# By `benchmarks/environment_stepping.py`, exchanging a step with worker processes takes about
-# this long. They must promise a clear gain, as they keep cores busy that others may have a use for.
+# Exchanging a step with worker processes takes about this long (`benchmarks/environment_stepping.py`).
+# Worker processes keep cores busy that other jobs may need, so they must promise a clear gain.
 _SECONDS_OF_EXCHANGE = 200e-6
 _SHARE_OF_TIME_LEFT = 0.8
 _SECONDS_OF_MEASUREMENT = 0.05
@@ -34,40 +35,41 @@ def make_environments(
     cores: int | None = None,
     workers: int | None = None,
 ) -> VectorEnvironment:
-    """Builds environments that are stepped together.
+    """Build environments that are stepped together.
 
     Args:
-        config: which environment; `backend` and `processes` say where to step them, None chooses
-            the faster number of processes.
-        levels: the level of each environment and episode; it must be picklable. Only random ones
-            may be left to compiled code or EnvPool.
-        num_environments: how many environments.
+        config: the environment's config. `backend` names the environment backend; `processes` is the
+            number of worker processes, None chooses the fastest.
+        levels: returns the level of each environment and episode; it must be picklable. Compiled code
+            and EnvPool play random levels only.
+        num_environments: the number E of environments.
         worker_id: worker id of the first environment; the others count up from it.
-        cores: how many cores may be used; None is all.
-        workers: how many neighbours belong to one agent. Where one of them fails in a step, the
-            other agents' may then go on (see `Step.failures`); without it, the step raises.
+        cores: the number of cores to use; None is all.
+        workers: the number of workers per member, whose indices follow each other. With it, a failure
+            in a step stops the workers of that member only (see `Step.failures`); None makes the step
+            raise.
 
     Raises:
-        UserError: as `make_environment` and `backend_of`.
-        EnvironmentFailure: an environment can't be built in a worker process.
+        UserError: As `make_environment` and `backend_of`.
+        EnvironmentFailure: An environment can't be built in a worker process.
     """
     cores = cores or available_cores()
     if config.type in PLAYER_TYPES:
-        import_suite(config.type)  # which says what is missing
+        import_suite(config.type)  # raises if a package is missing
         from environments.unity.vector import UnityEnvironments
 
         return UnityEnvironments(config, levels, num_environments, worker_id)
     if isinstance(levels, RandomLevels):
         backend = backend_of(config).backend
-        # What these need is optional, and only here may it be imported.
+        # Imported here alone, as they need optional packages.
         if backend == "compiled":
             from environments.compiled.vector import CompiledEnvironments
 
             return CompiledEnvironments(config, levels, num_environments, worker_id)
         if backend == "envpool":
-            from environments.envpool.vector import PooledEnvironments
+            from environments.envpool.vector import EnvPoolEnvironments
 
-            return PooledEnvironments(config, levels, num_environments, worker_id, cores)
+            return EnvPoolEnvironments(config, levels, num_environments, worker_id, cores)
     processes = config.processes
     if processes is None:
         processes = _faster_choice(config, num_environments, worker_id, cores)
@@ -79,7 +81,7 @@ def make_environments(
 def _faster_choice(
     config: EnvironmentConfig, num_environments: int, worker_id: int, cores: int
 ) -> int:
-    """The number of processes that is expected to be the fastest; 0 is none but this one."""
+    """Return the number of worker processes that promises the fastest step; 0 is this process."""
     processes = min(cores, num_environments)
     if processes == 1:
         return 0
@@ -89,7 +91,7 @@ def _faster_choice(
 
 
 def _seconds_of_a_step(config: EnvironmentConfig, worker_id: int) -> float:
-    """Measures a throw-away environment, resets included, with random actions."""
+    """Measure an environment's mean step in s with random actions, resets included."""
     environment = make_environment(config, worker_id)
     try:
         generator = np.random.default_rng(0)
@@ -111,9 +113,9 @@ def _seconds_of_a_step(config: EnvironmentConfig, worker_id: int) -> float:
 def random_action(
     spaces: Spaces, observation: Observations, generator: np.random.Generator
 ) -> np.ndarray:
-    """A random action (action_size,): uniform among all that are allowed.
+    """Return a random action (action_size,), uniform among the allowed ones.
 
-    Continuous ones are uniform within their bounds, and normal where there are none.
+    Continuous actions are uniform within their bounds, and standard normal without bounds.
     """
     if ACTION_MASK in observation:
         ends = np.cumsum(spaces.branches)

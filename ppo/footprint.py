@@ -270,7 +270,7 @@ def _numbers_looked_at(shape: tuple[int, ...], kind: str) -> int:
 
 def _bytes_of_an_environment(config: Config, probed: Probe) -> int:
     """Bytes of one environment: its own, and what is observed, here and on the way through wrappers."""
-    own = _ENVIRONMENT[config.environment.type] // probed.agents
+    own = _ENVIRONMENT[config.environment.type] // probed.seats
     return own + 4 * _observation_bytes(probed.spaces)
 
 

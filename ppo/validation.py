@@ -86,7 +86,7 @@ def _cached_environment_problems(environment_json: str) -> _Found:
         for shape, _ in found.spaces.observations.values()
         if len(shape) == 3 and min(shape[:2]) < MINIMUM_VISUAL_SIZE
     ]
-    return problems, found.agents
+    return problems, found.seats
 
 
 def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:

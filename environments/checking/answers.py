@@ -1,6 +1,6 @@
-"""Looks at what an environment itself returns: whether observations and rewards are what they must be.
+"""Checks the observations and rewards that an environment returns, before any wrapper.
 
-More is asked than in training, which goes on with numbers of another size or beyond a bound.
+The check is stricter than training, which accepts other number types and values beyond a bound.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from gymnasium import spaces
 
 from environments.wrappers.checked import is_scalar
 
-_REAL = "biuf"  # the kinds of NumPy's types that can be compared with bounds
+_REAL = "biuf"  # the kinds of NumPy types that can be compared with bounds
 
 
 class Answers:
-    """Looks at what environments themselves return, before anything wraps it.
+    """Records the faults in what environments return.
 
     Attributes:
-        faults: a line for each thing that is wrong, by what it is about.
-        steps: how many were watched.
+        faults: a line for each fault, by its topic.
+        steps: the number of steps watched.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Answers:
         self.faults: dict[str, str] = {}
 
     def over(self, environment: gymnasium.Env) -> None:
-        """Watches an environment from now on."""
+        """Watch an environment from now on."""
         reset, step = environment.reset, environment.step
         space = environment.observation_space
 
@@ -52,7 +52,7 @@ class Answers:
                 self._look_at_reward(returned[1])
             return returned
 
-        # On the instance, so that all wrappers around it see the same as ever.
+        # Replaced on the instance, so that wrappers around it call the watched methods.
         vars(environment).update(reset=watched_reset, step=watched_step)
 
     def _look_at(self, space: spaces.Space, observation: Any, method: str) -> None:
@@ -71,12 +71,12 @@ class Answers:
 
 
 def _is_tuple_of(length: int, returned: Any) -> bool:
-    """Whether so many values were returned; where others were, playing the environment says so."""
+    """Return whether a value is a tuple of that length; `Checked` reports it if not."""
     return isinstance(returned, tuple) and len(returned) == length
 
 
 def _misfits(space: spaces.Space, value: Any, name: str = "it") -> Iterator[tuple[str, str]]:
-    """Why a value isn't in a space, or isn't finite: what each reason is about, and the reason."""
+    """Yield the topic and the text of each reason why a value isn't in a space, or isn't finite."""
     if isinstance(space, spaces.Dict) and isinstance(value, dict):
         if value.keys() != space.keys():
             yield f"{name}: keys", f"{name} has {sorted(value)} where {sorted(space.keys())} belong"
@@ -105,7 +105,7 @@ def _value_faults(space: spaces.Box, value: np.ndarray) -> Iterator[tuple[str, s
         yield "finite", f"holds {value[~is_finite][0]}"
     compared = value
     if space.dtype is not None and space.dtype.kind == "f":
-        # What only rounding puts beyond a bound is no fault.
+        # A value that only rounding moved beyond a bound is no fault.
         with np.errstate(over="ignore"):
             compared = value.astype(space.dtype)
     is_outside = is_finite & ((compared < space.low) | (compared > space.high))

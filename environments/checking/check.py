@@ -1,8 +1,7 @@
-"""Checks an environment of a user's own: what Gymnasium asks of it, and what training relies on.
+"""Checks a user's own environment: Gymnasium's rules, and what training relies on.
 
-Gymnasium's check looks at a few calls. Training that is resumed also replays whole episodes, from seeds
-and actions, in environments that were built anew. So episodes are played here, with random actions, and
-played again.
+Gymnasium's `check_env` looks at a few calls only. Resumed training replays whole episodes, from seeds
+and actions, in new instances. So this check plays episodes with random actions, and replays them.
 """
 
 from __future__ import annotations
@@ -37,18 +36,18 @@ from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
 _SEEDS = (1, 2)
-# How long an episode is played at most, in steps and in seconds.
+# The longest that an episode is played, in steps and in s.
 _STEPS = 20_000
 _SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked.
+    """The result of one check.
 
     Attributes:
-        verdict: a note is no fault: what Gymnasium warns of.
-        text: one line; of a failure, with what would mend it.
+        verdict: "passed", "failed", or "note" for a warning that is no fault.
+        text: one line; a failure's has its remedy.
     """
 
     verdict: Literal["passed", "failed", "note"]
@@ -56,14 +55,18 @@ class Finding:
 
 
 def check_environment(config: EnvironmentConfig, worker_id: int = PROBING) -> list[Finding]:
-    """Builds and plays the environment of a config, whose type is one that Gymnasium registers.
+    """Build and play the environment of a config, and return the findings.
 
-    Nothing that the environment does wrong is raised, and no warnings are printed.
+    The environment's exceptions and warnings become findings: none is raised or printed.
+
+    Args:
+        config: the environment's config, of a type whose ids Gymnasium registers.
+        worker_id: worker id of the environments.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         findings = _findings(config, worker_id)
-    # What is old is no fault of the environment's, unless Gymnasium says so.
+    # Deprecation warnings are no fault of the environment's, unless Gymnasium raises them.
     messages = [
         str(warning.message)
         for warning in caught
@@ -78,16 +81,16 @@ _WORTH_A_NOTE = (UserWarning, RuntimeWarning)
 
 def _findings(config: EnvironmentConfig, worker_id: int) -> list[Finding]:
     try:
-        # Which registers what the suite has.
+        # The import registers the suite's ids.
         import_suite(config.type)
-        # It is told here, and more of it, what is wrong with its answers.
+        # Unchecked, as this check reports faults in answers itself, and more of them.
         environment = create(config, worker_id, None, is_checked=False)
     except Exception as error:
         return _failures("it can't be built", error)
     lacking = _lacking_spaces(environment.unwrapped)
     if lacking:
         return lacking
-    check = _Check(config, worker_id)
+    check = _EpisodeCheck(config, worker_id)
     fault = _ask_gymnasium(environment.unwrapped, check.watch)
     try:
         environment.close()
@@ -104,7 +107,7 @@ def _findings(config: EnvironmentConfig, worker_id: int) -> list[Finding]:
 
 
 def _film(config: EnvironmentConfig, worker_id: int) -> Finding:
-    """Whether a video can be made of an episode, which training does without."""
+    """Check whether `enjoy.py` can make a video, which training doesn't need."""
     draw_without_devices()
     try:
         environment = make_environment(config, worker_id, "rgb_array")
@@ -119,7 +122,7 @@ def _film(config: EnvironmentConfig, worker_id: int) -> Finding:
 
 
 def _lacking_spaces(environment: gymnasium.Env) -> list[Finding]:
-    """The spaces that an environment doesn't have, without which nothing can be asked of it."""
+    """Return a failure for each space that an environment lacks."""
     found = {
         name: getattr(environment, name, None) for name in ("observation_space", "action_space")
     }
@@ -131,17 +134,17 @@ def _lacking_spaces(environment: gymnasium.Env) -> list[Finding]:
 
 
 def _failures(what: str, error: Exception) -> list[Finding]:
-    """An exception as findings; what a user can mend has lines of its own already."""
+    """Return an exception as findings; a `UserError` has lines of its own."""
     if isinstance(error, UserError):
         return [Finding("failed", line) for line in error.lines]
     if isinstance(error, EnvironmentFailure) and isinstance(error.__cause__, Exception):
-        # Which says where it was raised.
+        # The cause has the line of code that raised it.
         error = error.__cause__
     return [Finding("failed", f"{what}: {_described(error)}")]
 
 
 def _ask_gymnasium(environment: gymnasium.Env, watch: Answers) -> str | None:
-    """The first fault that Gymnasium's own check finds. No pictures are drawn."""
+    """Return the first fault that Gymnasium's `check_env` finds, without rendering."""
     try:
         watch.over(environment)
         check_env(environment, skip_render_check=True, skip_close_check=True)
@@ -151,7 +154,7 @@ def _ask_gymnasium(environment: gymnasium.Env, watch: Answers) -> str | None:
 
 
 def _verdict(fault: str | None, others: Sequence[Finding]) -> list[Finding]:
-    """What Gymnasium found, unless another finding says it already, and more clearly."""
+    """Return Gymnasium's finding, unless another finding reports the same fault more clearly."""
     if fault is None:
         return [Finding("passed", "Gymnasium's check_env")]
     told = " ".join(finding.text for finding in others if finding.verdict == "failed")
@@ -161,11 +164,11 @@ def _verdict(fault: str | None, others: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_said_in(told: str, text: str) -> bool:
-    """Whether what is told already says more clearly what a text says."""
+    """Return whether the lines told already report a text's fault more clearly."""
     return any(re.search(pattern, text) and words in told for pattern, words in _SAID_MORE_CLEARLY)
 
 
-# What is said of something, by Gymnasium or in playing, and what is said of it more clearly.
+# Patterns of messages, by Gymnasium or from playing, and words of the clearer lines on the same fault.
 _SAID_MORE_CLEARLY = (
     (r"observation space", "isn't within observation_space"),
     (r"determinis|equivalent", "must give the same episode"),
@@ -179,47 +182,52 @@ _SAID_MORE_CLEARLY = (
 
 
 def _described(error: Exception) -> str:
-    """An exception on one line, with the line of code that raised it where it isn't about rules."""
+    """Return an exception on one line, with the line of code that raised it unless it is a rule's."""
     text = _one_line(str(error))
     if text and isinstance(error, (AssertionError, gymnasium.error.Error, EnvironmentFailure)):
         return text
     frames = traceback.extract_tb(error.__traceback__)
     where = ""
-    # A call that doesn't fit the environment's method fails where it stands: here, not there.
+    # A call with arguments that the method doesn't take fails in this folder, which is no help.
     if frames and Path(frames[-1].filename).parent != Path(__file__).parent:
         where = f" ({frames[-1].filename}, line {frames[-1].lineno})"
     return f"{type(error).__name__}: {text}".removesuffix(": ") + where
 
 
 def _one_line(text: str) -> str:
-    """A message without line breaks and colours, and with the name of Gymnasium where it warns."""
+    """Return a message without line breaks and colours; Gymnasium's warnings are marked as such."""
     plain = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
     return re.sub(f"^{_OF_GYMNASIUM}", "Gymnasium warns: ", plain)
 
 
 @dataclass
 class _Episode:
-    """What was played: the actions, and a print of what followed each (the reset first).
+    """An episode that was played, for comparison with its replay.
 
-    A print has a hash of each observation, the reward and whether the episode ended.
+    Attributes:
+        seed: the seed of the reset.
+        actions: the action of each step.
+        fingerprints: the fingerprint of the reset and of each step: hashes of the observations, the
+            reward and the ends.
+        ended: whether the episode ended.
     """
 
     seed: int
     actions: list[np.ndarray] = field(default_factory=list)
-    prints: list[dict[str, Any]] = field(default_factory=list)
+    fingerprints: list[dict[str, Any]] = field(default_factory=list)
     ended: bool = False
 
 
-class _Check:
-    """Plays episodes through the interface that training uses.
+class _EpisodeCheck:
+    """Plays episodes through the wrappers that training uses, and replays them.
 
     Args:
-        config: which environment.
+        config: the environment's config.
         worker_id: worker id of the environments.
 
     Attributes:
-        findings: what was found so far.
-        watch: over the answers of all environments.
+        findings: the findings so far.
+        watch: the record of faults in all environments' answers.
     """
 
     def __init__(self, config: EnvironmentConfig, worker_id: int) -> None:
@@ -230,7 +238,7 @@ class _Check:
         self._generator = np.random.default_rng(0)
 
     def run(self) -> None:
-        """Plays each seed, the first once more, and the last in an environment that was built anew."""
+        """Play each seed, replay the first one, and replay the last one in a new instance."""
         with self._environment() as environment:
             self._pass(f"it {_describe(spaces_of(environment))}")
             limit = self._time_limit(environment)
@@ -259,10 +267,10 @@ class _Check:
         return None
 
     def _play(self, environment: gymnasium.Env, episode: _Episode) -> _Episode:
-        """Plays an episode with random actions, until it ends or has lasted long enough."""
+        """Play an episode with random actions until it ends or reaches a limit of steps or time."""
         observed = spaces_of(environment)
         observation, _ = environment.reset(seed=episode.seed)
-        episode.prints.append(_print(observation))
+        episode.fingerprints.append(_fingerprint(observation))
         deadline = time.monotonic() + _SECONDS
         while not episode.ended and len(episode.actions) < _STEPS:
             if time.monotonic() > deadline:
@@ -270,26 +278,26 @@ class _Check:
             action = random_action(observed, observation, self._generator)
             observation, reward, terminated, truncated, _ = environment.step(action)
             episode.actions.append(action)
-            episode.prints.append(_print(observation, reward, terminated, truncated))
+            episode.fingerprints.append(_fingerprint(observation, reward, terminated, truncated))
             episode.ended = bool(terminated or truncated)
         return episode
 
     @staticmethod
     def _difference(environment: gymnasium.Env, episode: _Episode, how: str) -> str | None:
-        """Where an episode differs when it is played again; None where it is the same."""
+        """Replay an episode; return where it differs, or None if it is the same."""
         observation, _ = environment.reset(seed=episode.seed)
-        played = _print(observation)
-        for step, expected in enumerate(episode.prints):
+        played = _fingerprint(observation)
+        for step, expected in enumerate(episode.fingerprints):
             other = [name for name in expected if played.get(name) != expected[name]]
             if other:
                 when = f"after step {step}" if step else "after the reset"
                 return f"with seed {episode.seed} {other[0]} is another {when}, played {how}"
             if step < len(episode.actions):
-                played = _print(*environment.step(episode.actions[step])[:4])
+                played = _fingerprint(*environment.step(episode.actions[step])[:4])
         return None
 
     def note_contents(self) -> None:
-        """Notes what was wrong with what the environments returned."""
+        """Add the faults in what the environments returned to the findings."""
         self.findings += [Finding("failed", fault) for fault in self.watch.faults.values()]
         if self.watch.steps and not self.watch.faults:
             self._pass(
@@ -329,17 +337,22 @@ class _Check:
         self.findings.append(Finding("passed", text))
 
 
-def _print(observation: Observations, *outcome: Any) -> dict[str, Any]:
-    """What makes a step comparable, by what it is called in a message."""
-    prints: dict[str, Any] = {
+def _fingerprint(observation: Observations, *rest: Any) -> dict[str, Any]:
+    """Return what is compared of a reset or step, by its name in messages.
+
+    Args:
+        observation: the observation.
+        *rest: a step's reward, terminated and truncated; nothing for a reset.
+    """
+    fingerprints: dict[str, Any] = {
         f"the observation '{name}'": hash(np.asarray(array).tobytes())
         for name, array in observation.items()
     }
-    if outcome:
-        reward, terminated, truncated = outcome
-        prints["the reward"] = repr(float(reward))
-        prints["the end of the episode"] = bool(terminated), bool(truncated)
-    return prints
+    if rest:
+        reward, terminated, truncated = rest
+        fingerprints["the reward"] = repr(float(reward))
+        fingerprints["the end of the episode"] = bool(terminated), bool(truncated)
+    return fingerprints
 
 
 def _describe(found: Spaces) -> str:

@@ -1,4 +1,4 @@
-"""What an environment's `render` must return, so that a video can be made of it."""
+"""Checks that an environment's `render` returns frames of which a video can be made."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from environments.wrappers.checked import form
 
 
 def as_frame(name: str, rendered: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """What `render` returned, as a frame (height, width, 3) of uint8.
+    """Return what `render` returned as a frame (height, width, 3) uint8.
 
     Args:
-        name: of the environment.
-        rendered: what its `render` returned.
-        shape: of the frames before; None of the first one.
+        name: the environment's name.
+        rendered: the value that `render` returned.
+        shape: the shape of earlier frames; None for the first one.
 
     Raises:
-        EnvironmentFailure: it is something else, or of another size than the frames before.
+        EnvironmentFailure: It isn't such a frame, or its size differs from the earlier frames'.
     """
     frame = _as_array(rendered)
     is_frame = frame is not None and frame.shape[2:] == (3,) and frame.dtype == np.uint8
@@ -38,8 +38,8 @@ def as_frame(name: str, rendered: Any, shape: tuple[int, ...] | None = None) -> 
 
 
 def _as_array(rendered: Any) -> np.ndarray | None:
-    """Pictures of other packages become arrays, too; None of what is none."""
+    """Return a picture as an array (packages' own image types, too); None if it can't be one."""
     try:
         return np.asarray(rendered)
-    except ValueError:  # rows of several lengths, say
+    except ValueError:  # rows of different lengths, say
         return None

@@ -1,5 +1,5 @@
-"""Gymnasium's classic control tasks, compiled by Numba: whole rollouts of them are one call.
+"""The environment backend "compiled": Gymnasium's classic control tasks, compiled by Numba.
 
-Stepping such a task takes less time than calling anything that does. Each takes the numbers of its state
-to the next ones in float64, as Gymnasium's own code does; only the random starts are others.
+A step of such a task takes less time than a Python call, so one call steps a whole rollout. The
+dynamics are computed in float64, exactly as in Gymnasium; only the random initial states differ.
 """

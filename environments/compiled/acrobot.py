@@ -1,8 +1,9 @@
-"""Two links, of which the joint between them is driven, that are to swing their end up (Sutton, 1996,
+"""Acrobot: swing up the end of two links by driving the joint between them (Sutton, 1996,
 Generalization in reinforcement learning), with the equations of Sutton and Barto's book and Gymnasium's
 constants.
 
-A state is the first link's angle from hanging down, the second's from the first, and both velocities.
+A state has the first link's angle from hanging down and the second link's angle from the first, in
+radians, and the velocities of both.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numerics.compiler import jit
 from numerics.random import uniform
 
-# Links of 1 m and 1 kg with their centre in the middle and a moment of inertia of 1.
+# Links of 1 m and 1 kg, with their centre of mass in the middle and a moment of inertia of 1.
 _GRAVITY, _SECONDS = 9.8, 0.2  # m/s^2, s of a step
 _CENTRE, _INERTIA = 0.5, 1.0
 _FASTEST_1, _FASTEST_2 = 4 * math.pi, 9 * math.pi
@@ -23,7 +24,7 @@ _START = 0.1
 
 @jit
 def begin(state: np.ndarray, seed: int, episode: int) -> None:
-    """Draws where an episode begins."""
+    """Draw an episode's initial state."""
     for place in range(4):
         # Gymnasium draws float32.
         state[place] = np.float32(uniform(seed, 4 * episode + place, -_START, _START))
@@ -31,7 +32,7 @@ def begin(state: np.ndarray, seed: int, episode: int) -> None:
 
 @jit
 def observe(states: np.ndarray, observations: np.ndarray) -> None:
-    """Cosine and sine of each angle, and both velocities, for each of E."""
+    """Write the cosine and sine of each angle, and both velocities, of E environments."""
     for number in range(len(states)):
         state, observation = states[number], observations[number]
         observation[0], observation[1] = math.cos(state[0]), math.sin(state[0])
@@ -43,7 +44,7 @@ def observe(states: np.ndarray, observations: np.ndarray) -> None:
 def _slopes(
     first: float, second: float, spin_1: float, spin_2: float, torque: float
 ) -> tuple[float, float]:
-    """The accelerations of both angles."""
+    """Return the accelerations of both angles in radians / s^2."""
     coupling = _CENTRE * math.cos(second)
     d_2 = _CENTRE * _CENTRE + coupling + _INERTIA
     d_1 = _CENTRE * _CENTRE + (1.0 + _CENTRE * _CENTRE + 2 * coupling) + 2 * _INERTIA
@@ -63,7 +64,7 @@ def _slopes(
 
 @jit
 def _wrapped(angle: float) -> float:
-    """The angle between -pi and pi."""
+    """Return the same angle between -pi and pi."""
     while angle > math.pi:
         angle -= 2 * math.pi
     while angle < -math.pi:
@@ -75,7 +76,7 @@ def _wrapped(angle: float) -> float:
 def step(
     states: np.ndarray, choices: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
 ) -> None:
-    """Applies E torques of -1 (0), 0 (1) or 1 (2); finds rewards, and which ends are up."""
+    """Apply E torques of -1 (0), 0 (1) or 1 (2) N m; write rewards and whether the end is up."""
     for number in range(len(states)):
         up = _swing(states[number], choices[number])
         rewards[number] = 0.0 if up else -1.0
@@ -84,7 +85,7 @@ def step(
 
 @jit
 def _swing(state: np.ndarray, choice: int) -> bool:
-    """Applies a torque to one, by the classical Runge-Kutta method; returns whether its end is up."""
+    """Apply a torque to one by the classical Runge-Kutta method; return whether its end is up."""
     torque = choice - 1.0
     a, b, c, d = state[0], state[1], state[2], state[3]
     half = _SECONDS / 2

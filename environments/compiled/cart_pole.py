@@ -1,7 +1,8 @@
-"""A pole on a cart (Barto, Sutton and Anderson, 1983, Neuronlike adaptive elements that can solve
-difficult learning control problems), with Gymnasium's constants.
+"""CartPole: balance a pole on a cart (Barto, Sutton and Anderson, 1983, Neuronlike adaptive elements
+that can solve difficult learning control problems), with Gymnasium's constants.
 
-A state is the cart's position in m and velocity in m/s, the pole's angle in radians and velocity.
+A state has the cart's position in m and velocity in m/s, and the pole's angle in radians and velocity in
+radians / s.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _START = 0.05
 
 @jit
 def begin(state: np.ndarray, seed: int, episode: int) -> None:
-    """Draws where an episode begins."""
+    """Draw an episode's initial state."""
     for place in range(4):
         state[place] = uniform(seed, 4 * episode + place, -_START, _START)
 
@@ -31,7 +32,7 @@ def begin(state: np.ndarray, seed: int, episode: int) -> None:
 def step(
     states: np.ndarray, choices: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
 ) -> None:
-    """Pushes E carts to the left (0) or right (1); finds rewards, and which poles have fallen."""
+    """Push E carts to the left (0) or right (1); write rewards and whether the pole fell."""
     for number in range(len(states)):
         terminated[number] = _push(states[number], choices[number])
         rewards[number] = 1.0
@@ -39,7 +40,7 @@ def step(
 
 @jit
 def _push(state: np.ndarray, choice: int) -> bool:
-    """Pushes one cart; returns whether its pole has fallen."""
+    """Push one cart; return whether its pole fell."""
     position, velocity, angle, spin = state[0], state[1], state[2], state[3]
     force = _FORCE if choice == 1 else -_FORCE
     cosine, sine = math.cos(angle), math.sin(angle)

@@ -1,7 +1,7 @@
-"""A car too weak for the hill that it is to climb (Moore, 1990, Efficient memory-based learning for
-robot control), with Gymnasium's constants, pushed by choices or by a force.
+"""MountainCar: drive a weak car up a hill (Moore, 1990, Efficient memory-based learning for robot
+control), with Gymnasium's constants, and with discrete or continuous actions.
 
-A state is its position and velocity.
+A state has the car's position and velocity.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _POWER, _CONTINUOUS_GOAL, _BONUS, _EFFORT = 0.0015, 0.45, 100.0, 0.1
 
 @jit
 def begin(state: np.ndarray, seed: int, episode: int) -> None:
-    """Draws where an episode begins."""
+    """Draw an episode's initial state."""
     state[0] = uniform(seed, episode, -0.6, -0.4)
     state[1] = 0.0
 
@@ -40,7 +40,7 @@ def _roll(state: np.ndarray, push: float) -> None:
 def step(
     states: np.ndarray, choices: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
 ) -> None:
-    """Pushes E cars to the left (0), not at all (1) or to the right (2); finds rewards and arrivals."""
+    """Push E cars to the left (0), not at all (1) or to the right (2); write rewards and arrivals."""
     for number in range(len(states)):
         state = states[number]
         _roll(state, (choices[number] - 1) * _PUSH)
@@ -52,7 +52,7 @@ def step(
 def step_continuous(
     states: np.ndarray, forces: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
 ) -> None:
-    """Pushes E cars with forces from -1 to 1; finds rewards and arrivals."""
+    """Push E cars with forces from -1 to 1; write rewards and arrivals."""
     for number in range(len(states)):
         state, force = states[number], forces[number]
         _roll(state, min(max(force, -1.0), 1.0) * _POWER)

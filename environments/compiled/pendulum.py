@@ -1,6 +1,6 @@
-"""A pendulum that is to be swung up and held, with Gymnasium's constants.
+"""Pendulum: swing a pendulum up and hold it there, with Gymnasium's constants.
 
-A state is the angle from the upright in radians, and its velocity.
+A state has the angle from the upright in radians, and its velocity in radians / s.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _FASTEST, _STRONGEST = 8.0, 2.0
 
 @jit
 def begin(state: np.ndarray, seed: int, episode: int) -> None:
-    """Draws where an episode begins."""
+    """Draw an episode's initial state."""
     state[0] = uniform(seed, 2 * episode, -math.pi, math.pi)
     state[1] = uniform(seed, 2 * episode + 1, -1.0, 1.0)
 
 
 @jit
 def observe(states: np.ndarray, observations: np.ndarray) -> None:
-    """Cosine and sine of the angle, and its velocity, for each of E."""
+    """Write the cosine and sine of the angle, and its velocity, of E environments."""
     for number in range(len(states)):
         angle = states[number, 0]
         observations[number, 0], observations[number, 1] = math.cos(angle), math.sin(angle)
@@ -36,7 +36,7 @@ def observe(states: np.ndarray, observations: np.ndarray) -> None:
 def step(
     states: np.ndarray, forces: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
 ) -> None:
-    """Applies E torques in N m; finds rewards. The task has no end."""
+    """Apply E torques in N m; write rewards. The task has no real end."""
     for number in range(len(states)):
         rewards[number] = _swing(states[number], forces[number])
         terminated[number] = False
@@ -44,7 +44,7 @@ def step(
 
 @jit
 def _swing(state: np.ndarray, force: float) -> float:
-    """Applies a torque to one; returns the reward."""
+    """Apply a torque to one; return the reward."""
     torque = min(max(force, -_STRONGEST), _STRONGEST)
     angle, spin = state[0], state[1]
     # The angle from the upright, between -pi and pi.

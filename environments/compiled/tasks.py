@@ -1,4 +1,4 @@
-"""Which tasks are compiled, and their numbers."""
+"""Lists the compiled tasks and their numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TASKS = {
     "Acrobot-v1": ACROBOT,
     "Pendulum-v1": PENDULUM,
 }
-# How many numbers a state has.
+# The number of numbers in a state.
 STATE_SIZES = {
     CART_POLE: 4,
     MOUNTAIN_CAR: 2,
@@ -23,7 +23,7 @@ STATE_SIZES = {
 
 
 def task_of(suite: str, name: str) -> int | None:
-    """The number of an environment's task; None where it isn't compiled.
+    """Return the number of an environment's task; None if it isn't compiled.
 
     Args:
         suite: the environment's type.
@@ -35,5 +35,5 @@ def task_of(suite: str, name: str) -> int | None:
 
 
 def is_compiled(suite: str, name: str) -> bool:
-    """Whether an environment's task is compiled."""
+    """Return whether an environment's task is compiled."""
     return task_of(suite, name) is not None

@@ -1,4 +1,4 @@
-"""Steps environments whose dynamics are compiled."""
+"""Steps compiled environments together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from environments.building import probe_spaces
 from environments.compiled import worlds as compiled
 from environments.compiled.tasks import STATE_SIZES, task_of
-from environments.compiled.worlds import Ends, Worlds
+from environments.compiled.worlds import StepResults, Worlds
 from environments.interface import EpisodeState, Observations, Step
 from environments.levels import RandomLevels
 from environments.spaces import VECTOR
@@ -20,18 +20,18 @@ _NO_CHOICES, _NO_FORCES = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
 
 class CompiledEnvironments:
-    """A `VectorEnvironment` over numbers in arrays.
+    """A `VectorEnvironment` over compiled environments, whose states are arrays.
 
     Args:
-        config: which environment.
-        levels: whose seeds the environments take.
-        num_environments: how many environments.
-        worker_id: for the spaces' probe.
+        config: the environment's config.
+        levels: the source of the environments' seeds.
+        num_environments: the number E of environments.
+        worker_id: worker id for the probe of the spaces.
 
     Attributes:
-        worlds: where the environments are. What steps them otherwise than by `step` reads
-            `observations` afterwards.
-        ends: how the last step left them.
+        worlds: the environments' states. A compiled rollout may step them without `step`; it must then
+            write to `observations`.
+        results: the results of the last step.
     """
 
     backend = "compiled"
@@ -59,7 +59,7 @@ class CompiledEnvironments:
         )
         ((shape, _),) = self.spaces.observations.values()
         self._observed = np.zeros((count, *shape), np.float32)
-        self.ends = Ends(
+        self.results = StepResults(
             rewards=np.zeros(count, np.float32),
             terminated=np.zeros(count, np.bool_),
             truncated=np.zeros(count, np.bool_),
@@ -73,33 +73,38 @@ class CompiledEnvironments:
 
     @property
     def observations(self) -> Observations:
-        """What the environments observe at present, (E, ...)."""
+        """The present observations (E, ...)."""
         return {VECTOR: self._observed}
 
     def reset(self) -> Observations:
-        """Begins the first episode of each environment and returns (E, ...) observations."""
+        """Start the first episode of each environment; return observations (E, ...)."""
         compiled.look(self.worlds, self._observed, True)
         return self.observations
 
     def step(self, actions: np.ndarray) -> Step:
-        """Takes one step with actions (E, 1) of the spaces' action type."""
+        """Take one step with actions (E, 1) of the spaces' action type."""
         taken = np.ascontiguousarray(actions[:, 0])
         choices, forces = (taken, _NO_FORCES) if self.spaces.branches else (_NO_CHOICES, taken)
-        ends = self.ends
-        compiled.play(self.worlds, choices, forces, self._observed, ends)
-        step = Step(self.observations, ends.rewards, ends.terminated, ends.truncated, [], [])
-        for index in np.flatnonzero(ends.terminated | ends.truncated).tolist():
-            ended = {"return": float(ends.returns[index]), "length": float(ends.lengths[index])}
+        results = self.results
+        compiled.play(self.worlds, choices, forces, self._observed, results)
+        step = Step(
+            self.observations, results.rewards, results.terminated, results.truncated, [], []
+        )
+        for index in np.flatnonzero(results.terminated | results.truncated).tolist():
+            ended = {
+                "return": float(results.returns[index]),
+                "length": float(results.lengths[index]),
+            }
             step.episodes.append((index, ended))
-            if ends.truncated[index]:
-                step.final_observations.append((index, {VECTOR: ends.finals[index].copy()}))
+            if results.truncated[index]:
+                step.final_observations.append((index, {VECTOR: results.finals[index].copy()}))
         return step
 
     def renew(self) -> None:
-        """Goes on: nothing has to be played again."""
+        """Do nothing: restoring replays nothing."""
 
     def states(self) -> list[EpisodeState]:
-        """Where each environment is, for a checkpoint."""
+        """Return the state of each environment, for a checkpoint."""
         worlds = self.worlds
         numbers = np.column_stack((worlds.states, worlds.steps, worlds.returns))
         return [
@@ -108,11 +113,11 @@ class CompiledEnvironments:
         ]
 
     def restore(self, states: Sequence[EpisodeState]) -> Observations:
-        """Brings each environment to where it was and returns (E, ...) observations."""
+        """Restore the state of each environment; return observations (E, ...)."""
         assert len(states) == len(self), f"{len(states)} states for {len(self)} environments"
         worlds = self.worlds
         worlds.episodes[:] = [state.episode for state in states]
-        numbers = np.concatenate([state.actions for state in states])
+        numbers = np.concatenate([state.resume_data for state in states])
         size = worlds.states.shape[1]
         worlds.states[:] = numbers[:, :size]
         worlds.steps[:], worlds.returns[:] = numbers[:, size:].T
@@ -120,4 +125,4 @@ class CompiledEnvironments:
         return self.observations
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: there is nothing to free."""

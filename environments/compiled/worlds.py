@@ -1,4 +1,4 @@
-"""Environments side by side whose steps are compiled, whatever the task.
+"""Steps environments of any compiled task, side by side.
 
 Axes: environments E, numbers S of a state, numbers K of an observation.
 """
@@ -21,17 +21,17 @@ from numerics.compiler import entry, jit
 
 
 class Worlds(NamedTuple):
-    """Where E environments are.
+    """The states of E environments.
 
     Attributes:
-        task: its number.
-        positions_only: whether every other number of an observation is left out, the velocities.
-        limit: steps after which an episode is cut off.
-        seeds: (E,) uint64.
+        task: the task's number.
+        positions_only: whether observations leave out the velocities, every second number.
+        limit: the number of steps after which an episode is cut off.
+        seeds: (E,) uint64, seeds of the initial states.
         states: (E, S) float64.
-        steps: (E,) int64, of the present episode.
-        episodes: (E,) int64, the number of the present one.
-        returns: (E,) float64, the rewards of the present one.
+        steps: (E,) int64, steps of the present episode so far.
+        episodes: (E,) int64, number of the present episode.
+        returns: (E,) float64, sum of the present episode's rewards so far.
     """
 
     task: int
@@ -44,7 +44,7 @@ class Worlds(NamedTuple):
     returns: np.ndarray
 
     def part(self, own: slice) -> Worlds:
-        """Some of the environments, on the same memory."""
+        """Return some of the environments, as views of the same memory."""
         return self._replace(
             seeds=self.seeds[own],
             states=self.states[own],
@@ -54,14 +54,14 @@ class Worlds(NamedTuple):
         )
 
 
-class Ends(NamedTuple):
-    """How a step left each of E environments.
+class StepResults(NamedTuple):
+    """The results of one step of E environments.
 
     Attributes:
         rewards: (E,) float32.
         terminated, truncated: (E,) bool, never both.
-        returns, lengths: (E,) float64, of the episodes that ended; else without a meaning.
-        finals: (E, K) float32, what was observed last in these.
+        returns, lengths: (E,) float64, of the episodes that ended; meaningless elsewhere.
+        finals: (E, K) float32, last observations of the episodes that ended; meaningless elsewhere.
     """
 
     rewards: np.ndarray
@@ -71,14 +71,14 @@ class Ends(NamedTuple):
     lengths: np.ndarray
     finals: np.ndarray
 
-    def part(self, own: slice) -> Ends:
-        """Those of some environments, on the same memory."""
-        return Ends(*(values[own] for values in self))
+    def part(self, own: slice) -> StepResults:
+        """Return the results of some environments, as views of the same memory."""
+        return StepResults(*(values[own] for values in self))
 
 
 @jit
 def begin(worlds: Worlds, number: int, episode: int) -> None:
-    """Begins the episode of a number in one environment."""
+    """Start the episode of that number in one environment."""
     worlds.episodes[number] = episode
     worlds.steps[number] = 0
     worlds.returns[number] = 0.0
@@ -95,7 +95,7 @@ def begin(worlds: Worlds, number: int, episode: int) -> None:
 
 @jit
 def observe(worlds: Worlds, own: slice, observations: np.ndarray) -> None:
-    """Writes what some environments observe into their rows of (E, K) float32."""
+    """Write some environments' observations into their rows of (E, K) float32."""
     states, observed = worlds.states[own], observations[own]
     if worlds.task == ACROBOT:
         acrobot.observe(states, observed)
@@ -110,28 +110,32 @@ def observe(worlds: Worlds, own: slice, observations: np.ndarray) -> None:
 
 @jit
 def step_all(
-    worlds: Worlds, choices: np.ndarray, forces: np.ndarray, observations: np.ndarray, ends: Ends
+    worlds: Worlds,
+    choices: np.ndarray,
+    forces: np.ndarray,
+    observations: np.ndarray,
+    results: StepResults,
 ) -> None:
-    """Takes a step with all environments; where episodes end, the next ones begin.
+    """Take a step with all environments; where episodes end, start the next ones.
 
     Args:
         worlds: the environments.
-        choices: (E,) int64, actions of discrete tasks; else (0,).
-        forces: (E,) float32, actions of continuous tasks; else (0,).
-        observations: (E, K) float32, become what is observed then.
-        ends: become how the step left them.
+        choices: (E,) int64, actions of a task with discrete actions; else (0,).
+        forces: (E,) float32, actions of a task with continuous actions; else (0,).
+        observations: (E, K) float32, filled with the next observations.
+        results: filled with the step's results.
     """
-    _move(worlds, choices, forces, ends.rewards, ends.terminated)
+    _move(worlds, choices, forces, results.rewards, results.terminated)
     observe(worlds, slice(0, len(observations)), observations)
     for number in range(len(observations)):
         worlds.steps[number] += 1
-        worlds.returns[number] += ends.rewards[number]
+        worlds.returns[number] += results.rewards[number]
         is_late = worlds.steps[number] >= worlds.limit
-        ends.truncated[number] = is_late and not ends.terminated[number]
-        if is_late or ends.terminated[number]:
-            ends.returns[number] = worlds.returns[number]
-            ends.lengths[number] = worlds.steps[number]
-            ends.finals[number] = observations[number]
+        results.truncated[number] = is_late and not results.terminated[number]
+        if is_late or results.terminated[number]:
+            results.returns[number] = worlds.returns[number]
+            results.lengths[number] = worlds.steps[number]
+            results.finals[number] = observations[number]
             begin(worlds, number, worlds.episodes[number] + 1)
             observe(worlds, slice(number, number + 1), observations)
 
@@ -144,7 +148,7 @@ def _move(
     rewards: np.ndarray,
     terminated: np.ndarray,
 ) -> None:
-    """Takes all states to the next ones, within their episodes."""
+    """Advance all states by one step, within their episodes."""
     if worlds.task == CART_POLE:
         cart_pole.step(worlds.states, choices, rewards, terminated)
     elif worlds.task == MOUNTAIN_CAR:
@@ -159,12 +163,12 @@ def _move(
 
 @entry
 def look(worlds: Worlds, observations: np.ndarray, anew: bool) -> None:
-    """Observes all environments.
+    """Observe all environments.
 
     Args:
         worlds: the environments.
-        observations: (E, K) float32, become what is observed.
-        anew: whether their first episodes are begun before.
+        observations: (E, K) float32, filled with the observations.
+        anew: whether to start their first episodes before.
     """
     if anew:
         for number in range(len(observations)):
@@ -174,7 +178,11 @@ def look(worlds: Worlds, observations: np.ndarray, anew: bool) -> None:
 
 @entry
 def play(
-    worlds: Worlds, choices: np.ndarray, forces: np.ndarray, observations: np.ndarray, ends: Ends
+    worlds: Worlds,
+    choices: np.ndarray,
+    forces: np.ndarray,
+    observations: np.ndarray,
+    results: StepResults,
 ) -> None:
-    """As `step_all`, for calls by Python."""
-    step_all(worlds, choices, forces, observations, ends)
+    """Call `step_all` from Python."""
+    step_all(worlds, choices, forces, observations, results)

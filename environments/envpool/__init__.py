@@ -1,1 +1,1 @@
-"""EnvPool: many environments that one call steps."""
+"""The environment backend "envpool": many environments in compiled code, stepped by one call."""

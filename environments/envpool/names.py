@@ -1,24 +1,26 @@
-"""The environments that EnvPool plays as their originals do, by suite.
+"""Lists the environments that EnvPool plays exactly as their originals do, by suite.
 
-They were compared step by step where a state can be set (CartPole, MountainCar, Acrobot) or where the
-layout is fixed, and otherwise by statistics of first observations and of random play. Those that
-differ are left out: MiniGrid-ObstructedMaze with boxes (another colour), MiniGrid-MultiRoom (the agent
-sees farther at times), BabyAI-ActionObjDoor (some doors are locked), BabyAI-PutNext...Carrying (what
-is carried at the start is seen). So are MiniGrid-WFC, whose originals can't be built without a file
-that their package lacks, BabyAI-SynthS5R2, whose original can take forever to make a level, and
-CliffWalking, FrozenLake, Taxi and Blackjack, whose observations have another form, and LunarLander,
-whose physics can't be compared step by step and which a trained policy lands a little worse (a mean
-return of 242 ± 2 for 251 ± 2 in 400 episodes each).
+They were compared step by step where a state can be set (CartPole, MountainCar, Acrobot) or the layout
+is fixed, and otherwise by statistics of first observations and of random play. The list leaves out:
 
-What is learnt was compared, too, on tasks of most kinds with ten seeds each
-(`benchmarks/learning.py --backends`): no difference was beyond chance. On MiniGrid-LavaGapS5, where one
-had seemed to be, a training is the same to the bit when Gymnasium plays EnvPool's levels
-(docs/results.md).
+- MiniGrid-ObstructedMaze with boxes, which have another colour,
+- MiniGrid-MultiRoom, where the view sometimes reaches farther,
+- BabyAI-ActionObjDoor, where some doors are locked,
+- BabyAI-PutNext...Carrying, where the object carried at the start is visible,
+- MiniGrid-WFC, because its original needs a file that its package lacks,
+- BabyAI-SynthS5R2, because its original may never finish making a level,
+- CliffWalking, FrozenLake, Taxi and Blackjack, because their observations have another form,
+- LunarLander, because its physics can't be compared step by step, and a trained policy lands a little
+  worse (a mean return of 242 ± 2 instead of 251 ± 2 in 400 episodes each).
+
+Learning was compared, too, on tasks of most kinds with ten seeds each
+(`benchmarks/learning.py --backends`): no difference was beyond chance. MiniGrid-LavaGapS5 seemed to
+differ, but its training is the same to the bit when Gymnasium plays EnvPool's levels (docs/results.md).
 """
 
 from __future__ import annotations
 
-# Without their prefixes.
+# Names without their prefixes.
 _MINIGRID = """
 Empty-5x5-v0 Empty-6x6-v0 Empty-8x8-v0 Empty-16x16-v0 Empty-Random-5x5-v0 Empty-Random-6x6-v0
 DoorKey-5x5-v0 DoorKey-6x6-v0 DoorKey-8x8-v0 DoorKey-16x16-v0 DistShift1-v0 DistShift2-v0
@@ -66,10 +68,10 @@ _NAMES = {
         *(f"BabyAI-{name}" for name in _BABYAI),
     },
 }
-# These suites exist through EnvPool only.
-_POOLED_SUITES = ("Procgen", "Atari")
+# Suites that only EnvPool has.
+_ENVPOOL_SUITES = ("Procgen", "Atari")
 
 
-def is_pooled(suite: str, name: str) -> bool:
-    """Whether EnvPool plays the same task under the same name."""
-    return suite in _POOLED_SUITES or name in _NAMES.get(suite, ())
+def is_in_envpool(suite: str, name: str) -> bool:
+    """Return whether EnvPool plays the same task under the same name."""
+    return suite in _ENVPOOL_SUITES or name in _NAMES.get(suite, ())

@@ -1,7 +1,7 @@
-"""Procgen and Atari, which come with EnvPool: single environments over pools of one.
+"""Makes single environments of Procgen and Atari, each over an EnvPool pool of one.
 
-They play listed levels and show them. Training on random levels goes through
-`PooledEnvironments`, which is far faster.
+They play listed levels and render them. Training on random levels uses `EnvPoolEnvironments`, which is
+far faster.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import HumanRendering
 
-from environments.envpool.tasks import Lives, make_pool, pooled_images
+from environments.envpool.tasks import Lives, envpool_images, make_pool
 from environments.interface import LIFE_LOST, Observations
 from environments.spaces import VISUAL, as_trainable_actions
 from environments.suites.ids import refusal
@@ -27,14 +27,14 @@ from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
 _MODULES = {"Procgen": "envpool.procgen", "Atari": "envpool.atari"}
-_FRAME_SIZE = {"Procgen": 512, "Atari": 0}  # pixels along a side; 0 is the game's own
+_FRAME_SIZE = {"Procgen": 512, "Atari": 0}  # pixels along a side; 0 is the game's own size
 
 
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
-    """A game with a "visual" (height, width, channels) uint8.
+    """Make a game that observes "visual" (height, width, channels) uint8.
 
     Raises:
-        UserError: EnvPool doesn't know it, or lacks a library.
+        UserError: EnvPool doesn't know the game, or lacks a library.
     """
     _check_name(config)
     if config.type == "Procgen":
@@ -46,12 +46,12 @@ def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> 
 
 
 class _Single(gymnasium.Env):
-    """One game; `reset(seed=level)` begins the level of that number."""
+    """One game; `reset(seed=level)` starts the level of that number."""
 
     def __init__(self, config: EnvironmentConfig, render_mode: str | None) -> None:
         self.render_mode = render_mode
         self._type, self._name = config.type, config.name
-        self._task = pooled_images(config)
+        self._task = envpool_images(config)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": self._task.frame_rate}
         self._lives = Lives(1) if self._task.has_lives else None
         self.observation_space = spaces.Dict(
@@ -71,7 +71,7 @@ class _Single(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begins an episode; a pool's level is chosen when it is made."""
+        """Start an episode; a seed makes a new pool, as a pool's level can't change."""
         super().reset(seed=seed)
         if seed is not None:
             self._pool = self._make_pool(seed)
@@ -81,7 +81,7 @@ class _Single(gymnasium.Env):
         return self._observe(observed), {}
 
     def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
-        """Takes a step."""
+        """Take a step."""
         observed, rewards, terminated, truncated, info = self._pool.step(
             np.array([action], np.int32)
         )
@@ -101,7 +101,7 @@ class _Single(gymnasium.Env):
         return {name: array[0] for name, array in observations.items()}
 
     def render(self) -> np.ndarray | None:
-        """The frame (height, width, 3) uint8, or None where none was asked for."""
+        """Return the frame (height, width, 3) uint8; None without a render mode."""
         return None if self.render_mode is None else self._pool.render()[0]
 
 
@@ -121,13 +121,13 @@ def _check_name(config: EnvironmentConfig) -> None:
 
 
 def _load_qt() -> None:
-    """Makes sure that Procgen finds Qt, which it draws with.
+    """Load Qt, with which Procgen draws: the system's, or else that of the package PyQt5-Qt5.
 
-    The libraries of the package PyQt5-Qt5 do as well as the system's once they are loaded, as the
-    dynamic linker takes those that are there already.
+    Procgen finds the package's libraries once they are loaded, as the dynamic linker uses libraries that
+    are in memory already.
 
     Raises:
-        UserError: there is none.
+        UserError: Qt isn't installed.
     """
     names = ["libQt5Core.so.5", "libQt5Gui.so.5"]
     if _loads(names):
@@ -142,7 +142,7 @@ def _load_qt() -> None:
             "environment.type: Procgen needs the library Qt 5: make procgen, or pip install -r "
             "requirements-procgen.txt, or on Debian and Ubuntu apt-get install libqt5gui5"
         )
-    # EnvPool tried to load it when it was imported itself.
+    # EnvPool looked for Qt when it was imported, and must look again.
     importlib.reload(importlib.import_module("envpool.procgen"))
 
 

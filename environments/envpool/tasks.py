@@ -1,4 +1,4 @@
-"""How EnvPool's environments become those of the Gymnasium path: same observations, same ends."""
+"""Converts EnvPool's arrays to the observations, rewards and ends of the Gymnasium backend."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from environments.spaces import VECTOR, VISUAL
 from environments.suites.registration import step_limit
 from schema.environment import EnvironmentConfig
 
-# Gymnasium's, of the bounds of EnvPool's spaces, which are never looked at.
+# Gymnasium warns of the bounds of EnvPool's spaces, which nothing uses.
 warnings.filterwarnings("ignore", message=".*precision lowered by casting")
 
 
-class PooledTask:
-    """One kind of EnvPool's environments; the base class observes a float32 "vector".
+class EnvPoolTask:
+    """A kind of EnvPool's environments; the base class observes a float32 "vector".
 
-    Axes: E environments, or as many of them as are concerned.
+    Axes: E environments, or a part of them.
 
     Args:
-        config: which environment.
+        config: the environment's config.
 
     Attributes:
-        arguments: what `envpool.make_gymnasium` takes besides the name, the number of environments,
-            their seeds and the number of threads.
-        is_costly: whether a step of one environment costs more than waking a thread.
-        steps_of_a_pool: after which a pool gives way to a new one, as playing them again is what
-            resuming takes. They are several episodes, so that few of them are cut off for it.
-        has_lives: whether its episodes have several lives, whose number is reported at each step.
+        arguments: the arguments of `envpool.make_gymnasium` other than the name, the number of
+            environments, their seeds and the number of threads.
+        is_costly: whether a step of one environment takes longer than waking a thread.
+        steps_of_a_pool: the number of steps after which a new pool replaces a pool. It bounds the
+            time that resuming takes to replay them, and spans several episodes, so that the
+            replacement cuts off few.
+        has_lives: whether an episode has several lives, and each step reports how many are left.
     """
 
     is_costly = False
@@ -41,21 +42,26 @@ class PooledTask:
 
     def __init__(self, config: EnvironmentConfig) -> None:
         limit = step_limit(config)
-        # EnvPool reports an end at its limit as truncated, even where the task was over. So its
-        # limit is one step farther, and this class applies the real one.
+        # EnvPool reports every end at its limit as truncated, also a real end. So its limit is one
+        # step greater, and this class applies the real one.
         self._limit: float = limit
         self.arguments: dict[str, Any] = {"max_episode_steps": limit + 1}
 
     def level_arguments(self, start: int, count: int) -> dict[str, int]:
-        """More arguments that limit the levels to a range (count 0: no limit), where any can."""
+        """Return arguments that limit the levels to a range, where EnvPool can do that.
+
+        Args:
+            start: the first level.
+            count: the number of levels; 0 is no limit.
+        """
         return {}
 
     def write(self, observed: Any, observations: Observations) -> None:
-        """Writes what EnvPool observed (E, ...) into arrays of the config's observations (E, ...)."""
+        """Convert EnvPool's observations (E, ...), and write them into the given arrays (E, ...)."""
         observations[VECTOR][...] = observed
 
     def rewards(self, rewards: np.ndarray, info: dict[str, Any]) -> np.ndarray:
-        """EnvPool's rewards (E,) and info -> the original's rewards (E,) float32."""
+        """Convert EnvPool's rewards (E,) to the original's rewards (E,) float32."""
         return rewards
 
     def ends(
@@ -65,32 +71,32 @@ class PooledTask:
         truncated: np.ndarray,
         info: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """EnvPool's rewards, ends (E,) and info -> terminated and truncated (E,), never both."""
+        """Convert EnvPool's ends (E,) to terminated and truncated (E,), never both."""
         ended = terminated | truncated
         return ended, ~ended & (info["elapsed_step"] >= self._limit)
 
     def statistics(self, rewards: np.ndarray, info: dict[str, Any]) -> dict[str, np.ndarray]:
-        """What is reported (E,) besides return and length, if the episodes end with this step."""
+        """Return the statistics (E,) besides return and length, valid where episodes end."""
         return {}
 
 
-class _MaskedCartPole(PooledTask):
+class _MaskedCartPole(EnvPoolTask):
     """Cart position and pole angle."""
 
     def write(self, observed: Any, observations: Observations) -> None:
-        """Writes two of the four values."""
+        """Write two of the four values."""
         observations[VECTOR][...] = observed[:, ::2]
 
 
-class _Minigrid(PooledTask):
-    """The view one-hot, or in pixels."""
+class _Minigrid(EnvPoolTask):
+    """MiniGrid and BabyAI, with the view one-hot or in pixels."""
 
     def __init__(self, config: EnvironmentConfig) -> None:
         import envpool  # optional
 
         from environments.suites import minigrid_suite  # takes a while, and only MiniGrid needs it
 
-        # As above, where the task has a limit; BabyAI's levels may have one each, which EnvPool applies.
+        # One step greater, as in the base class. 0: each level has its own limit, which EnvPool applies.
         self._own_limit = int(envpool.make_spec(config.name).config.max_episode_steps)
         self.arguments = {"max_episode_steps": self._own_limit + 1} if self._own_limit else {}
         self._limit = config.max_episode_steps or self._own_limit or math.inf
@@ -98,14 +104,14 @@ class _Minigrid(PooledTask):
         self._suite = minigrid_suite
 
     def write(self, observed: Any, observations: Observations) -> None:
-        """Encodes or draws the views (E, 7, 7, 3)."""
+        """Encode or draw the views (E, 7, 7, 3)."""
         if self._visual:
             self._suite.draw_many(observed["image"], observations[VISUAL])
         else:
             self._suite.one_hot_of_many(observed["image"], observations[VECTOR])
 
     def rewards(self, rewards: np.ndarray, info: dict[str, Any]) -> np.ndarray:
-        """A goal is worth the less the more of the limit's steps were taken: of the real limit's."""
+        """Recompute the reward of a goal, which depends on the limit, with the real limit."""
         if not self._own_limit or not (rewards > 0).any():
             return rewards
         goal = 1 - 0.9 * (info["elapsed_step"] / self._own_limit)
@@ -118,21 +124,21 @@ class _Minigrid(PooledTask):
         truncated: np.ndarray,
         info: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Where EnvPool applies the limit, what is rewarded has ended for real all the same."""
+        """Count a rewarded end as a real one, also at EnvPool's limit."""
         real = terminated | (truncated & (rewards != 0))
         return real, (truncated | (info["elapsed_step"] >= self._limit)) & ~real
 
     def statistics(self, rewards: np.ndarray, info: dict[str, Any]) -> dict[str, np.ndarray]:
-        """`success`."""
+        """Return `success`: whether the episode was rewarded."""
         return {"success": (rewards > 0).astype(np.float64)}
 
 
-class PooledImages(PooledTask):
-    """Tasks that exist in EnvPool only: a "visual" of the given shape (height, width, channels).
+class EnvPoolImages(EnvPoolTask):
+    """Tasks that only EnvPool has, which observe an image "visual".
 
     Attributes:
-        shape: of the image of one environment.
-        frame_rate: steps per second at the speed at which people play.
+        shape: the image's (height, width, channels).
+        frame_rate: steps per second at a human player's speed.
     """
 
     is_costly = True
@@ -140,8 +146,8 @@ class PooledImages(PooledTask):
     frame_rate: float
 
 
-class _Procgen(PooledImages):
-    """Images as they are; an episode that its time limit ends is truncated."""
+class _Procgen(EnvPoolImages):
+    """Procgen, with unchanged images; an episode that meets its time limit is truncated."""
 
     def __init__(self, config: EnvironmentConfig) -> None:
         self.shape = (64, 64, 3)
@@ -149,13 +155,13 @@ class _Procgen(PooledImages):
         self.arguments = {"channel_first": False}
 
     def level_arguments(self, start: int, count: int) -> dict[str, int]:
-        """Levels are EnvPool's own concept here."""
-        # Procgen takes 0 levels for all of them, wherever they start.
+        """Return Procgen's own arguments for a range of levels."""
+        # Procgen takes a count of 0 for all levels, whatever the first one.
         start = min(start, _LAST_LEVEL - 1)
         return {"start_level": start, "num_levels": min(count or _LAST_LEVEL, _LAST_LEVEL - start)}
 
     def write(self, observed: Any, observations: Observations) -> None:
-        """Copies images (E, 64, 64, 3)."""
+        """Copy images (E, 64, 64, 3)."""
         observations[VISUAL][...] = observed
 
     def ends(
@@ -165,20 +171,20 @@ class _Procgen(PooledImages):
         truncated: np.ndarray,
         info: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A level that is solved with the last step allowed has ended for real."""
+        """Count a level that is solved in the last step allowed as a real end."""
         real = terminated | (truncated & (info["prev_level_complete"] != 0))
         return real, truncated & ~real
 
     def statistics(self, rewards: np.ndarray, info: dict[str, Any]) -> dict[str, np.ndarray]:
-        """`success`: whether the level was solved."""
+        """Return `success`: whether the level was solved."""
         return {"success": info["prev_level_complete"].astype(np.float64)}
 
 
-class _Atari(PooledImages):
-    """Frames that EnvPool itself skips, stacks, turns gray and resizes, as the config says.
+class _Atari(EnvPoolImages):
+    """Atari; EnvPool itself skips, stacks, converts to gray and resizes frames.
 
-    Games begin with up to 30 steps of doing nothing (Mnih et al., 2015), then with the button FIRE where
-    there is one. A lost life ends nothing here; see `Lives`.
+    Games start with up to 30 no-op steps (Mnih et al., 2015), then press FIRE where the game has that
+    action. A lost life doesn't end an episode here; see `Lives`.
     """
 
     has_lives = True
@@ -196,12 +202,12 @@ class _Atari(PooledImages):
             "img_width": width,
             "img_height": height,
             "repeat_action_probability": config.sticky_actions,
-            # The usual half an hour of play, however many frames are skipped.
+            # The usual limit of half an hour of play, for any frame skip.
             "max_episode_steps": _ATARI_FRAMES // config.frame_skip,
         }
 
     def write(self, observed: Any, observations: Observations) -> None:
-        """E x channels x height x width -> E x height x width x channels."""
+        """Transpose E x channels x height x width to E x height x width x channels."""
         observations[VISUAL][...] = observed.transpose(0, 2, 3, 1)
 
     def ends(
@@ -211,27 +217,27 @@ class _Atari(PooledImages):
         truncated: np.ndarray,
         info: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray]:
-        """EnvPool says whether the game is over, be it with the last step allowed."""
+        """Count a game that is over in the last step allowed as a real end, which EnvPool reports."""
         real = terminated | (truncated & (info["terminated"] != 0))
         return real, truncated & ~real
 
 
 class Lives:
-    """Notices lives that are lost while a game goes on; those of its last step end the game instead.
+    """Finds lives that are lost while the game continues; the last one ends the game instead.
 
     Args:
-        count: E environments.
+        count: the number E of environments.
     """
 
     def __init__(self, count: int) -> None:
         self._left = np.zeros(count, np.int64)
 
     def begin(self, environments: np.ndarray, info: dict[str, Any]) -> None:
-        """Notes how many lives (K,) the games begin with in environments of these indices (K,)."""
+        """Store the number of lives at the start of games, in environments of indices (K,)."""
         self._left[environments] = info["lives"]
 
     def lost(self, ended: np.ndarray, info: dict[str, Any]) -> np.ndarray:
-        """Which environments (E,) lost a life with this step, but for those whose game ended (E,)."""
+        """Return which environments (E,) lost a life in this step, except those that ended (E,)."""
         lost = (info["lives"] < self._left) & ~ended
         self._left[:] = info["lives"]
         return lost
@@ -242,36 +248,36 @@ _ATARI_SIZE = (160, 210)
 _ATARI_FRAMES = 108_000
 _ATARI_RATE = 60.0  # frames per second
 
-_IMAGES: dict[str, type[PooledImages]] = {"Atari": _Atari, "Procgen": _Procgen}
+_IMAGES: dict[str, type[EnvPoolImages]] = {"Atari": _Atari, "Procgen": _Procgen}
 
 
-def pooled_images(config: EnvironmentConfig) -> PooledImages:
-    """The kind of environment that a config of type Procgen or Atari names."""
+def envpool_images(config: EnvironmentConfig) -> EnvPoolImages:
+    """Return the kind of environment of a config of type Procgen or Atari."""
     return _IMAGES[config.type](config)
 
 
-def pooled_task(config: EnvironmentConfig) -> PooledTask:
-    """The kind of environment that a config names."""
+def envpool_task(config: EnvironmentConfig) -> EnvPoolTask:
+    """Return the kind of environment of a config."""
     if config.type in _IMAGES:
-        return pooled_images(config)
+        return envpool_images(config)
     if config.type == "Minigrid":
         return _Minigrid(config)
     if config.mask_velocities:
         return _MaskedCartPole(config)
-    return PooledTask(config)
+    return EnvPoolTask(config)
 
 
 def make_pool(
-    name: str, task: PooledTask, seeds: Sequence[int], cores: int, **arguments: Any
+    name: str, task: EnvPoolTask, seeds: Sequence[int], cores: int, **arguments: Any
 ) -> Any:
-    """A pool of one environment for each seed, in synchronous mode.
+    """Make a pool in synchronous mode, with one environment for each seed.
 
     Args:
-        name: the id under which EnvPool knows the environment.
-        task: what kind it is.
-        seeds: each below 2**31; environments of the same seed are the same.
-        cores: how many cores may be used.
-        **arguments: of `envpool.make_gymnasium`, besides the task's.
+        name: EnvPool's id of the environment.
+        task: the kind of environment.
+        seeds: seeds below 2**31; equal seeds make equal environments.
+        cores: the number of cores to use.
+        **arguments: arguments of `envpool.make_gymnasium`, besides the task's.
     """
     import envpool  # optional
 

@@ -1,4 +1,4 @@
-"""Steps environments all at once in EnvPool, whose environments are compiled code."""
+"""Steps all environments at once in EnvPool's compiled code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from environments.building import probe_spaces
-from environments.envpool.tasks import Lives, make_pool, pooled_task
+from environments.envpool.tasks import Lives, envpool_task, make_pool
 from environments.interface import EnvironmentFailure, EpisodeState, Observations, Step
 from environments.levels import RandomLevels
 from environments.wrappers.checked import guarded, launch_call, step_call
@@ -16,23 +16,23 @@ from schema.environment import EnvironmentConfig
 
 _FIRST_CAPACITY = 256  # steps
 
-# What EnvPool gives for a step: observations, rewards, terminated, truncated, info.
-_Played = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
+# The results of a pool's step: observations, rewards, terminated, truncated, info.
+_PoolStep = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
-class PooledEnvironments:
+class EnvPoolEnvironments:
     """A `VectorEnvironment` over one pool in synchronous mode.
 
-    Each environment draws its levels itself, from a seed of its own. So a state holds all actions
-    since the pool was made, and restoring plays them again. That these don't become too many, `renew`
-    makes another pool of other seeds.
+    Each environment draws its levels by itself, from its own seed. So a state holds all actions since
+    the pool was made, and restoring replays them. To bound the number of these actions, `renew` makes a
+    new pool with new seeds.
 
     Args:
-        config: which environment.
-        levels: whose seeds the environments take, and whose range those that know levels.
-        num_environments: how many environments.
-        worker_id: has no meaning for EnvPool; for the spaces' probe.
-        cores: how many cores may be used.
+        config: the environment's config.
+        levels: the source of the environments' seeds, and of the range of levels where a task has one.
+        num_environments: the number E of environments.
+        worker_id: worker id for the probe of the spaces; EnvPool itself needs none.
+        cores: the number of cores to use.
     """
 
     backend = "envpool"
@@ -48,7 +48,7 @@ class PooledEnvironments:
         self.spaces = probe_spaces(config, worker_id)
         self._count = num_environments
         self._cores = cores
-        self._task = pooled_task(config)
+        self._task = envpool_task(config)
         self._name = config.name
         self._making = launch_call("the pool's constructor", config)
         self._resetting, self._stepping = step_call("reset", config), step_call("step", config)
@@ -67,17 +67,17 @@ class PooledEnvironments:
         return self._count
 
     def reset(self) -> Observations:
-        """Begins the first episode of each environment and returns (E, ...) observations."""
+        """Start the first episode of each environment; return observations (E, ...)."""
         return self._begin_pool(0)
 
     def renew(self) -> Observations | None:
-        """Begins new episodes in a new pool where the present one has made many steps."""
+        """Start new episodes in a new pool after `steps_of_a_pool` steps; else return None."""
         if len(self._history) < self._task.steps_of_a_pool:
             return None
         return self._begin_pool(self._pools_before + 1)
 
     def _begin_pool(self, pools_before: int) -> Observations:
-        # A new pool, as one that was used goes on with its generators where they are.
+        # The generators of a used pool can't be reset, so it takes a new one.
         self._pools_before = pools_before
         seeds = [self._levels.stream_seed(index, pools_before) for index in range(self._count)]
         with guarded(self._making):
@@ -95,7 +95,7 @@ class PooledEnvironments:
         return self._observations
 
     def step(self, actions: np.ndarray) -> Step:
-        """Takes one step with actions of shape (E, branches), integers."""
+        """Take one step with integer actions (E, branches)."""
         observed, rewards, terminated, truncated, info = self._play(actions)
         self._task.write(observed, self._observations)
         is_end = terminated | truncated
@@ -116,13 +116,13 @@ class PooledEnvironments:
                 self._observations[name][ended] = array
         return step
 
-    def _play(self, actions: np.ndarray) -> _Played:
-        """Takes a step within the present episodes."""
+    def _play(self, actions: np.ndarray) -> _PoolStep:
+        """Take a step within the present episodes."""
         if self._pool is None:
             raise EnvironmentFailure("the environments are closed")
         self._history.append(actions)
-        # EnvPool's own layer costs a tenth of the step of 16 environments (most is the exchange
-        # with its thread), too little for calling what lies beneath it and isn't documented.
+        # EnvPool's Python layer takes a tenth of a step of 16 environments (most goes to the exchange
+        # with its thread): too little to call the undocumented functions beneath it.
         with guarded(self._stepping):
             observed, rewards, terminated, truncated, info = self._pool.step(
                 actions[:, 0].astype(np.int32)
@@ -134,10 +134,10 @@ class PooledEnvironments:
         return observed, rewards, terminated, truncated, info
 
     def _begin(self, ended: np.ndarray) -> Any:
-        """Begins the next episodes of the environments of these indices (K,); observed (K, ...)."""
+        """Start the next episodes of environments (K,); return EnvPool's observations (K, ...)."""
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
-        # Between two steps, a pool in synchronous mode resets a part of its environments at once.
+        # Between two steps, a pool in synchronous mode can reset a part of its environments.
         with guarded(self._resetting):
             observed, info = self._pool.reset(ended.astype(np.int32))
         if self._lives is not None:
@@ -147,7 +147,7 @@ class PooledEnvironments:
     def _episodes(
         self, ended: np.ndarray, rewards: np.ndarray, info: dict[str, Any]
     ) -> list[tuple[int, dict[str, float]]]:
-        """Index and statistics of the episodes that end with this step."""
+        """Return the index and the statistics of each episode that ends in this step."""
         columns = {
             **self._task.statistics(rewards, info),
             "return": self._returns,
@@ -159,24 +159,24 @@ class PooledEnvironments:
         ]
 
     def states(self) -> list[EpisodeState]:
-        """Where each environment is, for a checkpoint."""
+        """Return the state of each environment, for a checkpoint."""
         return [
             EpisodeState(self._pools_before, self._history.of(index))
             for index in range(self._count)
         ]
 
     def restore(self, states: Sequence[EpisodeState]) -> Observations:
-        """Brings each environment to where it was and returns (E, ...) observations."""
+        """Restore the state of each environment by replay; return observations (E, ...)."""
         assert len(states) == self._count, f"{len(states)} states for {self._count} environments"
-        if len({(state.episode, len(state.actions)) for state in states}) > 1:
+        if len({(state.episode, len(state.resume_data)) for state in states}) > 1:
             raise EnvironmentFailure(
                 "the environments can't be restored: they took different numbers of steps, which "
                 "those of one pool never do"
             )
         # E x steps x branches -> steps x E x branches
-        actions = np.stack([state.actions for state in states], axis=1)
+        actions = np.stack([state.resume_data for state in states], axis=1)
         self._begin_pool(states[0].episode)
-        # Only the last step's observations are wanted.
+        # Convert the observations of the last step only.
         for step in actions[:-1]:
             _, _, terminated, truncated, _ = self._play(step)
             ended = np.flatnonzero(terminated | truncated)
@@ -187,7 +187,7 @@ class PooledEnvironments:
         return self._observations
 
     def close(self) -> None:
-        """Ends the pool's threads; calling it again does nothing."""
+        """Stop the pool's threads; calling it again does nothing."""
         self._pool = None
 
     def _empty_observations(self, count: int) -> Observations:
@@ -198,10 +198,10 @@ class PooledEnvironments:
 
 
 class _History:
-    """The actions of all steps since the first reset, in as little memory as they need.
+    """The actions of all steps since the pool was made, in the smallest type that holds them.
 
     Args:
-        branches: number of choices of each action branch.
+        branches: the number of actions in each branch.
         count: E.
     """
 
@@ -211,20 +211,20 @@ class _History:
         self._steps = 0
 
     def __len__(self) -> int:
-        """How many steps."""
+        """Return the number of steps."""
         return self._steps
 
     def clear(self) -> None:
-        """Forgets all steps."""
+        """Remove all steps."""
         self._steps = 0
 
     def append(self, actions: np.ndarray) -> None:
-        """Adds a step's actions (E, branches)."""
+        """Add a step's actions (E, branches)."""
         if self._steps == len(self._actions):
             self._actions = np.concatenate((self._actions, np.empty_like(self._actions)))
         self._actions[self._steps] = actions
         self._steps += 1
 
     def of(self, environment: int) -> np.ndarray:
-        """A copy of one environment's actions (steps, branches)."""
+        """Return a copy of one environment's actions (steps, branches)."""
         return self._actions[: self._steps, environment].copy()

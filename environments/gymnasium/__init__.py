@@ -1,1 +1,1 @@
-"""Steps single environments side by side, in this process or in others."""
+"""The environment backend "gymnasium": single environments, in this process or in worker processes."""

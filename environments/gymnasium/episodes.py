@@ -1,4 +1,4 @@
-"""Plays episode after episode in single environments, and in several that share a batch."""
+"""Plays one episode after the other, in single environments and in blocks of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 from environments.building import make_environment
-from environments.gymnasium.batch import Batch
+from environments.gymnasium.shared_arrays import SharedArrays
 from environments.interface import (
     LIFE_LOST,
     EnvironmentFailure,
@@ -26,8 +26,8 @@ from schema.environment import EnvironmentConfig
 
 
 @dataclass
-class Ends:
-    """What a step reports about the episodes that ended in it; see `Step`."""
+class EpisodeEnds:
+    """The episodes that ended in a step, and its failures; see the same attributes of `Step`."""
 
     final_observations: list[tuple[int, Observations]] = field(default_factory=list)
     episodes: list[tuple[int, dict[str, float]]] = field(default_factory=list)
@@ -35,8 +35,8 @@ class Ends:
 
 
 @dataclass(slots=True)
-class _Outcome:
-    """The outcome of one step of one environment, still within the episode that it belongs to."""
+class EpisodeStep:
+    """The results of one step of one environment, before any reset."""
 
     observation: Observations
     reward: float
@@ -46,12 +46,12 @@ class _Outcome:
 
 
 class EpisodePlayer:
-    """One environment, whose episodes each begin at the level that is due.
+    """Plays the episodes of one environment, each at its level.
 
     Args:
         environment: the wrapped environment.
-        index: its number among all that are stepped together.
-        levels: the level of each environment and episode.
+        index: its index among all that are stepped together.
+        levels: returns the level of each environment and episode.
     """
 
     def __init__(self, environment: gymnasium.Env, index: int, levels: Levels) -> None:
@@ -64,7 +64,7 @@ class EpisodePlayer:
         self._actions = self._no_actions()
 
     def _no_actions(self) -> array:
-        # Compact, as an episode may have no limit; "f" is float32, so that a replay is exact.
+        # Compact, as an episode may have no limit. "f" is float32, which makes a replay exact.
         return array("q" if self._spaces.branches else "f")
 
     @property
@@ -74,12 +74,12 @@ class EpisodePlayer:
 
     @property
     def latest_call(self) -> str:
-        """What the present observation comes from."""
+        """The method that returned the present observation."""
         return "step" if self._actions else "reset"
 
     @property
     def whereabouts(self) -> str:
-        """Which environment it is, and what to do to get where it is."""
+        """The environment, its episode, its level and the step, for an error's details."""
         level = self._levels(self.index, self._episode)
         steps = len(self._actions) // self._spaces.action_size
         return (
@@ -88,7 +88,7 @@ class EpisodePlayer:
         )
 
     def begin(self, episode: int) -> Observations:
-        """Begins the episode of that number."""
+        """Start the episode of that number; return its first observation."""
         self._episode = episode
         self._return = 0.0
         self._actions = self._no_actions()
@@ -96,45 +96,49 @@ class EpisodePlayer:
         return observation
 
     def begin_next(self) -> Observations:
-        """Begins the episode after the present one."""
+        """Start the episode after the present one; return its first observation."""
         return self.begin(self._episode + 1)
 
-    def step(self, action: np.ndarray) -> _Outcome:
-        """Takes a step with an action of shape (action_size,)."""
+    def step(self, action: np.ndarray) -> EpisodeStep:
+        """Take a step with an action of shape (action_size,)."""
         self._actions.extend(action.tolist())
         observation, reward, terminated, truncated, info = self._environment.step(action)
-        # A float, as `Checked` and all other wrappers give it; converting it would take its time.
+        # `Checked` made sure that it is a float; converting it again would cost time.
         self._return += reward  # type: ignore[operator]
-        # What ended for real has no value left to bootstrap from, whatever the time limit says.
+        # A real end has no value to bootstrap from, even in the step in which the time limit is met.
         ended = truncated and not terminated
-        return _Outcome(observation, reward, terminated, ended, info)  # type: ignore[arg-type]
+        return EpisodeStep(observation, reward, terminated, ended, info)  # type: ignore[arg-type]
 
     def statistics(self, info: dict[str, Any]) -> dict[str, float]:
-        """The statistics of the episode that just ended with this info."""
+        """Return the statistics of the episode that just ended, given its last info."""
         reported = {key: float(value) for key, value in info.items() if _is_number(value)}
         length = len(self._actions) / self._spaces.action_size
         return {**reported, "return": self._return, "length": length}
 
     def state(self) -> EpisodeState:
-        """Where the environment is."""
+        """Return the environment's state."""
         actions = np.array(self._actions, self._spaces.action_type)
         return EpisodeState(self._episode, actions.reshape(-1, self._spaces.action_size))
 
     def restore(self, state: EpisodeState) -> Observations:
-        """Replays an episode up to where it was."""
+        """Replay an episode's actions; return the last observation.
+
+        Raises:
+            EnvironmentFailure: The episode ended during the replay.
+        """
         observation = self.begin(state.episode)
-        for action in state.actions:
-            outcome = self.step(action)
-            if outcome.terminated or outcome.truncated:
+        for action in state.resume_data:
+            step = self.step(action)
+            if step.terminated or step.truncated:
                 raise EnvironmentFailure(
                     f"environment {self.index} can't be restored: its episode ended during the "
                     "replay, so the same level and actions don't lead to the same episode"
                 )
-            observation = outcome.observation
+            observation = step.observation
         return observation
 
     def close(self) -> None:
-        """Frees what the environment holds."""
+        """Close the environment."""
         self._environment.close()
 
 
@@ -143,16 +147,17 @@ def _is_number(value: object) -> bool:
 
 
 class EpisodeBlock:
-    """Environments that are stepped one after the other, and write into a batch.
+    """Steps a block of environments one after the other, and writes into shared arrays.
 
     Args:
-        config: which environment.
-        levels: the level of each environment and episode.
+        config: the environment's config.
+        levels: returns the level of each environment and episode.
         worker_id: worker id of the environment of index 0.
-        indices: which of the batch's environments this block plays.
-        batch: the arrays of all environments.
-        workers: how many neighbours belong to one agent. Where one of them fails in a step, those in
-            this block are no longer stepped, and the others go on; None has the step raise.
+        indices: the indices of this block's environments.
+        shared: the arrays of all environments.
+        workers: the number of workers per member, whose indices follow each other. If one of them
+            fails in a step, the block stops stepping that member's workers; None makes the step
+            raise.
     """
 
     def __init__(
@@ -161,16 +166,16 @@ class EpisodeBlock:
         levels: Levels,
         worker_id: int,
         indices: range,
-        batch: Batch,
+        shared: SharedArrays,
         workers: int | None = None,
     ) -> None:
-        self._batch = batch
+        self._shared = shared
         self._workers = workers
         self._config = config
         self._players: list[EpisodePlayer] = []
         self._given_up: set[EpisodePlayer] = set()
         own = slice(indices.start, indices.stop)
-        self._observed = {name: array[own] for name, array in batch.observations.items()}
+        self._observed = {name: array[own] for name, array in shared.observations.items()}
         try:
             for index in indices:
                 environment = make_environment(config, worker_id + index)
@@ -180,51 +185,53 @@ class EpisodeBlock:
             raise
 
     def reset(self) -> None:
-        """Begins the first episode of each environment."""
+        """Start the first episode of each environment."""
         self._for_each(lambda player: self._write(player, player.begin(0)))
 
-    def step(self) -> Ends:
-        """Takes a step with the batch's actions."""
-        ends = Ends()
+    def step(self) -> EpisodeEnds:
+        """Take a step with the actions in the shared arrays."""
+        ends = EpisodeEnds()
         self._for_each(lambda player: self._step(player, ends), ends)
         return ends
 
-    def _step(self, player: EpisodePlayer, ends: Ends) -> None:
-        """Takes a step with one environment."""
-        batch, index = self._batch, player.index
-        outcome = player.step(batch.actions[index])
+    def _step(self, player: EpisodePlayer, ends: EpisodeEnds) -> None:
+        """Take a step with one environment."""
+        shared, index = self._shared, player.index
+        step = player.step(shared.actions[index])
         clips, splits = self._config.clip_rewards, self._config.terminal_on_life_loss
-        batch.rewards[index] = np.sign(outcome.reward) if clips else outcome.reward
-        batch.terminated[index] = outcome.terminated or (splits and LIFE_LOST in outcome.info)
-        batch.truncated[index] = outcome.truncated
-        if outcome.terminated or outcome.truncated:
-            ends.episodes.append((index, player.statistics(outcome.info)))
-            if outcome.truncated:
-                final = self._copy(outcome.observation)
+        shared.rewards[index] = np.sign(step.reward) if clips else step.reward
+        shared.terminated[index] = step.terminated or (splits and LIFE_LOST in step.info)
+        shared.truncated[index] = step.truncated
+        if step.terminated or step.truncated:
+            ends.episodes.append((index, player.statistics(step.info)))
+            if step.truncated:
+                final = self._copy(step.observation)
                 found = find_not_finite({name: array[None] for name, array in final.items()})
                 if found is not None:
                     raise self._not_finite(player, found[1])
                 ends.final_observations.append((index, final))
-            outcome.observation = player.begin_next()
-        self._write(player, outcome.observation)
+            step.observation = player.begin_next()
+        self._write(player, step.observation)
 
     def states(self) -> list[EpisodeState]:
-        """Where each environment is."""
+        """Return the state of each environment."""
         return [player.state() for player in self._players]
 
     def restore(self, states: Sequence[EpisodeState]) -> None:
-        """Brings each environment to where it was."""
+        """Restore the state of each environment."""
         first = self._players[0].index
         self._for_each(
             lambda player: self._write(player, player.restore(states[player.index - first]))
         )
 
-    def _for_each(self, act: Callable[[EpisodePlayer], None], ends: Ends | None = None) -> None:
-        """Does something with one environment after the other, but for those that were given up.
+    def _for_each(
+        self, act: Callable[[EpisodePlayer], None], ends: EpisodeEnds | None = None
+    ) -> None:
+        """Call a function for each environment that hasn't been given up.
 
         Args:
-            act: what to do.
-            ends: takes the failures; None has them raised.
+            act: the function.
+            ends: collects the failures; None makes them raise.
         """
         for player in self._players:
             if player in self._given_up:
@@ -236,22 +243,24 @@ class EpisodeBlock:
             except Exception as error:
                 what = f"{self._config.name}: playing it"
                 self._fail(player, failure_of(what, error), ends)
-        # Of all at once, which is faster.
+        # One check of all observations is faster than one for each environment.
         while (found := find_not_finite(self._observed)) is not None:
             player = self._players[found[0]]
             self._fail(player, self._not_finite(player, found[1]), ends)
 
-    def _fail(self, player: EpisodePlayer, failure: EnvironmentFailure, ends: Ends | None) -> None:
-        """Says where an environment failed, and gives up all that its agent has here."""
+    def _fail(
+        self, player: EpisodePlayer, failure: EnvironmentFailure, ends: EpisodeEnds | None
+    ) -> None:
+        """Record an environment's failure, and give up its member's workers in this block."""
         failure.details = f"{player.whereabouts}\n\n{failure.details}".rstrip()
         if ends is None or self._workers is None:
             raise failure
         ends.failures.append((player.index, failure))
-        agent = player.index // self._workers
+        member = player.index // self._workers
         for other in self._players:
-            if other.index // self._workers == agent:
+            if other.index // self._workers == member:
                 self._given_up.add(other)
-                self._batch.clear(other.index)
+                self._shared.clear(other.index)
 
     def _not_finite(self, player: EpisodePlayer, what: str) -> EnvironmentFailure:
         return EnvironmentFailure(
@@ -259,17 +268,17 @@ class EpisodeBlock:
         )
 
     def close(self) -> None:
-        """Frees every environment; calling it again does nothing."""
+        """Close every environment; calling it again does nothing."""
         while self._players:
             self._players.pop().close()
 
     def _write(self, player: EpisodePlayer, observation: Observations) -> None:
-        for name, array_of_all in self._batch.observations.items():
+        for name, array_of_all in self._shared.observations.items():
             array_of_all[player.index] = observation[name]
 
     def _copy(self, observation: Observations) -> Observations:
-        """A copy of the same types as in the batch; environments may reuse their arrays."""
+        """Return a copy with the shared arrays' types; environments may reuse their own arrays."""
         return {
             name: np.array(observation[name], array_of_all.dtype)
-            for name, array_of_all in self._batch.observations.items()
+            for name, array_of_all in self._shared.observations.items()
         }

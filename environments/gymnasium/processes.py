@@ -1,9 +1,9 @@
-"""Steps environments in worker processes, each of which owns a block of neighbours.
+"""Steps environments in worker processes, each with a block of consecutive environments.
 
-Observations, rewards, ends and actions lie in memory that all processes share. Commands and what
-cannot lie there travel over one pipe for each worker. A worker ends when its pipe does, so none
-outlives the process that started it, however that one ended. It watches its environments itself; only
-where nothing of it runs any more, as its heartbeat shows, the process that waits for it ends it.
+Observations, rewards, ends and actions are in memory that all processes share. Commands and everything
+else travel through one pipe per worker process. A worker process exits when its pipe closes, so it can't
+outlive its parent, however that one ended. It stops environments that hang by itself; if its heartbeat
+stops, the parent kills it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from environments.building import SUITE_MODULES, probe_spaces
-from environments.gymnasium.batch import Batch
-from environments.gymnasium.episodes import Ends, EpisodeBlock
+from environments.gymnasium.episodes import EpisodeBlock, EpisodeEnds
+from environments.gymnasium.shared_arrays import SharedArrays
 from environments.interface import (
     EnvironmentFailure,
     EpisodeState,
@@ -41,8 +41,8 @@ _SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What a worker needs to build its block of environments."""
+class _BlockPlan:
+    """The arguments with which a worker process builds its block of environments."""
 
     config: EnvironmentConfig
     levels: Levels
@@ -54,15 +54,15 @@ class _Job:
 
 
 class ProcessEnvironments:
-    """A `VectorEnvironment` over worker processes: best where a step costs much.
+    """A `VectorEnvironment` over worker processes: best for environments with slow steps.
 
     Args:
-        config: which environment.
-        levels: the level of each environment and episode; it must be picklable.
-        num_environments: how many environments.
+        config: the environment's config.
+        levels: returns the level of each environment and episode; it must be picklable.
+        num_environments: the number E of environments.
         worker_id: worker id of the first environment; the others count up from it.
-        processes: how many processes; at most one for each environment is started.
-        workers: how many neighbours belong to one agent, as for `EpisodeBlock`.
+        processes: the number of worker processes; at most one per environment starts.
+        workers: the number of workers per member, as for `EpisodeBlock`.
     """
 
     backend = "gymnasium"
@@ -79,17 +79,17 @@ class ProcessEnvironments:
         self.spaces = probe_spaces(config, worker_id)
         self._count = num_environments
         context = _context(config)
-        # Nameless where the system can do that, so that nothing is left behind, come what may.
-        memory = context.RawArray(c_byte, Batch.size(self.spaces, num_environments))
-        self._batch = Batch(self.spaces, num_environments, memory)
-        self._workers: list[_Worker] = []
+        # Without a name where the system allows it, so that no crash leaves it behind.
+        memory = context.RawArray(c_byte, SharedArrays.size(self.spaces, num_environments))
+        self._shared = SharedArrays(self.spaces, num_environments, memory)
+        self._processes: list[_WorkerProcess] = []
         try:
             for indices in split(num_environments, processes):
-                job = _Job(
+                plan = _BlockPlan(
                     *(config, levels, worker_id, indices, self.spaces, num_environments, workers)
                 )
-                self._workers.append(_Worker(context, job, memory))
-            self._gather()  # each worker reports that its environments are built
+                self._processes.append(_WorkerProcess(context, plan, memory))
+            self._gather()  # each worker process reports that its environments are built
         except BaseException:
             self.close()
             raise
@@ -98,64 +98,64 @@ class ProcessEnvironments:
         return self._count
 
     def reset(self) -> Observations:
-        """Begins the first episode of each environment and returns (E, ...) observations."""
+        """Start the first episode of each environment; return observations (E, ...)."""
         self._command("reset")
-        return self._batch.observations
+        return self._shared.observations
 
     def step(self, actions: np.ndarray) -> Step:
-        """Takes one step with actions (E, action_size) of the spaces' action type."""
-        batch = self._batch
-        batch.actions[...] = actions
-        ends: list[Ends] = self._command("step")
+        """Take one step with actions (E, action_size) of the spaces' action type."""
+        shared = self._shared
+        shared.actions[...] = actions
+        ends: list[EpisodeEnds] = self._command("step")
         return Step(
-            batch.observations,
-            batch.rewards,
-            batch.terminated,
-            batch.truncated,
+            shared.observations,
+            shared.rewards,
+            shared.terminated,
+            shared.truncated,
             [final for end in ends for final in end.final_observations],
             [episode for end in ends for episode in end.episodes],
             failures=[failure for end in ends for failure in end.failures],
         )
 
     def renew(self) -> None:
-        """Goes on: no more than the present episodes is played again."""
+        """Do nothing: restoring replays the present episodes only."""
 
     def states(self) -> list[EpisodeState]:
-        """Where each environment is, for a checkpoint."""
+        """Return the state of each environment, for a checkpoint."""
         return [state for states in self._command("states") for state in states]
 
     def restore(self, states: Sequence[EpisodeState]) -> Observations:
-        """Brings each environment to where it was and returns (E, ...) observations."""
+        """Restore the state of each environment; return observations (E, ...)."""
         assert len(states) == self._count, f"{len(states)} states for {self._count} environments"
         with self._closed_on_error():
-            for worker in self._workers:
-                worker.send("restore", [states[index] for index in worker.indices])
+            for process in self._processes:
+                process.send("restore", [states[index] for index in process.indices])
             self._gather()
-        return self._batch.observations
+        return self._shared.observations
 
     def close(self) -> None:
-        """Ends every process; calling it again does nothing."""
-        workers, self._workers = self._workers, []
-        for worker in workers:
-            worker.hang_up()
-        for worker in workers:
-            worker.join()
+        """Stop every worker process; calling it again does nothing."""
+        processes, self._processes = self._processes, []
+        for process in processes:
+            process.hang_up()
+        for process in processes:
+            process.join()
 
     def _command(self, name: str) -> list[Any]:
-        """Has every worker's block do something at the same time; returns their results."""
-        if not self._workers:
+        """Call a method of every block at the same time; return their results."""
+        if not self._processes:
             raise EnvironmentFailure("the environments are closed")
         with self._closed_on_error():
-            for worker in self._workers:
-                worker.send(name)
+            for process in self._processes:
+                process.send(name)
             return self._gather()
 
     def _gather(self) -> list[Any]:
-        return [worker.receive() for worker in self._workers]
+        return [process.receive() for process in self._processes]
 
     @contextlib.contextmanager
     def _closed_on_error(self) -> Iterator[None]:
-        """Ends all workers on an error, after which they would no longer be in step."""
+        """Stop all worker processes on an error: the others may have stepped already."""
         try:
             yield
         except BaseException:
@@ -163,23 +163,26 @@ class ProcessEnvironments:
             raise
 
 
-class _Worker:
+class _WorkerProcess:
     """The parent's side of a worker process."""
 
-    def __init__(self, context: BaseContext, job: _Job, memory: Any) -> None:
-        self.indices = job.indices
+    def __init__(self, context: BaseContext, plan: _BlockPlan, memory: Any) -> None:
+        self.indices = plan.indices
         self._connection, theirs = context.Pipe()
         self._heartbeat = Heartbeat(context.RawArray(c_byte, 1))
-        self._heartbeat.begin(job.config)
-        name = f"environments {job.indices.start} to {job.indices.stop - 1}"
+        self._heartbeat.begin(plan.config)
+        name = f"environments {plan.indices.start} to {plan.indices.stop - 1}"
         self._process = context.Process(  # type: ignore[attr-defined]
-            target=_work, args=(theirs, job, memory, self._heartbeat.memory), name=name, daemon=True
+            target=_work,
+            args=(theirs, plan, memory, self._heartbeat.memory),
+            name=name,
+            daemon=True,
         )
         try:
             with _interrupts_held_back():
                 self._process.start()
         finally:
-            # With this end open here, the death of the worker would go unnoticed.
+            # With this end open, the parent wouldn't notice the death of the worker process.
             theirs.close()
 
     def send(self, name: str, *arguments: Any) -> None:
@@ -219,7 +222,7 @@ class _Worker:
 
 
 def split(count: int, parts: int) -> list[range]:
-    """Splits indices into at most so many neighbouring ranges of nearly equal length."""
+    """Split `count` indices into at most `parts` consecutive ranges of nearly equal length."""
     parts = min(parts, count)
     bounds = [count * part // parts for part in range(parts + 1)]
     return [range(begin, end) for begin, end in pairwise(bounds)]
@@ -229,21 +232,21 @@ def _context(config: EnvironmentConfig) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # The server may be unable to import this repository's modules, as it needn't know the path that
-    # this process imports from; then Gymnasium at least is there already when a worker begins.
+    # The server may not know the path of this repository's modules. Then it preloads Gymnasium alone,
+    # which still shortens the start of a worker process.
     context.set_forkserver_preload(["gymnasium", __name__, SUITE_MODULES[config.type]])
     return context
 
 
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Keeps Ctrl-C from processes that start meanwhile: it is the parent's to handle."""
+    """Block Ctrl-C in processes that start meanwhile: the parent handles it."""
     if sys.platform == "win32":
         yield
         return
     from multiprocessing import resource_tracker  # absent on Windows
 
-    # It would let interrupts through again if it were started below.
+    # If it started below, it would unblock interrupts again.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -252,28 +255,35 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(connection: Connection, job: _Job, memory: Any, heartbeat: Any) -> None:
-    """Runs in a worker: builds its environments, then obeys until the pipe ends."""
+def _work(connection: Connection, plan: _BlockPlan, memory: Any, heartbeat: Any) -> None:
+    """Run a worker process: build its environments, then serve commands until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch.heartbeat = heartbeat
-    # The main thread sends nothing any more when that happens.
+    # Safe in another thread: by then the main thread hangs, and sends nothing itself.
     watch.give_up = lambda failure: connection.send((None, failure))
     watch.start()
     with contextlib.suppress(_HungUp):
-        _serve(connection, job, memory)
+        _serve(connection, plan, memory)
 
 
 class _HungUp(Exception):  # noqa: N818  # not an error
     """The parent closed its end of the pipe, or died."""
 
 
-def _serve(connection: Connection, job: _Job, memory: Any) -> None:
-    batch = Batch(job.spaces, job.num_environments, memory)
+def _serve(connection: Connection, plan: _BlockPlan, memory: Any) -> None:
+    shared = SharedArrays(plan.spaces, plan.num_environments, memory)
     block: EpisodeBlock | None = None
 
     def build() -> None:
         nonlocal block
-        block = EpisodeBlock(job.config, job.levels, job.worker_id, job.indices, batch, job.workers)
+        block = EpisodeBlock(
+            plan.config,
+            plan.levels,
+            plan.worker_id,
+            plan.indices,
+            shared,
+            plan.workers,
+        )
 
     _report(connection, build)
     try:
@@ -294,7 +304,7 @@ def _receive(connection: Connection) -> tuple[str, tuple[Any, ...]]:
 
 
 def _report(connection: Connection, act: Callable[[], Any]) -> None:
-    """Sends the parent what a call returns, or how it failed."""
+    """Send the parent a call's result, or its failure."""
     message: tuple[Any, EnvironmentFailure | None]
     try:
         message = (act(), None)

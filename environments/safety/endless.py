@@ -1,4 +1,4 @@
-"""Ends what would be played for ever: episodes of environments that have no time limit."""
+"""Stops endless episodes, of environments that have no time limit."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from environments.interface import EnvironmentFailure
 from schema.environment import EnvironmentConfig
 
-# The longest episodes of the suites here, Atari's, have 27,000 steps.
+# The longest episodes of all suites, Atari's, have 27,000 steps.
 MOST_STEPS = 100_000
 
 
 class EndlessEpisodes:
-    """Counts the steps of episodes that are played to their end.
+    """Counts the steps of episodes, and raises if one is too long.
 
     Args:
-        config: which environment; where it has a limit of its own (`max_episode_steps`), that holds.
-        count: how many of them are stepped together.
+        config: the environment's config; a greater `max_episode_steps` raises the limit.
+        count: the number of environments that are stepped together.
     """
 
     def __init__(self, config: EnvironmentConfig, count: int) -> None:
@@ -27,10 +27,13 @@ class EndlessEpisodes:
         self._steps = np.zeros(count, np.int64)
 
     def step(self, ended: Sequence[int]) -> None:
-        """Notes a step of each, in which the episodes of some ended.
+        """Count a step of all environments.
+
+        Args:
+            ended: the indices of the environments whose episodes ended in it.
 
         Raises:
-            EnvironmentFailure: an episode is longer than any should be.
+            EnvironmentFailure: An episode exceeds the limit.
         """
         self._steps += 1
         self._steps[list(ended)] = 0

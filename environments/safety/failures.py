@@ -1,4 +1,4 @@
-"""What goes wrong in environments: said on one line, with the traceback where it can be read."""
+"""Turns exceptions in environments into failures: one line, with the traceback as details."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from environments.interface import EnvironmentFailure
 
 
 def failure_of(call: str, error: BaseException) -> EnvironmentFailure:
-    """The failure that an exception in an environment's code is.
+    """Return the failure for an exception in an environment's code.
 
     Args:
-        call: the environment's name and what was called, `CartPole-v1: step`.
+        call: the environment's name and the call, `CartPole-v1: step`.
         error: the exception.
     """
     return EnvironmentFailure(f"{call} raised {described(error)}", traceback_of(error))
 
 
 def traceback_of(error: BaseException) -> str:
-    """An exception's traceback as Python prints it."""
+    """Return an exception's traceback as Python prints it."""
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 
 def described(error: BaseException) -> str:
-    """An exception's type and message on one line, without what Gymnasium appends."""
+    """Return an exception's type and message on one line, without what Gymnasium appends."""
     text = str(error).partition(" was raised from the environment creator")[0]
     first = next(iter(text.strip().splitlines()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def keep_details(failure: EnvironmentFailure) -> str:
-    """The failure's line, with the file in which the details were put where there are any.
+    """Write a failure's details to a temporary file; return its line, with the file's path.
 
-    For commands that have no folder of their own: the file is in the system's one for temporary
-    files, the same for all failures of a process.
+    For commands that have no folder of their own. All failures of a process share one file. Without
+    details, return the line alone.
     """
     if not failure.details:
         return str(failure)

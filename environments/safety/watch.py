@@ -1,14 +1,13 @@
-"""Ends calls of environments' code that never return.
+"""A watchdog: stops calls of environments' code that never return.
 
-Whoever calls such code says so beforehand, which is a matter of setting two attributes. A thread looks
-now and then whether the same call is still under way. It counts how often it has looked rather than
-reading a clock, so that a process that was suspended in the meantime isn't taken for one that hangs.
+Before such a call, the caller sets two attributes of `watch`. A thread checks periodically whether the
+same call is still running. It counts its checks instead of reading a clock, so that a process that was
+suspended doesn't seem to hang.
 
-A call that takes too long is interrupted by a signal, whose handler raises an exception within it: that
-ends Python code and most system calls. What goes on in spite of that is compiled code, or keeps the
-exception to itself; then the whole process is ended, with a line that says why. Only code that keeps
-Python's lock for ever stops the thread, too; whoever waits for a process's answers sees by its heartbeat
-that nothing in there runs any more.
+After the call's time limit, a signal interrupts it: the handler raises `Hung` within the call, which
+stops Python code and most system calls. Compiled code, and code that catches the exception, keeps
+running; then the watchdog exits the process, with a line that says why. Code that never releases
+Python's lock stops the thread, too. Then the process's heartbeat stops, and its parent kills it.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from environments.interface import EnvironmentFailure
 from environments.safety.failures import keep_details
 from schema.environment import EnvironmentConfig
 
-# Its default is to be ignored, hardly anything uses it, and system calls end with an error.
+# Ignored by default, hardly used by other programs, and it interrupts system calls.
 _SIGNAL: signal.Signals | None = getattr(signal, "SIGURG", None)
 _SECONDS_BETWEEN_LOOKS = 1.0
-_SECONDS_OF_GRACE = 5.0  # between an interrupt and the end of the process
+_SECONDS_OF_GRACE = 5.0  # between the interrupt and the exit of the process
 _FAILED = 1  # exit code
 
 
 class Hung(BaseException):
-    """Is raised within a call that takes too long.
+    """Raised within a call that exceeds its time limit.
 
-    It is no `Exception`, so that fewer environments take it for one of their own.
+    It isn't an `Exception`, so that fewer environments catch it.
     """
 
 
@@ -46,9 +45,9 @@ class Call:
     """A call of an environment's code.
 
     Attributes:
-        what: the environment's name and what is called, `CartPole-v1: step`.
-        limit: seconds that it may take; None is no limit.
-        key: of the config, where the limit comes from.
+        what: the environment's name and the call, `CartPole-v1: step`.
+        limit: the time limit in s; None is no limit.
+        key: the config's key of the limit.
     """
 
     what: str
@@ -56,7 +55,7 @@ class Call:
     key: str
 
     def hung(self, details: str) -> EnvironmentFailure:
-        """The failure that it is to take longer."""
+        """Return the failure to raise when the call exceeds its time limit."""
         return EnvironmentFailure(
             f"{self.what} gave no answer for {self.limit:g} s, {self.key}", details
         )
@@ -66,10 +65,10 @@ class Watch:
     """Watches the calls of this process's main thread.
 
     Attributes:
-        call: what is under way; None while nothing is.
-        calls: how many were begun. Whoever sets `call` to one increases it.
-        give_up: is told of the failure before the process is ended.
-        heartbeat: a byte that changes as long as Python runs, for other processes to see.
+        call: the running call; None between calls.
+        calls: the number of calls so far. Callers increase it when they set `call`.
+        give_up: called with the failure before the process exits.
+        heartbeat: a byte that changes as long as Python runs; other processes may watch it.
     """
 
     def __init__(self) -> None:
@@ -79,13 +78,13 @@ class Watch:
         self.heartbeat: Any = bytearray(1)
         self._pause = _SECONDS_BETWEEN_LOOKS
         self._thread: threading.Thread | None = None
-        self._hung = 0  # the number of the call that is to be interrupted
+        self._hung = 0  # the number of the call to interrupt
 
     def start(self, limit: float | None = None) -> None:
-        """Begins to watch, where that hasn't begun yet.
+        """Start the watchdog, unless it runs already.
 
         Args:
-            limit: of the calls to come, for which it must look often enough.
+            limit: the time limit of later calls in s, which sets how often the watchdog checks.
         """
         if limit is not None:
             self._pause = min(self._pause, limit / 4)
@@ -127,13 +126,14 @@ class Watch:
 
 
 class Heartbeat:
-    """Tells whether Python runs in another process, whose watch has the same memory.
+    """Tells whether Python runs in another process, whose `Watch` writes to the same byte.
 
     Args:
         memory: one byte, which both processes share.
 
     Attributes:
-        limit: seconds of silence after which it counts as stopped; None is no limit.
+        limit: the seconds without a heartbeat after which the process counts as stopped; None is
+            no limit.
     """
 
     pause = _SECONDS_BETWEEN_LOOKS
@@ -146,16 +146,16 @@ class Heartbeat:
         self._silent = 0.0
 
     def begin(self, config: EnvironmentConfig) -> None:
-        """Begins to listen while such environments are played."""
+        """Start to listen, with a limit that follows from the config's time limits."""
         self._silent = 0.0
         self.limit = None
         if config.launch_timeout is not None and config.step_timeout is not None:
             longest = max(config.launch_timeout, config.step_timeout)
-            # No sooner than the process would have ended itself.
+            # Leaves the process time to exit by itself.
             self.limit = longest + 2 * min(_SECONDS_OF_GRACE, longest) + 2 * self.pause
 
     def stopped(self) -> bool:
-        """Whether there was no heartbeat for too long; to be asked after each pause, or more often."""
+        """Return whether the heartbeat stopped; call it at least once per `pause`."""
         now = time.monotonic()
         if now - self._looked_at < self.pause:
             return False
@@ -165,7 +165,7 @@ class Heartbeat:
         return self.limit is not None and self._silent >= self.limit
 
     def failure(self, what: str) -> EnvironmentFailure:
-        """The failure that it is to have stopped."""
+        """Return the failure to raise when the heartbeat stopped."""
         return EnvironmentFailure(
             f"{what} gave no sign of life for {self.limit:g} s: an environment keeps it from running"
         )

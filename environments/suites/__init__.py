@@ -1,1 +1,1 @@
-"""A module per suite that builds its single environments."""
+"""Suites of environments: one module per suite makes its single environments."""

@@ -1,4 +1,4 @@
-"""CartPole: the classic task, optionally without velocities, so that it needs memory."""
+"""Makes CartPole; without its velocities, the task needs memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POSITIONS = np.array([0, 2])
 
 
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
-    """CartPole with a "vector" of four float32 values, or two where velocities are masked."""
+    """Make CartPole, with a "vector" of four float32 values, or two with masked velocities."""
     environment = create(config, worker_id, render_mode)
     kept = _POSITIONS if config.mask_velocities else _ALL
     observed = TransformObservation(

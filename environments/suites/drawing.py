@@ -1,4 +1,4 @@
-"""What packages of environments need for drawing where there is no display, and beside others.
+"""Prepares drawing, for machines without a display and for environments that share a window.
 
 MuJoCo draws with OpenGL, which without a display needs EGL or OSMesa. Memory Gym draws its observations
 with pygame, in one window for all environments of a process.
@@ -18,21 +18,21 @@ from gymnasium.envs.registration import EnvSpec
 
 from schema.errors import UserError
 
-# How Gymnasium warns of a render mode that an environment's metadata doesn't list.
+# Gymnasium's warnings about a render mode that an environment's metadata doesn't list.
 _OTHER_MODE = r".*(being initialised with render_mode=|trying to use 'human' rendering)"
-_OFFSCREEN = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}  # and their libraries
+_OFFSCREEN = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}  # the library of each backend
 
 
 def has_display() -> bool:
-    """Whether a window can be shown."""
+    """Return whether a window can be shown."""
     variables = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
     return sys.platform != "linux" or any(map(os.environ.get, variables))
 
 
 def draw_without_devices() -> None:
-    """Keeps SDL, with which pygame draws, from looking for a display and for loudspeakers.
+    """Keep SDL, with which pygame draws, from looking for a display and for loudspeakers.
 
-    What it prints where it finds none is meant for whoever wants a window.
+    Otherwise it prints messages if it finds none.
     """
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     if not has_display():
@@ -40,36 +40,36 @@ def draw_without_devices() -> None:
 
 
 def prepare_drawing(spec: EnvSpec, render_mode: str | None) -> None:
-    """Chooses how the environments of a package draw, before one is made.
+    """Set up the drawing of an environment's package, before the environment is made.
 
     Args:
-        spec: of the environment.
+        spec: the environment's spec.
         render_mode: "human", "rgb_array" or None.
 
     Raises:
-        UserError: MuJoCo can't draw here.
+        UserError: MuJoCo can't draw on this machine.
     """
     if render_mode is not None:
-        # It may render all the same, and what it renders is looked at.
+        # The environment may render all the same, and its frames are checked.
         warnings.filterwarnings("ignore", _OTHER_MODE, UserWarning)
-    # Where it isn't installed, Gymnasium says so.
+    # If MuJoCo isn't installed, Gymnasium raises an error later.
     if _is_from(spec, "gymnasium.envs.mujoco") and importlib.util.find_spec("mujoco"):
         _choose_opengl(spec.id, render_mode)
     if _is_from(spec, "memory_gym"):
-        # It starts all of pygame; without a sound card, that prints lines about sound.
+        # It starts all of pygame, which prints lines about sound on a machine without a sound card.
         os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 
 
 def guard_drawing(environment: gymnasium.Env, spec: EnvSpec) -> gymnasium.Env:
-    """Keeps an environment that is closed from closing what others draw with."""
+    """Keep an environment's `close` from closing a window that others draw in."""
     return _SharedWindow(environment) if _is_from(spec, "memory_gym") else environment
 
 
 class _SharedWindow(gymnasium.Wrapper):
-    """Leaves pygame as it is when it is closed, as the process's other environments use it, too."""
+    """Leaves pygame open on `close`, as other environments of the process use it, too."""
 
     def close(self) -> None:
-        """Does nothing: all that there is to free ends with the process."""
+        """Do nothing: the exit of the process frees everything."""
 
 
 def _is_from(spec: EnvSpec, package: str) -> bool:
@@ -78,9 +78,13 @@ def _is_from(spec: EnvSpec, package: str) -> bool:
 
 
 def _choose_opengl(name: str, render_mode: str | None) -> None:
-    """Makes sure that MuJoCo can draw: a window needs a display, pictures don't.
+    """Choose MuJoCo's OpenGL backend, and make sure that it works.
 
-    `MUJOCO_GL` (egl, osmesa or glfw) chooses how pictures are drawn, where it is set.
+    A window needs a display; pictures don't. `MUJOCO_GL` (egl, osmesa or glfw) chooses the backend where
+    it is set.
+
+    Raises:
+        UserError: The backend doesn't work on this machine.
     """
     has_display = sys.platform != "linux" or any(
         map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))
@@ -98,7 +102,7 @@ def _choose_opengl(name: str, render_mode: str | None) -> None:
         importlib.import_module("mujoco")
         if render_mode == "rgb_array" and backend in _OFFSCREEN:
             importlib.import_module(f"mujoco.{backend}").GLContext(16, 16).free()
-    except Exception as error:  # of OpenGL, of its absence, of the system's linker
+    except Exception as error:  # from OpenGL, from an import, or from the system's linker
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(
             f"environment.name: {name} can't be drawn with MUJOCO_GL={backend}: {reason}; "
@@ -108,7 +112,7 @@ def _choose_opengl(name: str, render_mode: str | None) -> None:
 
 
 def _installed_backend() -> str:
-    """The way to draw without a display whose library is there; else the usual one."""
+    """Return the first offscreen backend whose library is installed; else the usual one."""
     for backend, library in _OFFSCREEN.items():
         try:
             ctypes.CDLL(library)

@@ -1,4 +1,4 @@
-"""Any environment that is registered with Gymnasium and has discrete or continuous actions."""
+"""Makes any environment that is registered with Gymnasium and has discrete or continuous actions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from schema.environment import EnvironmentConfig
 
 
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
-    """The environment of that id: images as they are, all else as a float32 "vector", and a mask."""
+    """Make an environment with its images, all else as a float32 "vector", and its action mask."""
     environment = as_trainable_actions(create(config, worker_id, render_mode), config.name)
     return with_action_mask(as_named_arrays(environment, config.name), config.name)

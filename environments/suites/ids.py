@@ -1,4 +1,4 @@
-"""Which type an id belongs to, and how it is written there: ids of other packages included."""
+"""Finds the type that an id belongs to and its spelling there, also for ids of other packages."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ UpNDown Venture VideoCheckers VideoChess VideoCube VideoPinball WizardOfWor Word
 Zaxxon
 """.split()  # noqa: SIM905  # a literal list would take a line for each
 _ATARI_BY_LOWER = {game.lower(): game for game in _ATARI_GAMES}
-# As ALE and the Gym of old name them, and as EnvPool does.
+# Ids as ALE, the old Gym and EnvPool write them.
 _ATARI_ID = re.compile(r"(ALE/)?(\w+?)(-ram)?(NoFrameskip|Deterministic)?-v[0-9]+")
 _PROCGEN_ID = re.compile(r"(?:\w+/)?(?:procgen-)?(\w+?)(Easy|Hard|Exploration|Memory|Extreme)?-v0")
 
 
 def registered_type(identifier: str) -> str:
-    """The type of an id that is registered with Gymnasium."""
+    """Return the type of an id that is registered with Gymnasium."""
     if identifier in CARTPOLE_NAMES:
         return "CartPole"
     return "Minigrid" if identifier.startswith(_MINIGRID_PREFIXES) else "Gymnasium"
 
 
 def rightful_type(identifier: str) -> tuple[str, str] | None:
-    """The type that knows what an id means, and its name there.
+    """Return the type that has an id's environment, and the id there.
 
-    None where no type knows it, as far as is imported.
+    Return None if no type has it, as far as packages are imported.
     """
     if identifier.startswith(_MINIGRID_PREFIXES) or identifier in gymnasium.registry:
         return registered_type(identifier), identifier
     procgen = _PROCGEN_ID.fullmatch(identifier)
     if procgen and procgen[1].lower() in _PROCGEN_GAMES:
         game = procgen[1].capitalize()
-        # Procgen's own ids mean the hard levels.
+        # Procgen's own ids stand for the hard levels.
         return "Procgen", f"{game}{procgen[2] or 'Hard'}-v0"
     atari = _ATARI_ID.fullmatch(identifier)
     game = _ATARI_BY_LOWER.get(atari[2].lower().replace("_", "")) if atari else None
@@ -57,7 +57,7 @@ def rightful_type(identifier: str) -> tuple[str, str] | None:
 
 
 def refusal(name: str, suite: str) -> str | None:
-    """A line about an id that another type knows, or this one by another name; None elsewhere."""
+    """Return a line on an id that another type has, or this one under another id; else None."""
     identifier = name.rpartition(":")[2]
     rightful = rightful_type(identifier)
     # CartPole is registered with Gymnasium like any other environment, so both types play it.

@@ -1,4 +1,4 @@
-"""MiniGrid and BabyAI: the agent's partial view, one-hot or in pixels."""
+"""Makes MiniGrid and BabyAI environments, which observe a partial view, one-hot or in pixels."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _ONE_HOT_SIZE = _OBJECTS + _COLORS + _STATES
 
 
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
-    """MiniGrid with a one-hot "vector" (980,) uint8, or a "visual" (84, 84, 3) uint8."""
+    """Make MiniGrid with a one-hot "vector" (980,) uint8, or a "visual" (84, 84, 3) uint8."""
     environment = create(config, worker_id, render_mode)
     grid_world = environment.unwrapped
     assert isinstance(grid_world, MiniGridEnv)
     _check_limit(config, grid_world)
     if minigrid_view.is_standard(grid_world):
-        # On the instance, so that no other environment is affected.
+        # Replaced on the instance, so that no other environment is affected.
         setattr(grid_world, "gen_obs", partial(minigrid_view.observe, grid_world))  # noqa: B010
     observe = _observe_pixels if config.visual_observation else _observe_one_hot
     return as_trainable_actions(observe(_Success(environment)), config.name)
 
 
 def _check_limit(config: EnvironmentConfig, grid_world: MiniGridEnv) -> None:
-    # 0 stands for a limit that each level has of its own.
+    # 0 means that each level has its own limit.
     if config.max_episode_steps and 0 < grid_world.max_steps < config.max_episode_steps:
         raise UserError(
             f"environment.max_episode_steps: {config.name} ends its episodes after "
@@ -47,7 +47,7 @@ def _check_limit(config: EnvironmentConfig, grid_world: MiniGridEnv) -> None:
 
 
 class _Success(gymnasium.Wrapper):
-    """Reports at an episode's end whether it was rewarded."""
+    """Reports `success` at an episode's end: whether it was rewarded."""
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
@@ -82,35 +82,35 @@ def _render_slowly(grid_world: MiniGridEnv, tile_size: int) -> np.ndarray:
 
 
 def one_hot(view: np.ndarray) -> np.ndarray:
-    """A view (V, V, 3) of object, colour and state -> (V * V * 20,) uint8, 3 ones per cell."""
+    """Convert a view (V, V, 3) of object, colour and state to (V * V * 20,) uint8, 3 ones per cell."""
     return _ONE_HOT_OF_CODE[cell_codes(view).ravel()].ravel()
 
 
 def one_hot_of_many(views: np.ndarray, vectors: np.ndarray) -> None:
-    """Views (E, V, V, 3) -> the given vectors (E, V * V * 20) uint8, as `one_hot`."""
+    """Convert views (E, V, V, 3) as `one_hot` does, into the given vectors (E, V * V * 20) uint8."""
     codes = cell_codes(views).reshape(len(views), -1)
-    # The codes are in range; any other mode than "raise" spares a copy of the result.
+    # The codes are in range, and every mode but "raise" avoids a copy of the result.
     np.take(_ONE_HOT_OF_CODE, codes, 0, vectors.reshape(*codes.shape, _ONE_HOT_SIZE), mode="clip")
 
 
 def draw_many(views: np.ndarray, images: np.ndarray) -> None:
-    """Views (E, V, V, 3) -> the given images (E, V * 12, V * 12, 3) uint8."""
+    """Draw views (E, V, V, 3) into the given images (E, V * 12, V * 12, 3) uint8."""
     minigrid_view.render_many(views, _TILE_SIZE, images)
 
 
 def cell_codes(views: np.ndarray) -> np.ndarray:
-    """Cells (..., 3) of object, colour and state -> their codes (...) uint8."""
+    """Convert cells (..., 3) of object, colour and state to codes (...) uint8."""
     return views @ _CODE_WEIGHTS
 
 
 def _one_hot_table() -> np.ndarray:
-    """The one-hot encoding of each code, (codes, 20) uint8."""
+    """Return the one-hot encoding of each code, (codes, 20) uint8."""
     objects, colors, states = np.indices((_OBJECTS, _COLORS, _STATES)).reshape(3, -1)
     return np.concatenate(
         [np.eye(_OBJECTS)[objects], np.eye(_COLORS)[colors], np.eye(_STATES)[states]], axis=1
     ).astype(np.uint8)
 
 
-# A cell's code is its number among all combinations of object, colour and state: 198 fit in uint8.
+# A cell's code is its number among the 198 combinations of object, colour and state; it fits in uint8.
 _CODE_WEIGHTS = np.array([_COLORS * _STATES, _STATES, 1], np.uint8)
 _ONE_HOT_OF_CODE = _one_hot_table()

@@ -1,7 +1,8 @@
-"""What a MiniGrid agent sees: the same as MiniGrid computes itself, several times faster.
+"""Computes the view in MiniGrid, equal to MiniGrid's own and several times faster.
 
-A view of size V is a list of V * V cells, in rows from the farthest to the agent's own, and an
-equally long list of whether each cell is visible. The agent stands in the middle of the last row.
+"The agent" is MiniGrid's name for the figure that moves through the grid. A view of size V is a list of
+V * V cells, in rows from the farthest to the agent's own, and an equally long list of whether each cell
+is visible. The agent stands in the middle of the last row.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _FACING_UP = 3
 
 
 def is_standard(environment: MiniGridEnv) -> bool:
-    """Whether the environment observes as MiniGrid's base class does."""
+    """Return whether the environment observes as MiniGrid's base class does."""
     names = ("gen_obs", "gen_obs_grid", "get_view_exts", "get_pov_render")
     kind = type(environment)
     return all(getattr(kind, name) is getattr(MiniGridEnv, name) for name in names)
 
 
 def observe(environment: MiniGridEnv) -> dict[str, Any]:
-    """Does what `MiniGridEnv.gen_obs` does; `image` is (V, V, 3) uint8."""
+    """Return the observation of `MiniGridEnv.gen_obs`, with `image` (V, V, 3) uint8."""
     cells, visible = agent_view(environment)
     encoded = [
         (_EMPTY if cell is None else cell.encode()) if seen else _UNSEEN
@@ -48,7 +49,7 @@ def observe(environment: MiniGridEnv) -> dict[str, Any]:
 
 
 def render(environment: MiniGridEnv, tile_size: int) -> np.ndarray:
-    """Does what `MiniGridEnv.get_pov_render` does: (V * tile_size, V * tile_size, 3) uint8."""
+    """Return the picture of `MiniGridEnv.get_pov_render`, (V * tile_size, V * tile_size, 3) uint8."""
     cells, visible = agent_view(environment)
     size = environment.agent_view_size
     agent = _agent_position(size)
@@ -61,7 +62,7 @@ def render(environment: MiniGridEnv, tile_size: int) -> np.ndarray:
     return image.reshape(size * tile_size, size * tile_size, 3)
 
 
-# MiniGrid's own cache of tiles holds floats, which would be turned into uint8 at every step.
+# MiniGrid's own cache of tiles holds floats, which would be converted to uint8 at every step.
 _tiles: dict[tuple[Any, ...], np.ndarray] = {}
 
 
@@ -74,13 +75,13 @@ def _tile(cell: WorldObj | None, is_agent: bool, seen: bool, tile_size: int) -> 
 
 
 def render_many(views: np.ndarray, tile_size: int, images: np.ndarray) -> None:
-    """Draws encoded views (E, V, V, 3), columns x rows, as `render` draws what they encode.
+    """Draw encoded views as `render` draws the views themselves.
 
-    What the agent sees determines its picture: unseen cells are encoded as such, the others are
-    highlighted, and its own cell shows what it carries.
+    An encoded view is enough: it marks unseen cells, all others are highlighted, and the agent's own
+    cell shows what it carries.
 
     Args:
-        views: object, colour and state of each cell, uint8.
+        views: (E, V, V, 3) uint8, columns x rows: object, colour and state of each cell.
         tile_size: pixels along the side of a cell.
         images: (E, V * tile_size, V * tile_size, 3) uint8, contiguous; filled with the pictures.
     """
@@ -92,11 +93,11 @@ def render_many(views: np.ndarray, tile_size: int, images: np.ndarray) -> None:
     # E x rows x 1 x columns, so that a picture is lines of pixels, one tile after the other.
     indices = tiles[:, :, np.newaxis] * tile_size + np.arange(tile_size)[:, np.newaxis]
     shape = (count, size, tile_size, size, 3 * tile_size)
-    # The indices are in range; any other mode than "raise" spares a copy of the result.
+    # The indices are in range, and every mode but "raise" avoids a copy of the result.
     np.take(lines, indices, 0, images.reshape(shape), mode="clip")
 
 
-# A tile's number counts the combinations of object, colour and state; those with the agent follow.
+# Tiles are numbered by object, colour and state: first those without the agent, then those with it.
 _TILE_SHAPE = (len(OBJECT_TO_IDX), len(COLOR_TO_IDX), len(STATE_TO_IDX))
 _TILES = math.prod(_TILE_SHAPE)
 _TILE_WEIGHTS = np.array([_TILE_SHAPE[1] * _TILE_SHAPE[2], _TILE_SHAPE[2], 1], np.uint8)
@@ -104,7 +105,7 @@ _TILE_WEIGHTS = np.array([_TILE_SHAPE[1] * _TILE_SHAPE[2], _TILE_SHAPE[2], 1], n
 
 @cache
 def _tile_lines(tile_size: int) -> np.ndarray:
-    """The lines of pixels of all tiles: (2 * _TILES * tile_size, 3 * tile_size) uint8."""
+    """Return the lines of pixels of all tiles, (2 * _TILES * tile_size, 3 * tile_size) uint8."""
     tiles = [
         _tile(WorldObj.decode(*cell), is_agent, cell[0] != _UNSEEN[0], tile_size)
         for is_agent in (False, True)
@@ -114,7 +115,7 @@ def _tile_lines(tile_size: int) -> np.ndarray:
 
 
 def agent_view(environment: MiniGridEnv) -> tuple[Cells, list[bool]]:
-    """The cells in front of the agent, None where they are empty or unseen, and which are seen."""
+    """Return the cells in view, None where empty or unseen, and whether each is seen."""
     size = environment.agent_view_size
     left, top, _, _ = environment.get_view_exts()
     world = _crop(environment.grid, left, top, size)
@@ -134,7 +135,7 @@ def _agent_position(size: int) -> int:
 
 
 def _crop(grid: Grid, left: int, top: int, size: int) -> Cells:
-    """The square at a position of the grid, row by row, with walls where it leaves the grid."""
+    """Return a square of the grid, row by row, with walls outside of the grid."""
     begin, end = max(left, 0), min(left + size, grid.width)
     before: Cells = [_WALL] * (begin - left)
     after: Cells = [_WALL] * (left + size - end)
@@ -150,13 +151,13 @@ def _crop(grid: Grid, left: int, top: int, size: int) -> Cells:
 
 @cache
 def _rotation(direction: int, size: int) -> itemgetter:
-    """Picks the cells of a crop in the order in which an agent of that direction sees them."""
+    """Return a function that puts a crop's cells in the order of the agent's direction."""
     indices = np.rot90(np.arange(size * size).reshape(size, size), direction + 1)
     return itemgetter(*indices.ravel().tolist())
 
 
 def _visibility(cells: Cells, size: int) -> list[bool]:
-    """Which cells the agent sees: light spreads from row to row through what can be seen behind."""
+    """Return whether each cell is visible: light spreads from row to row through clear cells."""
     rows: list[tuple[bool, ...]] = []
     visible = tuple(column == size // 2 for column in range(size))
     for start in range(size * (size - 1), -1, -size):
@@ -171,14 +172,15 @@ def _visibility(cells: Cells, size: int) -> list[bool]:
 def _spread(
     visible: tuple[bool, ...], clear: tuple[bool, ...]
 ) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
-    """Spreads light within a row, to the right and then to the left, and into the row above.
+    """Spread light within a row, to the right and then to the left, and into the row above.
 
     Args:
-        visible: which cells of the row the row below lights.
-        clear: which cells of the row light passes through.
+        visible: for each cell of the row, whether the row below lights it.
+        clear: for each cell of the row, whether light passes through it.
 
     Returns:
-        Which cells are lit in this row, and which this row lights in the row above.
+        For each cell of this row whether it is lit, and for each cell of the row above whether this
+        row lights it.
     """
     lit, above = list(visible), [False] * len(visible)
     last = len(visible) - 1

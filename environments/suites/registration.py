@@ -1,4 +1,4 @@
-"""Creates environments that Gymnasium knows by an id, with errors that name the config's key."""
+"""Creates environments by their ids in Gymnasium's registry, with errors that name the config's key."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.messages import nearest
 
-# Arguments of constructors that are no user's to give.
+# Arguments of constructors that `environment.kwargs` must not set.
 _GIVEN = ("worker_id", "render_mode")
-# How Gymnasium names what its MuJoCo environments need.
+# Gymnasium's name for what its MuJoCo environments need.
 _MUJOCO_EXTRA = "gymnasium[mujoco]"
-# How to install what isn't installed by its name alone: Memory Gym asks for an old Gymnasium, but plays
-# with the present one.
+# How to install packages that `pip install <name>` doesn't: Memory Gym requires an old Gymnasium, but
+# works with the present one.
 _PACKAGES = {"memory_gym": "--no-deps memory-gym==1.0.2"}
-# How many ids of a package are listed where none is similar.
+# The number of a package's ids to list where none is similar.
 _LISTED = 5
 
 
@@ -40,23 +40,23 @@ def create(
     render_mode: str | None,
     is_checked: bool = True,
 ) -> gymnasium.Env:
-    """Creates the environment of an id, or of "module:id" after importing the module.
+    """Create the environment of an id, or of "module:id" after importing the module.
 
     Args:
-        config: its type, its name (the id), its constructor's arguments and its time limit.
-        worker_id: given to environments whose constructor has a parameter of that name.
+        config: the environment's config: its type, id, constructor's arguments and time limit.
+        worker_id: the worker id, passed to constructors that have a parameter of that name.
         render_mode: "human", "rgb_array" or None.
-        is_checked: whether its answers are made sure of.
+        is_checked: whether to wrap it in `Checked`.
 
     Raises:
-        UserError: it is unknown, another suite's or out of date, a package that it needs is
-            missing, or its constructor doesn't take `kwargs`.
-        EnvironmentFailure: its module can't be imported for a mistake in it, or it can't be rendered.
+        UserError: The id is unknown, another suite's or out of date, a package is missing, or the
+            constructor doesn't take `kwargs`.
+        EnvironmentFailure: The environment's module raises an error, or it can't be rendered.
     """
     name = config.name
     spec = _find(name, config.type)
     limit = config.max_episode_steps or spec.max_episode_steps
-    # Without what Gymnasium's own wrappers would make of mistakes.
+    # Without Gymnasium's own wrappers, whose errors would hide the environment's.
     spec = dataclasses.replace(
         spec,
         order_enforce=False,
@@ -74,7 +74,7 @@ def create(
     except Exception as error:
         if not config.kwargs:
             raise
-        # Which of them it is, the constructor knows alone.
+        # Only the constructor knows which of the arguments is wrong.
         raise UserError(
             f"environment.kwargs: {name} can't be created with {json.dumps(config.kwargs)}: "
             f"{described(error)}"
@@ -86,7 +86,7 @@ def create(
 
 
 def step_limit(config: EnvironmentConfig) -> int:
-    """Steps after which an episode is cut off, of an environment that has such a limit."""
+    """Return the number of steps after which an episode of an environment with a limit is cut off."""
     limit = config.max_episode_steps or gymnasium.spec(config.name).max_episode_steps
     assert limit is not None
     return limit
@@ -95,11 +95,11 @@ def step_limit(config: EnvironmentConfig) -> int:
 def _arguments(
     spec: EnvSpec, config: EnvironmentConfig, worker_id: int, render_mode: str | None
 ) -> dict[str, Any]:
-    """What is passed to the constructor besides the user's own arguments.
+    """Return the constructor's arguments other than `environment.kwargs`.
 
     Raises:
-        UserError: the user's own are none that it takes.
-        EnvironmentFailure: it is to be rendered, and isn't made for that.
+        UserError: The constructor doesn't take `environment.kwargs`.
+        EnvironmentFailure: A render mode is asked for, and the constructor takes none.
     """
     entry = spec.entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
@@ -146,7 +146,11 @@ def _remedy(error: Exception) -> str:
 
 
 def _find(name: str, suite: str) -> EnvSpec:
-    """What is registered under an id that belongs to a suite."""
+    """Return the spec that is registered under an id.
+
+    Raises:
+        UserError: The id is unknown, or another suite's.
+    """
     module, _, identifier = name.rpartition(":")
     if module:
         _import_module(module, name, suite)
@@ -181,15 +185,15 @@ def _why_not(error: ImportError, module: str) -> str:
             f"{error}; install its package (pip install -e <folder> where it is your own), or name "
             "the folder in which it lies in PYTHONPATH"
         )
-    # Something that the module itself imports.
+    # The module exists, and imports something that is missing.
     return str(error)
 
 
 def _nearest(identifier: str, suite: str) -> str:
-    """A hint at the known id that was probably meant, or at how others are named."""
+    """Return a hint at the most similar known id, or at how ids are written."""
     known = _known(suite)
     unversioned = [key for key in known if key.rpartition("-v")[0] == identifier]
-    # Versions alone make many an id of a user's own similar to one of Gymnasium's.
+    # A strict cutoff, as the version alone makes a user's own id similar to Gymnasium's ids.
     close = unversioned[-1:] or difflib.get_close_matches(identifier, known, n=1, cutoff=0.8)
     if close:
         return f"; did you mean {close[0]}?"
@@ -199,7 +203,7 @@ def _nearest(identifier: str, suite: str) -> str:
 
 
 def _nearest_of(module: str, identifier: str, suite: str) -> str:
-    """A hint at the id of a package that was probably meant, or at those that there are."""
+    """Return a hint at the most similar id of a package, or a list of its ids."""
     package = module.partition(".")[0]
     own = [key for key in _known(suite) if _package_of(gymnasium.registry[key]) == package]
     close = difflib.get_close_matches(identifier, own, n=1, cutoff=0.6)
@@ -217,7 +221,7 @@ def _known(suite: str) -> list[str]:
 
 
 def _package_of(spec: EnvSpec) -> str:
-    """The package whose code an id builds."""
+    """Return the package that an environment's code belongs to."""
     entry = spec.entry_point
     module = entry if isinstance(entry, str) else getattr(entry, "__module__", "")
     return module.partition(":")[0].partition(".")[0]

@@ -1,1 +1,1 @@
-"""Environments that are Unity players, to which ML-Agents talks over a port each."""
+"""The environment backend "unity": Unity players, each controlled by ML-Agents over a port."""

@@ -1,7 +1,7 @@
 """Kills players that outlive the process that started them.
 
-A player ends by itself when its connection does, unless it hangs, and a process that is killed can't
-end what hangs. So each process that has players also has a small one that waits for its end.
+A player quits when its connection closes, unless it hangs, and a process that was killed can't kill a
+player that hangs. So each process with players starts a small guard process, which waits for its end.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import threading
 import time
 from collections.abc import Iterable
 
-_GRACE = 3.0  # seconds in which players may leave by themselves
+_GRACE = 3.0  # seconds in which players may quit by themselves
 _PAUSE = 0.05
-_HAS_GROUPS = os.name == "posix"  # of processes; without them, players are on their own
+_HAS_GROUPS = os.name == "posix"  # process groups; without them, players aren't guarded
 
 
 class Guard:
-    """Watches players from a process of its own, which is started when it is first needed."""
+    """Watches players from a guard process, which starts with the first player."""
 
     def __init__(self) -> None:
         self._pipe: int | None = None
-        self._lock = threading.Lock()  # players are started by several threads
+        self._lock = threading.Lock()  # several threads start players
 
     def watch(self, player: int) -> None:
-        """Has a player killed as soon as this process has ended.
+        """Kill a player soon after this process ends.
 
         Args:
-            player: its process id, which is also that of its group.
+            player: the player's process id, which is also its process group's id.
         """
         with self._lock:
             if _HAS_GROUPS and self._pipe is None:
@@ -38,24 +38,24 @@ class Guard:
         self._tell(f"+{player}\n")
 
     def release(self, player: int) -> None:
-        """Forgets a player that has ended."""
+        """Stop watching a player that has ended."""
         self._tell(f"-{player}\n")
 
     def _tell(self, line: str) -> None:
-        # A guard that somebody killed is no reason to fail.
+        # If somebody killed the guard, training continues without it.
         with contextlib.suppress(BrokenPipeError):
             if self._pipe is not None:
                 os.write(self._pipe, line.encode())
 
 
 def _start() -> int:
-    """Starts the process and returns the end of the pipe that it reads, which no other one inherits."""
-    import subprocess  # the guard itself is to start quickly
+    """Start the guard process; return the pipe to it, which no other process inherits."""
+    import subprocess  # here, so that the guard process itself starts quickly
 
     theirs, ours = os.pipe()
     try:
-        # Apart from the terminal, whose Ctrl-C isn't meant for it, and from whoever reads what this
-        # process prints until nobody can print there any more.
+        # In a session of its own, as Ctrl-C must not stop it. Without output, as a reader of this
+        # process's output would otherwise wait for the guard, too.
         guard = subprocess.Popen(
             [sys.executable, "-IS", __file__],
             stdin=theirs,
@@ -63,7 +63,7 @@ def _start() -> int:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        # It is to outlive this process, of which Python would warn if it had not ended by its account.
+        # The guard outlives this process. Without a return code, Python would warn of that.
         guard.returncode = 0
     finally:
         os.close(theirs)
@@ -71,14 +71,18 @@ def _start() -> int:
 
 
 def kill_group(leader: int) -> None:
-    """Kills a process and all that it started, whichever of them are left."""
+    """Kill a process and everything that it started, as far as they still run."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if _HAS_GROUPS:
             os.killpg(leader, signal.SIGKILL)
 
 
 def _watch(lines: Iterable[str]) -> None:
-    """Follows who is to be watched until the pipe ends, and then ends all of them."""
+    """Keep a list of players, one change a line, until the pipe closes; then kill them.
+
+    Args:
+        lines: "+" or "-", and a player's process id.
+    """
     players: set[int] = set()
     for line in lines:
         player = int(line[1:])

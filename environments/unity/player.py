@@ -1,8 +1,9 @@
-"""One player, whose A agents of the trained behaviour act together.
+"""Steps one player, with one seat for each ML-Agents agent of the trained behaviour.
 
-ML-Agents numbers agents anew with each of their episodes, and lets each ask for decisions when it
-likes. Here an agent is a seat, from 0 to A - 1: whoever begins an episode takes a free one, and a step
-lasts until every seat has asked for its next decision. Agents that ask more often repeat their action.
+An ML-Agents agent gets a new id with each of its episodes, and asks for decisions at times of its own.
+Training needs a fixed number S of workers that act together. So there are S seats, from 0 to S - 1: an
+ML-Agents agent that starts an episode takes a free seat, and a step lasts until every seat has asked for
+its next decision. A seat that asks more often repeats its action.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ from environments.unity.tower import Tower
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
-_EXCHANGES = 1000  # within which every agent must ask for a decision
+_EXCHANGES = 1000  # messages within which every seat must ask for a decision
 _SECONDS_TO_QUIT = 5.0
 _SHOWN_SIZE = (1280, 720)
 _SHOWN_RATE = 60  # frames per second
 
 
 @dataclass
-class Outcome:
-    """The outcome of a step for one agent.
+class SeatStep:
+    """The results of one step for one seat.
 
     Attributes:
-        reward: of the step, without what a next episode may have begun with.
-        terminated: the episode reached a real end.
-        truncated: the episode was cut off.
-        final: what was observed last; None while the episode goes on.
-        statistics: what is known of the episode at its end.
-        observation: what the agent decides on next; None where the next episode hasn't begun.
+        reward: the step's reward, without any reward of the next episode.
+        terminated: whether the episode reached a real end.
+        truncated: whether the episode was cut off.
+        final: the last observation of an episode that ended; None while it lasts.
+        statistics: the statistics of an episode that ended.
+        observation: the observation to act on next; None where the next episode hasn't started.
     """
 
     reward: float = 0.0
@@ -50,31 +51,31 @@ class Outcome:
 
     @property
     def ended(self) -> bool:
-        """Whether the episode ended."""
+        """Return whether the episode ended."""
         return self.final is not None
 
 
 class Player:
-    """A player that runs, with its first episodes begun.
+    """A running player, whose first episodes have started.
 
-    A player of one agent is told before each episode which level to begin, by resetting it. Where there
-    are several, the scene begins their episodes by itself, and only `reset` tells it a level.
+    A player with one seat is reset before each episode, with the episode's level. A player with several
+    starts their episodes by itself, and gets a level only from `reset`.
 
     Args:
-        config: which environment.
-        worker_id: chooses the port.
+        config: the environment's config.
+        worker_id: the worker id, which chooses the port.
         level: the level of the first episode.
         shown: whether somebody watches.
-        stopped: ends every wait as soon as it is set.
+        stopped: an event that interrupts every wait.
 
     Attributes:
-        scene: what is observed and done.
-        agents: A.
+        scene: the scene's observations and actions.
+        seats: the number S of seats.
 
     Raises:
-        UserError: there is no such player, or what it plays can't be trained.
-        PlayerFailure: it died or hung.
-        EnvironmentFailure: its agents don't stay the same, or don't ask for decisions.
+        UserError: There is no such player, or its scene can't be trained.
+        PlayerFailure: The player died or hung.
+        EnvironmentFailure: The number of its ML-Agents agents changes, or one asks for no decisions.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Player:
         stopped: threading.Event,
     ) -> None:
         unity = config.unity
-        self._seats: dict[int, int] = {}  # of each agent
+        self._seat_of: dict[int, int] = {}  # by agent_id
         self._free: list[int] = []
         self._config = config
         self._parameters = EnvironmentParametersChannel()
@@ -104,13 +105,13 @@ class Player:
         try:
             with self._connection.failing_as_one():
                 self.scene = self._learn_scene(level)
-                self.agents = self._count_agents()
+                self.seats = self._count_seats()
         except BaseException:
             self.close()
             raise
 
     def _learn_scene(self, level: int) -> Scene:
-        """Begins a first episode, since behaviours are known only once they have agents."""
+        """Start a first episode: a behaviour is known only once it has ML-Agents agents."""
         config, connection = self._config, self._connection
         kind = Tower if config.type == "ObstacleTower" else Scene
         self._send_parameters(kind.parameters(config, level))
@@ -120,123 +121,127 @@ class Player:
                 behavior = choose_behavior(connection.behavior_specs, config.unity.behavior)
                 return kind(config, behavior, connection.behavior_specs[behavior])
             connection.step()
-        raise UserError("environment.name: no agent of the scene asks for decisions")
+        raise UserError("environment.name: no ML-Agents agent of the scene asks for decisions")
 
     def _send_parameters(self, parameters: dict[str, float]) -> None:
-        """Has parameters sent with what the player is told next."""
+        """Queue parameters, which the next message to the player carries."""
         for name, value in parameters.items():
             self._parameters.set_float_parameter(name, value)
 
-    def _count_agents(self) -> int:
-        """How many agents ask for decisions when the first of them do."""
+    def _count_seats(self) -> int:
+        """Return how many ML-Agents agents are in the first answer that asks for decisions."""
         for _ in range(_EXCHANGES):
             decisions, _ = self._connection.get_steps(self.scene.behavior)
             if len(decisions):
                 return len(decisions)
             self._connection.step()
         raise UserError(
-            f"environment.unity.behavior: no agent of {self.scene.behavior} asks for decisions"
+            f"environment.unity.behavior: no ML-Agents agent of {self.scene.behavior} asks for "
+            "decisions"
         )
 
     def reset(self, level: int) -> list[Observations]:
-        """Begins an episode of every agent and returns what each observes first."""
+        """Start an episode in every seat; return each seat's first observation."""
         with self._connection.failing_as_one():
             self._send_parameters(self.scene.parameters(self._config, level))
             self._connection.reset()
-            self._seats.clear()
-            self._free = list(range(self.agents))
-            outcomes = [Outcome() for _ in range(self.agents)]
-            self._await_decisions(outcomes, None)
-        return [outcome.observation for outcome in outcomes if outcome.observation is not None]
+            self._seat_of.clear()
+            self._free = list(range(self.seats))
+            steps = [SeatStep() for _ in range(self.seats)]
+            self._await_decisions(steps, None)
+        return [step.observation for step in steps if step.observation is not None]
 
-    def step(self, actions: np.ndarray) -> list[Outcome]:
-        """Has every agent take an action (A, size), as often as frames are skipped.
+    def step(self, actions: np.ndarray) -> list[SeatStep]:
+        """Take a step with actions (S, size), repeated `frame_skip` times.
 
-        Where an episode ends, no more frames are skipped.
+        The end of an episode stops the repetition.
         """
-        outcomes = [Outcome() for _ in range(self.agents)]
+        steps = [SeatStep() for _ in range(self.seats)]
         with self._connection.failing_as_one():
             for _ in range(self._config.frame_skip):
                 self._act(actions)
-                self._await_decisions(outcomes, actions)
-                if any(outcome.ended for outcome in outcomes):
+                self._await_decisions(steps, actions)
+                if any(step.ended for step in steps):
                     break
-        return outcomes
+        return steps
 
-    def _await_decisions(self, outcomes: list[Outcome], actions: np.ndarray | None) -> None:
-        """Goes on until every agent has asked for a decision; without actions, they do nothing."""
-        waiting = set(range(self.agents))
+    def _await_decisions(self, steps: list[SeatStep], actions: np.ndarray | None) -> None:
+        """Exchange messages until every seat has asked for a decision; None sends no actions."""
+        waiting = set(range(self.seats))
         for _ in range(_EXCHANGES):
-            self._receive(outcomes, waiting)
-            if not waiting or (self.agents == 1 and outcomes[0].ended):
+            self._receive(steps, waiting)
+            if not waiting or (self.seats == 1 and steps[0].ended):
                 return
             self._act(actions)
         raise EnvironmentFailure(
-            f"{len(waiting)} of the {self.agents} agents of {self.scene.behavior} asked for no "
-            f"decision in {_EXCHANGES} steps"
+            f"{len(waiting)} of the {self.seats} ML-Agents agents of {self.scene.behavior} asked "
+            f"for no decision in {_EXCHANGES} steps"
         )
 
     def _act(self, actions: np.ndarray | None) -> None:
-        """Answers the agents that asked for a decision, and has the player go on."""
+        """Answer the seats that asked for a decision, and let the player continue."""
         behavior = self.scene.behavior
         decisions, _ = self._connection.get_steps(behavior)
         if len(decisions) and actions is not None:
-            seats = [self._seats[agent] for agent in decisions.agent_id.tolist()]
+            seats = [self._seat_of[agent_id] for agent_id in decisions.agent_id.tolist()]
             self._connection.set_actions(behavior, self.scene.actions(actions[seats]))
         self._connection.step()
 
-    def _receive(self, outcomes: list[Outcome], waiting: set[int]) -> None:
-        """Takes over what the player answered, and keeps the seats up to date that are waited for.
+    def _receive(self, steps: list[SeatStep], waiting: set[int]) -> None:
+        """Add the player's answer to the seats' steps.
 
-        One whose episode ended after it had asked is waited for again.
+        Args:
+            steps: the step of each seat so far; updated.
+            waiting: the seats that haven't asked for a decision yet; updated. A seat whose episode
+                ends after it asked waits again.
         """
         decisions, ends = self._connection.get_steps(self.scene.behavior)
         finals = self.scene.observe(ends.obs, None) if len(ends) else []
-        for row, agent in enumerate(ends.agent_id.tolist()):
-            if agent in self._seats:
-                seat = self._seats.pop(agent)
+        for row, agent_id in enumerate(ends.agent_id.tolist()):
+            if agent_id in self._seat_of:
+                seat = self._seat_of.pop(agent_id)
                 self._free.append(seat)
                 waiting.add(seat)
-                self._end(outcomes[seat], ends, row, finals[row])
+                self._end(steps[seat], ends, row, finals[row])
         observed = (
             self.scene.observe(decisions.obs, decisions.action_mask) if len(decisions) else []
         )
-        for row, agent in enumerate(decisions.agent_id.tolist()):
-            if agent in self._seats:
-                outcome = outcomes[self._seats[agent]]
-                if not outcome.ended:
-                    outcome.reward += float(decisions.reward[row] + decisions.group_reward[row])
+        for row, agent_id in enumerate(decisions.agent_id.tolist()):
+            if agent_id in self._seat_of:
+                step = steps[self._seat_of[agent_id]]
+                if not step.ended:
+                    step.reward += float(decisions.reward[row] + decisions.group_reward[row])
             else:
-                self._seats[agent] = self._take_seat()
-            outcomes[self._seats[agent]].observation = observed[row]
-            waiting.discard(self._seats[agent])
+                self._seat_of[agent_id] = self._take_seat()
+            steps[self._seat_of[agent_id]].observation = observed[row]
+            waiting.discard(self._seat_of[agent_id])
 
-    def _end(self, outcome: Outcome, ends: TerminalSteps, row: int, final: Observations) -> None:
-        """Notes an episode's end, unless another one ended in the same step before."""
-        if outcome.ended:
+    def _end(self, step: SeatStep, ends: TerminalSteps, row: int, final: Observations) -> None:
+        """Record an episode's end, unless an earlier episode ended in the same step."""
+        if step.ended:
             return
-        outcome.reward += float(ends.reward[row] + ends.group_reward[row])
-        outcome.truncated = bool(ends.interrupted[row])
-        outcome.terminated = not outcome.truncated
-        outcome.final = final
-        outcome.statistics = self.scene.statistics(ends.obs, row)
-        outcome.observation = None
+        step.reward += float(ends.reward[row] + ends.group_reward[row])
+        step.truncated = bool(ends.interrupted[row])
+        step.terminated = not step.truncated
+        step.final = final
+        step.statistics = self.scene.statistics(ends.obs, row)
+        step.observation = None
 
     def _take_seat(self) -> int:
         if not self._free:
             raise EnvironmentFailure(
-                f"the scene has more agents of {self.scene.behavior} than the {self.agents} that it "
-                "began with; their number must stay the same"
+                f"the scene has more ML-Agents agents of {self.scene.behavior} than the {self.seats} "
+                "that it began with; their number must stay the same"
             )
         return self._free.pop(0)
 
     def close(self, patience: float = _SECONDS_TO_QUIT) -> None:
-        """Asks the player to quit, and kills it if that takes longer than so many seconds."""
+        """Ask the player to quit; kill it if that takes longer than `patience` seconds."""
         self._connection.shut_down(patience)
 
 
 def _engine(config: EnvironmentConfig, shown: bool) -> EngineConfigurationChannel:
-    """Says how fast the engine runs and how well it draws: as the eye wants it, if somebody watches."""
+    """Return the engine's speed and quality of drawing: real time where somebody watches."""
     channel = EngineConfigurationChannel()
     width, height = _SHOWN_SIZE if shown else config.unity.screen_size
     channel.set_configuration_parameters(
@@ -245,7 +250,7 @@ def _engine(config: EnvironmentConfig, shown: bool) -> EngineConfigurationChanne
         quality_level=config.unity.quality_level,
         time_scale=1.0 if shown else config.unity.time_scale,
         target_frame_rate=_SHOWN_RATE if shown else -1,
-        # Physics and time advance by equal frames, however long one takes to compute.
+        # Time and physics advance by equal frames, however long one takes to compute.
         capture_frame_rate=_SHOWN_RATE,
     )
     return channel

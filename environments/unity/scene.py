@@ -1,4 +1,4 @@
-"""What the agents of a scene observe and do, in terms of named arrays and actions."""
+"""Converts a scene's observations and actions between ML-Agents' form and named arrays."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from schema.errors import UserError
 
 
 class Scene:
-    """The behaviour that is trained, in a scene of any kind.
+    """A scene of any kind, with the behaviour to train.
+
+    Axes: S seats (one for each ML-Agents agent of the behaviour), or a part of them.
 
     Args:
-        config: which environment.
-        behavior: name of the behaviour.
-        spec: what ML-Agents says of it.
+        config: the environment's config.
+        behavior: the behaviour's name.
+        spec: ML-Agents' description of the behaviour.
 
     Attributes:
-        observation_space: of one agent.
-        action_space: of one agent.
+        observation_space: the observation space of one seat.
+        action_space: the action space of one seat.
 
     Raises:
-        UserError: its actions or observations can't be trained.
+        UserError: The behaviour's actions or observations can't be trained.
     """
 
     def __init__(self, config: EnvironmentConfig, behavior: str, spec: BehaviorSpec) -> None:
@@ -77,11 +79,11 @@ class Scene:
     def observe(
         self, arrays: Sequence[np.ndarray], forbidden: Sequence[np.ndarray] | None
     ) -> list[Observations]:
-        """What each of A agents observes.
+        """Return the observations of each seat.
 
         Args:
-            arrays: of each sensor, (A, ...) float32; those of images are within 0 and 1.
-            forbidden: for each branch, (A, choices) bool, what mustn't be chosen; None is nothing.
+            arrays: each sensor's observations, (S, ...) float32; images are within 0 and 1.
+            forbidden: for each branch, (S, actions) bool, the forbidden actions; None forbids none.
         """
         count = len(arrays[0])
         named: Observations = {
@@ -97,36 +99,43 @@ class Scene:
             if forbidden is not None:
                 allowed -= np.concatenate(forbidden, 1).astype(np.uint8)
             named[ACTION_MASK] = allowed
-        return [{name: array[agent] for name, array in named.items()} for agent in range(count)]
+        return [{name: array[row] for name, array in named.items()} for row in range(count)]
 
     def actions(self, actions: np.ndarray) -> ActionTuple:
-        """What ML-Agents is told of actions (A, size)."""
+        """Convert actions (S, size) to ML-Agents' form."""
         if isinstance(self.action_space, spaces.MultiDiscrete):
             return ActionTuple(discrete=actions.astype(np.int32))
         return ActionTuple(continuous=np.clip(actions, -1.0, 1.0).astype(np.float32))
 
     @staticmethod
     def parameters(config: EnvironmentConfig, level: int) -> dict[str, float]:
-        """What the player is told before an episode of that level begins."""
+        """Return the parameters to send to the player before an episode of that level."""
         return {**(config.reset_params.model_extra or {}), "seed": float(level)}
 
-    def statistics(self, arrays: Sequence[np.ndarray], agent: int) -> dict[str, float]:
-        """What is known of an episode by its last observations, those of each sensor (A, ...)."""
+    def statistics(self, arrays: Sequence[np.ndarray], row: int) -> dict[str, float]:
+        """Return the statistics of an episode that ended.
+
+        Args:
+            arrays: each sensor's last observations, (S, ...) float32.
+            row: the episode's row in them.
+        """
         return {}
 
     @property
     def picture(self) -> str | None:
-        """The observation that shows what happens; None where there is none."""
+        """The name of the observation to make videos of; None if there is no image."""
         return next(iter(self._visual), None)
 
 
 def choose_behavior(specs: Mapping[str, BehaviorSpec], wanted: str | None) -> str:
-    """The name of the behaviour that is trained.
+    """Return the name of the behaviour to train.
 
-    Names end in what tells teams apart, such as `?team=0`, which may be left out.
+    Args:
+        specs: the scene's behaviours by name.
+        wanted: the name in the config, with or without a team (`?team=0`); None for the only one.
 
     Raises:
-        UserError: there are several and none is named, or none has the name.
+        UserError: There are several behaviours and none is named, or none has the name.
     """
     found = [name for name in specs if wanted in (None, name, name.partition("?")[0])]
     if len(found) == 1:

@@ -1,6 +1,6 @@
-"""Unity players as single environments, which are shown and whose spaces are probed.
+"""Makes single environments of Unity players, to show them and to probe their spaces.
 
-Training and evaluation step several at the same time, in `vector.py`.
+Training and evaluation step several players at the same time, in `vector.py`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from schema.errors import UserError
 
 
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
-    """The first agent of a scene; the others, if there are any, stand still.
+    """Return an environment that plays the first seat of a scene; other seats stand still.
 
     Raises:
-        UserError: as `Player`, and where there is nothing to make a picture of.
+        UserError: As `Player`; or a video is asked for and the scene has no visual observation.
     """
-    environment = _FirstAgent(config, worker_id, render_mode)
+    environment = _FirstSeat(config, worker_id, render_mode)
     if render_mode == "rgb_array" and environment.picture is None:
         environment.close()
         raise UserError(
@@ -33,8 +33,8 @@ def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> 
     return environment
 
 
-class _FirstAgent(gymnasium.Env):
-    """Plays the first agent; its first visual observation is what is rendered."""
+class _FirstSeat(gymnasium.Env):
+    """Plays the first seat, and renders its first visual observation."""
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 30}  # noqa: RUF012  # Gymnasium's way
 
@@ -44,7 +44,7 @@ class _FirstAgent(gymnasium.Env):
         self._player = Player(config, worker_id, level, render_mode is not None, threading.Event())
         self._level = level
         self._observation: Observations = {}
-        self.agents = self._player.agents
+        self.seats = self._player.seats
         self.picture = self._player.scene.picture
         self.observation_space = self._player.scene.observation_space
         self.action_space = self._player.scene.action_space
@@ -52,30 +52,30 @@ class _FirstAgent(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Begins an episode of the level of that number."""
+        """Start an episode; `seed` is its level, None repeats the last one."""
         super().reset(seed=seed)
         self._level = self._level if seed is None else seed
         self._observation = self._player.reset(self._level)[0]
         return self._observation, {}
 
     def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
-        """Takes a step."""
-        actions = np.zeros((self.agents, len(action)), np.asarray(action).dtype)
+        """Take a step."""
+        actions = np.zeros((self.seats, len(action)), np.asarray(action).dtype)
         actions[0] = action
-        outcome = self._player.step(actions)[0]
-        observation = outcome.final if outcome.ended else outcome.observation
+        step = self._player.step(actions)[0]
+        observation = step.final if step.ended else step.observation
         assert observation is not None
         self._observation = observation
-        ends = outcome.terminated, outcome.truncated
-        return observation, outcome.reward, *ends, dict(outcome.statistics)
+        ends = step.terminated, step.truncated
+        return observation, step.reward, *ends, dict(step.statistics)
 
     def render(self) -> np.ndarray | None:
-        """The picture (height, width, 3) uint8; None where the player's window shows it."""
+        """Return the picture (height, width, 3) uint8; None where the player has a window."""
         if self.render_mode != "rgb_array" or self.picture is None:
             return None
         image = self._observation[self.picture]
         return np.repeat(image[..., :1], 3, axis=2) if image.shape[2] < 3 else image[..., :3]
 
     def close(self) -> None:
-        """Ends the player."""
+        """Stop the player."""
         self._player.close()

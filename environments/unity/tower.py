@@ -1,4 +1,4 @@
-"""Obstacle Tower: its parameters, a smaller set of actions, and keys and time as a vector."""
+"""Obstacle Tower: a scene with a smaller set of actions, and with keys and time as a vector."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from environments.unity.scene import Scene
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
-# Walking (none, forwards, backwards), turning (none, left, right), jumping, sidestepping.
+# Walk (none, forwards, backwards), turn (none, left, right), jump, sidestep.
 _BRANCHES = [3, 3, 2, 3]
 _REDUCED = [2, 3, 2]
-# What its vector holds: how many keys (one-hot), how many steps are left, the floor.
+# The player's vector: the number of keys (one-hot), the number of steps left, the floor.
 _KEYS = 6
 _TIME, _FLOOR = 6, 7
-_STEPS_OF_ONE = 1000.0  # of time, so that it is of the size of the other numbers
+_STEPS_OF_ONE = 1000.0  # steps per unit of time, to scale time like the other numbers
 
 
 class Tower(Scene):
-    """The one agent of the tower.
+    """The tower, with one seat.
 
-    It observes "visual" and a "vector" (7,) of its keys, one-hot for 0 to 5, and the thousands of
-    steps that are left. An episode's statistics have the `floor` that was reached.
+    It observes "visual" and a "vector" (7,): the number of keys, one-hot for 0 to 5, and the steps left
+    in thousands. An episode's statistics have the `floor` that was reached.
     """
 
     def _actions(self, spec: BehaviorSpec) -> spaces.Space:
@@ -48,7 +48,7 @@ class Tower(Scene):
     def observe(
         self, arrays: Sequence[np.ndarray], forbidden: Sequence[np.ndarray] | None
     ) -> list[Observations]:
-        """What each of A agents observes; the tower forbids nothing."""
+        """Return the observations of each seat; the tower forbids no action."""
         observed = super().observe(arrays, None)
         for observation in observed:
             vector = observation[VECTOR]
@@ -56,17 +56,17 @@ class Tower(Scene):
         return observed
 
     def actions(self, actions: np.ndarray) -> ActionTuple:
-        """What ML-Agents is told of actions (A, size); what the smaller set lacks is none."""
+        """Convert actions (S, size) to ML-Agents' form; branches beyond the smaller set are 0."""
         whole = np.zeros((len(actions), len(_BRANCHES)), np.int32)
         whole[:, : actions.shape[1]] = actions
         return ActionTuple(discrete=whole)
 
     @staticmethod
     def parameters(config: EnvironmentConfig, level: int) -> dict[str, float]:
-        """What the tower is told before it is built for the level of that number."""
+        """Return the parameters to send before the tower of that level is built."""
         chosen = config.reset_params.model_dump(by_alias=True, exclude={"start_seed", "num_seeds"})
         return {name: float(value) for name, value in {**chosen, "tower-seed": level}.items()}
 
-    def statistics(self, arrays: Sequence[np.ndarray], agent: int) -> dict[str, float]:
-        """The floor that was reached."""
-        return {"floor": float(arrays[self._vector[0]][agent, _FLOOR])}
+    def statistics(self, arrays: Sequence[np.ndarray], row: int) -> dict[str, float]:
+        """Return the floor that was reached."""
+        return {"floor": float(arrays[self._vector[0]][row, _FLOOR])}

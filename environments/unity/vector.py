@@ -1,4 +1,4 @@
-"""Steps players at the same time, each in a thread that waits for it."""
+"""Steps several players at the same time, each in a thread that waits for its answer."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from environments.interface import (
 )
 from environments.spaces import spaces_of
 from environments.unity.connection import PlayerFailure
-from environments.unity.player import Outcome, Player
+from environments.unity.player import Player, SeatStep
 from environments.unity.scene import Scene
 from schema.environment import EnvironmentConfig
 
-_FAILURES_IN_A_ROW = 3  # that are forgiven, of one player before it ends an episode
+_FAILURES_IN_A_ROW = 3  # how many failures of one player are forgiven between two ends of episodes
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass
-class _Played:
-    """What a step did to one worker.
+class _WorkerStep:
+    """The results of one step for one worker.
 
     Attributes:
-        observation: of the episode that goes on or begins.
-        reward: of the step.
-        terminated: the episode reached a real end.
-        truncated: the episode was cut off.
-        final: what was observed last, where it was cut off.
-        statistics: of the episode, where it ended.
-        crash: why the player failed, where it did.
+        observation: the observation to act on next; after an end, the next episode's first one.
+        reward: the step's reward.
+        terminated: whether the episode reached a real end.
+        truncated: whether the episode was cut off.
+        final: the last observation of an episode that was cut off; else None.
+        statistics: the statistics of an episode that ended; else None.
+        crash: why the player failed; None where it didn't.
     """
 
     observation: Observations
@@ -57,20 +57,20 @@ class _Played:
 
 
 class UnityEnvironments:
-    """A `VectorEnvironment` over players, of whose agents each is a worker.
+    """A `VectorEnvironment` over players; each worker has one seat in a player's scene.
 
-    An episode under way can't be restored, since a player has no states to be put into. So a state
-    has the episode's number only, and that episode is begun again.
+    A player's state can't be set. So an `EpisodeState` holds the episode's number alone, and
+    restoring it starts that episode again.
 
     Args:
-        config: which environment.
-        levels: the level of each environment and episode.
-        num_environments: E; agents of the last player that are beyond it stand still.
-        worker_id: of the first player; the others count up from it.
+        config: the environment's config.
+        levels: returns the level of each environment and episode.
+        num_environments: E; spare seats of the last player stand still.
+        worker_id: worker id of the first player; the others count up from it.
 
     Raises:
-        UserError: there is no such player, a port is in use, or what is played can't be trained.
-        EnvironmentFailure: a player died or hung.
+        UserError: There is no such player, a port is in use, or the scene can't be trained.
+        EnvironmentFailure: A player died or hung.
     """
 
     backend = "unity"
@@ -84,12 +84,12 @@ class UnityEnvironments:
         self._threads = ThreadPoolExecutor(num_environments)
         try:
             shared = (config, levels, num_environments, worker_id, self._stopped)
-            # The first one tells how many there must be.
+            # The first player's number of seats tells how many players are needed.
             self._teams = [_Team(0, None, *shared)]
-            agents = self._teams[0].agents
+            seats = self._teams[0].seats
             others = [
-                self._threads.submit(_Team, number, agents, *shared)
-                for number in range(1, -(-num_environments // agents))
+                self._threads.submit(_Team, number, seats, *shared)
+                for number in range(1, -(-num_environments // seats))
             ]
             self._gather(others)
             self.spaces: Spaces = self._teams[0].workers[0].spaces
@@ -102,7 +102,7 @@ class UnityEnvironments:
             raise
 
     def _gather(self, teams: list[Future]) -> None:
-        """Waits for players that are being started; if one fails, those of the others are ended."""
+        """Wait for players that are starting; if one fails, stop the others."""
         try:
             for team in teams:
                 self._teams.append(team.result())
@@ -117,25 +117,25 @@ class UnityEnvironments:
         return self._count
 
     def reset(self) -> Observations:
-        """Begins the first episode of each environment and returns (E, ...) observations."""
+        """Start the first episode of each environment; return observations (E, ...)."""
         self._begin([0] * self._count)
         return self._observations
 
     def step(self, actions: np.ndarray) -> Step:
-        """Takes one step with actions (E, action_size)."""
-        plays = self._in_threads(_Team.step, [actions[team.indices] for team in self._teams])
-        played = [each for of_team in plays for each in of_team]
+        """Take one step with actions (E, action_size)."""
+        by_team = self._in_threads(_Team.step, [actions[team.indices] for team in self._teams])
+        worker_steps = [each for of_team in by_team for each in of_team]
         step = Step(
             self._observations,
-            np.array([each.reward for each in played], np.float32),
-            np.array([each.terminated for each in played]),
-            np.array([each.truncated for each in played]),
+            np.array([each.reward for each in worker_steps], np.float32),
+            np.array([each.terminated for each in worker_steps]),
+            np.array([each.truncated for each in worker_steps]),
             [],
             [],
         )
-        for index, each in enumerate(played):
+        for index, each in enumerate(worker_steps):
             if each.crash is not None:
-                # Its value stands for what the episode would have gone on to earn.
+                # The value of this observation stands for the rewards that the crash cut off.
                 each.final = {
                     name: array[index].copy() for name, array in self._observations.items()
                 }
@@ -148,16 +148,16 @@ class UnityEnvironments:
         return step
 
     def renew(self) -> None:
-        """Goes on: a player's episodes are begun again in any case."""
+        """Do nothing: restoring starts a player's episodes again in any case."""
 
     def states(self) -> list[EpisodeState]:
-        """Where each environment is, for a checkpoint: the episode's number."""
+        """Return the number of each environment's episode, for a checkpoint."""
         nothing = np.empty((0, self.spaces.action_size), self.spaces.action_type)
         episodes = [worker.episode for team in self._teams for worker in team.workers]
         return [EpisodeState(episode, nothing) for episode in episodes]
 
     def restore(self, states: Sequence[EpisodeState]) -> Observations:
-        """Begins the episodes again in which each environment was; (E, ...) observations."""
+        """Start each environment's saved episode again; return observations (E, ...)."""
         assert len(states) == self._count, f"{len(states)} states for {self._count} environments"
         self._begin([state.episode for state in states])
         return self._observations
@@ -169,7 +169,7 @@ class UnityEnvironments:
             self._write(index, observation)
 
     def _in_threads(self, act: Any, arguments: Iterable[Any]) -> list[Any]:
-        """Has every team do something at the same time; returns their results."""
+        """Run a function on all teams at the same time; return their results."""
         if self._stopped.is_set():
             raise EnvironmentFailure("the environments are closed")
         return list(self._threads.map(act, self._teams, arguments))
@@ -179,7 +179,7 @@ class UnityEnvironments:
             array[index] = observation[name]
 
     def close(self) -> None:
-        """Ends every player; calling it again does nothing."""
+        """Stop every player; calling it again does nothing."""
         self._stopped.set()
         self._threads.shutdown(cancel_futures=True)
         teams, self._teams = self._teams, []
@@ -188,22 +188,27 @@ class UnityEnvironments:
 
 
 class _Team:
-    """A player and the workers that its agents are; another player takes its place when it fails.
+    """A player and the workers in its seats; a new player replaces one that fails.
 
     Args:
-        number: of the player, from 0.
-        agents: how many agents the other players have; None if it is the first one.
-        config: which environment.
-        levels: the level of each environment and episode.
+        number: the player's number, from 0.
+        seats: the number of seats of the other players; None for the first one.
+        config: the environment's config.
+        levels: returns the level of each environment and episode.
         num_environments: E, over all players.
-        worker_id: of the first player.
-        stopped: ends every wait as soon as it is set.
+        worker_id: worker id of the first player.
+        stopped: an event that interrupts every wait.
+
+    Attributes:
+        seats: the number of seats in the player's scene.
+        indices: the workers' indices among all environments.
+        workers: the workers, one for each index.
     """
 
     def __init__(
         self,
         number: int,
-        agents: int | None,
+        seats: int | None,
         config: EnvironmentConfig,
         levels: Levels,
         num_environments: int,
@@ -215,17 +220,17 @@ class _Team:
         self._worker_id = worker_id + number
         self._stopped = stopped
         self._failures = 0
-        self._level = levels(number * (agents or 1), 0)
+        self._level = levels(number * (seats or 1), 0)
         self._player = self._launch()
-        self.agents = self._player.agents
-        if agents not in (None, self.agents):
+        self.seats = self._player.seats
+        if seats not in (None, self.seats):
             self.close()
             raise EnvironmentFailure(
-                f"one player has {agents} agents of {self._player.scene.behavior} and another "
-                f"{self.agents}; their number must be the same"
+                f"one player has {seats} ML-Agents agents of {self._player.scene.behavior} and "
+                f"another {self.seats}; their number must be the same"
             )
-        first = number * self.agents
-        self.indices = list(range(first, min(first + self.agents, num_environments)))
+        first = number * self.seats
+        self.indices = list(range(first, min(first + self.seats, num_environments)))
         try:
             self.workers = [
                 _Worker(config, self._player.scene, index, levels) for index in self.indices
@@ -238,7 +243,7 @@ class _Team:
         return Player(self._config, self._worker_id, self._level, False, self._stopped)
 
     def begin(self, episodes: list[int]) -> list[Observations]:
-        """Begins the episodes of those numbers and returns what each worker observes first."""
+        """Start the episodes of those numbers; return each worker's first observation."""
         try:
             return self._begin(episodes)
         except PlayerFailure as failure:
@@ -252,32 +257,35 @@ class _Team:
             for worker, first, episode in zip(self.workers, firsts, episodes, strict=False)
         ]
 
-    def step(self, actions: np.ndarray) -> list[_Played]:
-        """Takes a step with the actions (W, size) of its workers."""
+    def step(self, actions: np.ndarray) -> list[_WorkerStep]:
+        """Take a step with the actions (W, size) of the W workers."""
         episodes = [worker.episode for worker in self.workers]
-        everybodys = np.zeros((self.agents, actions.shape[1]), actions.dtype)
-        everybodys[: len(actions)] = actions
+        seat_actions = np.zeros((self.seats, actions.shape[1]), actions.dtype)
+        seat_actions[: len(actions)] = actions
         try:
-            outcomes = self._player.step(everybodys)
-            if self.agents == 1 and outcomes[0].ended:
+            steps = self._player.step(seat_actions)
+            if self.seats == 1 and steps[0].ended:
                 self._level = self._levels(self.indices[0], episodes[0] + 1)
-                outcomes[0].observation = self._player.reset(self._level)[0]
+                steps[0].observation = self._player.reset(self._level)[0]
         except PlayerFailure as failure:
             firsts = self._replace(failure, episodes)
-            return [_Played(first, truncated=True, crash=str(failure)) for first in firsts]
-        played = [
-            worker.step(outcome, action)
-            for worker, outcome, action in zip(self.workers, outcomes, actions, strict=False)
+            return [_WorkerStep(first, truncated=True, crash=str(failure)) for first in firsts]
+        worker_steps = [
+            worker.step(seat_step, action)
+            for worker, seat_step, action in zip(self.workers, steps, actions, strict=False)
         ]
-        if any(each.statistics is not None for each in played):
+        if any(each.statistics is not None for each in worker_steps):
             self._failures = 0
-        return played
+        return worker_steps
 
     def _replace(self, failure: PlayerFailure, episodes: list[int]) -> list[Observations]:
-        """Starts another player, which begins the present episodes again.
+        """Start a new player, and in it the present episodes again.
+
+        Returns:
+            Each worker's first observation.
 
         Raises:
-            EnvironmentFailure: too many failed in a row.
+            EnvironmentFailure: Too many players failed in a row.
         """
         while True:
             self._failures += 1
@@ -294,23 +302,23 @@ class _Team:
                 failure = next_failure
 
     def close(self) -> None:
-        """Ends the player."""
+        """Stop the player."""
         self._player.close()
 
 
 class _Worker:
-    """One agent's episodes, wrapped as the config says.
+    """A worker: plays episodes in one seat, with the config's wrappers around them.
 
     Args:
-        config: how they are wrapped.
-        scene: what is observed and done.
-        index: of the worker among all environments.
-        levels: the level of each environment and episode.
+        config: the environment's config.
+        scene: the scene's observations and actions.
+        index: the worker's index among all environments.
+        levels: returns the level of each environment and episode.
     """
 
     def __init__(self, config: EnvironmentConfig, scene: Scene, index: int, levels: Levels) -> None:
-        self._seat = _Seat(scene)
-        environment = wrap_as_configured(self._seat, config)
+        self._below = _SeatEnvironment(scene)
+        environment = wrap_as_configured(self._below, config)
         self.spaces = spaces_of(environment)
         self._episodes = EpisodePlayer(environment, index, levels)
 
@@ -320,20 +328,20 @@ class _Worker:
         return self._episodes.episode
 
     def begin(self, first: Observations, episode: int) -> Observations:
-        """Begins the episode of that number, in which the agent observes this first."""
-        self._seat.outcome = Outcome(observation=first)
+        """Start the episode of that number, given its first observation."""
+        self._below.seat_step = SeatStep(observation=first)
         return self._episodes.begin(episode)
 
-    def step(self, outcome: Outcome, action: np.ndarray) -> _Played:
-        """What a step of the agent is to the worker; after an end, the next episode has begun."""
-        self._seat.outcome = outcome
+    def step(self, seat_step: SeatStep, action: np.ndarray) -> _WorkerStep:
+        """Pass the seat's step through the wrappers; after an end, start the next episode."""
+        self._below.seat_step = seat_step
         step = self._episodes.step(action)
-        if not outcome.ended:
-            return _Played(step.observation, step.reward)
-        assert outcome.observation is not None
+        if not seat_step.ended:
+            return _WorkerStep(step.observation, step.reward)
+        assert seat_step.observation is not None
         statistics = self._episodes.statistics(step.info)
-        return _Played(
-            self.begin(outcome.observation, self.episode + 1),
+        return _WorkerStep(
+            self.begin(seat_step.observation, self.episode + 1),
             step.reward,
             step.terminated,
             step.truncated,
@@ -342,27 +350,27 @@ class _Worker:
         )
 
 
-class _Seat(gymnasium.Env):
-    """The environment below the wrappers, which hands on what the player has done already.
+class _SeatEnvironment(gymnasium.Env):
+    """The environment below the wrappers: returns what the player has answered already.
 
     Attributes:
-        outcome: of the latest step, or with what an episode begins.
+        seat_step: the results of the seat's latest step, or the first observation of an episode.
     """
 
     def __init__(self, scene: Scene) -> None:
         self.observation_space = scene.observation_space
         self.action_space = scene.action_space
-        self.outcome = Outcome()
+        self.seat_step = SeatStep()
 
     def reset(self, **_: Any) -> tuple[Observations, dict[str, Any]]:
-        """What the episode begins with."""
-        assert self.outcome.observation is not None
-        return self.outcome.observation, {}
+        """Return the episode's first observation."""
+        assert self.seat_step.observation is not None
+        return self.seat_step.observation, {}
 
     def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
-        """What the step did."""
-        outcome = self.outcome
-        observation = outcome.final if outcome.final is not None else outcome.observation
+        """Return the results of the seat's latest step."""
+        step = self.seat_step
+        observation = step.final if step.final is not None else step.observation
         assert observation is not None
-        ends = outcome.terminated, outcome.truncated
-        return observation, outcome.reward, *ends, dict(outcome.statistics)
+        ends = step.terminated, step.truncated
+        return observation, step.reward, *ends, dict(step.statistics)

@@ -1,1 +1,1 @@
-"""What is put around a single environment."""
+"""Wrappers of single environments."""

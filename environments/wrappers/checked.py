@@ -1,9 +1,9 @@
-"""Calls an environment's code as Gymnasium asks for, and says on one line what it does otherwise.
+"""Checks what an environment's code returns, and reports every fault on one line.
 
-The wrapper lies directly around what isn't this project's. An exception, an answer of another form or
-one that never comes is an `EnvironmentFailure`. Values outside of a box's bounds are none: many
-environments have them, and nothing depends on the bounds. Whether observations are finite is checked
-for all environments at once, by whoever steps them (`find_not_finite`).
+The wrapper `Checked` is the innermost one, directly around the environment's own code. An exception, a
+malformed answer or a call that never returns becomes an `EnvironmentFailure`. Values outside of a box's
+bounds are allowed: many environments return them, and nothing depends on the bounds. `find_not_finite`
+finds NaN and infinity, once per step for all environments that are stepped together.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.unity import PLAYER_TYPES
 
-# What is wrong with an observation; None where nothing is.
-_Check = Callable[[Any], str | None]
+# Returns an observation's fault; None if it has none.
+_FindFault = Callable[[Any], str | None]
 
 _GREATEST_REWARD = float(np.finfo(np.float32).max)
 _LEAST_REWARD = -_GREATEST_REWARD
@@ -32,30 +32,30 @@ _MASKS = f"{ACTION_MASK}s"
 
 
 def launch_call(name: str, config: EnvironmentConfig) -> Call:
-    """A call of that name with which an environment begins: its constructor, the first reset."""
+    """Return a `Call` with the time limit of a launch, for a constructor or a first reset."""
     return _call(name, config, "launch_timeout")
 
 
 def step_call(name: str, config: EnvironmentConfig) -> Call:
-    """Any other call of that name."""
+    """Return a `Call` with the time limit of a step, for any other call."""
     return _call(name, config, "step_timeout")
 
 
 def _call(name: str, config: EnvironmentConfig, key: str) -> Call:
-    # Players have limits of their own, after which others take their places.
+    # Unity players have time limits of their own, after which they are replaced.
     limit = None if config.type in PLAYER_TYPES else getattr(config, key)
     return Call(f"{config.name}: {name}", limit, f"environment.{key}")
 
 
-class guarded:  # noqa: N801  # a context manager; made of a generator it takes several times as long
-    """Watches a call of an environment's code, and makes one failure of whatever it raises.
+class guarded:  # noqa: N801  # a context manager; a generator would take several times as long
+    """Watches a call of an environment's code, and turns its exceptions into one kind.
 
     Args:
-        call: what is called.
+        call: the call.
 
     Raises:
-        EnvironmentFailure: it raises something, or hangs.
-        UserError: it raises that.
+        EnvironmentFailure: The call raised an exception, or hung.
+        UserError: The call raised a `UserError`.
     """
 
     def __init__(self, call: Call) -> None:
@@ -68,7 +68,7 @@ class guarded:  # noqa: N801  # a context manager; made of a generator it takes 
         watch.calls += 1
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        # What it was called within is watched again.
+        # Calls may be nested: the outer one is watched again.
         watch.call = self._outer
         watch.calls += 1
         if error is not None:
@@ -76,26 +76,29 @@ class guarded:  # noqa: N801  # a context manager; made of a generator it takes 
 
 
 def raise_failure(call: Call, error: BaseException) -> None:
-    """Raises what an exception within a call of an environment's code is to everybody else.
+    """Raise the `EnvironmentFailure` for an exception within a call of an environment's code.
+
+    Return where the exception stops the whole program, so that it propagates.
 
     Raises:
-        EnvironmentFailure: in its place, unless it is meant for the user or for the whole program.
+        EnvironmentFailure: For any other exception.
+        UserError: If the exception is one.
     """
     if isinstance(error, Hung):
         raise call.hung(traceback_of(error)) from error
     if isinstance(error, (EnvironmentFailure, UserError)):
         raise error
-    # An environment that wants to end the program only fails.
+    # An environment that calls `sys.exit` fails; the program continues.
     if isinstance(error, (Exception, SystemExit)):
         raise failure_of(call.what, error) from error
 
 
 class Checked(gymnasium.Wrapper):
-    """The environment, whose answers can be relied on.
+    """Checks all that an environment returns.
 
     Args:
-        environment: what the wrapper lies around.
-        config: the environment's name and limits.
+        environment: the environment.
+        config: its config, with its name and time limits.
     """
 
     def __init__(self, environment: gymnasium.Env, config: EnvironmentConfig) -> None:
@@ -104,7 +107,7 @@ class Checked(gymnasium.Wrapper):
         self._check = _checker(environment.observation_space)
         self._stepping = step_call("step", config)
         self._rendering = step_call("render", config)
-        # The first one, which may have much to load.
+        # The first reset has a longer time limit, as it may load a lot.
         self._resetting = launch_call("reset", config)
         self._later_resetting = step_call("reset", config)
         if environment.has_wrapper_attr(_MASKS):
@@ -115,8 +118,8 @@ class Checked(gymnasium.Wrapper):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begins an episode."""
-        # Many have no parameter for options, and nobody here has any.
+        """Start an episode."""
+        # Many environments have no parameter `options`, and nothing here passes any.
         arguments = {} if options is None else {"options": options}
         answer = _guard(self._resetting, lambda: self.env.reset(seed=seed, **arguments))
         if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], dict)):
@@ -128,8 +131,8 @@ class Checked(gymnasium.Wrapper):
         return answer
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Takes a step."""
-        # As `guarded` does, which takes too long here.
+        """Take a step."""
+        # This does by hand what `guarded` does, which would be too slow.
         watch.call = self._stepping
         watch.calls += 1
         try:
@@ -159,7 +162,7 @@ class Checked(gymnasium.Wrapper):
         return observation, reward, terminated, truncated, info
 
     def render(self) -> Any:
-        """Draws what is seen at present."""
+        """Render the environment."""
         return _guard(self._rendering, self.env.render)
 
     def _number(self, reward: Any) -> float:
@@ -182,7 +185,7 @@ class Checked(gymnasium.Wrapper):
 
 
 def checked(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env:
-    """The environment with its code checked, which a suite may have done already."""
+    """Wrap an environment in `Checked`, unless its suite has done so."""
     inner = environment
     while isinstance(inner, gymnasium.Wrapper):
         if isinstance(inner, Checked):
@@ -192,16 +195,16 @@ def checked(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.
 
 
 def find_not_finite(observations: Observations) -> tuple[int, str] | None:
-    """The first number in the observations of many environments that isn't finite.
+    """Find the first NaN or infinity in the observations of E environments.
 
     Args:
         observations: arrays (E, ...) by name.
 
     Returns:
-        The index of its environment and a description; None where there is none.
+        The environment's index and a description; None if all numbers are finite.
     """
     for name, array in observations.items():
-        # Of small arrays, several times as fast as their `all`.
+        # For small arrays several times as fast as NumPy's `all`.
         if array.dtype.kind == "f" and b"\0" in np.isfinite(array).tobytes():
             where = np.argwhere(~np.isfinite(array))[0].tolist()
             value = array[tuple(where)]
@@ -215,14 +218,14 @@ def _guard(call: Call, function: Callable[[], Any]) -> Any:
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether a value is one number or one bool, as Python or NumPy has them."""
+    """Return whether a value is a single number or bool, of Python or NumPy."""
     if isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
         return True
     return isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
 
 
 def form(value: Any) -> str:
-    """What a value is, without its contents, which may be long."""
+    """Return a short description of a value's type and shape."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
     if isinstance(value, tuple):
@@ -230,8 +233,8 @@ def form(value: Any) -> str:
     return repr(value) if value is None else f"a {type(value).__name__}"
 
 
-def _checker(space: spaces.Space) -> _Check:
-    """What finds out whether an observation is one of a space, but for a box's bounds."""
+def _checker(space: spaces.Space) -> _FindFault:
+    """Return a function that finds an observation's fault; it ignores a box's bounds."""
     if isinstance(space, spaces.Box):
         return _box_checker(space.shape, space.dtype)
     if isinstance(space, spaces.Dict):
@@ -242,10 +245,10 @@ def _checker(space: spaces.Space) -> _Check:
         return _choice_checker(space)
     if isinstance(space, (spaces.MultiDiscrete, spaces.MultiBinary)):
         return lambda value: None if space.contains(value) else f"{value!r} that isn't in {space}"
-    return lambda _: None  # can't be trained from, or isn't looked at
+    return lambda _: None  # spaces that can't be trained from, or that nothing reads
 
 
-def _box_checker(shape: tuple[int, ...], kind: np.dtype) -> _Check:
+def _box_checker(shape: tuple[int, ...], kind: np.dtype) -> _FindFault:
     def check(value: Any) -> str | None:
         if type(value) is not np.ndarray:
             try:
@@ -262,25 +265,25 @@ def _box_checker(shape: tuple[int, ...], kind: np.dtype) -> _Check:
 
 
 def _holds(kind: np.dtype, value: np.ndarray) -> bool:
-    """Whether a type can hold an array: a float any number, an integer any that is in its range."""
-    # Many give float64 for float32, or int64 for uint8.
+    """Return whether a type can hold an array: floats any number, integers those in their range."""
+    # Many environments return float64 for float32, or int64 for uint8.
     if value.dtype.kind in "biu" and kind.kind in "biu":
         return np.can_cast(value.dtype, kind) or bool((value.astype(kind) == value).all())
     return np.can_cast(value.dtype, kind, "same_kind")
 
 
-def _choice_checker(space: spaces.Discrete) -> _Check:
+def _choice_checker(space: spaces.Discrete) -> _FindFault:
     first, last = int(space.start), int(space.start + space.n - 1)
 
     def check(value: Any) -> str | None:
-        # The space's own `contains` takes as long as many an environment's step.
+        # The space's own `contains` takes as long as a step of a fast environment.
         is_choice = isinstance(value, (int, np.integer)) and first <= value <= last
         return None if is_choice or space.contains(value) else f"{value!r} that isn't in {space}"
 
     return check
 
 
-def _parts_checker(checks: dict[Any, _Check], kinds: tuple[type, ...]) -> _Check:
+def _parts_checker(checks: dict[Any, _FindFault], kinds: tuple[type, ...]) -> _FindFault:
     def check(value: Any) -> str | None:
         if not isinstance(value, kinds):
             return f"that is {form(value)}; its space's is a {kinds[0].__name__}"

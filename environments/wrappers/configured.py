@@ -1,6 +1,6 @@
-"""What a config adds to an environment of any suite, in the order in which it is applied.
+"""Wrappers that a config adds to an environment of any suite, in the order in which they apply.
 
-All of them take and give observations in a dictionary: vectors of one dimension and images of three
+All of them take and return dictionaries of observations: vectors of one dimension and images of three
 (height, width, channels).
 """
 
@@ -19,14 +19,14 @@ from environments.spaces import VECTOR, vector_space
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
-_Outcome = tuple[Observations, float, bool, bool, dict[str, Any]]
+_StepTuple = tuple[Observations, float, bool, bool, dict[str, Any]]
 
 
 def wrap(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env:
-    """Wraps a suite's environment as the config says.
+    """Add the config's wrappers to a suite's environment.
 
     Raises:
-        UserError: a wrapper needs a visual observation and there is none.
+        UserError: A wrapper needs a visual observation, and there is none.
     """
     _check_visual(environment, config)
     if config.frame_skip > 1:
@@ -74,8 +74,8 @@ class FrameSkip(gymnasium.Wrapper):
         super().__init__(environment)
         self.steps = steps
 
-    def step(self, action: Any) -> _Outcome:
-        """Takes up to `steps` steps."""
+    def step(self, action: Any) -> _StepTuple:
+        """Take up to `steps` steps."""
         total = 0.0
         for _ in range(self.steps):
             observation, reward, terminated, truncated, info = self.env.step(action)
@@ -86,8 +86,8 @@ class FrameSkip(gymnasium.Wrapper):
 
 
 def grayscale(environment: gymnasium.Env) -> gymnasium.Env:
-    """Images (height, width, 3 or 1) -> (height, width, 1)."""
-    import cv2  # only environments with images pay for it
+    """Convert images (height, width, 3 or 1) to (height, width, 1)."""
+    import cv2  # slow to import, and only needed for images
 
     def convert(image: np.ndarray) -> np.ndarray:
         if image.shape[2] == 1:
@@ -98,8 +98,8 @@ def grayscale(environment: gymnasium.Env) -> gymnasium.Env:
 
 
 def resize(environment: gymnasium.Env, width: int, height: int) -> gymnasium.Env:
-    """Images -> (height, width, channels), averaging over the area that each pixel covers."""
-    import cv2  # only environments with images pay for it
+    """Resize images to (height, width, channels); each pixel is the mean of the area it covers."""
+    import cv2  # slow to import, and only needed for images
 
     def convert(image: np.ndarray) -> np.ndarray:
         resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
@@ -128,9 +128,9 @@ def _transform_images(
 
 
 class ObservationStack(gymnasium.Wrapper):
-    """Joins the latest observations along their last axis, the oldest first.
+    """Concatenates the latest observations along their last axis, the oldest first.
 
-    An episode begins with its first observation repeated. Of action masks only the latest counts.
+    An episode starts with its first observation repeated. Action masks aren't stacked.
     """
 
     def __init__(self, environment: gymnasium.Env, count: int) -> None:
@@ -150,7 +150,7 @@ class ObservationStack(gymnasium.Wrapper):
         self._stacked: Observations = {}
 
     def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
-        """Begins an episode."""
+        """Start an episode."""
         observation, info = self.env.reset(**arguments)
         self._stacked = {
             name: np.concatenate([array] * self.count, axis=-1)
@@ -159,8 +159,8 @@ class ObservationStack(gymnasium.Wrapper):
         }
         return {**observation, **self._stacked}, info
 
-    def step(self, action: Any) -> _Outcome:
-        """Takes a step and drops the oldest observation."""
+    def step(self, action: Any) -> _StepTuple:
+        """Take a step and drop the oldest observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._stacked = {
             name: np.concatenate(
@@ -173,9 +173,9 @@ class ObservationStack(gymnasium.Wrapper):
 
 
 class LastAction(gymnasium.Wrapper):
-    """Appends the last action to "vector"; zeros at the start.
+    """Appends the last action to "vector"; zeros at the start of an episode.
 
-    It is one-hot for each branch of discrete actions, and as it is where actions are continuous.
+    Discrete actions are one-hot for each branch; continuous ones are appended unchanged.
     """
 
     def __init__(self, environment: gymnasium.Env) -> None:
@@ -192,12 +192,12 @@ class LastAction(gymnasium.Wrapper):
         self.observation_space = _appended_space(environment, len(self._none), kind)
 
     def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
-        """Begins an episode."""
+        """Start an episode."""
         observation, info = self.env.reset(**arguments)
         return _append(observation, self._none.copy()), info
 
-    def step(self, action: Any) -> _Outcome:
-        """Takes a step."""
+    def step(self, action: Any) -> _StepTuple:
+        """Take a step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         return (
             _append(observation, self._encode(action)),
@@ -208,7 +208,7 @@ class LastAction(gymnasium.Wrapper):
         )
 
     def _encode(self, action: np.ndarray) -> np.ndarray:
-        """(action_size,) -> what is appended."""
+        """Convert an action (action_size,) to the numbers to append."""
         encoded = self._none.copy()
         if self._offsets is None:
             encoded[:] = action
@@ -218,19 +218,19 @@ class LastAction(gymnasium.Wrapper):
 
 
 class LastReward(gymnasium.Wrapper):
-    """Appends the last reward to "vector", which becomes float32; 0 at the start."""
+    """Appends the last reward to "vector", which becomes float32; 0 at the start of an episode."""
 
     def __init__(self, environment: gymnasium.Env) -> None:
         super().__init__(environment)
         self.observation_space = _appended_space(environment, 1, np.float32)
 
     def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
-        """Begins an episode."""
+        """Start an episode."""
         observation, info = self.env.reset(**arguments)
         return _append(observation, np.zeros(1, np.float32)), info
 
-    def step(self, action: Any) -> _Outcome:
-        """Takes a step."""
+    def step(self, action: Any) -> _StepTuple:
+        """Take a step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         appended = _append(observation, np.array([reward], np.float32))
         return appended, float(reward), terminated, truncated, info
@@ -239,9 +239,9 @@ class LastReward(gymnasium.Wrapper):
 class PositionalEncoding(gymnasium.Wrapper):
     """Appends the step of the episode to "vector", as sines and cosines of several wavelengths.
 
-    They are those of Vaswani et al. (2017), Attention is all you need, section 3.5, with 16 numbers:
-    wavelengths form a geometric progression from 2 pi steps to nearly 10,000 times that. So a task
-    that is observed in part can be told its time without a memory.
+    This is the encoding of Vaswani et al. (2017), Attention is all you need, section 3.5, with 16
+    numbers: wavelengths form a geometric progression from 2 pi steps to nearly 10,000 times that. It
+    tells a policy without memory the time in a partially observed task.
     """
 
     def __init__(self, environment: gymnasium.Env) -> None:
@@ -250,13 +250,13 @@ class PositionalEncoding(gymnasium.Wrapper):
         self.observation_space = _appended_space(environment, _ENCODING_SIZE, np.float32)
 
     def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
-        """Begins an episode, with step 0."""
+        """Start an episode, with step 0."""
         observation, info = self.env.reset(**arguments)
         self._step = 0
         return _append(observation, self._encode()), info
 
-    def step(self, action: Any) -> _Outcome:
-        """Takes a step."""
+    def step(self, action: Any) -> _StepTuple:
+        """Take a step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._step += 1
         appended = _append(observation, self._encode())
@@ -273,7 +273,7 @@ _FREQUENCIES = 10_000.0 ** (-np.arange(0, _ENCODING_SIZE, 2) / _ENCODING_SIZE)  
 
 
 def _append(observation: Observations, values: np.ndarray) -> Observations:
-    """Appends to "vector", or creates it; uint8 and float32 make float32."""
+    """Append values to "vector", or create it; uint8 and float32 make float32."""
     if VECTOR in observation:
         values = np.concatenate((observation[VECTOR], values))
     return {**observation, VECTOR: values}

@@ -1,7 +1,7 @@
-"""Finds out which actions a Gymnasium environment allows, and makes that an observation.
+"""Finds the action mask of a Gymnasium environment, and adds it to the observations.
 
-There are three customs: an observation of that name, a value of that name in `info` (as Gymnasium's
-Taxi reports it), and a method `action_masks()`.
+Environments have three ways to offer one: an observation `action_mask`, a value `action_mask` in `info`
+(Gymnasium's Taxi does), or a method `action_masks()`.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from gymnasium import spaces
 from environments.interface import ACTION_MASK, EnvironmentFailure, Observations
 from schema.errors import UserError
 
-# Picks the mask out of an observation and its info, or from wherever it is.
+# Returns the mask, given an observation and its info.
 _Find = Callable[[Observations, dict[str, Any]], Any]
 
 _NO_MASK = np.empty(0, np.uint8)
 
 
 def with_action_mask(environment: gymnasium.Env, name: str) -> gymnasium.Env:
-    """Adds the observation `ACTION_MASK` where actions are discrete and a mask is offered.
+    """Add the observation `ACTION_MASK` to an environment with discrete actions that offers a mask.
 
     Args:
-        environment: with named observations and trainable actions.
-        name: under which errors mention it.
+        environment: an environment with named observations and trainable actions.
+        name: the environment's name in errors.
 
     Raises:
-        UserError: the mask doesn't fit the actions.
+        UserError: The mask doesn't fit the actions.
     """
     actions = environment.action_space
     if not isinstance(actions, spaces.MultiDiscrete):
         return environment
-    # No space tells what an info will hold.
+    # An environment doesn't declare what its info holds; only a reset shows it.
     observation, info = environment.reset(seed=0)
     find = _offer(environment, info)
     if find is None:
@@ -63,12 +63,12 @@ def _offer(environment: gymnasium.Env, info: dict[str, Any]) -> _Find | None:
 
 
 class ActionMask(gymnasium.Wrapper):
-    """Observes which choices are allowed as `ACTION_MASK`, and makes sure that some are.
+    """Adds the action mask to the observations, and checks that it allows an action in each branch.
 
     Args:
-        environment: with named observations and `MultiDiscrete` actions.
-        name: under which errors mention it.
-        find: picks the mask out of an observation and its info: one array, or one for each branch.
+        environment: an environment with named observations and `MultiDiscrete` actions.
+        name: the environment's name in errors.
+        find: returns the mask of an observation and its info: one array, or one for each branch.
     """
 
     def __init__(self, environment: gymnasium.Env, name: str, find: _Find) -> None:
@@ -83,20 +83,20 @@ class ActionMask(gymnasium.Wrapper):
         self.observation_space = spaces.Dict({**observed.spaces, ACTION_MASK: mask})
 
     def reset(self, **arguments: Any) -> tuple[Observations, dict[str, Any]]:
-        """Begins an episode."""
+        """Start an episode."""
         observation, info = self.env.reset(**arguments)
         return {**observation, ACTION_MASK: self._mask(observation, info)}, info
 
     def step(self, action: Any) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
-        """Takes a step."""
+        """Take a step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        # After an end nothing is chosen any more, and many environments have nothing to allow.
+        # No action follows an end, and many environments then offer an empty mask.
         ended = terminated or truncated
         mask = self._all.copy() if ended else self._mask(observation, info)
         return {**observation, ACTION_MASK: mask}, float(reward), terminated, truncated, info
 
     def _mask(self, observation: Observations, info: dict[str, Any]) -> np.ndarray:
-        """The mask (sum of branches,) uint8."""
+        """Return the checked mask (sum of branches,) uint8."""
         found = self._find(observation, info)
         try:
             mask = _joined(found)
@@ -116,6 +116,6 @@ class ActionMask(gymnasium.Wrapper):
 
 
 def _joined(mask: Any) -> np.ndarray:
-    """One mask of all branches, or one for each of them, of any type -> (numbers,) uint8."""
+    """Convert one mask of all branches, or one mask for each, to one of shape (numbers,) uint8."""
     joined = mask.ravel() if isinstance(mask, np.ndarray) else np.hstack(mask)
     return (joined != 0).astype(np.uint8)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from environments.compiled.worlds import Ends, Worlds, step_all
+from environments.compiled.worlds import StepResults, Worlds, step_all
 from numerics.compiler import entry, jit
 from numerics.functions import ONE, clamp, f32, tanh
 from ppo.by_numba.deciding import Actions, Actor, act, take_in, values_of_taken_in
@@ -55,7 +55,7 @@ def collect(
     bounds: Bounds,
     worlds: Worlds,
     observed: np.ndarray,
-    ends: Ends,
+    ends: StepResults,
     noise: np.ndarray,
     experience: Experience,
     episodes: np.ndarray,

@@ -59,7 +59,7 @@ class NumbaSampler:
             self._bounds(member),
             self._environments.worlds.part(own),
             self._environments.observations[VECTOR][own],
-            self._environments.ends.part(own),
+            self._environments.results.part(own),
             noise.numpy(),
             self._experience(number),
             self._episodes,

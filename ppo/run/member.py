@@ -205,7 +205,7 @@ class Member:
             },
             backend=backend,
             environments=[
-                {"episode": state.episode, "actions": torch.from_numpy(state.actions)}
+                {"episode": state.episode, "actions": torch.from_numpy(state.resume_data)}
                 for state in environments
             ],
             statistics=population.statistics(self.number),

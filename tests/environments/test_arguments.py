@@ -144,11 +144,11 @@ def test_a_limit_beyond_minigrids_own_says_how_that_is_moved():
 def test_envpool_ends_episodes_at_the_same_steps(type_, name, limit):
     limited = config(name, type_, max_episode_steps=limit)
     levels = RandomLevels([1], 0, 0)
-    pooled, gymnasiums = (
+    envpools, gymnasiums = (
         play(limited.model_copy(update={"backend": backend}), 2 * limit + 1, levels)
         for backend in ("envpool", "gymnasium")
     )
-    assert pooled[0] == gymnasiums[0] == [*[GOES_ON] * (limit - 1), CUT_OFF] * 2 + [GOES_ON]
+    assert envpools[0] == gymnasiums[0] == [*[GOES_ON] * (limit - 1), CUT_OFF] * 2 + [GOES_ON]
 
 
 def test_envpool_takes_no_arguments_of_constructors():

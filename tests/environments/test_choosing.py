@@ -5,7 +5,13 @@ import sys
 
 import pytest
 
-from environments import backend_notice, building, choosing, make_environments, probe_spaces
+from environments import (
+    backend_notice,
+    choosing,
+    make_environment,
+    make_environments,
+    probe_spaces,
+)
 from environments.choosing import choose_backend, envpool_installed
 from environments.gymnasium.in_process import InProcessEnvironments
 from environments.levels import RandomLevels
@@ -18,10 +24,9 @@ NOTICE = "the environments are stepped by Gymnasium, not by the faster EnvPool: 
 
 @pytest.fixture
 def without_envpool(monkeypatch):
-    """As if EnvPool weren't installed."""
+    """Makes EnvPool appear not to be installed."""
     monkeypatch.setitem(sys.modules, "envpool", None)
     monkeypatch.delitem(sys.modules, "environments.envpool.suites", raising=False)
-    monkeypatch.setattr(building, "_probed", {})  # or another test's answer may be remembered
     envpool_installed.cache_clear()
     yield
     envpool_installed.cache_clear()
@@ -201,7 +206,7 @@ def test_without_envpool_it_cannot_be_demanded(without_envpool):
 @pytest.mark.parametrize(("type_", "name"), [("Procgen", "MazeEasy-v0"), ("Atari", "Pong-v5")])
 def test_without_envpool_its_own_suites_say_what_to_install(type_, name, without_envpool):
     with pytest.raises(UserError) as caught:
-        probe_spaces(EnvironmentConfig(type=type_, name=name))
+        make_environment(EnvironmentConfig(type=type_, name=name))
     (line,) = caught.value.lines
     assert line.startswith(f"environment.type: {type_} needs a package that isn't installed")
     assert "requirements-fast.txt" in line

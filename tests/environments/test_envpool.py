@@ -19,7 +19,7 @@ from tests.environments.playing import (
 
 pytest.importorskip("envpool")
 
-from environments.envpool.vector import PooledEnvironments
+from environments.envpool.vector import EnvPoolEnvironments
 
 CARTPOLE = EnvironmentConfig(type="CartPole", name="CartPole-v1")
 MASKED = EnvironmentConfig(type="CartPole", name="CartPole-v0", mask_velocities=True)
@@ -34,7 +34,7 @@ def build(config, count=4, seeds=None):
     seeds = list(range(50, 50 + count)) if seeds is None else seeds
     demanded = config.model_copy(update={"backend": "envpool"})
     built = make_environments(demanded, RandomLevels(seeds, 1000, 0), len(seeds), 0)
-    assert isinstance(built, PooledEnvironments)
+    assert isinstance(built, EnvPoolEnvironments)
     return built
 
 
@@ -212,9 +212,9 @@ def test_a_restored_environment_goes_on_as_the_original(config):
     assert_same_observations(restored.restore(states), steps[-1].observations)
     for state, again in zip(states, restored.states(), strict=True):
         assert (state.episode, again.episode) == (0, 0)
-        assert state.actions.shape == (320, 1)
-        assert state.actions.dtype == again.actions.dtype == np.uint8
-        np.testing.assert_array_equal(state.actions, again.actions)
+        assert state.resume_data.shape == (320, 1)
+        assert state.resume_data.dtype == again.resume_data.dtype == np.uint8
+        np.testing.assert_array_equal(state.resume_data, again.resume_data)
     assert_same_steps(record(restored, 320, seed=2), record(original, 320, seed=2))
 
 
@@ -235,7 +235,7 @@ def test_a_part_of_the_environments_can_be_restored_elsewhere(config):
 def test_fresh_environments_can_be_restored():
     original, restored = build(CARTPOLE), build(CARTPOLE)
     expected = copy.deepcopy(original.reset())
-    assert [state.actions.shape for state in original.states()] == [(0, 1)] * 4
+    assert [state.resume_data.shape for state in original.states()] == [(0, 1)] * 4
     assert_same_observations(restored.restore(original.states()), expected)
 
 
@@ -246,7 +246,7 @@ def test_states_are_not_changed_by_going_on():
     (state,) = environments.states()
     environments.reset()
     environments.step(np.array([[0]]))
-    assert state.actions.tolist() == [[1]]
+    assert state.resume_data.tolist() == [[1]]
 
 
 def test_states_of_unequal_length_are_refused():
@@ -284,9 +284,9 @@ FIXED = [
 @pytest.mark.parametrize("name", FIXED)
 def test_a_fixed_layout_is_the_same_step_by_step(name, visual):
     config = EnvironmentConfig(name=name, visual_observation=visual)
-    pooled = build(config, 3)
+    envpool_environments = build(config, 3)
     original = InProcessEnvironments(config, RandomLevels([1, 2, 3]), 3, 0)
-    assert_same_observations(pooled.reset(), original.reset())
+    assert_same_observations(envpool_environments.reset(), original.reset())
     generator = np.random.default_rng(4)
     ends = {"terminated": 0, "truncated": 0}
     limit = gymnasium.make(name).unwrapped.max_steps
@@ -295,7 +295,7 @@ def test_a_fixed_layout_is_the_same_step_by_step(name, visual):
         actions = generator.integers(7, size=(3, 1))
         actions[:2] = np.where(generator.random((2, 1)) < 0.5, 2, actions[:2])
         actions[2] = number % 2
-        step, expected = pooled.step(actions), original.step(actions)
+        step, expected = envpool_environments.step(actions), original.step(actions)
         assert_same_but_for_rounded_returns(step, expected)
         ends["terminated"] += int(step.terminated.sum())
         ends["truncated"] += int(step.truncated.sum())
@@ -332,8 +332,8 @@ def test_levels_with_lava_are_the_same_step_by_step():
     """Also where the agent dies at the very step of the limit, which no reward tells."""
     count = 24
     same = SameLevels(LAVA, count)
-    pooled = build(LAVA, count)
-    first = pooled.reset()
+    envpool_environments = build(LAVA, count)
+    first = envpool_environments.reset()
     same.note(first, range(count))
     original = InProcessEnvironments(LAVA, same, count, 0)
     assert_same_observations(first, original.reset())
@@ -343,7 +343,7 @@ def test_levels_with_lava_are_the_same_step_by_step():
         # The first half idles until the limit, and then walks into what is in front of it.
         actions = generator.choice([0, 1, 2, 2], (count, 1))
         actions[: count // 2] = 2 if number % 100 == 0 else 6
-        step = pooled.step(actions)
+        step = envpool_environments.step(actions)
         ended = step.terminated | step.truncated
         same.note(step.observations, np.flatnonzero(ended))
         late += sum(
@@ -438,11 +438,11 @@ STATISTICS = [
 def test_random_play_has_the_same_statistics(suite, name, steps):
     config = EnvironmentConfig(type=suite, name=name)
     count = 48
-    pooled = build(config, count)
+    envpool_environments = build(config, count)
     levels = RandomLevels(list(range(1000, 1000 + count)), 1000, 0)
     original = InProcessEnvironments(config, levels, count, 0)
-    assert pooled.spaces == original.spaces
-    episodes, means = play(pooled, steps, 1)
+    assert envpool_environments.spaces == original.spaces
+    episodes, means = play(envpool_environments, steps, 1)
     expected_episodes, expected_means = play(original, steps, 2)
     if len(expected_episodes) > 20:
         assert standard_errors(episodes, expected_episodes).max() < 4

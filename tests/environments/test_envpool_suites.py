@@ -1,6 +1,7 @@
 """Procgen and Atari, which exist in EnvPool only, one at a time and all at once."""
 
 import copy
+import ctypes
 
 import cv2
 import numpy as np
@@ -17,18 +18,22 @@ from schema.levels import TrainingSeeds
 
 pytest.importorskip("envpool")
 
-from environments.envpool import suites as pooled_suites
-from environments.envpool.vector import PooledEnvironments
+from environments.envpool.vector import EnvPoolEnvironments
 
-try:
-    pooled_suites._load_qt()
-except UserError:
-    HAS_QT = False
-else:
-    HAS_QT = True
-
-needs_qt = pytest.mark.skipif(not HAS_QT, reason="Procgen draws with Qt 5")
 MAZE = EnvironmentConfig(type="Procgen", name="MazeEasy-v0")
+
+
+def has_qt():
+    try:
+        probe_spaces(MAZE)
+    except UserError as error:
+        if any("needs the library Qt 5" in line for line in error.lines):
+            return False
+        raise
+    return True
+
+
+needs_qt = pytest.mark.skipif(not has_qt(), reason="Procgen draws with Qt 5")
 PONG = EnvironmentConfig(type="Atari", name="Pong-v5", obs_stacks=1, resize_vis_obs=[84, 60])
 PACMAN = EnvironmentConfig(type="Atari", name="MsPacman-v5")  # three lives, rewards of ten and more
 RAW = {"frame_skip": 1, "obs_stacks": 1, "grayscale": False, "resize_vis_obs": None}
@@ -39,7 +44,7 @@ BOTH = pytest.mark.parametrize(
 
 def build(config, seeds, **levels):
     built = make_environments(config, RandomLevels(seeds, **levels), len(seeds), 0)
-    assert isinstance(built, PooledEnvironments)
+    assert isinstance(built, EnvPoolEnvironments)
     return built
 
 
@@ -176,15 +181,15 @@ def test_the_pool_plays_what_a_single_environment_plays(config):
     seed = 11
     levels = RandomLevels([seed], 30, 1)
     keys = {"start_seed": 30, "num_seeds": 1} if config is MAZE else {}
-    pooled = build(config, [seed], **keys)
+    environments = build(config, [seed], **keys)
     single = make_environment(config)
     level = levels(0, 0) if config is MAZE else levels.stream_seed(0)
     observed, _ = single.reset(seed=level)
-    np.testing.assert_array_equal(pooled.reset()["visual"][0], observed["visual"])
+    np.testing.assert_array_equal(environments.reset()["visual"][0], observed["visual"])
     generator = np.random.default_rng(0)
     for _ in range(40):
-        action = generator.integers(pooled.spaces.branches, size=(1, 1))
-        step = pooled.step(action)
+        action = generator.integers(environments.spaces.branches, size=(1, 1))
+        step = environments.step(action)
         observed, reward, terminated, truncated, _ = single.step(action[0])
         assert (reward, terminated, truncated) == (
             step.rewards[0],
@@ -338,7 +343,10 @@ def test_an_unknown_name_comes_with_the_nearest(type_, name, hint):
 
 
 def test_a_missing_qt_is_one_line_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(pooled_suites, "_loads", lambda libraries: False)
+    def missing(library):
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
     with pytest.raises(UserError) as caught:
         make_environment(MAZE)
     (line,) = caught.value.lines

@@ -214,8 +214,8 @@ def test_a_restored_environment_goes_on_as_the_original(config, saver, restorer)
     assert_same_observations(restored.restore(states), steps[-1].observations)
     for state, again in zip(states, restored.states(), strict=True):
         assert state.episode == again.episode
-        assert state.actions.dtype == again.actions.dtype == original.spaces.action_type
-        np.testing.assert_array_equal(state.actions, again.actions)
+        assert state.resume_data.dtype == again.resume_data.dtype == original.spaces.action_type
+        np.testing.assert_array_equal(state.resume_data, again.resume_data)
     expected = record(original, 80, np.random.default_rng(2))
     assert_same_steps(record(restored, 80, np.random.default_rng(2)), expected)
     original.close()
@@ -226,7 +226,10 @@ def test_states_hold_the_present_episode_only(processes):
     environments = build("Random", listed(2), 2, processes)
     environments.reset()
     fresh = environments.states()
-    assert [(state.episode, state.actions.shape) for state in fresh] == [(0, (0, 2)), (0, (0, 2))]
+    assert [(state.episode, state.resume_data.shape) for state in fresh] == [
+        (0, (0, 2)),
+        (0, (0, 2)),
+    ]
     environments.close()
     environments = build("ScriptTerminated", listed(1), 1, processes)
     environments.reset()
@@ -234,8 +237,8 @@ def test_states_hold_the_present_episode_only(processes):
         environments.step(np.array([[action]]))
     (state,) = environments.states()
     assert state.episode == 1
-    assert state.actions.dtype == np.int64
-    assert state.actions.tolist() == [[3], [2]]
+    assert state.resume_data.dtype == np.int64
+    assert state.resume_data.tolist() == [[3], [2]]
     environments.close()
 
 
@@ -247,8 +250,8 @@ def test_states_hold_continuous_actions_exactly(processes):
     for actions in taken:
         environments.step(actions)
     for index, state in enumerate(environments.states()):
-        assert state.actions.dtype == np.float32
-        np.testing.assert_array_equal(state.actions, taken[:, index])
+        assert state.resume_data.dtype == np.float32
+        np.testing.assert_array_equal(state.resume_data, taken[:, index])
     environments.close()
 
 

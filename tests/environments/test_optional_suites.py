@@ -1,14 +1,19 @@
 """MuJoCo and Memory Gym: with their packages they play and are drawn, without them one line helps."""
 
+import ctypes
 import os
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from unittest.mock import MagicMock
 
+import gymnasium
 import numpy as np
 import pytest
 
-from environments import building, make_environment, make_environments, probe_spaces
+from environments import make_environment, make_environments, probe_spaces
 from environments.levels import RandomLevels
-from environments.suites import drawing
+from environments.suites.drawing import prepare_drawing
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
@@ -81,19 +86,33 @@ def test_mujoco_windows_need_a_display(mujoco, monkeypatch, backend, mode):
     assert line.startswith("environment.name: Hopper-v5 needs a display ")
 
 
-def test_the_way_to_draw_is_the_first_whose_library_is_there(monkeypatch):
-    monkeypatch.setattr(drawing, "_OFFSCREEN", {"egl": "libnone.so.1", "osmesa": "libc.so.6"})
-    assert drawing._installed_backend() == "osmesa"
-    monkeypatch.setattr(drawing, "_OFFSCREEN", {"egl": "libnone.so.1"})
-    assert drawing._installed_backend() == "egl"
+@pytest.mark.parametrize(
+    ("installed", "backend"),
+    [({"libEGL.so.1", "libOSMesa.so.8"}, "egl"), ({"libOSMesa.so.8"}, "osmesa"), (set(), "egl")],
+)
+def test_mujoco_draws_with_the_first_backend_that_has_a_library(monkeypatch, installed, backend):
+    def load(library):
+        if library not in installed:
+            raise OSError
+
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MUJOCO_GL", "")
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    for name in ("mujoco", f"mujoco.{backend}"):
+        stand_in = ModuleType(name)
+        stand_in.__spec__ = ModuleSpec(name, None)
+        stand_in.GLContext = MagicMock()
+        monkeypatch.setitem(sys.modules, name, stand_in)
+    prepare_drawing(gymnasium.spec("Hopper-v5"), "rgb_array")
+    assert os.environ["MUJOCO_GL"] == backend
 
 
 def test_without_mujoco_one_line_says_what_to_install(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("gymnasium.envs.mujoco")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mujoco", None)
-    monkeypatch.setattr(building, "_probed", {})  # or another test's answer may be remembered
-    line = error_line(lambda: probe_spaces(HOPPER))
+    line = error_line(lambda: make_environment(HOPPER))
     assert line == (
         "environment.name: Hopper-v5 can't be created: it needs MuJoCo, which isn't installed "
         "(pip install -r requirements-mujoco.txt)"
@@ -133,6 +152,5 @@ def test_a_dictionary_of_memory_gym_is_an_image_and_a_vector(memory_gym):
 
 def test_without_memory_gym_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "memory_gym", None)
-    monkeypatch.setattr(building, "_probed", {})  # or another test's answer may be remembered
-    line = error_line(lambda: probe_spaces(MORTAR))
+    line = error_line(lambda: make_environment(MORTAR))
     assert line.endswith("(pip install --no-deps memory-gym==1.0.2)")

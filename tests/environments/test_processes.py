@@ -13,7 +13,6 @@ import pytest
 
 import environments
 from environments import EnvironmentFailure, make_environments
-from environments import vector as choice
 from environments.gymnasium.in_process import InProcessEnvironments
 from environments.gymnasium.processes import ProcessEnvironments, split
 from environments.levels import ListedLevels
@@ -24,11 +23,11 @@ ROOT = Path(environments.__file__).parents[1]
 LEVELS = ListedLevels(list(range(10)), 4)
 
 
-def build(identifier, processes=2, count=4):
+def build(identifier, processes=2, count=4, cores=None):
     config = EnvironmentConfig(
         type="Gymnasium", name=scripted.name(identifier), processes=processes
     )
-    return make_environments(config, LEVELS, count, 0)
+    return make_environments(config, LEVELS, count, 0, cores)
 
 
 def step_with(action):
@@ -175,33 +174,37 @@ def test_an_interrupt_in_the_terminal_is_left_to_the_parent(script):
     assert wait_for_the_end(pids) == []
 
 
-def chosen(monkeypatch, seconds, cores=4, count=4):
-    monkeypatch.setattr(choice, "available_cores", lambda: cores)
-    monkeypatch.setattr(choice, "_seconds_of_a_step", lambda *_: seconds)
-    built = build("ScriptTerminated", processes=None, count=count)
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    """Makes each step of `scripted.Crawling` take 1 ms more."""
+    monkeypatch.chdir(tmp_path)
+    Path("crawl").touch()
+
+
+def chosen(cores, count):
+    built = build("Crawling", processes=None, count=count, cores=cores)
     built.close()
     return type(built)
 
 
-def test_cheap_steps_stay_in_this_process(monkeypatch):
-    assert chosen(monkeypatch, 2e-6) is InProcessEnvironments
+def test_fast_steps_are_taken_in_this_process():
+    assert chosen(cores=2, count=2) is InProcessEnvironments
 
 
-def test_costly_steps_are_spread_over_processes(monkeypatch):
-    assert chosen(monkeypatch, 5e-3) is ProcessEnvironments
+def test_slow_steps_are_spread_over_processes(slow):
+    assert chosen(cores=4, count=4) is ProcessEnvironments
 
 
-def test_one_core_or_one_environment_needs_no_process(monkeypatch):
-    assert chosen(monkeypatch, 5e-3, cores=1) is InProcessEnvironments
-    assert chosen(monkeypatch, 5e-3, count=1) is InProcessEnvironments
+def test_one_core_or_one_environment_needs_no_worker_process(slow):
+    assert chosen(cores=1, count=4) is InProcessEnvironments
+    assert chosen(cores=4, count=1) is InProcessEnvironments
 
 
 def test_a_step_is_measured_within_a_tenth_of_a_second():
-    config = EnvironmentConfig(type="CartPole", name="CartPole-v1")
-    begin = time.perf_counter()
-    seconds = choice._seconds_of_a_step(config, 0)
-    assert time.perf_counter() - begin < 0.5  # a tenth, but for a busy machine
-    assert 1e-7 < seconds < 1e-2
+    build("Crawling", processes=0, count=2).close()  # probes the spaces
+    start = time.perf_counter()
+    assert chosen(cores=2, count=2) is InProcessEnvironments
+    assert time.perf_counter() - start < 0.5  # a tenth, with room for a busy machine
 
 
 def test_building_environments_leaves_global_random_numbers_alone():

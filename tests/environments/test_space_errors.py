@@ -5,7 +5,7 @@ import sys
 import gymnasium
 import pytest
 
-from environments import building, probe_spaces
+from environments import make_environment, probe_spaces
 from environments.suites.ids import rightful_type
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -120,8 +120,9 @@ def test_a_missing_dependency_says_what_to_install(monkeypatch):
 def test_a_missing_suite_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "minigrid.core.constants", None)
     monkeypatch.delitem(sys.modules, "environments.suites.minigrid_suite", raising=False)
-    monkeypatch.setattr(building, "_probed", {})  # or another test's answer may be remembered
-    line = one_line("Minigrid", "MiniGrid-LavaGapS5-v0")
+    with pytest.raises(UserError) as caught:
+        make_environment(EnvironmentConfig(type="Minigrid", name="MiniGrid-LavaGapS5-v0"))
+    (line,) = caught.value.lines
     assert line.startswith("environment.type: Minigrid needs a package that isn't installed")
     assert "pip install minigrid" in line
 

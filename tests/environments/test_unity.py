@@ -62,7 +62,7 @@ def events(records, *kinds):
 def test_a_scene_of_one_vector_and_discrete_actions(player):
     found = probe(unity_config(player))
     assert found.spaces.observations == {"vector": ((3,), "float32"), ACTION_MASK: ((3,), "uint8")}
-    assert found.spaces.branches == (3,) and found.agents == 1
+    assert found.spaces.branches == (3,) and found.seats == 1
 
 
 def test_several_images_and_vectors_and_branches(player):
@@ -73,7 +73,7 @@ def test_several_images_and_vectors_and_branches(player):
         "vector": ((5,), "float32"),
         ACTION_MASK: ((5,), "uint8"),
     }
-    assert found.spaces.branches == (3, 2) and found.agents == 3
+    assert found.spaces.branches == (3, 2) and found.seats == 3
 
 
 def test_continuous_actions(player, first_worker_id):
@@ -300,7 +300,7 @@ def test_an_episode_under_way_is_begun_again(player, first_worker_id):
         states = environments.states()
         begun = step.observations["vector"].copy()
         again = environments.restore(states)["vector"].copy()
-    assert [(state.episode, state.actions.shape) for state in states] == [(1, (0, 1))] * 2
+    assert [(state.episode, state.resume_data.shape) for state in states] == [(1, (0, 1))] * 2
     with running(unity_config(player, "--length=3"), 2, first_worker_id) as environments:
         assert (environments.restore(states)["vector"] == again).all()
     assert begun.shape == again.shape

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from environments.envpool.tasks import PooledTask
+from environments.envpool.tasks import EnvPoolTask
 from ppo.run.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -372,7 +372,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
     if kind == "envpool":
         pytest.importorskip("envpool")
         # So few that pools are used up on the way.
-        monkeypatch.setattr(PooledTask, "steps_of_a_pool", 60)
+        monkeypatch.setattr(EnvPoolTask, "steps_of_a_pool", 60)
         environment = {"processes": None, "backend": "envpool"}
         trainer = {"normalize_rewards": True}
     if kind == "recurrent":

@@ -1,4 +1,4 @@
-"""The arrays through which environments that are stepped together exchange data."""
+"""Lays out the arrays through which environments exchange data with the trainer's process."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from environments.interface import Observations, Spaces
 
 _ALIGNMENT = 64  # bytes, so that no two arrays share a cache line
 
-# Shape and NumPy type name of an array.
+# The shape and the NumPy type name of an array.
 _Form = tuple[tuple[int, ...], str]
 
 
-class Batch:
-    """The arrays of E environments within one block of memory, which processes may share.
+class SharedArrays:
+    """The arrays of E environments, in one block of memory that processes may share.
 
     Args:
-        spaces: what each environment observes and does.
+        spaces: the observations and actions of each environment.
         count: E.
-        memory: a writable buffer of `Batch.size(spaces, count)` bytes.
+        memory: a writable buffer of `SharedArrays.size(spaces, count)` bytes.
 
     Attributes:
         observations: arrays of shape (E, ...).
@@ -43,14 +43,14 @@ class Batch:
         self.actions, self.rewards, self.terminated, self.truncated = arrays[len(observations) :]
 
     def clear(self, environment: int) -> None:
-        """Has an environment observe nothing, get no reward, and go on."""
+        """Set an environment's observations, reward and ends to 0."""
         arrays = (*self.observations.values(), self.rewards, self.terminated, self.truncated)
         for array in arrays:
             array[environment] = 0
 
     @staticmethod
     def size(spaces: Spaces, count: int) -> int:
-        """The bytes that the arrays of so many environments need."""
+        """Return the number of bytes that the arrays of `count` environments need."""
         observations, others = _forms(spaces, count)
         return sum(_aligned_size(*form) for form in [*observations.values(), *others])
 
