@@ -10,10 +10,11 @@ from rich.console import Console
 
 from commands.terminal.progress import duration, make_console
 from commands.terminal.tables import failure_lines, ranked_table
+from reports.outcome import read_outcome
+from reports.ranking import rank
 from sweeps.journal.journal import RUNNING, WAITING, Journal, journal_path
 from sweeps.journal.lock import is_locked, lock_path
 from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
-from sweeps.journal.scores import best_scores
 
 _LEADERS = 5
 _ROWS = 24  # runs under way
@@ -36,12 +37,13 @@ def show_status(out: Path, run_id: str) -> int:
         _print_under_way(console, journal.results(run_id))
         for failure in failure_lines(journal.results(run_id)):
             console.print(failure, soft_wrap=True)
-        best, scored = best_scores(journal.results(run_id, by_permutation=True), _LEADERS)
+        outcome = read_outcome(out, run_id)
+        best = rank(outcome).best(_LEADERS)
         if best and best[0].mean is not None:
-            repetitions = max(score.finished for score in best)
-            console.print(ranked_table(console, best, journal.labels, _LEADERS, repetitions))
-            if scored > _LEADERS:
-                console.print(f"... and {scored - _LEADERS:,} more; report.py shows them")
+            console.print(ranked_table(console, best, outcome.labels))
+            more = len(outcome.permutations) - len(best)
+            if more:
+                console.print(f"... and {more:,} more; report.py shows them")
     finally:
         journal.close()
     return 0

@@ -64,10 +64,10 @@ def train(
             for line in chosen_lines([run.config], device.type):
                 console.print(line, soft_wrap=True)
             with make_display(console, 0, steps) as display:
-                display.started(0, [name], trainer_config.updates)
+                display.show_start(0, [name], trainer_config.updates)
 
                 def on_update(progress: Progress) -> None:
-                    display.progressed(0, progress)
+                    display.show_progress(0, progress)
                     if stop.is_requested:
                         trainer.stop()
 

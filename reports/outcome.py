@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from reports.statistics.averages import Array
 from schema.errors import UserError
 from sweeps.journal.journal import Journal, journal_path
 from sweeps.journal.results import FINISHED, Result
-
-if TYPE_CHECKING:
-    from reports.statistics.variances import Array  # which loads SciPy
 
 # What a run is judged by, and the values of one. Greater is better but for those in `LESS_IS_BETTER`.
 Metric = str
@@ -32,7 +30,7 @@ _TITLES = {
 
 
 @dataclass(frozen=True)
-class Permutation:
+class PermutationRuns:
     """One permutation and its runs.
 
     Attributes:
@@ -62,7 +60,7 @@ class Outcome:
     run_id: str
     out: Path
     labels: tuple[str, ...]
-    permutations: tuple[Permutation, ...]
+    permutations: tuple[PermutationRuns, ...]
     base: dict[str, Any]
     sessions: tuple[tuple[float, float | None, dict[str, Any]], ...]
 
@@ -198,7 +196,7 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
             (name, tuple(group)) for name, group in groupby(results, attrgetter("permutation"))
         ]
         permutations = tuple(
-            Permutation(name, tuple(runs[0].choices[label] for label in labels), runs)
+            PermutationRuns(name, tuple(runs[0].choices[label] for label in labels), runs)
             for name, runs in grouped
         )
         base = journal["base"] or {}
