@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -34,10 +34,11 @@ def show_status(out: Path, run_id: str) -> int:
         line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
         console.print(f"{run_id}: {line} of {sum(counts.values()):,} runs")
         _print_session(console, journal, counts)
-        _print_under_way(console, journal.results(run_id))
-        for failure in failure_lines(journal.results(run_id)):
-            console.print(failure, soft_wrap=True)
         outcome = read_outcome(out, run_id)
+        runs = sorted(outcome.runs, key=lambda run: run.repetition)
+        _print_under_way(console, runs)
+        for failure in failure_lines(runs):
+            console.print(failure, soft_wrap=True)
         best = rank(outcome).best(_LEADERS)
         if best and best[0].mean is not None:
             console.print(ranked_table(console, best, outcome.labels))
@@ -75,8 +76,8 @@ def _time_left(journal: Journal, seconds: float, counts: dict[str, int]) -> str:
     return f", about {duration(seconds / ended * left)} left"
 
 
-def _print_under_way(console: Console, results: Iterator[Result]) -> None:
-    under_way = [result for result in results if result.state == RUNNING]
+def _print_under_way(console: Console, runs: Iterable[Result]) -> None:
+    under_way = [result for result in runs if result.state == RUNNING]
     for result in under_way[:_ROWS]:
         reached = f"return {result.curve[-1][1]:.3g}" if result.curve else "no episode ended yet"
         console.print(f"{result.name}: {result.steps:,} steps, {reached}")
