@@ -30,11 +30,12 @@ import numpy as np
 from docopt import docopt
 from scipy import stats
 
+from reports.statistics.averages import Array
 from reports.statistics.contenders import compare
 from reports.statistics.importance import decompose
 from reports.statistics.intervals import estimate
 from reports.statistics.selection import best_probabilities, confirm, selection_bias
-from reports.statistics.variances import Array, Prior
+from reports.statistics.variances import Prior
 
 Draw = Callable[[np.random.Generator, int, int], Array]
 

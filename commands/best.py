@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ppo.run.checkpoint import load_checkpoint
-from reports.answer import Answer, best_run
+from reports.answer import Answer
 from reports.words import sentences
 from schema.yaml_file import dump_yaml, replace_file
 from sweeps.journal.results import Result
@@ -29,7 +29,7 @@ def write_best(answer: Answer, film: bool) -> Path | None:
     Returns:
         The folder; None where there is no agent yet.
     """
-    run = best_run(answer)
+    run = answer.best_run
     if run is None or not run.checkpoint:
         return None
     out = answer.outcome.out

@@ -12,10 +12,11 @@ from rich.console import Console
 from commands.serving import serve
 from commands.terminal.progress import make_console
 from commands.terminal.tables import answer_table, failure_lines
-from reports.answer import Answer, Score, answer
+from reports.answer import Answer, answer
 from reports.outcome import Metric, read_outcome
 from reports.output.page.page import write_page
 from reports.output.table import ranked, write_table
+from reports.ranking import Score
 from reports.suggestion import suggest
 from reports.words import sentences
 from schema.errors import UserError

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 
 from commands.terminal.progress import duration, make_console
 from commands.terminal.tables import failure_lines, ranked_table
+from reports.outcome import read_outcome
+from reports.ranking import rank
 from sweeps.journal.journal import RUNNING, WAITING, Journal, journal_path
 from sweeps.journal.lock import is_locked, lock_path
 from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
-from sweeps.journal.scores import best_scores
 
 _LEADERS = 5
 _ROWS = 24  # runs under way
@@ -33,15 +34,17 @@ def show_status(out: Path, run_id: str) -> int:
         line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
         console.print(f"{run_id}: {line} of {sum(counts.values()):,} runs")
         _print_session(console, journal, counts)
-        _print_under_way(console, journal.results(run_id))
-        for failure in failure_lines(journal.results(run_id)):
+        outcome = read_outcome(out, run_id)
+        runs = sorted(outcome.runs, key=lambda run: run.repetition)
+        _print_under_way(console, runs)
+        for failure in failure_lines(runs):
             console.print(failure, soft_wrap=True)
-        best, scored = best_scores(journal.results(run_id, by_permutation=True), _LEADERS)
+        best = rank(outcome).best(_LEADERS)
         if best and best[0].mean is not None:
-            repetitions = max(score.finished for score in best)
-            console.print(ranked_table(console, best, journal.labels, _LEADERS, repetitions))
-            if scored > _LEADERS:
-                console.print(f"... and {scored - _LEADERS:,} more; report.py shows them")
+            console.print(ranked_table(console, best, outcome.labels))
+            more = len(outcome.permutations) - len(best)
+            if more:
+                console.print(f"... and {more:,} more; report.py shows them")
     finally:
         journal.close()
     return 0
@@ -73,8 +76,8 @@ def _time_left(journal: Journal, seconds: float, counts: dict[str, int]) -> str:
     return f", about {duration(seconds / ended * left)} left"
 
 
-def _print_under_way(console: Console, results: Iterator[Result]) -> None:
-    under_way = [result for result in results if result.state == RUNNING]
+def _print_under_way(console: Console, runs: Iterable[Result]) -> None:
+    under_way = [result for result in runs if result.state == RUNNING]
     for result in under_way[:_ROWS]:
         reached = f"return {result.curve[-1][1]:.3g}" if result.curve else "no episode ended yet"
         console.print(f"{result.name}: {result.steps:,} steps, {reached}")

@@ -86,10 +86,10 @@ def _run_updates(console: Console, trainer: PPOTrainer, config: Config, stop: St
     """Run the updates and show their progress, until they are done or a stop is requested."""
     updates = config.trainer.updates
     with make_display(console, 0, updates * config.trainer.batch_size) as display:
-        display.started(0, [config.environment.name], updates)
+        display.show_start(0, [config.environment.name], updates)
 
         def on_update(progress: Progress) -> None:
-            display.progressed(0, progress)
+            display.show_progress(0, progress)
             if stop.is_requested:
                 trainer.stop()
 

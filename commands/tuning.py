@@ -17,7 +17,7 @@ from commands.interruption import interruptible
 from commands.notices import chosen_lines, compile_beforehand, print_notices, warn
 from commands.provenance import provenance
 from commands.terminal.progress import duration, make_console, make_display
-from commands.terminal.tables import Row, failure_lines, permutation_table, ranked_table, shorten
+from commands.terminal.tables import Row, permutation_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
@@ -25,7 +25,6 @@ from schema.config import Config
 from sweeps.confirmation import Confirmation, confirmation_options
 from sweeps.execution.worker import SUMMARIES
 from sweeps.journal.results import DIVERGED, FAILED
-from sweeps.journal.scores import best_scores
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
 from sweeps.planning.disk import Space
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 _ROWS = 50  # most rows of a printed table
 _WORTH_A_VIDEO = 20.0  # least seconds of training after which a video is made
-_MANY = 10_000  # most runs that are compared, which takes long and much RAM
 _WORTH_A_LINE = 2**30  # least bytes of output whose size is printed
 
 
@@ -261,12 +259,14 @@ def _train(
         plan.print_space(space)
         with interruptible(sweep.stop) as interruption:
             try:
-                with make_display(console, agenda.runs, agenda.steps, options.quiet) as display:
+                with make_display(
+                    console, agenda.runs, agenda.steps, options.quiet, sweep.results()
+                ) as display:
                     sweep.run(display, space)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
-        _print_results(console, grid, options, sweep, confirmed, seconds)
+        _print_results(console, options, sweep, confirmed, seconds)
         console.print(f"took {duration(seconds)}")
         if sweep.stop.is_requested:
             console.print(f"stopped: {sweep.stop.reason}", soft_wrap=True)
@@ -285,23 +285,20 @@ def _train(
 
 def _print_results(
     console: Console,
-    grid: Grid,
     options: SweepOptions,
     sweep: Sweep,
     confirmed: str | None,
     seconds: float,
 ) -> None:
-    if len(grid) * options.repetitions > _MANY:
-        _print_leaders(console, grid, options, sweep)
-    else:
-        from commands.reporting import print_answer, read_answer
-        from reports.output.table import ranked
+    # Imported here, because SciPy takes a while to load.
+    from commands.reporting import print_answer, read_answer
+    from reports.output.table import ranked
 
-        found = read_answer(options.out, confirmed or options.run_id)
-        print_answer(console, found, ranked(found, None, _ROWS))
-        # What is stopped has no time for the rest, or no room.
-        if not sweep.stop.is_requested:
-            _write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
+    found = read_answer(options.out, confirmed or options.run_id)
+    print_answer(console, found, ranked(found, None, _ROWS))
+    # A sweep that was stopped has no time for the rest, or no room.
+    if not sweep.stop.is_requested:
+        _write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
     console.print(f"all results: {options.results}", soft_wrap=True)
     if TENSORBOARD in options.sinks:
         console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
@@ -319,16 +316,3 @@ def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
         console.print(f"page: {save_page(found)}", soft_wrap=True)
     except OSError as error:
         warn([f"{error.filename}: {error.strerror}"])
-
-
-def _print_leaders(console: Console, grid: Grid, options: SweepOptions, sweep: Sweep) -> None:
-    """Prints the first of so many permutations that comparing all of them would take long."""
-    best, scored = best_scores(sweep.results(by_permutation=True), _ROWS)
-    if best[0].mean is not None:
-        console.print(ranked_table(console, best, grid.labels, _ROWS, options.repetitions))
-    console.print(f"... and {scored - _ROWS:,} more; report.py says how sure that is")
-    for line in failure_lines(sweep.results()):
-        console.print(line, soft_wrap=True)
-    if best[0].best:
-        checkpoint = options.out / best[0].best.checkpoint
-        console.print(f"best checkpoint: {checkpoint}", soft_wrap=True)

@@ -7,59 +7,23 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from reports.outcome import LESS_IS_BETTER, Metric, Outcome, Permutation, area, steps_until
+from reports.outcome import Metric, Outcome, area, steps_until
+from reports.ranking import Ranking, Score, known, rank, sign_of
+from reports.statistics.averages import Array, means
 from reports.statistics.contenders import Comparison, compare, repetitions_needed
-from reports.statistics.importance import Importance, Levels, at_edge, decompose, is_complete
+from reports.statistics.importance import Choices, Importance, at_edge, decompose, is_complete
 from reports.statistics.intervals import Estimates, estimate
 from reports.statistics.selection import best_probabilities, confirm, selection_bias
 from reports.statistics.surrogate import estimate_importance
-from reports.statistics.variances import Array, means
 from schema.errors import UserError
-from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.journal.results import FINISHED, Result
 from sweeps.search_space.choices import number_or_text
 
 _SEED = 0  # of what is drawn, so that the same results have the same answer
 
 
 @dataclass(frozen=True)
-class Score:
-    """One permutation and how well it did.
-
-    Attributes:
-        permutation: whose.
-        values: what each repetition reached; None where it didn't.
-        area: mean return while training, averaged over the repetitions.
-        steps: environment steps until the threshold, averaged over the repetitions that reached it.
-        seconds: wall time, averaged over the repetitions.
-        failed: how many repetitions failed or diverged.
-        mean: of the values, in which failures count as the worst of all; None without any.
-        low: lower end of its 95 % interval; None where it isn't known.
-        high: its upper end.
-        interquartile_mean: of the middle half of the values, from eight repetitions on; else None.
-        is_doubtful: whether the values disagree so much that the interval can't be trusted.
-        could_be_best: whether it can't be told from the best.
-        probability: of being the best; None where it isn't known.
-        confirmed: what leaders reached on fresh seeds: mean and the ends of its interval.
-    """
-
-    permutation: Permutation
-    values: tuple[float | None, ...]
-    area: float | None
-    steps: float | None
-    seconds: float | None
-    failed: int
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    interquartile_mean: float | None = None
-    is_doubtful: bool = False
-    could_be_best: bool = False
-    probability: float | None = None
-    confirmed: tuple[float, float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Level:
+class ChoiceScore:
     """One choice of a key, over all permutations that have it.
 
     Attributes:
@@ -90,7 +54,7 @@ class Answer:
         more_repetitions: how many more would likely leave only the leader; None where that isn't known
             or too many.
         importance: which keys matter; None where it can't be said.
-        levels: of each key that is varied, what its choices reached on average.
+        choice_scores: of each key that is varied, what its choices reached on average.
         edges: of each key whose best choice is the last of its list, "lowest" or "highest".
     """
 
@@ -102,13 +66,18 @@ class Answer:
     bias: float | None = None
     more_repetitions: int | None = None
     importance: Importance | None = None
-    levels: dict[str, tuple[Level, ...]] = field(default_factory=dict)
+    choice_scores: dict[str, tuple[ChoiceScore, ...]] = field(default_factory=dict)
     edges: dict[str, str] = field(default_factory=dict)
 
     @property
     def leader(self) -> Score | None:
         """The best permutation; None while none has a score."""
         return self.scores[0] if self.scores and self.scores[0].mean is not None else None
+
+    @property
+    def best_run(self) -> Result | None:
+        """The leader's best run; None while there is none."""
+        return None if self.leader is None else self.leader.best_run(self.metric)
 
     @property
     def contenders(self) -> list[Score]:
@@ -137,20 +106,20 @@ def answer(
         threshold: the return that `steps` waits for.
         confirmed: the sweep in which leaders were trained again on fresh seeds.
     """
-    sign = -1.0 if metric in LESS_IS_BETTER else 1.0
-    reached = outcome.scores(metric, threshold)
-    judged = _with_failures(outcome, sign * reached)
+    ranking = rank(outcome, metric, threshold)
+    judged, sign = ranking.judged, sign_of(metric)
     if np.isnan(judged).all():
-        scores = [_score(outcome, place, reached, threshold) for place in range(len(judged))]
-        return Answer(outcome, metric, threshold, tuple(scores))
+        unscored = [_score(ranking, int(place), threshold) for place in ranking.order]
+        return Answer(outcome, metric, threshold, tuple(unscored))
     rng = np.random.default_rng(_SEED)
     comparison = compare(judged)
-    sayings = _Sayings(comparison, best_probabilities(comparison, rng), estimate(judged), sign)
-    order = np.argsort(np.where(np.isnan(comparison.mean), np.inf, -comparison.mean), kind="stable")
-    found = _confirmed(outcome, confirmed, judged, metric, threshold, sign)
+    statistics = _Statistics(
+        comparison, best_probabilities(comparison, rng), estimate(judged), sign
+    )
+    found = _confirmed(outcome, confirmed, judged, metric, threshold)
     scores = [
-        _score(outcome, place, reached, threshold, sayings, found.get(int(place)))
-        for place in order
+        statistics.added_to(_score(ranking, place, threshold, found.get(place)), place)
+        for place in map(int, ranking.order)
     ]
     return Answer(
         outcome,
@@ -158,10 +127,10 @@ def answer(
         threshold,
         tuple(scores),
         comparison.decided,
-        _known(selection_bias(comparison, rng)),
+        known(selection_bias(comparison, rng)),
         repetitions_needed(comparison),
         _importance(outcome, judged, rng),
-        {label: _levels(outcome, label, judged, sign) for label in outcome.varied},
+        {label: _choice_scores(outcome, label, judged, sign) for label in outcome.varied},
         _edges(outcome, scores[0]),
     )
 
@@ -176,19 +145,9 @@ def leaders(answer: Answer, count: int) -> list[Score]:
     ][:count]
 
 
-def best_run(answer: Answer) -> Result | None:
-    """The leader's best run; None while there is none."""
-    if answer.leader is None:
-        return None
-    sign = -1.0 if answer.metric in LESS_IS_BETTER else 1.0
-    runs = zip(answer.leader.values, answer.leader.permutation.runs, strict=False)
-    valued = [(sign * value, run) for value, run in runs if value is not None]
-    return max(valued, key=lambda pair: pair[0])[1] if valued else None
-
-
 @dataclass(frozen=True)
-class _Sayings:
-    """What is known of all permutations; greater is better, but for `sign`."""
+class _Statistics:
+    """What comparing all permutations says of each; greater is better, but for `sign`."""
 
     comparison: Comparison
     probabilities: Array
@@ -196,55 +155,35 @@ class _Sayings:
     sign: float
 
     def added_to(self, score: Score, place: int) -> Score:
-        """The score of the permutation at a place with what is known by comparison with others."""
+        """Return the score of the permutation at a place with its statistics."""
         found, could = self.estimates, self.comparison.could_be_best[place]
         low, high = np.sort(self.sign * np.array([found.low[place], found.high[place]]))
         return replace(
             score,
-            mean=_known(self.sign * found.mean[place]),
-            low=_known(low),
-            high=_known(high),
-            interquartile_mean=_known(self.sign * found.interquartile_mean[place]),
+            low=known(low),
+            high=known(high),
+            interquartile_mean=known(self.sign * found.interquartile_mean[place]),
             is_doubtful=bool(found.two_humped[place]),
             could_be_best=self.comparison.decided and bool(could),
-            probability=_known(self.probabilities[place]),
+            probability=known(self.probabilities[place]),
         )
 
 
-def _with_failures(outcome: Outcome, values: Array) -> Array:
-    """Scores in which what failed has the worst of all, but for permutations without any other."""
-    judged = values.copy()
-    if np.isnan(values).all():
-        return judged
-    for place, permutation in enumerate(outcome.permutations):
-        if not np.isnan(values[place]).all():
-            for run in permutation.runs:
-                if run.state in (FAILED, DIVERGED):
-                    judged[place, run.repetition] = np.nanmin(values)
-    return judged
-
-
 def _score(
-    outcome: Outcome,
+    ranking: Ranking,
     place: int,
-    reached: Array,
     threshold: float | None,
-    sayings: _Sayings | None = None,
     confirmed: tuple[float, float, float] | None = None,
 ) -> Score:
-    permutation = outcome.permutations[place]
-    ended = [run for run in permutation.runs if run.state == FINISHED]
-    steps = [steps_until(run.curve, threshold) for run in ended]
-    score = Score(
-        permutation,
-        values=tuple(map(_known, reached[place])),
-        area=_mean([area(run.curve) for run in ended]),
-        steps=_mean(steps),
-        seconds=_mean([run.wall_time_seconds for run in ended]),
-        failed=sum(run.state in (FAILED, DIVERGED) for run in permutation.runs),
+    score = ranking.score(place)
+    finished = [run for run in score.permutation.runs if run.state == FINISHED]
+    return replace(
+        score,
+        area=_mean([area(run.curve) for run in finished]),
+        steps=_mean([steps_until(run.curve, threshold) for run in finished]),
+        seconds=_mean([run.wall_time_seconds for run in finished]),
         confirmed=confirmed,
     )
-    return score if sayings is None else sayings.added_to(score, place)
 
 
 def _confirmed(
@@ -253,12 +192,11 @@ def _confirmed(
     judged: Array,
     metric: Metric,
     threshold: float | None,
-    sign: float,
 ) -> dict[int, tuple[float, float, float]]:
     """By its place, what each permutation that was trained again reached, and its interval."""
     if confirmed is None:
         return {}
-    fresh = _with_failures(confirmed, sign * confirmed.scores(metric, threshold))
+    sign, fresh = sign_of(metric), rank(confirmed, metric, threshold).judged
     places = {each.name: place for place, each in enumerate(outcome.permutations)}
     pairs = [
         (places[each.name], own)
@@ -282,23 +220,23 @@ def _importance(outcome: Outcome, judged: Array, rng: np.random.Generator) -> Im
     labels = outcome.varied
     if not labels:
         return None
-    levels = _levels_of(outcome, labels)
+    choices = _choices_of(outcome, labels)
     # Choices that a list repeats are trained alike, and would count twice.
-    _, first = np.unique(levels, axis=0, return_index=True)
+    _, first = np.unique(choices, axis=0, return_index=True)
     first.sort()
-    levels, judged = levels[first], judged[first]
-    if is_complete(levels, judged):
-        return decompose(labels, levels, judged)
+    choices, judged = choices[first], judged[first]
+    if is_complete(choices, judged):
+        return decompose(labels, choices, judged)
     scored = ~np.isnan(judged).all(axis=1)
-    if len({tuple(row) for row in levels[scored]}) <= len(labels):
+    if len({tuple(row) for row in choices[scored]}) <= len(labels):
         return None
     try:
-        return estimate_importance(labels, levels[scored], judged[scored], rng)
+        return estimate_importance(labels, choices[scored], judged[scored], rng)
     except UserError:
         return None
 
 
-def _levels_of(outcome: Outcome, labels: Sequence[str]) -> Levels:
+def _choices_of(outcome: Outcome, labels: Sequence[str]) -> Choices:
     """Which choice of each key a permutation has, (permutations, keys)."""
     columns = []
     for label in labels:
@@ -308,7 +246,9 @@ def _levels_of(outcome: Outcome, labels: Sequence[str]) -> Levels:
     return np.array(columns, dtype=np.int64).T
 
 
-def _levels(outcome: Outcome, label: str, judged: Array, sign: float) -> tuple[Level, ...]:
+def _choice_scores(
+    outcome: Outcome, label: str, judged: Array, sign: float
+) -> tuple[ChoiceScore, ...]:
     """What the choices of a key reached: means over seeds of the means over all other keys."""
     place = outcome.labels.index(label)
     choices = outcome.choices_of(label)
@@ -317,9 +257,9 @@ def _levels(outcome: Outcome, label: str, judged: Array, sign: float) -> tuple[L
     per_seed = np.array([means(judged[own == number].T) for number in range(len(choices))])
     found = estimate(per_seed)
     ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
-    columns = (map(_known, column) for column in (sign * found.mean, *ends))
+    columns = (map(known, column) for column in (sign * found.mean, *ends))
     return tuple(
-        Level(choice, *numbers) for choice, *numbers in zip(choices, *columns, strict=True)
+        ChoiceScore(choice, *numbers) for choice, *numbers in zip(choices, *columns, strict=True)
     )
 
 
@@ -338,7 +278,3 @@ def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
-from reports.output.table import count_finished, show_number
+from reports.output.table import show_number
 from sweeps.journal.results import FINISHED
 
 if TYPE_CHECKING:
-    from reports.answer import Answer, Score  # which load SciPy
+    from reports.answer import Answer  # it loads SciPy
+    from reports.ranking import Score
     from reports.statistics.importance import Effect
 
 _FEW = 3  # repetitions up to which intervals are wide whatever the returns
@@ -40,7 +41,7 @@ def _nothing(answer: Answer) -> str:
 
 def _leader(answer: Answer, leader: Score) -> Iterator[str]:
     total = len(answer.outcome.permutations)
-    count = count_finished(leader)
+    count = leader.finished
     over = f"over {count} repetitions" if count > 1 else "in one repetition"
     yield (
         f"Permutation {leader.permutation.name} ({describe(answer, leader)}) is the best of {total:,}: "
@@ -82,7 +83,10 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
         yield "It is better than all others, chance taken into account (95 %)."
         return
     likely = "" if leader.probability is None else f" (probability {leader.probability:.2f})"
-    yield f"{len(contenders):,} permutations could be the best; it is the likeliest{likely}."
+    yield (
+        f"{len(contenders):,} permutations could be the best; "
+        f"permutation {leader.permutation.name} is the likeliest{likely}."
+    )
     if answer.outcome.repetitions <= _FEW:
         yield f"{answer.outcome.repetitions} repetitions leave much doubt, so the intervals are wide."
     yield _how_to_separate(answer)

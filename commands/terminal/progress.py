@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import os
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from reports.ranking import LiveRanking
 from sweeps.execution.events import SweepDisplay
 from sweeps.journal.results import FINISHED, Result
 
@@ -43,7 +41,13 @@ def make_console() -> Console:
     return console
 
 
-def make_display(console: Console, runs: int, steps: int, quiet: bool = False) -> SweepDisplay:
+def make_display(
+    console: Console,
+    runs: int,
+    steps: int,
+    quiet: bool = False,
+    ended: Iterable[Result] = (),
+) -> SweepDisplay:
     """The display that suits the console.
 
     Args:
@@ -51,11 +55,13 @@ def make_display(console: Console, runs: int, steps: int, quiet: bool = False) -
         runs: how many runs there will be.
         steps: environment steps of all of them.
         quiet: whether to show nothing of what happens.
+        ended: runs of earlier sessions, which may lead.
     """
     if quiet:
         return PlainDisplay(Console(quiet=True), runs, steps)
-    kind = LiveDisplay if console.is_terminal else PlainDisplay
-    return kind(console, runs, steps)
+    if console.is_terminal:
+        return LiveDisplay(console, runs, steps, ended)
+    return PlainDisplay(console, runs, steps)
 
 
 class _Clock:
@@ -84,32 +90,18 @@ class _Clock:
 
 
 class _Screen(Bars):
-    """Bars, and a line below them."""
+    """Bars, and a line with the leaders below them."""
 
-    line = ""
+    ranking: LiveRanking | None = None
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """What is drawn."""
+        """Yield what is drawn."""
         yield self.make_tasks_table(self.tasks)
-        if self.line:
-            yield Text(self.line, no_wrap=True, overflow="ellipsis")
-
-
-class _Leaders:
-    """The permutations with the greatest mean return of the runs that ended so far."""
-
-    def __init__(self) -> None:
-        self._returns: dict[str, list[float]] = defaultdict(list)
-
-    def add(self, result: Result) -> None:
-        if result.state == FINISHED and result.final_return is not None:
-            self._returns[result.permutation].append(result.final_return)
-
-    @property
-    def line(self) -> str:
-        best = heapq.nlargest(_LEADERS, self._returns.items(), key=lambda item: fmean(item[1]))
-        listed = ", ".join(f"{name} {_return(fmean(values))}" for name, values in best)
-        return f"leaders so far (permutation, return): {listed}" if listed else ""
+        leaders = [] if self.ranking is None else self.ranking.leaders
+        if leaders:
+            listed = ", ".join(f"{name} {_return(mean)}" for name, mean in leaders)
+            line = f"leaders so far (permutation, return): {listed}"
+            yield Text(line, no_wrap=True, overflow="ellipsis")
 
 
 class LiveDisplay:
@@ -122,11 +114,14 @@ class LiveDisplay:
         console: a terminal.
         runs: how many runs there will be.
         steps: environment steps of all of them.
+        ended: runs of earlier sessions, which may lead.
     """
 
-    def __init__(self, console: Console, runs: int, steps: int) -> None:
+    def __init__(
+        self, console: Console, runs: int, steps: int, ended: Iterable[Result] = ()
+    ) -> None:
         self._clock = _Clock(steps)
-        self._leaders = _Leaders()
+        self._ranking = LiveRanking(_LEADERS, ended)
         self._has_room = console.width >= _ROOMY
         self._bars = _Screen(
             TextColumn("{task.description}"),
@@ -135,6 +130,7 @@ class LiveDisplay:
             TextColumn("{task.fields[note]}"),
             console=console,
         )
+        self._bars.ranking = self._ranking
         self._sweep: TaskID = self._bars.add_task("sweep", total=runs, note="", visible=runs > 0)
         self._jobs: dict[int, TaskID] = {}
 
@@ -150,14 +146,14 @@ class LiveDisplay:
     ) -> None:
         self._bars.stop()
 
-    def started(self, job: int, names: Sequence[str], updates: int) -> None:
+    def show_start(self, job: int, names: Sequence[str], updates: int) -> None:
         """Resets the job's bar."""
         if job not in self._jobs:
             self._jobs[job] = self._bars.add_task("", total=None, note="")
         described = _describe(names)
         self._bars.reset(self._jobs[job], total=updates, description=described, note="")
 
-    def progressed(self, job: int, progress: Progress) -> None:
+    def show_progress(self, job: int, progress: Progress) -> None:
         """Moves the job's bar and shows its return and both estimates."""
         self._clock.progressed(job, progress)
         note = f"return {_return(_best(progress.returns))}"
@@ -166,13 +162,12 @@ class LiveDisplay:
         self._bars.update(self._jobs[job], completed=progress.update, note=note)
         self._bars.update(self._sweep, note=f"{self._clock.left} left")
 
-    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+    def show_end(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
         """Moves the sweep's bar; a failed run leaves a line above the bars."""
         self._clock.ended(job, steps)
         self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
         for result in results:
-            self._leaders.add(result)
-        self._bars.line = self._leaders.line
+            self._ranking.add(result)
         for name, result in zip(names, results, strict=True):
             if result.status != FINISHED:
                 self._bars.console.print(f"{name}: {result.status}", style="red", soft_wrap=True)
@@ -210,11 +205,11 @@ class PlainDisplay:
         self._console.print(line, soft_wrap=True)
         self._last_line = time.monotonic()
 
-    def started(self, job: int, names: Sequence[str], updates: int) -> None:
+    def show_start(self, job: int, names: Sequence[str], updates: int) -> None:
         """Notes what the job trains."""
         self._names[job] = _describe(names)
 
-    def progressed(self, job: int, progress: Progress) -> None:
+    def show_progress(self, job: int, progress: Progress) -> None:
         """Prints a line when the last one is half a minute old."""
         self._clock.progressed(job, progress)
         if time.monotonic() - self._last_line > _PLAIN_INTERVAL:
@@ -223,7 +218,7 @@ class PlainDisplay:
                 f"{_describe_progress(progress)}; {self._clock.left} left"
             )
 
-    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+    def show_end(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
         """Prints the runs' results and the estimate of the time left."""
         self._clock.ended(job, steps)
         for name, result in zip(names, results, strict=True):

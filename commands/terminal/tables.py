@@ -13,15 +13,14 @@ from rich.table import Table
 
 from reports.outcome import metric_title
 from reports.output.table import show
+from reports.ranking import Score
 from schema.errors import UserError
 from sweeps.journal.results import DIVERGED, FAILED, Result
-from sweeps.journal.scores import Score
 from sweeps.search_space.keys import resolve_key
 
 if TYPE_CHECKING:
-    # They load SciPy, which only the answer at the end needs.
+    # It loads SciPy, which only the answer at the end needs.
     from reports.answer import Answer
-    from reports.answer import Score as AnswerScore
 
 _TITLE_WIDTH = 12  # characters up to which a column's title has one line
 _WIDE = 10_000  # wider than any table
@@ -102,27 +101,27 @@ def _fill(
         )
 
 
-def ranked_table(
-    console: Console, scores: list[Score], labels: list[str], limit: int, repetitions: int
-) -> Table:
-    """The first `limit` scores as a table.
+def ranked_table(console: Console, scores: Sequence[Score], labels: Sequence[str]) -> Table:
+    """Return a table of the best permutations of a sweep, without statistics.
 
     Args:
-        console: where it is to be printed.
-        scores: as `rank` gives them.
+        console: where the table will be printed.
+        scores: the permutations' scores, best first.
         labels: the tuned keys.
-        limit: rows at most.
-        repetitions: how often each permutation was to be trained, which the caption explains.
     """
-    over = "repetitions" if repetitions > 1 else "the episodes of the one repetition"
+    repeats = any(score.finished + score.failed > 1 for score in scores)
+    over = "repetitions" if repeats else "the episodes of the one repetition"
+    caption = f"±: standard deviation over {over}"
     any_failed = any(score.failed for score in scores)
+    if any_failed:
+        caption += "\nfailed: repetitions that count as the worst score"
     rows = [
         Row(
-            [str(rank), score.permutation, _show(score.mean), _show(score.spread)],
-            [score.choices[label] for label in labels],
+            [str(rank), score.permutation.name, _show(score.mean), _show(score.deviation)],
+            score.permutation.choices,
             [str(score.failed)] if any_failed else [],
         )
-        for rank, score in enumerate(scores[:limit], start=1)
+        for rank, score in enumerate(scores, start=1)
     ]
     table = permutation_table(
         console,
@@ -131,7 +130,7 @@ def ranked_table(
         ["failed"] if any_failed else [],
         rows,
         title="Permutations by mean return",
-        caption=f"±: standard deviation over {over}",
+        caption=caption,
     )
     table.columns[2].style = "bold"
     if any_failed:
@@ -139,9 +138,7 @@ def ranked_table(
     return table
 
 
-def answer_table(
-    console: Console, answer: Answer, rows: Sequence[tuple[int, AnswerScore]]
-) -> Table:
+def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Score]]) -> Table:
     """Some permutations of a sweep by rank, those that could be the best above a line.
 
     Args:
@@ -177,10 +174,10 @@ def answer_table(
     return table
 
 
-def _parts(answer: Answer) -> list[tuple[str, Callable[[int, AnswerScore], str]]]:
+def _parts(answer: Answer) -> list[tuple[str, Callable[[int, Score], str]]]:
     """The columns before the choices: their titles, and what they show."""
     scores = answer.scores
-    parts: list[tuple[str, Callable[[int, AnswerScore], str]]] = [
+    parts: list[tuple[str, Callable[[int, Score], str]]] = [
         ("rank", lambda rank, _: str(rank)),
         ("index", lambda _, score: score.permutation.name),
         (metric_title(answer.metric).partition(",")[0], lambda _, score: show(score.mean)),
@@ -188,7 +185,7 @@ def _parts(answer: Answer) -> list[tuple[str, Callable[[int, AnswerScore], str]]
     if any(score.low is not None for score in scores):
         parts.append(("95 % interval", lambda _, score: _interval(score)))
     elif answer.metric == "final":
-        parts.append(("±", lambda _, score: _deviation(score)))
+        parts.append(("±", lambda _, score: show(score.deviation)))
     if any(score.interquartile_mean is not None for score in scores):
         parts.append(("middle half", lambda _, score: show(score.interquartile_mean)))
     if answer.decided:
@@ -200,24 +197,19 @@ def _parts(answer: Answer) -> list[tuple[str, Callable[[int, AnswerScore], str]]
     return parts
 
 
-def _interval(score: AnswerScore) -> str:
+def _interval(score: Score) -> str:
     if score.low is None or score.high is None:
         return "–"
     return f"{show(score.low)} to {show(score.high)}{'?' if score.is_doubtful else ''}"
 
 
-def _deviation(score: AnswerScore) -> str:
-    deviations = (run.return_deviation for run in score.permutation.runs)
-    return show(next((value for value in deviations if value is not None), None))
-
-
-def _probability(score: AnswerScore) -> str:
+def _probability(score: Score) -> str:
     if score.probability is None or not score.could_be_best:
         return ""
     return f"{score.probability:.2f}"
 
 
-def _values(score: AnswerScore) -> str:
+def _values(score: Score) -> str:
     return " ".join(show(value) for value in score.values)
 
 

@@ -13,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
-from reports.answer import Answer, Score
+from reports.answer import Answer
 from reports.outcome import LESS_IS_BETTER, metric_title
+from reports.ranking import Score
+from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
 from reports.statistics.importance import Effect
-from reports.statistics.variances import Array
 from schema.yaml_file import replace_file
 
 # Okabe and Ito's colours ("Color universal design", 2008), without the yellow that is too pale on white.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from reports.outcome import LESS_IS_BETTER
 from schema.errors import UserError
-from sweeps.journal.results import FINISHED
 
 if TYPE_CHECKING:
-    from reports.answer import Answer, Score  # which load SciPy
+    from reports.answer import Answer  # it loads SciPy
+    from reports.ranking import Score
 
 FORMATS = ("text", "csv", "json", "markdown", "latex")
 
@@ -53,7 +53,7 @@ def columns(answer: Answer) -> list[Column]:
         Column("area", lambda _, score: score.area),
         Column("steps", lambda _, score: score.steps),
         Column("seconds", lambda _, score: score.seconds),
-        Column("repetitions", lambda _, score: count_finished(score)),
+        Column("repetitions", lambda _, score: score.finished),
         Column("failed", lambda _, score: score.failed),
         Column("doubtful", lambda _, score: "yes" if score.is_doubtful else None),
         *(_choice(answer, label) for label in answer.outcome.labels),
@@ -82,11 +82,6 @@ def _value(number: int) -> Column:
         return score.values[number] if number < len(score.values) else None
 
     return Column(f"repetition_{number}", cell)
-
-
-def count_finished(score: Score) -> int:
-    """How many repetitions are finished."""
-    return sum(run.state == FINISHED for run in score.permutation.runs)
 
 
 def ranked(answer: Answer, by: str | None, limit: int) -> list[tuple[int, Score]]:

@@ -17,16 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from reports.statistics.variances import (
-    Array,
-    Variances,
-    counts,
-    fit_prior,
-    means,
-    moderate,
-    residual_variances,
-    seed_effects,
-)
+from reports.statistics.averages import Array, best_first, counts, seedless_means
+from reports.statistics.variances import Variances, fit_prior, moderate, residual_variances
 
 _RIVALS = 100  # with which each permutation is compared: the best, as the others exclude nothing
 
@@ -53,7 +45,7 @@ class Comparison:
     @property
     def leader(self) -> int:
         """The permutation with the greatest mean."""
-        return int(np.nanargmax(self.mean))
+        return int(best_first(self.mean)[0])
 
     @property
     def error(self) -> Array:
@@ -72,7 +64,7 @@ def compare(scores: Array, confidence: float = 0.95) -> Comparison:
     own = residual_variances(scores)
     variances = moderate(own, fit_prior(own))
     count = counts(scores)
-    mean = means(scores - seed_effects(scores))
+    mean = seedless_means(scores)
     decided = bool((own.freedom > 0).any())
     could = ~np.isnan(mean)
     if decided:
@@ -145,7 +137,7 @@ def _exclusion_probabilities(
     error = np.sqrt(variance[others] + variance[leader])
     freedom = np.minimum(comparison.variances.freedom[others], comparison.variances.freedom[leader])
     number = int((~np.isnan(comparison.mean)).sum())
-    limit = special.stdtrit(freedom + more, _level(number, confidence))
+    limit = special.stdtrit(freedom + more, _confidence_of_each(number, confidence))
     # Where nothing varies, any lead is enough and none is not.
     certain = np.where(lead > 0, np.inf, -np.inf)
     probabilities: Array = special.ndtr(
@@ -158,11 +150,13 @@ def _limits(variances: Variances, number: int, confidence: float) -> Array:
     """By how many standard errors another one must be better, (permutations,); infinite if unknown."""
     freedom, place = np.unique(variances.freedom, return_inverse=True)
     limit = np.full(len(freedom), np.inf)
-    limit[freedom > 0] = special.stdtrit(freedom[freedom > 0], _level(number, confidence))
+    limit[freedom > 0] = special.stdtrit(
+        freedom[freedom > 0], _confidence_of_each(number, confidence)
+    )
     return limit[place]
 
 
-def _level(number: int, confidence: float) -> float:
+def _confidence_of_each(number: int, confidence: float) -> float:
     """The level of each comparison so that all hold together (Bonferroni)."""
     return 1 - (1 - confidence) / max(number - 1, 1)
 

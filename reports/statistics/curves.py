@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.outcome import Permutation
+from reports.outcome import PermutationRuns
+from reports.statistics.averages import Array
 from reports.statistics.intervals import estimate
-from reports.statistics.variances import Array
 from sweeps.journal.journal import RUNNING
 from sweeps.journal.results import FINISHED, Result
 
@@ -36,7 +36,7 @@ class Curve:
     runs: Array
 
 
-def mean_curves(permutations: Sequence[Permutation], points: int = 60) -> list[Curve | None]:
+def mean_curves(permutations: Sequence[PermutationRuns], points: int = 60) -> list[Curve | None]:
     """The learning curves of permutations.
 
     Runs that failed aren't part of a mean: it would jump where they end. While nothing of a permutation
@@ -75,7 +75,7 @@ def mean_curves(permutations: Sequence[Permutation], points: int = 60) -> list[C
     ]
 
 
-def _drawn(permutation: Permutation) -> list[_Points]:
+def _drawn(permutation: PermutationRuns) -> list[_Points]:
     """The curves that a permutation's is made of, without points at which a return isn't finite."""
     curves = [(run.state, _finite(run)) for run in permutation.runs]
     finished = [points for state, points in curves if state == FINISHED and len(points) > 1]

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from reports.statistics.variances import Array, counts, f_tail, means, seed_effects
+from reports.statistics.averages import Array, counts, means, seed_effects
+from reports.statistics.variances import f_tail
 
-Levels = NDArray[np.int64]
+Choices = NDArray[np.int64]
 _Effects = tuple[tuple[int, ...], ...]  # each the keys that take part in it
 
 
@@ -104,19 +105,19 @@ class _Parts:
         return self.between - (self.size - 1) * self.noise
 
 
-def is_complete(levels: Levels, scores: Array) -> bool:
+def is_complete(choices: Choices, scores: Array) -> bool:
     """Whether permutations are a whole product of choices, each once and each with a score.
 
     Args:
-        levels: which choice of each key a permutation has, (permutations, keys).
+        choices: which choice of each key a permutation has, (permutations, keys).
         scores: (permutations, repetitions), NaN where there is none.
     """
-    product = int(np.prod([len(np.unique(column)) for column in levels.T]))
-    once = len(np.unique(levels, axis=0)) == len(levels)
-    return once and product == len(levels) and bool((counts(scores) > 0).all())
+    product = int(np.prod([len(np.unique(column)) for column in choices.T]))
+    once = len(np.unique(choices, axis=0)) == len(choices)
+    return once and product == len(choices) and bool((counts(scores) > 0).all())
 
 
-def decompose(keys: Sequence[str], levels: Levels, scores: Array) -> Importance:
+def decompose(keys: Sequence[str], choices: Choices, scores: Array) -> Importance:
     """Decomposes the variance of a complete grid into the effects of its keys.
 
     Scores that are missing are filled with what permutation and seed suggest, and cost their degree of
@@ -124,11 +125,11 @@ def decompose(keys: Sequence[str], levels: Levels, scores: Array) -> Importance:
 
     Args:
         keys: names of the hyperparameters.
-        levels: which choice of each key a permutation has, (permutations, keys).
+        choices: which choice of each key a permutation has, (permutations, keys).
         scores: (permutations, repetitions), NaN where there is none; complete (`is_complete`).
     """
     missing = int(np.isnan(scores).sum())
-    grid = _as_grid(levels, _filled(scores))
+    grid = _as_grid(choices, _filled(scores))
     single = tuple((axis,) for axis in range(len(keys)))
     pairs = tuple(combinations(range(len(keys)), 2))
     main = _effects(keys, grid, single, missing)
@@ -267,9 +268,9 @@ def _p_values(parts: _Parts, grid: Array, missing: int) -> Array:
     return np.where(parts.freedom > 0, f_tail(ratio, tested, freedom), 1.0)
 
 
-def _as_grid(levels: Levels, scores: Array) -> Array:
+def _as_grid(choices: Choices, scores: Array) -> Array:
     """Scores by their choices: (choices of the first key, ..., of the last, repetitions)."""
-    ranks = [np.unique(column, return_inverse=True)[1] for column in levels.T]
+    ranks = [np.unique(column, return_inverse=True)[1] for column in choices.T]
     shape = [int(rank.max()) + 1 for rank in ranks]
     grid = np.empty((*shape, scores.shape[1]))
     grid[tuple(ranks)] = scores

@@ -11,15 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from reports.statistics.variances import (
-    Array,
-    Prior,
-    counts,
-    means,
-    moderate,
-    sample_variances,
-    score_prior,
-)
+from reports.statistics.averages import Array, counts, means
+from reports.statistics.variances import Prior, moderate, sample_variances, score_prior
 
 FEWEST_FOR_QUARTILES = 8  # scores of which a quarter can be left out at both ends
 _APART = 0.6  # of the grid's range; half of it would take noise for humps in small grids

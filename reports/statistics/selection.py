@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reports.statistics.averages import Array, means
 from reports.statistics.contenders import Comparison, shrunken_means
 from reports.statistics.intervals import estimate
-from reports.statistics.variances import Array, means, score_prior
+from reports.statistics.variances import score_prior
 
 _SAMPLES = 2000
 _CELLS = 2_000_000  # numbers drawn at once
 
 
 @dataclass(frozen=True)
-class Confirmation:
+class ConfirmedScore:
     """The scores of leaders that were trained again on fresh seeds; each array is (leaders,).
 
     Attributes:
@@ -104,7 +105,7 @@ def selection_bias(
     return max(excess / samples, 0.0)
 
 
-def confirm(selected: Array, confirmed: Array, sweep: Array) -> Confirmation:
+def confirm(selected: Array, confirmed: Array, sweep: Array) -> ConfirmedScore:
     """Sets scores on fresh seeds beside those by which leaders were selected.
 
     Args:
@@ -115,7 +116,7 @@ def confirm(selected: Array, confirmed: Array, sweep: Array) -> Confirmation:
     """
     fresh = estimate(confirmed, score_prior(sweep))
     before = means(selected)
-    return Confirmation(before, fresh.mean, fresh.low, fresh.high, before - fresh.mean)
+    return ConfirmedScore(before, fresh.mean, fresh.low, fresh.high, before - fresh.mean)
 
 
 def _batches(samples: int, width: int) -> list[int]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reports.statistics.importance import Effect, Importance, Levels
-from reports.statistics.variances import Array, means
+from reports.statistics.averages import Array, means
+from reports.statistics.importance import Choices, Effect, Importance
 from schema.errors import UserError
 
 _SEED = 0  # of the forest: the same scores have the same importance
@@ -20,7 +20,7 @@ _SEED = 0  # of the forest: the same scores have the same importance
 
 def estimate_importance(
     keys: Sequence[str],
-    levels: Levels,
+    choices: Choices,
     scores: Array,
     rng: np.random.Generator,
     resamples: int = 20,
@@ -32,7 +32,7 @@ def estimate_importance(
 
     Args:
         keys: names of the hyperparameters.
-        levels: which choice of each key a permutation has, (permutations, keys), in the order of the
+        choices: which choice of each key a permutation has, (permutations, keys), in the order of the
             choices.
         scores: (permutations, repetitions), NaN where there is none.
         rng: draws the seeds of each resample.
@@ -45,10 +45,10 @@ def estimate_importance(
         UserError: Optuna isn't installed.
     """
     repetitions = scores.shape[1]
-    share = _shares(levels, means(scores))
+    share = _shares(choices, means(scores))
     if repetitions > 1:
         drawn = [
-            _shares(levels, means(scores[:, rng.integers(repetitions, size=repetitions)]))
+            _shares(choices, means(scores[:, rng.integers(repetitions, size=repetitions)]))
             for _ in range(resamples)
         ]
         low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
@@ -61,7 +61,7 @@ def estimate_importance(
     return Importance("fANOVA", main, (), (), float("nan"))
 
 
-def _shares(levels: Levels, mean: Array) -> Array:
+def _shares(choices: Choices, mean: Array) -> Array:
     """Optuna's importance of each key, (keys,); 0 where a key has one choice or scores don't differ."""
     try:
         import optuna  # optional, and slow to import
@@ -71,14 +71,14 @@ def _shares(levels: Levels, mean: Array) -> Array:
             "the importance on an incomplete grid needs Optuna: pip install optuna scikit-learn"
         ) from None
     scored = ~np.isnan(mean)
-    levels, mean = levels[scored], mean[scored]
-    varied = [key for key, column in enumerate(levels.T) if len(np.unique(column)) > 1]
-    share = np.zeros(levels.shape[1])
+    choices, mean = choices[scored], mean[scored]
+    varied = [key for key, column in enumerate(choices.T) if len(np.unique(column)) > 1]
+    share = np.zeros(choices.shape[1])
     if not varied or np.ptp(mean) == 0:
         return share
     distributions: dict[str, optuna.distributions.BaseDistribution] = {
         str(key): optuna.distributions.IntDistribution(
-            int(levels[:, key].min()), int(levels[:, key].max())
+            int(choices[:, key].min()), int(choices[:, key].max())
         )
         for key in varied
     }
@@ -91,7 +91,7 @@ def _shares(levels: Levels, mean: Array) -> Array:
                 distributions=distributions,
                 value=float(value),
             )
-            for row, value in zip(levels, mean, strict=True)
+            for row, value in zip(choices, mean, strict=True)
         ]
     )
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=_SEED)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-Array = NDArray[np.float64]
+from reports.statistics.averages import Array, counts, means, seed_effects
 
 _FEWEST = 3  # variances that suggest a prior
 _OUTLIER = (
@@ -83,28 +83,6 @@ def residual_variances(scores: Array) -> Variances:
     return Variances(np.where(known, own, 0.0), mixed.freedom)
 
 
-def seed_effects(scores: Array) -> Array:
-    """What each seed adds to all permutations' scores, by least squares; 0 on average.
-
-    Where no score is missing, this is the mean of a seed's column less the mean of all. Where some
-    are, it is what keeps a permutation from gaining by having failed on a hard seed.
-
-    Args:
-        scores: (permutations, repetitions).
-
-    Returns:
-        (repetitions,).
-    """
-    scores = scores[counts(scores) > 0]
-    present = (~np.isnan(scores)).astype(float)
-    count = present.sum(axis=1, keepdims=True)
-    deviations = np.where(present > 0, scores - means(scores)[:, None], 0.0)
-    # The normal equations of the seeds once each permutation's mean is eliminated.
-    equations = np.diag(present.sum(axis=0)) - present.T @ (present / count)
-    effects: Array = np.linalg.pinv(equations, hermitian=True) @ deviations.sum(axis=0)
-    return effects
-
-
 def score_prior(scores: Array) -> Prior:
     """The prior of `sample_variances`, where seeds may do the same to all permutations.
 
@@ -163,19 +141,6 @@ def moderate(variances: Variances, prior: Prior) -> Variances:
     pulled = np.divide(weighted, total, out=np.zeros_like(own), where=total > 0)
     beyond = _is_beyond(variances, prior)
     return Variances(np.where(beyond, own, pulled), np.where(beyond, freedom, total))
-
-
-def means(scores: Array) -> Array:
-    """The mean of each permutation's scores, (permutations,); NaN where it has none."""
-    count = counts(scores)
-    sums: Array = np.nansum(scores, axis=1)
-    return np.divide(sums, count, out=np.full(len(scores), np.nan), where=count > 0)
-
-
-def counts(scores: Array) -> NDArray[np.int64]:
-    """How many scores each permutation has, (permutations,)."""
-    number: NDArray[np.int64] = (~np.isnan(scores)).sum(axis=1)
-    return number
 
 
 def f_tail(ratio: Array, tested: Array, freedom: Array | float) -> Array:

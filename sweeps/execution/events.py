@@ -27,11 +27,11 @@ class SweepDisplay(Protocol):
     ) -> None:
         """Ends, and leaves the terminal as it was."""
 
-    def started(self, job: int, names: Sequence[str], updates: int) -> None:
+    def show_start(self, job: int, names: Sequence[str], updates: int) -> None:
         """A job begins to train runs together."""
 
-    def progressed(self, job: int, progress: Progress) -> None:
+    def show_progress(self, job: int, progress: Progress) -> None:
         """A job's runs did an update."""
 
-    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+    def show_end(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
         """A job's runs are over; they were to take so many environment steps in all."""

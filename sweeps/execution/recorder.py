@@ -57,7 +57,7 @@ class Recorder:
         self._under_way[job] = _UnderWay(population, [[] for _ in population])
         self._journal.begin(run.result for run in population)
         names = [run.name for run in population]
-        self._display.started(job, names, population[0].permutation.config.trainer.updates)
+        self._display.show_start(job, names, population[0].permutation.config.trainer.updates)
 
     def progressed(self, job: int, progress: Progress) -> None:
         """A job's population did an update."""
@@ -71,7 +71,7 @@ class Recorder:
             self._show_curves()
             self._looked_at = time.monotonic()
         self._watch_the_disk()
-        self._display.progressed(job, progress)
+        self._display.show_progress(job, progress)
 
     def _show_curves(self) -> None:
         """Lets whoever reads the journal see how far the runs under way are."""
@@ -97,7 +97,7 @@ class Recorder:
         for result in results:
             self._watch(result)
         names = [run.name for run in population]
-        self._display.ended(job, names, results, sum(run.steps for run in population))
+        self._display.show_end(job, names, results, sum(run.steps for run in population))
 
     def write_table(self) -> None:
         """Writes `results.csv`, and not again before long."""

@@ -20,11 +20,11 @@ def test_each_member_is_a_column_as_high_as_its_return():
 def shown(width):
     console = Console(width=width, force_terminal=True, record=True, file=io.StringIO())
     display = LiveDisplay(console, 4, 4000)
-    display.started(0, ["2_0", "3_0"], 50)
+    display.show_start(0, ["2_0", "3_0"], 50)
     for name, value in (("0", 1.5), ("1", 30.0)):
         result = Result("x", name, 0, {}, 0, 1000, value, 0.0, value, 1.0)
-        display.ended(1, [f"{name}_0"], [result], 1000)
-    display.progressed(0, Progress(20, 50, 400, 12345.0, [3.0, 9.0]))
+        display.show_end(1, [f"{name}_0"], [result], 1000)
+    display.show_progress(0, Progress(20, 50, 400, 12345.0, [3.0, 9.0]))
     console.print(display._bars)
     return [line.rstrip() for line in console.export_text().splitlines()]
 

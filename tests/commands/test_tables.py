@@ -5,9 +5,10 @@ from rich.console import Console
 
 from commands.terminal.tables import answer_table, failure_lines, ranked_table, short_names
 from reports.answer import answer
+from reports.outcome import PermutationRuns
 from reports.output.table import ranked
+from reports.ranking import Score
 from sweeps.journal.results import Result
-from sweeps.journal.scores import Score
 from tests.reports.sweeps import sweep
 
 LABELS = ["worker_steps", "learning_rate_schedule.initial", "beta_schedule.initial"]
@@ -39,10 +40,15 @@ def test_short_names_stay_distinct():
 def lines(width, labels):
     """What is printed on a screen of that width."""
     choices = {label: f"{number}e-05" for number, label in enumerate(labels)}
-    scores = [Score("07", choices, 123.456, 1.5, 2, 1, None)]
+    runs = tuple(
+        Result("a", "07", repetition, choices, 0, state=state)
+        for repetition, state in enumerate(("finished", "finished", "failed"))
+    )
+    values = (122.0, 124.912, None)
+    scores = [Score(PermutationRuns("07", tuple(choices.values()), runs), values, 123.456, 1.5)]
     console = Console(width=width, highlight=False)
     with console.capture() as captured:
-        console.print(ranked_table(console, scores, labels, 50, 2))
+        console.print(ranked_table(console, scores, labels))
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
@@ -69,7 +75,11 @@ def test_on_a_narrow_screen_keys_are_letters_with_a_legend(width):
     legend = [
         f"{letter}: {name}" for letter, name in zip(letters, short_names(labels), strict=True)
     ]
-    assert printed[-1 - len(labels) :] == [*legend, "±: standard deviation over repetitions"]
+    caption = [
+        "±: standard deviation over repetitions",
+        "failed: repetitions that count as the worst score",
+    ]
+    assert printed[-2 - len(labels) :] == [*legend, *caption]
 
 
 def test_on_the_narrowest_screen_choices_fold_and_nothing_is_lost():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.outcome import Outcome, Permutation
+from reports.outcome import Outcome, PermutationRuns
 from sweeps.journal.results import DIVERGED, FAILED, Result
 
 CHOICES = {
@@ -49,7 +49,7 @@ def example_outcome(
     labels = tuple(choices)
     luck = rng.normal(0, 6, repetitions)  # what a seed does to all permutations
     permutations = tuple(
-        Permutation(
+        PermutationRuns(
             str(number),
             own,
             tuple(

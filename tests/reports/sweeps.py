@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from reports.outcome import Outcome, Permutation
+from reports.outcome import Outcome, PermutationRuns
 from schema.config import Config
 from sweeps.journal.results import Result
 
@@ -33,7 +33,7 @@ def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path
             )
             for repetition in range(repetitions)
         )
-        permutations.append(Permutation(str(position), values, runs))
+        permutations.append(PermutationRuns(str(position), values, runs))
     base = Config().as_dict()
     return Outcome(run_id, out, labels, tuple(permutations), base, ((0.0, 9.0, SESSION),))
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from reports.answer import answer, best_run, leaders
+from reports.answer import answer, leaders
 from reports.outcome import area, steps_until
 from reports.output.table import columns, ranked, write_table
 from reports.suggestion import suggest
@@ -44,9 +44,9 @@ def test_permutations_are_ranked_and_those_that_could_be_best_are_told():
     assert found.matters("learning_rate_schedule.initial") is True
     assert found.matters("gamma") is False
     assert found.edges == {"learning_rate_schedule.initial": "highest"}
-    rates = found.levels["learning_rate_schedule.initial"]
-    assert [level.choice for level in rates] == ["0.0001", "0.001", "0.01"]
-    assert [level.mean for level in rates] == pytest.approx([15, 55, 95], abs=0.1)
+    rates = found.choice_scores["learning_rate_schedule.initial"]
+    assert [each.choice for each in rates] == ["0.0001", "0.001", "0.01"]
+    assert [each.mean for each in rates] == pytest.approx([15, 55, 95], abs=0.1)
 
 
 def test_a_run_that_failed_counts_as_the_worst():
@@ -73,7 +73,7 @@ def test_one_repetition_tells_no_contenders():
 def test_nothing_is_said_before_a_run_has_finished():
     everything = {(position, repetition) for position in range(6) for repetition in range(3)}
     found = answer(sweep(CHOICES, returns, failed=everything))
-    assert found.leader is None and best_run(found) is None and leaders(found, 3) == []
+    assert found.leader is None and found.best_run is None and leaders(found, 3) == []
     assert sentences(found) == ["No run has finished an episode yet, so there is nothing to rank."]
     with pytest.raises(UserError, match="nothing can be suggested"):
         suggest(found)

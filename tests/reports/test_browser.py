@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="there is no Chromium here (on Debian the package chromium)"
 )
 NASTY = '<img src=x onerror="document.title=1">'
-CHARTS = ["curves", "importance", "levels", "heat", "parallel", "repetitions", "price"]
+CHARTS = ["curves", "importance", "choices", "heat", "parallel", "repetitions", "price"]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reports.outcome import Permutation
+from reports.outcome import PermutationRuns
 from reports.statistics.curves import mean_curves
 from sweeps.journal.results import DIVERGED, FINISHED, Result
 
@@ -14,7 +14,7 @@ def permutation(*curves, states=None):
         Result("run", "0", number, {}, number, state=state, curve=curve)
         for number, (curve, state) in enumerate(zip(curves, states, strict=True))
     )
-    return Permutation("0", (), runs)
+    return PermutationRuns("0", (), runs)
 
 
 def test_it_is_the_mean_of_the_repetitions_over_the_steps_that_all_have():

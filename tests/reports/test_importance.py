@@ -12,21 +12,21 @@ from reports.statistics.surrogate import estimate_importance
 from schema.errors import UserError
 
 KEYS = ("a", "b", "c")
-LEVELS = np.array([(a, b, c) for a in range(4) for b in range(3) for c in range(2)])
+CHOICES = np.array([(a, b, c) for a in range(4) for b in range(3) for c in range(2)])
 
 
 def grid(repetitions=4, deviation=1.0, seed=1):
     """Scores in which `a` matters, `b` does together with it, and `c` doesn't; (24, repetitions)."""
     rng = np.random.default_rng(seed)
-    truth = LEVELS[:, 0] + LEVELS[:, 0] * (LEVELS[:, 1] == 1.0)
-    noise = deviation * rng.normal(size=(len(LEVELS), repetitions))
+    truth = CHOICES[:, 0] + CHOICES[:, 0] * (CHOICES[:, 1] == 1.0)
+    noise = deviation * rng.normal(size=(len(CHOICES), repetitions))
     return truth[:, None] + noise + rng.normal(size=repetitions)
 
 
 def anova(scores, formula):
     """statsmodels' table, with seeds as blocks."""
     rows, columns = np.indices(scores.shape).reshape(2, -1)
-    table = pandas.DataFrame(LEVELS[rows], columns=list(KEYS))
+    table = pandas.DataFrame(CHOICES[rows], columns=list(KEYS))
     table["permutation"], table["seed"], table["score"] = rows, columns, scores.ravel()
     return anova_lm(ols(f"score ~ {formula} + C(seed)", table).fit())
 
@@ -36,7 +36,7 @@ FULL = "C(a) * C(b) * C(c)"
 
 def test_f_tests_agree_with_statsmodels():
     scores = grid()
-    found, table = decompose(KEYS, LEVELS, scores), anova(scores, FULL)
+    found, table = decompose(KEYS, CHOICES, scores), anova(scores, FULL)
     for effect in found.main + found.interactions:
         name = ":".join(f"C({key})" for key in effect.keys)
         assert effect.p_value == pytest.approx(table.loc[name, "PR(>F)"], rel=1e-6)
@@ -44,7 +44,7 @@ def test_f_tests_agree_with_statsmodels():
 
 def test_shares_agree_with_sums_of_squares_of_statsmodels_less_the_noise():
     scores = grid()
-    found, table = decompose(KEYS, LEVELS, scores), anova(scores, FULL)
+    found, table = decompose(KEYS, CHOICES, scores), anova(scores, FULL)
     noise = table.loc["Residual", "mean_sq"]
     effects = table.drop(["C(seed)", "Residual"])
     signal = (effects["sum_sq"] - effects["df"] * noise).sum()
@@ -58,12 +58,12 @@ def test_shares_agree_with_sums_of_squares_of_statsmodels_less_the_noise():
 
 def test_a_total_effect_is_all_that_a_key_takes_part_in():
     scores = grid()
-    found, table = decompose(KEYS, LEVELS, scores), anova(scores, FULL)
+    found, table = decompose(KEYS, CHOICES, scores), anova(scores, FULL)
     mine = table[[("C(b)" in name) for name in table.index]]
     ratio = mine["sum_sq"].sum() / mine["df"].sum() / table.loc["Residual", "mean_sq"]
     # statsmodels compares the models with and without the key.
     rows, columns = np.indices(scores.shape).reshape(2, -1)
-    frame = pandas.DataFrame(LEVELS[rows], columns=list(KEYS))
+    frame = pandas.DataFrame(CHOICES[rows], columns=list(KEYS))
     frame["seed"], frame["score"] = columns, scores.ravel()
     without = ols("score ~ C(a) * C(c) + C(seed)", frame).fit()
     test = ols(f"score ~ {FULL} + C(seed)", frame).fit().compare_f_test(without)
@@ -78,7 +78,7 @@ def test_a_missing_score_costs_a_degree_of_freedom():
     frame = pandas.DataFrame({"permutation": rows, "seed": columns})
     frame["score"] = scores[rows, columns]
     residual = ols("score ~ C(permutation) + C(seed)", frame).fit()
-    found = decompose(KEYS, LEVELS, scores)
+    found = decompose(KEYS, CHOICES, scores)
     filled = scores.copy()
     filled[5, 1] = residual.predict(pandas.DataFrame({"permutation": [5], "seed": [1]})).iloc[0]
     table = anova(filled, FULL)
@@ -89,10 +89,10 @@ def test_a_missing_score_costs_a_degree_of_freedom():
 
 
 def test_shares_are_those_worked_out_by_hand():
-    levels = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
+    choices = np.array([(0, 0), (0, 1), (1, 0), (1, 1)])
     # Main effects of 3 and 1, an interaction of 1: their squares are 9, 1 and 1.
     scores = np.repeat([[-3.0], [-3.0], [1.0], [5.0]], 3, axis=1)
-    found = decompose(("x", "y"), levels, scores)
+    found = decompose(("x", "y"), choices, scores)
     assert [effect.share for effect in found.main] == pytest.approx([9 / 11, 1 / 11])
     assert found.interactions[0].share == pytest.approx(1 / 11)
     assert [effect.share for effect in found.total] == pytest.approx([10 / 11, 2 / 11])
@@ -100,52 +100,52 @@ def test_shares_are_those_worked_out_by_hand():
 
 
 def test_a_key_matters_where_it_exceeds_the_noise_by_itself_or_with_others():
-    found = decompose(KEYS, LEVELS, grid())
+    found = decompose(KEYS, CHOICES, grid())
     assert [found.matters(key) for key in KEYS] == [True, True, False]
 
 
 def test_a_key_without_effect_seldom_matters():
     said = [
-        decompose(KEYS, LEVELS, np.random.default_rng(seed).normal(size=(24, 3))).matters("c")
+        decompose(KEYS, CHOICES, np.random.default_rng(seed).normal(size=(24, 3))).matters("c")
         for seed in range(200)
     ]
     assert np.mean(said) < 0.08
 
 
 def test_intervals_need_three_repetitions_and_hold_the_share():
-    assert np.isnan(decompose(KEYS, LEVELS, grid(2)).main[0].low)
+    assert np.isnan(decompose(KEYS, CHOICES, grid(2)).main[0].low)
     held = []
-    true = decompose(KEYS, LEVELS, grid(deviation=0.0)).main[0].share
+    true = decompose(KEYS, CHOICES, grid(deviation=0.0)).main[0].share
     for seed in range(100):
-        effect = decompose(KEYS, LEVELS, grid(5, seed=seed)).main[0]
+        effect = decompose(KEYS, CHOICES, grid(5, seed=seed)).main[0]
         held.append(effect.low <= true <= effect.high)
     assert np.mean(held) > 0.88
 
 
 def test_one_repetition_doesnt_tell_noise_from_effects():
-    found = decompose(KEYS, LEVELS, grid(1))
+    found = decompose(KEYS, CHOICES, grid(1))
     assert found.matters("a") is None and found.main[0].matters is None
     assert np.isnan(found.noise) and 0 < found.main[0].share < 1
 
 
 def test_equal_scores_have_no_effects():
-    found = decompose(KEYS, LEVELS, np.full((24, 3), 500.1))
+    found = decompose(KEYS, CHOICES, np.full((24, 3), 500.1))
     assert np.isnan(found.main[0].share) and found.matters("a") is False
 
 
 def test_a_key_with_one_choice_does_nothing():
-    levels = np.array([(0, 0), (1, 0), (2, 0)])
-    found = decompose(("x", "y"), levels, np.array([[1.0, 2.0], [5.0, 6.5], [9.0, 9.9]]))
+    choices = np.array([(0, 0), (1, 0), (2, 0)])
+    found = decompose(("x", "y"), choices, np.array([[1.0, 2.0], [5.0, 6.5], [9.0, 9.9]]))
     assert found.main[1].share == 0.0 and found.matters("y") is False
 
 
 def test_a_grid_is_complete_as_a_whole_product_with_scores():
     scores = grid()
-    assert is_complete(LEVELS, scores)
-    assert not is_complete(LEVELS[:-1], scores[:-1])
-    assert not is_complete(np.vstack([LEVELS[:-1], LEVELS[:1]]), scores)
+    assert is_complete(CHOICES, scores)
+    assert not is_complete(CHOICES[:-1], scores[:-1])
+    assert not is_complete(np.vstack([CHOICES[:-1], CHOICES[:1]]), scores)
     scores[3] = np.nan
-    assert not is_complete(LEVELS, scores)
+    assert not is_complete(CHOICES, scores)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_last_number_of_a_list_is_an_edge(choices, best, expected):
 def test_without_optuna_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match="pip install optuna scikit-learn"):
-        estimate_importance(KEYS, LEVELS, grid(), np.random.default_rng(0))
+        estimate_importance(KEYS, CHOICES, grid(), np.random.default_rng(0))
 
 
 def test_a_model_estimates_what_an_incomplete_grid_says():
@@ -180,9 +180,9 @@ def test_a_model_estimates_what_an_incomplete_grid_says():
 
     def estimated():
         rng = np.random.default_rng(0)
-        return estimate_importance((*KEYS, "d"), levels, scores, rng, resamples=4)
+        return estimate_importance((*KEYS, "d"), choices, scores, rng, resamples=4)
 
-    levels = np.hstack([LEVELS, np.zeros((24, 1), dtype=int)])[kept]
+    choices = np.hstack([CHOICES, np.zeros((24, 1), dtype=int)])[kept]
     found = estimated()
     shares = [effect.share for effect in found.main]
     assert found.method == "fANOVA" and np.isnan(found.noise)

@@ -96,8 +96,10 @@ def test_choices_and_what_they_reach_are_in_the_order_of_their_size():
     found = answer(example_outcome())
     rate = page_data(found)["keys"][0]
     assert rate["choices"] == ["0.0003", "0.001", "0.003"]
-    means = {each.choice: each.mean for each in found.levels["learning_rate_schedule.initial"]}
-    assert [level["mean"] for level in rate["levels"]] == pytest.approx(
+    means = {
+        each.choice: each.mean for each in found.choice_scores["learning_rate_schedule.initial"]
+    }
+    assert [each["mean"] for each in rate["choiceScores"]] == pytest.approx(
         [means[choice] for choice in rate["choices"]], rel=1e-3
     )
 

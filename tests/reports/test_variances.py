@@ -1,16 +1,15 @@
 import numpy as np
 import pytest
 
+from reports.statistics.averages import means, seed_effects
 from reports.statistics.variances import (
     Prior,
     Variances,
     fit_prior,
-    means,
     moderate,
     residual_variances,
     sample_variances,
     score_prior,
-    seed_effects,
 )
 
 NAN = np.nan

@@ -36,12 +36,12 @@ class Display(PlainDisplay):
         self.begun = []
         self.updates = []
 
-    def started(self, job, names, updates):
-        super().started(job, names, updates)
+    def show_start(self, job, names, updates):
+        super().show_start(job, names, updates)
         self.begun.append(list(names))
 
-    def progressed(self, job, progress):
-        super().progressed(job, progress)
+    def show_progress(self, job, progress):
+        super().show_progress(job, progress)
         self.updates.append(progress.update)
         self.on_update(self.sweep, progress)
 

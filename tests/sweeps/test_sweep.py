@@ -150,8 +150,8 @@ def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path, monke
     killed = []
 
     class Watching(PlainDisplay):
-        def progressed(self, job, progress):
-            super().progressed(job, progress)
+        def show_progress(self, job, progress):
+            super().show_progress(job, progress)
             if not killed:
                 (victim,) = [
                     process

@@ -234,8 +234,8 @@ function matters(effect) {
   return data.keys.find((key) => key.label === effect.keys[0])?.matters ?? null;
 }
 
-function drawLevels(width) {
-  const keys = data.keys.filter((key) => key.levels.some((level) => level.mean !== null));
+function drawChoices(width) {
+  const keys = data.keys.filter((key) => key.choiceScores.some(({ mean }) => mean !== null));
   if (!keys.length) return { caption: "No hyperparameter is varied, or nothing has finished yet." };
   const { text, soft, accent } = theme();
   const across = Math.min(keys.length, Math.max(1, Math.min(4, Math.floor(width / 230))));
@@ -256,14 +256,14 @@ function drawLevels(width) {
     });
     const colour = key.matters === false ? soft : accent;
     return {
-      type: "scatter", mode: "lines+markers", x: key.choices.map(plain), y: key.levels.map((level) => level.mean),
+      type: "scatter", mode: "lines+markers", x: key.choices.map(plain), y: key.choiceScores.map(({ mean }) => mean),
       xaxis: `x${name}`, yaxis: `y${name}`, line: { color: colour, width: 2 }, marker: { size: 9, color: colour },
       error_y: {
         type: "data", symmetric: false, thickness: 1.5, width: 5, color: colour,
-        array: key.levels.map(({ mean, high }) => (high === null ? null : high - mean)),
-        arrayminus: key.levels.map(({ mean, low }) => (low === null ? null : mean - low)),
+        array: key.choiceScores.map(({ mean, high }) => (high === null ? null : high - mean)),
+        arrayminus: key.choiceScores.map(({ mean, low }) => (low === null ? null : mean - low)),
       },
-      customdata: key.levels.map(({ low, high }) => (low === null ? "" : `<br>95 % interval ${score(low)} to ${score(high)}`)),
+      customdata: key.choiceScores.map(({ low, high }) => (low === null ? "" : `<br>95 % interval ${score(low)} to ${score(high)}`)),
       hovertemplate: "%{x}: %{y:.4~g}%{customdata}<extra></extra>",
     };
   });
@@ -442,7 +442,7 @@ function drawPrice(width) {
 const charts = {
   curves: drawCurves,
   importance: drawImportance,
-  levels: drawLevels,
+  choices: drawChoices,
   heat: drawHeat,
   parallel: drawParallel,
   repetitions: drawRepetitions,

@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from reports.answer import Answer, Score
-from reports.outcome import LESS_IS_BETTER, Outcome, Permutation, metric_title
+from reports.answer import Answer
+from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, metric_title
+from reports.ranking import Score
+from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
 from reports.statistics.importance import Effect, Importance
-from reports.statistics.variances import Array
 
 _MOST_CURVES = 1000  # the best permutations; more lines couldn't be told apart
 _POINTS = 12_000  # of all mean curves together, so that a browser stays quick
@@ -50,15 +51,15 @@ def to_json(data: Any) -> str:
 
 def _key(answer: Answer, label: str) -> dict[str, Any]:
     choices = answer.outcome.ordered(label)
-    levels = {each.choice: each for each in answer.levels.get(label, ())}
+    scores = {each.choice: each for each in answer.choice_scores.get(label, ())}
     return {
         "label": label,
         "choices": choices,
         "matters": answer.matters(label),
         "edge": answer.edges.get(label),
-        "levels": [
+        "choiceScores": [
             {"mean": _number(each.mean), "low": _number(each.low), "high": _number(each.high)}
-            for each in map(levels.get, choices)
+            for each in map(scores.get, choices)
             if each is not None
         ],
     }
@@ -100,13 +101,13 @@ def _permutation(
     }
 
 
-def _batch(outcome: Outcome, permutation: Permutation) -> int | None:
+def _batch(outcome: Outcome, permutation: PermutationRuns) -> int | None:
     """Environment steps of an update; None where the config doesn't say."""
     sizes = [_tuned(outcome, permutation, key) for key in ("num_workers", "worker_steps")]
     return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
 
-def _tuned(outcome: Outcome, permutation: Permutation, key: str) -> int | None:
+def _tuned(outcome: Outcome, permutation: PermutationRuns, key: str) -> int | None:
     """A whole number of the section `trainer`, as a permutation has it."""
     for label, choice in zip(outcome.labels, permutation.choices, strict=True):
         if label in (key, f"trainer.{key}"):

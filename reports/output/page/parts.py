@@ -11,8 +11,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from reports.answer import Answer, Score
+from reports.answer import Answer
 from reports.outcome import Outcome, metric_title
+from reports.ranking import Score
 from schema.yaml_file import dump_yaml
 from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
 

@@ -1,0 +1,223 @@
+"""Ranks permutations by the scores of their runs.
+
+The answer, `tune.py --status` and the live screen all rank by this one rule. Hyperparameters with which
+one training of three breaks down are no good choice, however well the other two went. So a run that
+failed or diverged counts as the worst score of the sweep's finished runs. A permutation without any
+finished run has no score. Permutations are ordered by their means, less what their seeds add to all
+permutations, so that none gains while its runs on hard seeds are waiting.
+
+Needs NumPy alone: `--status` and the live screen don't wait for SciPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.outcome import LESS_IS_BETTER, Metric, Outcome, PermutationRuns
+from reports.statistics.averages import Array, best_first, deviations, means, seedless_means
+from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+
+FAILURES = (FAILED, DIVERGED)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one permutation.
+
+    The ranking sets the first four attributes. Only the answer (`reports.answer`) knows the others.
+
+    Attributes:
+        permutation: the permutation with its runs.
+        values: the score of each repetition; None where it has none.
+        mean: mean score, in which failures count as the worst of the sweep; None without a score.
+        deviation: standard deviation of these scores; with one score, of its run's episodes.
+        area: mean return during training, averaged over the finished repetitions.
+        steps: environment steps until the threshold, averaged over the repetitions that reached it.
+        seconds: wall time, averaged over the finished repetitions.
+        low: lower end of the mean's 95 % interval; None if unknown.
+        high: upper end of the interval.
+        interquartile_mean: mean of the middle half of the scores; None below eight repetitions.
+        is_doubtful: whether the scores disagree too much for the interval to be trusted.
+        could_be_best: whether the data can't tell it from the best.
+        probability: probability of being the best; None if unknown.
+        confirmed: mean on fresh seeds and the ends of its interval; None if it wasn't trained again.
+    """
+
+    permutation: PermutationRuns
+    values: tuple[float | None, ...]
+    mean: float | None = None
+    deviation: float | None = None
+    area: float | None = None
+    steps: float | None = None
+    seconds: float | None = None
+    low: float | None = None
+    high: float | None = None
+    interquartile_mean: float | None = None
+    is_doubtful: bool = False
+    could_be_best: bool = False
+    probability: float | None = None
+    confirmed: tuple[float, float, float] | None = None
+
+    @property
+    def finished(self) -> int:
+        """The number of finished repetitions."""
+        return sum(run.state == FINISHED for run in self.permutation.runs)
+
+    @property
+    def failed(self) -> int:
+        """The number of repetitions that failed or diverged."""
+        return sum(run.state in FAILURES for run in self.permutation.runs)
+
+    def best_run(self, metric: Metric) -> Result | None:
+        """Return the run with the best score; None if there is no score."""
+        sign = sign_of(metric)
+        runs = zip(self.values, self.permutation.runs, strict=False)
+        valued = [(sign * value, run) for value, run in runs if value is not None]
+        return max(valued, key=lambda pair: pair[0])[1] if valued else None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The permutations of a sweep, ranked.
+
+    Attributes:
+        outcome: the sweep.
+        reached: the score of each run, (permutations, repetitions); NaN where it has none.
+        judged: the same with failures counted, times the metric's sign: greater is better.
+        order: the permutations' places in the grid, best first, (permutations,).
+        mean: mean of each permutation's scores, (permutations,); NaN without a score.
+        deviation: their standard deviation, (permutations,); NaN below two scores.
+    """
+
+    outcome: Outcome
+    reached: Array
+    judged: Array
+    order: NDArray[np.int64]
+    mean: Array
+    deviation: Array
+
+    def score(self, place: int) -> Score:
+        """Return the score of the permutation at a place in the grid."""
+        permutation = self.outcome.permutations[place]
+        deviation = known(self.deviation[place])
+        if deviation is None and not np.isnan(self.judged[place]).all():
+            spreads = (run.return_deviation for run in permutation.runs)
+            deviation = next((spread for spread in spreads if spread is not None), None)
+        values = tuple(map(known, self.reached[place]))
+        return Score(permutation, values, known(self.mean[place]), deviation)
+
+    def best(self, count: int) -> list[Score]:
+        """Return the scores of the best permutations, best first."""
+        return [self.score(int(place)) for place in self.order[:count]]
+
+
+def rank(outcome: Outcome, metric: Metric = "final", threshold: float | None = None) -> Ranking:
+    """Rank the permutations of a sweep.
+
+    Args:
+        outcome: the sweep.
+        metric: what runs are judged by, one of `METRICS`.
+        threshold: the return that `steps` waits for.
+    """
+    sign = sign_of(metric)
+    reached = outcome.scores(metric, threshold)
+    judged = with_failures(sign * reached, _failures(outcome))
+    order = best_first(seedless_means(judged))
+    return Ranking(outcome, reached, judged, order, sign * means(judged), deviations(judged))
+
+
+def with_failures(scores: Array, failed: NDArray[np.bool_]) -> Array:
+    """Return scores in which each failure counts as the worst of all scores.
+
+    Failures of permutations without any score stay NaN.
+
+    Args:
+        scores: (permutations, repetitions); greater is better, NaN where a run has none.
+        failed: which runs failed or diverged, (permutations, repetitions).
+    """
+    scored = ~np.isnan(scores).all(axis=1, keepdims=True)
+    if not scored.any():
+        return scores
+    return np.where(failed & scored, np.nanmin(scores), scores)
+
+
+def _failures(outcome: Outcome) -> NDArray[np.bool_]:
+    failed = np.zeros((len(outcome.permutations), outcome.repetitions), dtype=bool)
+    for place, permutation in enumerate(outcome.permutations):
+        for run in permutation.runs:
+            failed[place, run.repetition] = run.state in FAILURES
+    return failed
+
+
+def sign_of(metric: Metric) -> float:
+    """Return -1 for metrics of which less is better, else 1."""
+    return -1.0 if metric in LESS_IS_BETTER else 1.0
+
+
+def known(value: float) -> float | None:
+    """Return a number, or None for NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+class LiveRanking:
+    """The ranking of a sweep under way, by the final returns of the runs that ended so far.
+
+    One thread may add runs while another reads the leaders.
+
+    Args:
+        count: how many permutations lead at most.
+        ended: runs of earlier sessions; those that haven't ended are left out.
+    """
+
+    def __init__(self, count: int, ended: Iterable[Result] = ()) -> None:
+        self._count = count
+        # (permutations, repetitions); a permutation's row is its number, and the arrays grow.
+        self._reached = np.full((1, 1), np.nan)
+        self._failed = np.zeros((1, 1), dtype=bool)
+        self._names: dict[int, str] = {}
+        self._leaders: list[tuple[str, float]] | None = []
+        self._lock = Lock()
+        for result in ended:
+            self.add(result)
+
+    def add(self, result: Result) -> None:
+        """Count a run that ended; an interrupted one doesn't count."""
+        if result.state not in (FINISHED, *FAILURES):
+            return
+        number, repetition = int(result.permutation), result.repetition
+        with self._lock:
+            self._grow(number + 1, repetition + 1)
+            self._names[number] = result.permutation
+            reached = result.final_return if result.state == FINISHED else None
+            self._reached[number, repetition] = np.nan if reached is None else reached
+            self._failed[number, repetition] = result.state in FAILURES
+            self._leaders = None
+
+    def _grow(self, permutations: int, repetitions: int) -> None:
+        rows, columns = self._reached.shape
+        if permutations <= rows and repetitions <= columns:
+            return
+        # Doubling, so that a large sweep isn't copied for each run that ends.
+        more = (0, max(rows, permutations - rows) if permutations > rows else 0)
+        wider = (0, max(repetitions - columns, 0))
+        self._reached = np.pad(self._reached, (more, wider), constant_values=np.nan)
+        self._failed = np.pad(self._failed, (more, wider))
+
+    @property
+    def leaders(self) -> list[tuple[str, float]]:
+        """The names and mean returns of the best permutations, best first."""
+        with self._lock:
+            if self._leaders is None:
+                judged = with_failures(self._reached, self._failed)
+                order, mean = best_first(seedless_means(judged)), means(judged)
+                self._leaders = [
+                    (self._names[number], float(mean[number]))
+                    for number in map(int, order[: self._count])
+                    if not np.isnan(mean[number])
+                ]
+            return self._leaders
