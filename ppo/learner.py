@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from buffer import RolloutBuffer
-from model import Population, Rows
+from model import MemberSelection, Population
 from ppo.by_numba import serves
 from ppo.by_torch.epochs import RecordedEpochs
 from ppo.by_torch.optimiser import AdamW
@@ -41,7 +41,7 @@ class Learner:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: MemberSelection,
         members: Sequence[Member],
         population: Population,
         buffer: RolloutBuffer,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from buffer import MiniBatch, RolloutBuffer, normalise_advantages
-from model import Population, Rows
+from model import MemberSelection, Population
 from networks.columns import Columns
 from networks.recurrence import Sequences
 from networks.repeats import Repeats, find_repeats
@@ -40,7 +40,7 @@ class RecordedEpochs:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: MemberSelection,
         members: Sequence[Member],
         population: Population,
         buffer: RolloutBuffer,
@@ -95,7 +95,7 @@ class RecordedEpochs:
         if features is None:
             return self._values_of_observations()
         # [M x] T x N x size -> [M x] (T * N) x size, and back
-        values = self._network.value_features(features.flatten(-3, -2))
+        values = self._network.values_of_features(features.flatten(-3, -2))
         return values.unflatten(-1, (self._buffer.steps, -1))
 
     def _find_repeats(self) -> None:

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from networks.recurrence import Recurrence, Sequences
+from networks.sequences import RolloutSequences
 from ppo.run.checkpoint import checkpoint_path, load_checkpoint
 from ppo.run.member import Run
 from ppo.validation import runnable_problems
@@ -136,16 +137,21 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
             trainer._sampler.sample(0)
             trainer._estimate_advantages()
             assert trainer._buffer.ends[:, :-1].any(1).any(1).all(), "episodes end in the middle"
-            for learner in trainer._learners:
-                check_forward_pass(learner._epochs, trainer._buffer)
+            for member in range(2):
+                check_forward_pass(trainer, member)
             trainer._learn()
             trainer._population.observe(trainer._buffer.observations, trainer._memory.states)
 
 
 @torch.no_grad()
-def check_forward_pass(epochs, buffer):
-    network, compared = epochs._network, 0
-    for batch in buffer.mini_batches(epochs._rows, epochs._observations, epochs._deal()):
+def check_forward_pass(trainer, member):
+    buffer, memory = trainer._buffer, trainer._memory
+    network, compared = trainer._population.each[member], 0
+    sequences = RolloutSequences(
+        buffer.ends[member], 5, memory.states[member], memory.initial[member]
+    )
+    dealt = sequences.mini_batches(torch.Generator().manual_seed(0), 2)
+    for batch in buffer.mini_batches(member, buffer.batch_observations(member), dealt):
         parameters, values = network(batch.observations, None, batch.sequences)
         logs = network.distribution.log_probability(parameters, batch.actions)
         torch.testing.assert_close(values, batch.values, rtol=0, atol=1e-5)
