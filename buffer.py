@@ -2,7 +2,7 @@
 
 Axes, in this order: members M, steps T, workers N, then the shape of one item. A member's rollout is
 contiguous, so that flattening (T, N) into its batch of T * N steps costs nothing. `[M,]` in a shape
-means that the axis is there where several members are asked for at once (see `model.Rows`).
+means that the axis is there where several members are asked for at once (see `model.MemberSelection`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from environments.interface import Observations, Spaces, Step
-from model import Rows
+from model import MemberSelection
 from networks.recurrence import Sequences
 from networks.repeats import Repeats
 
@@ -163,11 +163,11 @@ class RolloutBuffer:
             self.rewards.copy_(torch.from_numpy(self._host_rewards))
             self.ends.copy_(torch.from_numpy(self._host_ends))
 
-    def normalise_advantages(self, rows: Rows) -> None:
+    def normalise_advantages(self, selection: MemberSelection) -> None:
         """Gives advantages mean 0 and standard deviation 1 over each member's whole batch."""
         # [M x] T x N -> [M x] (T * N)
-        batch = self.advantages[rows].flatten(-2)
-        self.advantages[rows] = normalise_advantages(batch).unflatten(-1, (self.steps, -1))
+        batch = self.advantages[selection].flatten(-2)
+        self.advantages[selection] = normalise_advantages(batch).unflatten(-1, (self.steps, -1))
 
     def estimate_advantages(self, last_values: Tensor, gamma: Tensor, lamda: Tensor) -> None:
         """Generalised advantage estimation (Schulman et al., 2016, equation 16), and the returns.
@@ -195,14 +195,16 @@ class RolloutBuffer:
         self.advantages.copy_(torch.from_numpy(np.swapaxes(advantages[::-1], 0, 1).copy()))
         torch.add(self.advantages, self.values, out=self.returns)
 
-    def batch_observations(self, rows: Rows) -> dict[str, Tensor]:
+    def batch_observations(self, selection: MemberSelection) -> dict[str, Tensor]:
         """All observations that the chosen members train on, ([M *] T * N, ...) by name."""
-        last = 1 if isinstance(rows, int) else 2
-        return {name: values[rows].flatten(0, last) for name, values in self.observations.items()}
+        last = 1 if isinstance(selection, int) else 2
+        return {
+            name: values[selection].flatten(0, last) for name, values in self.observations.items()
+        }
 
     def mini_batches(
         self,
-        rows: Rows,
+        selection: MemberSelection,
         observations: dict[str, Tensor],
         dealt: Iterable[tuple[Tensor, Sequences | None]],
         repeats: Repeats | None = None,
@@ -210,19 +212,19 @@ class RolloutBuffer:
         """Gathers mini-batches.
 
         Args:
-            rows: of whose batches.
+            selection: the members to take the batches of.
             observations: what `batch_observations` gave, or what was made of it.
             dealt: for each mini-batch, the positions ([M,] B) of its steps in each batch, on the CPU,
                 and which of them follow one another.
             repeats: where only the distinct ones of a single member's observations are given.
         """
         # All batches lie one after another.
-        several = isinstance(rows, slice)
+        several = isinstance(selection, slice)
         offsets = torch.arange(self.members).unsqueeze(1) * self.size if several else 0
         first = 2 if several else 1
-        actions = self.actions[rows].flatten(0, first)
+        actions = self.actions[selection].flatten(0, first)
         # K x [M x] T x N -> K x ([M *] T * N)
-        scalars = self._scalars[:, rows].flatten(1)
+        scalars = self._scalars[:, selection].flatten(1)
         for positions, sequences in dealt:
             chosen = (positions + offsets).to(self.storage)
             indices = chosen.flatten()

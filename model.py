@@ -33,8 +33,8 @@ _POLICY_GAIN, _VALUE_GAIN = 0.01, 1.0
 # Whole vectors of any processor, and whole lines of its cache, are multiples of so many float32.
 _NUMBERS_OF_VECTORS = 64
 
-# Which members are looked at: one, without an axis of members, or all, with it.
-Rows = int | slice
+# One member, without an axis of members, or a slice of them, with that axis.
+MemberSelection = int | slice
 
 
 @dataclass
@@ -116,7 +116,7 @@ class ActorCritic(nn.Module):
         if self.value_trunk is not None:
             value_features, _ = self.value_trunk(normalised, columns, self._of_value(sequences))
         parameters = self.policy_parameters(self.policy_head(features), observations)
-        return parameters, self.value_features(value_features)
+        return parameters, self.values_of_features(value_features)
 
     def act(self, observations: dict[str, Tensor], states: Tensor | None = None) -> Acted:
         """The policy's distributions for a step.
@@ -159,9 +159,9 @@ class ActorCritic(nn.Module):
         """The values ([M,] B) of observations, by the value function's own trunk."""
         assert self.value_trunk is not None
         features, _ = self.value_trunk(self._normalised(observations), columns)
-        return self.value_features(features)
+        return self.values_of_features(features)
 
-    def value_features(self, features: Tensor) -> Tensor:
+    def values_of_features(self, features: Tensor) -> Tensor:
         """The values ([M,] B) by the features that the value function's last layer needs."""
         return self.value_head(features).squeeze(-1)
 
@@ -346,9 +346,9 @@ class Population:
         for member, network in enumerate(self.each):
             yield network, {name: values[member] for name, values in observations.items()}
 
-    def part(self, rows: Rows) -> ActorCritic:
+    def part(self, selection: MemberSelection) -> ActorCritic:
         """The network of one member, or the stacked one of all."""
-        return self.each[rows] if isinstance(rows, int) else self.stacked
+        return self.each[selection] if isinstance(selection, int) else self.stacked
 
     def member_weights(self, member: int) -> dict[str, Tensor]:
         """The named weights of one member, on the CPU."""

@@ -69,7 +69,7 @@ class Recurrence(nn.Module):
     Attributes:
         state_size: numbers of a hidden state.
         output_size: of the outputs.
-        is_compiled: whether whole sequences go through what Numba compiled, on a CPU.
+        uses_numba: whether whole sequences go through what Numba compiled, on a CPU.
 
     Raises:
         ValueError: `residual` needs inputs as wide as the hidden state.
@@ -85,7 +85,7 @@ class Recurrence(nn.Module):
         super().__init__()
         self.output_size = size = config.hidden_state_size
         self._config = config
-        self.is_compiled = False
+        self.uses_numba = False
         self._activation = activation
         self._parts = STATE_PARTS[config.layer_type]
         self.state_size = config.num_layers * self._parts * size
@@ -155,7 +155,7 @@ class Recurrence(nn.Module):
         self, features: Tensor, states: Tensor, mask: Tensor, columns: Columns | None
     ) -> Tensor:
         """Goes through whole sequences: features (B, ...) -> outputs (B, hidden_state_size)."""
-        if self.is_compiled and features.device.type == "cpu":
+        if self.uses_numba and features.device.type == "cpu":
             return self._run_compiled(features, states, mask, columns)
         # B x width -> S x L x width
         padded = features.new_zeros(*mask.shape, features.shape[-1])

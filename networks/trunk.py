@@ -59,7 +59,7 @@ class Trunk(nn.Module):
             self.recurrence = Recurrence(axis, width, config.recurrence, self.activation)
             # Beside convolutions, torch has more threads, which suit it.
             is_lstm, alone = config.recurrence.layer_type == "lstm", not self.encoders
-            self.recurrence.is_compiled = is_lstm and alone and numerics.is_installed()
+            self.recurrence.uses_numba = is_lstm and alone and numerics.is_installed()
             width = self.recurrence.output_size
         sizes = [width] + [config.hidden_layer_size] * config.num_hidden_layers
         self.linear_layers = [

@@ -20,12 +20,12 @@ from typing import Any
 def fingerprint() -> str:
     """What a kept compilation depends on, apart from the processor."""
     digest = hashlib.sha256(f"{version('numba')} {version('llvmlite')}".encode())
-    for path in _sources():
+    for path in sources():
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _sources() -> Iterator[Path]:
+def sources() -> Iterator[Path]:
     """Yield all modules with functions that Numba compiles."""
     root = Path(__file__).parents[1]
     patterns = ("numerics/*.py", "*/by_numba/*.py", "environments/compiled/*.py")

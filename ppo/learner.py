@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from model import Rows
+from model import MemberSelection
 from ppo.by_torch.epochs import TorchEpochs
 from ppo.interface import LOGGED, Epochs
 from ppo.parts import Parts
@@ -30,7 +30,7 @@ class Learner:
         rows: the members to train.
     """
 
-    def __init__(self, rows: Rows, parts: Parts) -> None:
+    def __init__(self, rows: MemberSelection, parts: Parts) -> None:
         self.rows = rows
         self._members = parts.selected(rows)
         self._weights = parts.population.weights[rows]

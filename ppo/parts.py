@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from buffer import RolloutBuffer
-from model import Population, Rows
+from model import MemberSelection, Population
 from ppo import by_numba
 from ppo.by_torch.optimiser import AdamW
 from ppo.hidden_states import HiddenStates
@@ -38,6 +38,6 @@ class Parts:
         """Whether the networks act and learn in code that Numba compiles."""
         return not self.torch_compile and by_numba.can_train(self.population)
 
-    def selected(self, rows: Rows) -> Sequence[Member]:
+    def selected(self, rows: MemberSelection) -> Sequence[Member]:
         """Return the members that an index or a slice selects."""
         return [self.members[rows]] if isinstance(rows, int) else self.members[rows]

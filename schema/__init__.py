@@ -1,1 +1,1 @@
-"""What a config may say, and how its file is read."""
+"""The keys of a config, their validation, and reading and writing of YAML."""

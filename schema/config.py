@@ -1,7 +1,7 @@
-"""A whole config, and how it is read from a file.
+"""Defines a whole config and reads it from a file.
 
-The schema is the one source of names, types, ranges, defaults and help: `configs/default.yaml` and
-the table in `docs/configuration.md` are generated from it (`make docs`).
+The schema is the one source of names, types, ranges, defaults and help: `make docs` generates
+`configs/default.yaml` and the tables in `docs/configuration.md` from it.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ class Config(Section):
     """A whole config."""
 
     environment: EnvironmentConfig = Field(
-        EnvironmentConfig(), description="what the agent acts in and what it observes"
+        EnvironmentConfig(), description="the environment, its observations and its levels"
     )
     model: ModelConfig = Field(ModelConfig(), description="the network and its checkpoints")
     evaluation: EvaluationConfig = Field(
-        EvaluationConfig(), description="evaluation during training, and what eval.py plays"
+        EvaluationConfig(), description="evaluation during training and by eval.py"
     )
     trainer: TrainerConfig = Field(TrainerConfig(), description="PPO and its hyperparameters")
 
     def resolved(self, has_images: bool, device: str = "cpu") -> Config:
-        """The same with what is left to observations and the machine; see `ModelConfig.resolved`."""
+        """Return the config with null and auto resolved; see `ModelConfig.resolved`."""
         return self.model_copy(update={"model": self.model.resolved(has_images, device)})
 
     def as_dict(self) -> dict[str, Any]:
-        """Every key and value, named as in a YAML file."""
+        """Return every key and value, named as in a YAML file."""
         return self.model_dump(by_alias=True)
 
 
 def load_config(path: Path) -> Config:
-    """Reads, completes with defaults and validates a config.
+    """Read a config, complete it with defaults and validate it.
 
     Raises:
-        UserError: a line for each error, with file, line, key, what is wrong and what would be right.
+        UserError: one line per error, with file, line, key, the fault and how to mend it.
     """
     document = read_config(path)
     return validate_config(document.data, document)
 
 
 def read_config(path: Path) -> Document:
-    """Reads a config without validating it; a section with nothing under it counts as left out.
+    """Read a config without validating it; an empty section counts as left out.
 
     Raises:
-        UserError: the file is no valid YAML.
+        UserError: the file isn't valid YAML.
     """
     document = read_yaml(path)
     _drop_empty_sections(document.data, Config)
@@ -73,7 +73,7 @@ def _drop_empty_sections(data: dict[str, Any], section: type[Section]) -> None:
 
 
 def validate_config(data: dict[str, Any], document: Document) -> Config:
-    """The config that `data` describes; `document` is where it came from, for messages.
+    """Return the config that `data` describes; error messages name places in `document`.
 
     Raises:
         UserError: as `load_config`.
@@ -89,5 +89,5 @@ def validate_config(data: dict[str, Any], document: Document) -> Config:
 
 
 def config_errors(error: ValidationError, combinations: bool = True) -> list[tuple[KeyPath, str]]:
-    """The key and the message of each error that validation found; see `section_errors`."""
+    """Return the key and the message of each validation error; see `section_errors`."""
     return section_errors(error, Config, combinations)

@@ -1,4 +1,4 @@
-"""The section `environment`: what the agent acts in and what it observes."""
+"""The section `environment`: the environment, its observations and its levels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schema.unity import PLAYER_TYPES, RESET_PARAMS, TowerParameters, UnityConfi
 
 
 class EnvironmentConfig(Section):
-    """What the agent acts in and what it observes."""
+    """The environment, its observations and its levels."""
 
     type: Literal[
         "CartPole", "Gymnasium", "Minigrid", "Procgen", "Atari", "Unity", "ObstacleTower"
@@ -28,7 +28,8 @@ class EnvironmentConfig(Section):
     name: str = Field(
         "MiniGrid-Empty-Random-6x6-v0",
         min_length=1,
-        description="id under which the suite knows the environment; path of a Unity player",
+        description="the environment's id in its suite; the path of a player for Unity and "
+        "ObstacleTower",
     )
     kwargs: dict[str, Any] = Field(
         {},
@@ -38,8 +39,9 @@ class EnvironmentConfig(Section):
     max_episode_steps: int | None = Field(
         None,
         ge=1,
-        description="CartPole, Gymnasium and Minigrid only: steps of the environment (frame_skip takes "
-        "several) after which an episode is cut off; null: the environment's own limit",
+        description="CartPole, Gymnasium and Minigrid only: environment steps (several per action "
+        "with frame_skip) after which an episode is truncated; null: the environment's "
+        "own limit",
     )
     mask_velocities: bool = Field(
         False, description="CartPole only: hide both velocities, so that memory is needed"
@@ -50,10 +52,12 @@ class EnvironmentConfig(Section):
     )
     full_actions: bool = Field(
         False,
-        description="ObstacleTower only: walk backwards and sideways, too, not just forwards",
+        description="ObstacleTower only: also walk backwards and sideways, not just forwards",
     )
     frame_skip: int = Field(
-        1, ge=1, description="steps for which each action is repeated, their rewards summed"
+        1,
+        ge=1,
+        description="environment steps for which each action is repeated; their rewards are summed",
     )
     last_action_to_obs: bool = Field(
         False,
@@ -67,62 +71,65 @@ class EnvironmentConfig(Section):
         description="append 16 sines and cosines of the episode's step to the vector observation",
     )
     obs_stacks: int = Field(
-        1, ge=1, description="how many of the latest observations are stacked into one"
+        1, ge=1, description="number of the latest observations to stack into one"
     )
-    grayscale: bool = Field(False, description="turn a visual observation into shades of gray")
+    grayscale: bool = Field(False, description="convert visual observations to grayscale")
     resize_vis_obs: Annotated[list[Annotated[int, Field(ge=1)]], Len(2, 2)] | None = Field(
-        None, description="[width, height] to which a visual observation is resized; null keeps it"
+        None, description="[width, height] to resize visual observations to; null: keep their size"
     )
     sticky_actions: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Atari only: probability with which the game repeats the action before instead "
-        "(Machado et al., 2018, Revisiting the Arcade Learning Environment, take 0.25)",
+        description="Atari only: probability of repeating the previous action instead of the chosen "
+        "one (Machado et al., 2018, Revisiting the Arcade Learning Environment, "
+        "recommend 0.25)",
     )
     terminal_on_life_loss: bool = Field(
         False,
-        description="Atari only: training takes a lost life for an end, though the game goes on",
+        description="Atari only: in training, treat a lost life as the end of an episode, although "
+        "the game continues",
     )
     clip_rewards: bool = Field(
         False,
-        description="Atari only: training takes the sign of each reward; returns are unclipped",
+        description="Atari only: train on the sign of each reward; returns are reported unclipped",
     )
     backend: Literal["auto", "gymnasium", "envpool", "compiled"] = Field(
         "auto",
-        description="what steps the environments: gymnasium, envpool (fast, for some of them), compiled "
-        "(by Numba, for classic control), or auto: the fastest that plays the same task and is "
-        "installed",
+        description="environment backend: gymnasium, envpool (faster, for some environments), "
+        "compiled (by Numba, for classic control), or auto: the fastest that is "
+        "installed and plays the same task",
     )
     processes: int | None = Field(
         None,
         ge=0,
-        description="processes that step Gymnasium's environments; 0 steps them in this one; "
-        "null measures at the start which is faster (the results are the same)",
+        description="processes that step Gymnasium's environments; 0: step them in the training's "
+        "own process; null: measure at the start which is faster (the results are the "
+        "same)",
     )
     launch_timeout: float | None = Field(
         300.0,
         gt=0,
-        description="seconds that an environment's constructor and its first reset may take each, "
-        "before it counts as failed; null: for ever. Unity's are in environment.unity",
+        description="seconds allowed for an environment's constructor, and again for its first "
+        "reset; null: no limit. For Unity players see environment.unity",
     )
     step_timeout: float | None = Field(
         60.0,
         gt=0,
-        description="seconds that each step and each later reset may take; null: for ever. Unity's are "
-        "in environment.unity",
+        description="seconds allowed for each step and each later reset; null: no limit. For Unity "
+        "players see environment.unity",
     )
     reset_params: SerializeAsAny[TrainingSeeds | UnityParameters | TowerParameters] = Field(
-        TrainingSeeds(), validate_default=True, description="the levels that are trained on"
+        TrainingSeeds(), validate_default=True, description="the levels to train on"
     )
     unity: UnityConfig = Field(
-        UnityConfig(), description="Unity and ObstacleTower only: how players are started"
+        UnityConfig(), description="Unity and ObstacleTower only: settings of the players"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _has_the_defaults_of_the_type(cls, data: Any) -> Any:
-        # Not a mapping, or a type that isn't text: refused by what follows.
+        # Data that isn't a mapping, or a type that isn't text, fails the field's own validation.
         if not isinstance(data, dict) or not isinstance(data.get("type"), str):
             return data
         return {**TYPE_DEFAULTS.get(data["type"], {}), **data}
@@ -130,9 +137,9 @@ class EnvironmentConfig(Section):
     @field_validator("kwargs")
     @classmethod
     def _is_finite(cls, value: dict[str, Any]) -> dict[str, Any]:
-        # Configs travel as JSON, which has no word for such numbers.
+        # Configs are sent and stored as JSON, which can't express infinity and NaN.
         if not _all_finite(value):
-            raise PydanticCustomError("kwargs", "holds a number that isn't finite")
+            raise PydanticCustomError("kwargs", "must hold finite numbers only")
         return value
 
     @field_validator("reset_params", mode="before")
@@ -143,7 +150,7 @@ class EnvironmentConfig(Section):
         if isinstance(value, TrainingSeeds) and type(value) is not section:
             value = value.model_dump(by_alias=True, exclude_unset=True)
         if section is TowerParameters and isinstance(value, dict):
-            # Checked here, where it is known which keys could have been meant.
+            # Checked here because only here the keys that could have been meant are known.
             for key in set(value) - set(keys_of(section)):
                 raise key_error(key, "unknown key" + nearest(key, keys_of(section)))
         return section.model_validate(value)
@@ -166,11 +173,11 @@ class EnvironmentConfig(Section):
         for key in ("launch_timeout", "step_timeout"):
             default = EnvironmentConfig.model_fields[key].default
             if self.type in PLAYER_TYPES and getattr(self, key) != default:
-                raise key_error(key, f"players have their own; set environment.unity.{key}")
+                raise key_error(key, f"Unity players have their own; set environment.unity.{key}")
         return self
 
     def for_evaluation(self) -> EnvironmentConfig:
-        """The same environment with its own ends and rewards, not those that are learnt from."""
+        """Return the same environment with its own ends and rewards instead of those for training."""
         return self.model_copy(update={"terminal_on_life_loss": False, "clip_rewards": False})
 
 
@@ -182,9 +189,9 @@ def _all_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-# What keys that are left out mean for a type, where it isn't what they mean for the others. For Atari
-# it is what PPO is compared with (Mnih et al., 2015, Human-level control through deep reinforcement
-# learning, but for the sticky actions, which came later).
+# Defaults of a type that differ from the other types' defaults. Those of Atari are the settings with
+# which PPO is usually compared (Mnih et al., 2015, Human-level control through deep reinforcement
+# learning), without sticky actions, which came later.
 TYPE_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "Atari": {
         "frame_skip": 4,
@@ -195,7 +202,7 @@ TYPE_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
         "clip_rewards": True,
     },
 }
-# The suites whose environments are registered with Gymnasium.
+# Suites with environments registered in Gymnasium.
 REGISTERED_TYPES: Final = ("CartPole", "Gymnasium", "Minigrid")
 _KEYS_OF_TYPES: Final[dict[str, tuple[str, ...]]] = {
     "kwargs": REGISTERED_TYPES,

@@ -1,4 +1,4 @@
-"""The one exception that commands turn into plain lines and exit code 2."""
+"""The one exception that commands print as plain lines, with exit code 2."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something the user can mend: a wrong option, config, file or folder.
+    """An error that the user can mend: a wrong option, config, file or folder.
 
     Args:
-        lines: what is wrong and what would be right, one line for each error.
+        lines: the fault and how to mend it, one line per error.
     """
 
     def __init__(self, lines: str | Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""The section `evaluation`: evaluation during training, and what `eval.py` plays."""
+"""The section `evaluation`: evaluation during training and by `eval.py`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from schema.section import Section
 
 
 class EvaluationConfig(Section):
-    """Evaluation during training, and what `eval.py` plays."""
+    """Evaluation during training and by `eval.py`."""
 
     evaluate: bool = Field(False, description="evaluate during training")
-    num_workers: int = Field(4, ge=1, description="environments that are evaluated side by side")
-    seeds: EvaluationSeeds = Field(EvaluationSeeds(), description="the levels that are evaluated")
+    num_workers: int = Field(
+        4, ge=1, description="environments that are evaluated at the same time"
+    )
+    seeds: EvaluationSeeds = Field(EvaluationSeeds(), description="the levels to evaluate on")
     interval: int = Field(10, ge=1, description="updates between evaluations")

@@ -1,4 +1,4 @@
-"""What is wrong with a config, in plain words that name the key and what would be right."""
+"""Error messages for an invalid config, each naming the key and a valid value."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from schema.yaml_file import KeyPath
 def section_errors(
     error: ValidationError, root: type[Section], combinations: bool = True
 ) -> list[tuple[KeyPath, str]]:
-    """The key and the message of each error that validation found.
+    """Return the key and the message of each validation error.
 
     Args:
-        error: what pydantic raised.
+        error: the error that pydantic raised.
         root: the section that was validated.
-        combinations: whether to include errors of keys that are valid each for itself.
+        combinations: whether to include errors of keys that are valid by themselves but not together.
     """
     return [
         _describe(details, root)
@@ -47,7 +47,7 @@ def _describe(details: ErrorDetails, root: type[Section]) -> tuple[KeyPath, str]
         needed = context.get("min_length") or context.get("max_length")
         return key_path, f"has {context['actual_length']} values; must have {needed}"
     if kind in _EXPECTED:
-        return key_path, f"{_show(value)} where {_EXPECTED[kind]} belongs"
+        return key_path, f"must be {_EXPECTED[kind]}, not {_show(value)}"
     return key_path, f"{_show(value)}: {details['msg']}"
 
 
@@ -55,7 +55,7 @@ def _key_hint(key_path: KeyPath, root: type[Section]) -> str:
     above, name = key_path[:-1], key_path[-1]
     own = keys_of(section_at(root, above))
     is_option = name in OPTIONS
-    # Deeper down, a seed is that of levels.
+    # Deeper in the config, `seed` means a level rather than the option --seed.
     if is_misspelt(name, own) or (is_option and len(above) > 1):
         return nearest(name, own)
     if is_option:
@@ -88,7 +88,7 @@ _EXPECTED = {
 
 def _show(value: Any) -> str:
     if value is None:
-        return "nothing (null)"
+        return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -98,6 +98,6 @@ def _show(value: Any) -> str:
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """A hint at the name that was probably meant: "; did you mean x?", or all there are."""
+    """Return a hint at the closest name, "; did you mean x?", or at all names if none is close."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else f"; must be one of {', '.join(names)}"

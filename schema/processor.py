@@ -1,20 +1,20 @@
-"""What this machine's processor can do."""
+"""Capabilities of this machine's processor."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
-# As Linux calls them.
+# Linux's names of the flags.
 _BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
 
 @cache
 def multiplies_bfloat16(path: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether it multiplies bfloat16 in instructions made for that; False where Linux doesn't say so.
+    """Return whether the processor has instructions for bfloat16 products; False where unknown.
 
     Args:
-        path: where Linux tells what processors have.
+        path: the file in which Linux lists the processor's flags.
     """
     try:
         text = path.read_text(encoding="utf-8")

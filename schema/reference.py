@@ -20,21 +20,21 @@ DEFAULT_CONFIG = _ROOT / "configs" / "default.yaml"
 REFERENCE = _ROOT / "docs" / "configuration.md"
 
 _CONFIG_HEADER = """\
-# Every key with its default. Copy this file and keep what you change: a key that is left out has the
-# value it has here, unless a comment names another one for its type. MiniGrid-Empty-Random-6x6, seen as
-# symbols; trained with a learning rate that falls from 3.0e-3 to 1.0e-5, it is solved (mean return above
-# 0.9) within the 50 updates.
+# Every key with its default. Copy this file and keep only the keys that you change: a key that is left
+# out has the default shown here, unless its comment names another one for the environment's type.
+# The environment is MiniGrid-Empty-Random-6x6, observed as symbols. With a learning rate that falls from
+# 3.0e-3 to 1.0e-5, this config solves it (mean return above 0.9) within the 50 updates.
 # Generated from the schema by `make docs`.
 """
 _REFERENCE_HEADER = """\
 # Configuration
 
-Every key of a config, generated from the schema in `schema/` by `make docs`. A key that is left out
-has its default. A key that isn't listed here, a value of another type or one out of range is an error
-that names the file, the line and the key.
+Every key of a config; `make docs` generates this page from `schema/`. A key that is left out has its
+default. An unknown key, a value of the wrong type and a value out of range are errors that name the
+file, the line and the key.
 
-Numbers may be written as `1e-3`, and whole ones as `1e1`. Text is never taken for a number or the
-other way round, and only `true` and `false` are truth values. Duplicate keys, YAML tags and aliases are
+Numbers may be written as `1e-3`, and whole numbers as `1e1`. Text is never read as a number, nor a
+number as text, and only `true` and `false` are booleans. Duplicate keys, YAML tags and aliases are
 errors.
 """
 _COMMENT_COLUMN = 44
@@ -42,7 +42,7 @@ _RANGES = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less tha
 
 
 def default_yaml() -> str:
-    """The text of `configs/default.yaml`."""
+    """Return the text of `configs/default.yaml`."""
     return _CONFIG_HEADER + "".join(f"{line}\n" for line in _yaml_lines(Config, Config(), 0))
 
 
@@ -63,13 +63,13 @@ def _yaml_lines(section: type[Section], values: Any, depth: int) -> Iterator[str
             yield line.ljust(_COMMENT_COLUMN) + f"# {info.description}{others}"
             optional = subsection(section, key)
             if optional is not None:
-                # Its keys, as comments, for whoever wants to set it.
+                # Its keys follow as comments, to be uncommented.
                 for below in _yaml_lines(optional, optional(), depth + 1):
                     yield f"{indent}#   {below.strip()}"
 
 
 def reference() -> str:
-    """The text of `docs/configuration.md`."""
+    """Return the text of `docs/configuration.md`."""
     return _REFERENCE_HEADER + "".join(_tables(Config, ()))
 
 
@@ -108,13 +108,13 @@ def _row(section: type[Section], key: str, info: FieldInfo) -> str:
 
 
 def _own_defaults(section: type[Section], key: str) -> dict[str, str]:
-    """A key's default for each type that has one of its own."""
+    """Return a key's default for each type that has its own."""
     types = TYPE_DEFAULTS if section is EnvironmentConfig else {}
     return {kind: _shown(own[key]) for kind, own in types.items() if key in own}
 
 
 def _shown(value: Any) -> str:
-    """A value as it is written in YAML, on one line."""
+    """Return a value as YAML on one line."""
     return dump_yaml({"": value}).partition(": ")[2].strip()
 
 
@@ -123,7 +123,7 @@ def _sentence(text: str) -> str:
 
 
 def main() -> None:
-    """Writes both files."""
+    """Write both files."""
     for path, text in ((DEFAULT_CONFIG, default_yaml()), (REFERENCE, reference())):
         with replace_file(path) as file:
             file.write(text)

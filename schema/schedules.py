@@ -1,4 +1,4 @@
-"""Decay schedules of hyperparameters that change during a training."""
+"""Decay schedules of hyperparameters that change during training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class DecaySchedule(Section):
 
     initial: float
     final: float | None
-    power: float = Field(1.0, gt=0, description="power of the decay; 1 is linear")
+    power: float = Field(1.0, gt=0, description="exponent of the decay; 1 is linear")
     max_decay_steps: int | None = Field(
         None, ge=1, description="updates until final is reached; null: all updates"
     )
@@ -23,7 +23,7 @@ class LearningRateSchedule(DecaySchedule):
 
     initial: float = Field(1.0e-3, gt=0, le=1, description="learning rate at the start")
     final: float | None = Field(
-        None, ge=0, le=1, description="learning rate at the end; null: as initial"
+        None, ge=0, le=1, description="learning rate at the end; null: same as initial"
     )
 
 
@@ -32,7 +32,7 @@ class BetaSchedule(DecaySchedule):
 
     initial: float = Field(0.01, ge=0, description="coefficient of the entropy bonus at the start")
     final: float | None = Field(
-        None, ge=0, description="coefficient of the entropy bonus at the end; null: as initial"
+        None, ge=0, description="coefficient of the entropy bonus at the end; null: same as initial"
     )
 
 
@@ -40,4 +40,6 @@ class ClipRangeSchedule(DecaySchedule):
     """Clip range of the probability ratio and of the change in value."""
 
     initial: float = Field(0.2, gt=0, description="clip range at the start")
-    final: float | None = Field(None, gt=0, description="clip range at the end; null: as initial")
+    final: float | None = Field(
+        None, gt=0, description="clip range at the end; null: same as initial"
+    )

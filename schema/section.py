@@ -1,4 +1,4 @@
-"""What all sections of a config have in common, and how to find one by its path."""
+"""The base class of all sections of a config, and functions that find a section by its path."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pydantic_core import PydanticCustomError
 
 from schema.yaml_file import KeyPath
 
-COMBINATION: Final = "combination"  # the type of errors that a whole section's check finds
+COMBINATION: Final = "combination"  # type of the errors about several keys together
 
 
 class Section(BaseModel):
-    """A section of the config: unknown keys are errors, and text is never taken for a number.
+    """A section of the config: unknown keys are errors, and text is never read as a number.
 
-    Where a whole number belongs, 1e1 and 10.0 are 10.
+    Whole numbers may be written as floats: 1e1 and 10.0 are 10.
     """
 
     model_config = ConfigDict(
@@ -46,7 +46,7 @@ def _takes_whole_numbers(section: type[Section], name: str) -> bool:
 
 
 def _types_in(annotation: Any) -> list[Any]:
-    """The types of which an annotation such as `list[int] | None` is made."""
+    """Return the types that make up an annotation such as `list[int] | None`."""
     inner = [each for part in get_args(annotation) for each in _types_in(part)]
     return inner or [annotation]
 
@@ -58,12 +58,12 @@ def _as_whole(value: Any) -> Any:
 
 
 def key_error(key: str, message: str) -> PydanticCustomError:
-    """An error of a whole section's check that names the key at fault."""
+    """Return an error about several keys together that names the key at fault."""
     return PydanticCustomError(COMBINATION, "{message}", {"message": message, "key": key})
 
 
 def section_at(root: type[Section], key_path: KeyPath) -> type[Section]:
-    """The section's class at a path below another such as ("trainer", "beta_schedule")."""
+    """Return the class of the section at a path below `root`, such as ("trainer", "beta_schedule")."""
     section = root
     for key in key_path:
         inner = subsection(section, key)
@@ -73,12 +73,12 @@ def section_at(root: type[Section], key_path: KeyPath) -> type[Section]:
 
 
 def subsection(section: type[Section], key: str) -> type[Section] | None:
-    """The class of the section under `key`, or None where a plain value stands."""
+    """Return the class of the section under `key`, or None if the key holds a plain value."""
     return next(iter(subsections(section, key)), None)
 
 
 def subsections(section: type[Section], key: str) -> list[type[Section]]:
-    """The classes of the section under `key`: several where it depends on the environment's type."""
+    """Return the classes of the section under `key`; several if it depends on the environment's type."""
     for name, info in section.model_fields.items():
         if (info.alias or name) == key:
             candidates = (info.annotation, *getattr(info.annotation, "__args__", ()))
@@ -91,12 +91,12 @@ def subsections(section: type[Section], key: str) -> list[type[Section]]:
 
 
 def keys_of(section: type[Section]) -> list[str]:
-    """The keys of a section, as they are written in YAML, in their order."""
+    """Return the keys of a section in their order, as they are written in YAML."""
     return [info.alias or name for name, info in section.model_fields.items()]
 
 
 def key_paths(section: type[Section], prefix: KeyPath = ()) -> Iterator[KeyPath]:
-    """The path of every section and key below a section, as they are written in YAML."""
+    """Yield the path of every section and key below a section, as they are written in YAML."""
     for key in keys_of(section):
         yield (*prefix, key)
         inner = [key_paths(each, (*prefix, key)) for each in subsections(section, key)]

@@ -1,4 +1,4 @@
-"""Which key is meant by a name that no key has, but that is usual elsewhere or stands elsewhere."""
+"""Suggests a key for an unknown name: a misspelt one, another library's, or one of another section."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from schema.section import Section, key_paths, keys_of
 from schema.yaml_file import KeyPath
 
-# What other libraries and papers call a key. None of these is the name of a key here.
+# Names of keys in other libraries and papers. None of them is a key here.
 USUAL_NAMES: Final[dict[KeyPath, tuple[str, ...]]] = {
     ("trainer", "learning_rate_schedule", "initial"): ("learning_rate", "lr"),
     ("trainer", "beta_schedule", "initial"): (
@@ -58,33 +58,33 @@ USUAL_NAMES: Final[dict[KeyPath, tuple[str, ...]]] = {
     ("environment", "obs_stacks"): ("frame_stack", "n_stack"),
 }
 
-# What isn't a config's business but the command line's.
+# Options of the command line that users may look for in a config.
 OPTIONS: Final = ("device", "run_id", "seed", "worker_id")
 
 _CLOSE: Final = 0.85
-# Less, where a wrong guess does little harm; below it, names have a few letters in common by chance.
+# A lower threshold for guesses that do little harm; below it, names resemble each other by chance.
 _SIMILAR: Final = 0.72
 
 
 def is_misspelt(name: str, own: Iterable[str]) -> bool:
-    """Whether a name is close to one of those that exist where it stands."""
+    """Return whether a name is nearly the same as one of the names that exist in its place."""
     return bool(difflib.get_close_matches(name, list(own), n=1, cutoff=_CLOSE))
 
 
 def is_similar(name: str, own: Iterable[str]) -> bool:
-    """Whether a name may have been meant for one of those that exist."""
+    """Return whether a name may be meant for one of the names that exist."""
     return bool(difflib.get_close_matches(name, list(own), n=1, cutoff=_SIMILAR))
 
 
 def key_elsewhere(name: str, root: type[Section]) -> KeyPath | None:
-    """The path of the key that is usually called so, or nearly so, or that another section has.
+    """Return the path of a key with this usual name, or of a key in another section.
 
     Args:
-        name: a name that doesn't exist where it stands.
-        root: the section that paths begin at.
+        name: a name that doesn't exist in its place.
+        root: the section that paths start from.
 
     Returns:
-        The path; None where no such name is close.
+        The path; None if no name is close enough.
     """
     paths = _names(root)
     close = difflib.get_close_matches(name, paths, n=1, cutoff=_CLOSE)
@@ -92,7 +92,7 @@ def key_elsewhere(name: str, root: type[Section]) -> KeyPath | None:
 
 
 def _names(root: type[Section]) -> dict[str, KeyPath]:
-    """Usual names, and those of keys that only one section right below the root has."""
+    """Return the paths of usual names and of keys that only one section directly below the root has."""
     names = {name: path for path, usual in USUAL_NAMES.items() for name in usual}
     below = [path for path in key_paths(root) if len(path) == 2]
     keys = [path[-1] for path in below]

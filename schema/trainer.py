@@ -16,14 +16,18 @@ class TrainerConfig(Section):
     algorithm: Literal["PPO"] = Field("PPO", description="the algorithm: PPO")
     gamma: float = Field(0.99, ge=0, le=1, description="discount factor")
     lamda: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
-    updates: int = Field(50, ge=1, description="how often a rollout is collected and trained on")
+    updates: int = Field(
+        50, ge=1, description="number of updates; each collects a rollout and trains on it"
+    )
     epochs: int = Field(4, ge=1, description="passes over each rollout")
-    num_workers: int = Field(16, ge=1, description="environments that are stepped side by side")
-    worker_steps: int = Field(64, ge=1, description="steps of each environment in a rollout")
+    num_workers: int = Field(
+        16, ge=1, description="number of workers: environment instances that are stepped together"
+    )
+    worker_steps: int = Field(64, ge=1, description="steps of each worker in a rollout")
     num_mini_batches: int = Field(
         4,
         ge=1,
-        description="mini-batches of an epoch; must divide num_workers x worker_steps",
+        description="mini-batches per epoch; must divide num_workers x worker_steps",
     )
     value_coefficient: float = Field(0.5, ge=0, description="weight of the value loss")
     max_grad_norm: float = Field(0.5, gt=0, description="norm to which the gradient is clipped")
@@ -34,22 +38,25 @@ class TrainerConfig(Section):
     clip_value_loss: bool = Field(
         False,
         description="limit the change in value by the clip range; false: plain squared error "
-        "(Engstrom et al., 2020, Implementation matters in deep policy gradients, compares both)",
+        "(Engstrom et al., 2020, Implementation matters in deep policy gradients, "
+        "compare both)",
     )
     target_kl: float | None = Field(
         None,
         gt=0,
-        description="an update ends early where a mini-batch's KL divergence from the policy that "
+        description="stop an update early when a mini-batch's KL divergence from the policy that "
         "acted exceeds 1.5 times this (OpenAI Spinning Up); null: never",
     )
     multi_discrete_ratio: Literal["joint", "branch"] = Field(
         "joint",
-        description="probability ratio of a multi-discrete action: joint, or branch, one for each",
+        description="probability ratios of a multi-discrete action: joint (one for the whole "
+        "action) or branch (one for each branch)",
     )
     bootstrap_truncated: bool = Field(
         True,
-        description="add the value of what follows where a time limit cuts an episode off (Pardo et "
-        "al., 2018, Time limits in reinforcement learning); false: take it for an end",
+        description="add the value of the last observation when a time limit truncates an episode "
+        "(Pardo et al., 2018, Time limits in reinforcement learning); false: treat it "
+        "as the episode's end",
     )
     normalize_rewards: bool = Field(
         False,
@@ -57,10 +64,11 @@ class TrainerConfig(Section):
     )
     advantage_normalization: Literal["minibatch", "batch", "none"] = Field(
         "minibatch",
-        description="advantages have mean 0 and deviation 1 in each minibatch or batch, or none",
+        description="steps over which advantages get mean 0 and standard deviation 1: each "
+        "minibatch, the whole batch, or none",
     )
     resume_at: int | None = Field(
-        None, ge=0, description="update at which load_model continues; null: the checkpoint's own"
+        None, ge=0, description="update at which load_model resumes; null: the checkpoint's own"
     )
     learning_rate_schedule: LearningRateSchedule = Field(
         LearningRateSchedule(), description="learning rate of AdamW"

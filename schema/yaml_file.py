@@ -1,8 +1,7 @@
-"""Reads YAML files strictly, remembering line numbers, and writes files atomically.
+"""Reads YAML files strictly, with line numbers, and writes files atomically.
 
-PyYAML does the parsing; what differs from its safe loader is what a config file needs: numbers and
-truth values as YAML 1.2 defines them (``1e-3`` is a number, ``no`` is text), and duplicate keys,
-tags and aliases as errors instead of surprises.
+PyYAML parses. Configs differ from its safe loader in two ways: numbers and booleans follow YAML 1.2
+(``1e-3`` is a number, ``no`` is text), and duplicate keys, tags and aliases are errors.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import yaml
 
 from schema.errors import UserError
 
-# The C parser and emitter are about ten times as fast; PyYAML built without them works too.
+# The C parser and emitter are about ten times as fast; PyYAML also works without them.
 _BaseLoader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -33,7 +32,7 @@ _CONSTANTS |= {"false": False, "False": False, "FALSE": False}
 _MAXIMUM_DEPTH = 50
 _MAXIMUM_DIGITS = 1000
 
-# What parsing raises: PyYAML's own parser lets those of `chr` through for impossible characters.
+# Errors of parsing; PyYAML's Python parser passes on those of `chr` for impossible characters.
 _PARSING_ERRORS = (yaml.YAMLError, RecursionError, ValueError, OverflowError)
 
 KeyPath = tuple[str, ...]
@@ -41,12 +40,12 @@ KeyPath = tuple[str, ...]
 
 @dataclass
 class Document:
-    """A YAML file that was read: its data, and the line on which each key stands.
+    """The data of a YAML file, with the line of each key.
 
     Attributes:
         path: the file.
         data: the mapping at its root; empty for an empty file.
-        lines: the line, counted from 1, of each key, by its path from the root.
+        lines: the line of each key, counted from 1, by its path from the root.
     """
 
     path: Path
@@ -54,24 +53,23 @@ class Document:
     lines: dict[KeyPath, int] = field(default_factory=dict)
 
     def line(self, key_path: KeyPath) -> int:
-        """The line of the key, or of the nearest section above it that has one; 0 for none."""
+        """Return the line of a key, or of the nearest section above it; 0 if none is known."""
         for length in range(len(key_path), 0, -1):
             if key_path[:length] in self.lines:
                 return self.lines[key_path[:length]]
         return 0
 
     def where(self, key_path: KeyPath) -> str:
-        """The file, and the line of the key where it is known."""
+        """Return the file, and the line of the key if it is known."""
         line = self.line(key_path)
         return f"{self.path}, line {line}" if line else str(self.path)
 
 
 def read_yaml(path: Path) -> Document:
-    """Reads a file whose root is a mapping (or that is empty).
+    """Read a file with a mapping at its root, or an empty file.
 
     Raises:
-        UserError: the file can't be read, is no valid YAML, or holds tags, aliases or
-            duplicate keys.
+        UserError: the file can't be read, isn't valid YAML, or contains tags, aliases or duplicate keys.
     """
     document = Document(path, {})
     root = _compose(path)
@@ -87,7 +85,7 @@ def _compose(path: Path) -> yaml.Node | None:
     try:
         text = path.read_text(encoding="utf-8-sig")  # with or without a byte order mark
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is no text file in UTF-8") from None
+        raise UserError(f"{path}: isn't a text file in UTF-8") from None
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror}") from None
     try:
@@ -102,7 +100,7 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 def _fault(error: yaml.MarkedYAMLError, text: str) -> str:
-    """What the parser stumbled over; characters that it doesn't name are named."""
+    """Return the parser's complaint, with a clearer one for tabs and for text that needs quotes."""
     problem = error.problem or error.context
     lines, mark = text.splitlines(), error.problem_mark
     if mark and mark.line < len(lines):
@@ -119,15 +117,15 @@ def _refuse_early(text: str, path: Path) -> None:
     try:
         _refuse_tags_aliases_and_depth(text, path, _BaseLoader)
     except yaml.YAMLError:
-        # Since 0.2.6 libyaml has a limit of its own for nesting, which it may reach while it looks
-        # ahead, before we see how deep it is. PyYAML's own parser has none, so we count there.
+        # Since 0.2.6 libyaml limits nesting itself. It may reach its limit while looking ahead, before
+        # we know the line. PyYAML's Python parser has no limit, so it finds the line.
         with suppress(*_PARSING_ERRORS):
             _refuse_tags_aliases_and_depth(text, path, yaml.BaseLoader)
         raise
 
 
 def _refuse_tags_aliases_and_depth(text: str, path: Path, loader: Any) -> None:
-    """Looks at the parser's events, so that nothing is expanded or recursed into before."""
+    """Check the parser's events, before anything is expanded or recursed into."""
     depth = 0
     for event in yaml.parse(text, Loader=loader):
         assert event.start_mark is not None
@@ -169,7 +167,7 @@ def _construct_mapping(
             first = document.lines[child_path]
             raise UserError(
                 f"{document.path}, line {line}: {'.'.join(child_path)}: duplicate key; "
-                f"it stands on line {first} already"
+                f"first set on line {first}"
             )
         document.lines[child_path] = line
         mapping[key] = _construct(value_node, child_path, document)
@@ -179,7 +177,7 @@ def _construct_mapping(
 def _plain_scalar(text: str) -> Any:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
-    # Python refuses to read endless digits as a whole number; as a float they are infinite.
+    # Python refuses to convert very many digits to an integer; as a float they are infinite.
     if _INTEGER.fullmatch(text) and len(text) <= _MAXIMUM_DIGITS:
         return int(text)
     if _FLOAT.fullmatch(text):
@@ -190,7 +188,7 @@ def _plain_scalar(text: str) -> Any:
 
 
 def dump_yaml(data: Any) -> str:
-    """The data as block-style YAML that `read_yaml` reads back unchanged, keys in their order."""
+    """Return block-style YAML that `read_yaml` reads back unchanged, with the keys in their order."""
     text: str = yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=1000
     )
@@ -203,8 +201,8 @@ class _Dumper(_SafeDumper):
 
 
 def _represent_float(dumper: Any, value: float) -> yaml.Node:
-    # repr's `1e-05` is the shortest text that reads back exactly, but plain YAML 1.1 readers take
-    # it for text unless there is a point: `1.0e-05`.
+    # repr's `1e-05` is the shortest text that reads back exactly, but YAML 1.1 readers read it as
+    # text unless it has a point: `1.0e-05`.
     text = repr(value)
     if "e" in text and "." not in text:
         text = text.replace("e", ".0e")
@@ -213,8 +211,8 @@ def _represent_float(dumper: Any, value: float) -> yaml.Node:
 
 
 def _represent_text(dumper: Any, value: str) -> yaml.Node:
-    # Text that `read_yaml` would take for something else needs quotes, and so does text that other
-    # readers would (the emitter quotes that by itself).
+    # Quote text that `read_yaml` would read as another type. Where other readers would, the emitter
+    # adds quotes by itself.
     style = None if _plain_scalar(value) is value else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
@@ -230,7 +228,7 @@ _Dumper.add_representer(list, _represent_list)
 
 @contextmanager
 def replace_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Opens a temporary file beside `path` that takes its place only when all is written."""
+    """Open a temporary file beside `path`, which replaces it once everything is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     encoding = None if "b" in mode else "utf-8"
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

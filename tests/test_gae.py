@@ -171,13 +171,13 @@ def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_me
     orders = torch.stack([torch.randperm(12, generator=generator) for _ in range(members)])
     numbers = torch.tensor([[10 * t + n for t in range(steps) for n in range(workers)]])
     numbers = numbers + torch.tensor([[0], [100]])
-    for rows, shape in ((1, (4,)), (slice(None), (2, 4))):
-        observations = buffer.batch_observations(rows)
-        dealt = [(chosen, None) for chosen in orders[rows].chunk(3, -1)]
-        batches = list(buffer.mini_batches(rows, observations, dealt))
+    for selection, shape in ((1, (4,)), (slice(None), (2, 4))):
+        observations = buffer.batch_observations(selection)
+        dealt = [(chosen, None) for chosen in orders[selection].chunk(3, -1)]
+        batches = list(buffer.mini_batches(selection, observations, dealt))
         assert [batch.values.shape for batch in batches] == [shape] * 3
         values = torch.cat([batch.values for batch in batches], -1)
-        assert torch.equal(values, numbers.float().gather(1, orders)[rows])
+        assert torch.equal(values, numbers.float().gather(1, orders)[selection])
         for batch in batches:
             assert torch.equal(batch.observations["vector"][..., 0], batch.values)
             assert torch.equal(batch.observations["visual"][..., 1, 1, 0].float(), batch.values)

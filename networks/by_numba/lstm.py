@@ -31,7 +31,7 @@ class Steps(NamedTuple):
     lengths: np.ndarray
 
 
-class Layer(NamedTuple):
+class SavedActivations(NamedTuple):
     """What a layer makes of each step.
 
     Attributes:
@@ -54,7 +54,7 @@ def forward(
     begin: np.ndarray,
     begin_cells: np.ndarray,
     hidden_weight: np.ndarray,
-    layer: Layer,
+    saved: SavedActivations,
 ) -> None:
     """Takes all steps.
 
@@ -63,7 +63,7 @@ def forward(
         begin: (S, H), outputs before each sequence, the longest one first.
         begin_cells: (S, H), cells before each.
         hidden_weight: (H, 4 H).
-        layer: has what the inputs add to the gates, and becomes what it makes of each step.
+        saved: has what the inputs add to the gates, and becomes what it makes of each step.
     """
     units = begin.shape[1]
     states, products = begin.copy(), np.empty((len(begin), 4 * units), np.float32)
@@ -73,7 +73,7 @@ def forward(
         np.dot(states[:active], hidden_weight, products[:active])
         for number in range(active):
             row = steps.starts[number] + time
-            _step(layer, row, products[number], states[number], cells[number])
+            _step(saved, row, products[number], states[number], cells[number])
 
 
 @jit
@@ -86,20 +86,22 @@ def _active(steps: Steps, time: int) -> int:
 
 
 @jit
-def _step(layer: Layer, row: int, product: np.ndarray, state: np.ndarray, cell: np.ndarray) -> None:
+def _step(
+    saved: SavedActivations, row: int, product: np.ndarray, state: np.ndarray, cell: np.ndarray
+) -> None:
     """Takes one step in one sequence, whose state (H,) and cell (H,) become those after it."""
-    gates, units = layer.gates[row], len(state)
+    gates, units = saved.gates[row], len(state)
     for unit in range(2 * units):
         gates[unit] = sigmoid(gates[unit] + product[unit])
     for unit in range(2 * units, 3 * units):
         gates[unit] = tanh(gates[unit] + product[unit])
     for unit in range(3 * units, 4 * units):
         gates[unit] = sigmoid(gates[unit] + product[unit])
-    before, cells_before = layer.before[row], layer.cells_before[row]
+    before, cells_before = saved.before[row], saved.cells_before[row]
     for unit in range(units):
         before[unit], cells_before[unit] = state[unit], cell[unit]
         cell[unit] = gates[units + unit] * cell[unit] + gates[unit] * gates[2 * units + unit]
-    cells, outputs = layer.cells[row], layer.outputs[row]
+    cells, outputs = saved.cells[row], saved.outputs[row]
     for unit in range(units):
         cells[unit] = cell[unit]
         state[unit] = gates[3 * units + unit] * tanh(cell[unit])
@@ -111,7 +113,7 @@ def backward(
     steps: Steps,
     by_outputs: np.ndarray,
     transposed: np.ndarray,
-    layer: Layer,
+    saved: SavedActivations,
     by_begin: np.ndarray,
     by_begin_cells: np.ndarray,
 ) -> None:
@@ -121,7 +123,7 @@ def backward(
         steps: which follow one another.
         by_outputs: (B, H), the gradient of the outputs.
         transposed: (4 H, H), the hidden weight.
-        layer: as `forward` left it; its gates become the gradient of what went into them.
+        saved: as `forward` left it; its gates become the gradient of what went into them.
         by_begin: (S, H) zeros, become those of the outputs before each sequence.
         by_begin_cells: (S, H) zeros, become those of the cells before each.
     """
@@ -131,8 +133,8 @@ def backward(
         active = _active(steps, time)
         for number in range(active):
             row = steps.starts[number] + time
-            _step_back(layer, row, by_outputs[row], by_states[number], by_cells[number])
-            copied = layer.gates[row]
+            _step_back(saved, row, by_outputs[row], by_states[number], by_cells[number])
+            copied = saved.gates[row]
             for place in range(len(copied)):
                 by_gates[number, place] = copied[place]
         np.dot(by_gates[:active], transposed, by_states[:active])
@@ -140,14 +142,18 @@ def backward(
 
 @jit
 def _step_back(
-    layer: Layer, row: int, by_output: np.ndarray, by_state: np.ndarray, by_cell: np.ndarray
+    saved: SavedActivations,
+    row: int,
+    by_output: np.ndarray,
+    by_state: np.ndarray,
+    by_cell: np.ndarray,
 ) -> None:
     """The gradient of one step's gates, and of the cell (H,) before it.
 
     With c = f c' + i g and h = o tanh(c); sigmoid and tanh have the slopes s (1 - s) and 1 - t^2.
     """
-    gates, units = layer.gates[row], len(by_state)
-    cells, cells_before = layer.cells[row], layer.cells_before[row]
+    gates, units = saved.gates[row], len(by_state)
+    cells, cells_before = saved.cells[row], saved.cells_before[row]
     for unit in range(units):
         into, forget = gates[unit], gates[units + unit]
         new, out = gates[2 * units + unit], gates[3 * units + unit]
@@ -193,24 +199,24 @@ class LSTM(torch.autograd.Function):
         steps = Steps(starts[order].numpy(), lengths[order].numpy())
         gates = torch.addmm(bias + hidden_bias, features, weight)
         size = (len(features), begin.shape[1])
-        layer = Layer(gates.numpy(), *(torch.empty(size).numpy() for _ in range(4)))
+        saved = SavedActivations(gates.numpy(), *(torch.empty(size).numpy() for _ in range(4)))
         forward(
             steps,
             begin[order].numpy(),
             begin_cells[order].numpy(),
             hidden_weight.contiguous().numpy(),
-            layer,
+            saved,
         )
         assert len(forward.overloads) == 1, "compiled for several types"
         ctx.save_for_backward(features, weight, hidden_weight, order)
-        ctx.steps, ctx.layer = steps, layer
-        return torch.from_numpy(layer.outputs)
+        ctx.steps, ctx.activations = steps, saved
+        return torch.from_numpy(saved.outputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of the arguments."""
         features, weight, hidden_weight, order = ctx.saved_tensors
-        layer: Layer = ctx.layer
+        saved: SavedActivations = ctx.activations
         by_sorted, by_sorted_cells = (
             torch.zeros(len(order), hidden_weight.shape[0]) for _ in range(2)
         )
@@ -218,12 +224,12 @@ class LSTM(torch.autograd.Function):
             ctx.steps,
             gradients[0].contiguous().numpy(),
             hidden_weight.t().contiguous().numpy(),
-            layer,
+            saved,
             by_sorted.numpy(),
             by_sorted_cells.numpy(),
         )
         assert len(backward.overloads) == 1, "compiled for several types"
-        by_gates = torch.from_numpy(layer.gates)
+        by_gates = torch.from_numpy(saved.gates)
         by_begin, by_begin_cells = torch.empty_like(by_sorted), torch.empty_like(by_sorted)
         by_begin[order], by_begin_cells[order] = by_sorted, by_sorted_cells
         by_bias = by_gates.sum(0)
@@ -233,7 +239,7 @@ class LSTM(torch.autograd.Function):
             by_begin_cells,
             features.t() @ by_gates,
             by_bias,
-            torch.from_numpy(layer.before).t() @ by_gates,
+            torch.from_numpy(saved.before).t() @ by_gates,
             by_bias,
             None,
         )

@@ -55,7 +55,7 @@ class NumbaEpochs:
         self._look_at(self._buffer.batch_observations(self._member.number))
         if features is not None:
             # T x N x size -> (T * N) x size, and back
-            values = self._actor_critic.value_features(features.flatten(0, 1))
+            values = self._actor_critic.values_of_features(features.flatten(0, 1))
             return values.unflatten(0, (self._buffer.steps, -1))
         values_of_each = np.empty(len(self._inputs.values), np.float32)
         self._run(_NO_RATES, _NO_CHOICES, _NO_NUMBERS, values_of_each)

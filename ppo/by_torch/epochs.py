@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from buffer import MiniBatch, normalise_advantages
-from model import Rows
+from model import MemberSelection
 from networks.columns import Columns
 from networks.recurrence import Sequences
 from networks.repeats import Repeats, find_repeats
@@ -32,7 +32,7 @@ class TorchEpochs:
         parts: the population in training.
     """
 
-    def __init__(self, rows: Rows, parts: Parts) -> None:
+    def __init__(self, rows: MemberSelection, parts: Parts) -> None:
         self._rows = rows
         self._members = members = parts.selected(rows)
         self._shared = members[0].config
@@ -80,7 +80,7 @@ class TorchEpochs:
         if features is None:
             return self._values_of_observations()
         # [M x] T x N x size -> [M x] (T * N) x size, and back
-        values = self._network.value_features(features.flatten(-3, -2))
+        values = self._network.values_of_features(features.flatten(-3, -2))
         return values.unflatten(-1, (self._buffer.steps, -1))
 
     def _find_repeats(self) -> None:

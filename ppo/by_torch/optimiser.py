@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from model import Rows
+from model import MemberSelection
 
 _BETA_1, _BETA_2 = 0.9, 0.999
 
@@ -32,7 +32,9 @@ class AdamW:
         self._steps = torch.zeros(len(weights), 1, device=weights.device)
 
     @torch.no_grad()
-    def step(self, rows: Rows, learning_rate: Tensor, epsilon: Tensor, decay: Tensor) -> None:
+    def step(
+        self, rows: MemberSelection, learning_rate: Tensor, epsilon: Tensor, decay: Tensor
+    ) -> None:
         """Takes a step with the weights of one member, or of all.
 
         Args:

@@ -134,7 +134,7 @@ def test_errors_name_the_file_the_key_and_the_remedy(tmp_path):
     lines = fail("tune", *options, "--out=out", cwd=tmp_path)
     assert lines == [
         "space.yaml, line 2: gamma: choice 1.5: 1.5 is out of range; must be at most 1.0",
-        "space.yaml, line 2: gamma: choice high: the text 'high' where a number belongs",
+        "space.yaml, line 2: gamma: choice high: must be a number, not the text 'high'",
     ]
     space.write_text("hyperparameters:\n  num_workers: [2, 3]\n  worker_steps: [64, 65]\n")
     (line,) = fail("tune", *options, "--out=out", cwd=tmp_path)

@@ -30,12 +30,12 @@ def test_places_that_are_zero_are_left_out_and_equal_ones_merged():
         assert selected[:, group].tolist() == values[:, place].tolist()
 
 
-@pytest.mark.parametrize("rows", [1, slice(None)], ids=["one", "all"])
+@pytest.mark.parametrize("selection", [1, slice(None)], ids=["one", "all"])
 @pytest.mark.parametrize("share_parameters", [True, False])
-def test_outputs_and_gradients_are_those_of_all_places(rows, share_parameters):
+def test_outputs_and_gradients_are_those_of_all_places(selection, share_parameters):
     members = population(SPACES, share_parameters=share_parameters)
-    network = members.part(rows)
-    observed = sparse_observations(3, 6)[rows]
+    network = members.part(selection)
+    observed = sparse_observations(3, 6)[selection]
     columns = network.find_columns({"vector": observed.reshape(-1, 40)})
     found = []
     for inputs, selected in ((observed, None), (columns.select(observed), columns)):

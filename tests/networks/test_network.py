@@ -8,6 +8,7 @@ from environments.interface import Spaces
 from model import ActorCritic, Population
 from ppo.by_torch.epochs import TorchEpochs
 from ppo.by_torch.losses import Coefficients, ppo_losses
+from ppo.interface import LOGGED
 from ppo.run.member import Run
 from schema.config import Config
 from schema.model import ModelConfig
@@ -70,7 +71,7 @@ def test_acting_first_and_valuing_later_is_the_same(spaces, share_parameters):
     expected_parameters, expected_values = members.stacked(observed)
     assert torch.equal(parameters, expected_parameters)
     if share_parameters:
-        found_values = members.stacked.value_features(features)
+        found_values = members.stacked.values_of_features(features)
     else:
         found_values = members.stacked.values(observed)
     assert torch.equal(found_values, expected_values)
@@ -235,42 +236,47 @@ def test_weights_of_another_network_are_refused():
 
 @pytest.mark.parametrize("max_grad_norm", [0.05, 100.0])
 def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm):
+    settings = {"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "adam_epsilon": 1e-5}
+    losses = {"value_coefficient": 0.5, "clip_value_loss": True}
     config = tiny_config(
         model={"share_parameters": True},
-        trainer={"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "num_mini_batches": 4},
+        trainer=settings | losses | {"num_mini_batches": 4, "epochs": 1},
     )
     with PPOTrainer([Run(config, 1)], ON_CPU) as trainer:
         trainer._sampler.sample(0)
         trainer._estimate_advantages()
-        members = trainer.parts.population
-        epochs = TorchEpochs(0, trainer.parts)
+        members, buffer = trainer.parts.population, trainer.parts.buffer
         spaces = Spaces({"vector": ((4,), "float32")}, (2,))
         reference = ActorCritic(spaces, config).bind(members.weights[0].clone())
-        optimiser = torch.optim.AdamW(
-            reference.parameters(), lr=0.01, eps=1e-5, weight_decay=0.1, foreach=False
-        )
         start = members.weights.clone()
-        norms = []
-        observations = trainer.parts.buffer.batch_observations(0)
-        dealt = [(chosen, None) for chosen in torch.arange(128).chunk(4)]
-        for batch in trainer.parts.buffer.mini_batches(0, observations, dealt):
-            advantages = batch.advantages.clone()
-            with torch.no_grad():
-                epochs._evaluate_mini_batch(batch, COEFFICIENTS)
-                found = epochs._step(torch.tensor([0.01]))
-            mean, deviation = advantages.numpy().mean(), advantages.numpy().std()
-            batch.advantages = (advantages - mean) / (deviation + 1e-8)
-            losses = ppo_losses(
-                *reference(batch.observations), batch, reference.distribution, COEFFICIENTS
-            )
-            optimiser.zero_grad()
-            losses.total.sum().backward()
-            norm = torch.nn.utils.clip_grad_norm_(reference.parameters(), max_grad_norm)
-            optimiser.step()
-            norms.append(norm.item())
-            assert found.item() == pytest.approx(norm.item(), rel=1e-4)
-            flat = torch.cat([parameter.flatten() for parameter in reference.parameters()])
-            own = torch.cat([weight.flatten() for weight in members.member_weights(0).values()])
-            torch.testing.assert_close(own, flat, rtol=1e-5, atol=2e-6)
-        assert (members.weights - start).abs().max() > 0.01
-        assert all(0.05 < norm < 100 for norm in norms), "both sides of the clipping are tried"
+        generator = torch.Generator()
+        generator.set_state(trainer.parts.members[0].shuffling_generator.get_state())
+        order = torch.randperm(128, generator=generator)
+        epochs = TorchEpochs(0, trainer.parts)
+        epochs.estimate_values(torch.zeros(32, 4, 16))  # the buffer has the values already
+        logged = epochs.learn([{"learning_rate": 0.01, "clip_range": 0.2, "beta": 0.01}])
+        own = torch.cat([weight.flatten() for weight in members.member_weights(0).values()])
+        norms = learn_with_torch(reference, buffer, order, max_grad_norm)
+    flat = torch.cat([parameter.flatten() for parameter in reference.parameters()])
+    torch.testing.assert_close(own, flat, rtol=1e-5, atol=2e-6)
+    assert logged[:, LOGGED.index("loss/gradient_norm")].tolist() == pytest.approx(norms, rel=1e-4)
+    assert (members.weights - start).abs().max() > 0.01
+    assert all(0.05 < norm < 100 for norm in norms), "both sides of the clipping are tried"
+
+
+def learn_with_torch(network, buffer, order, max_grad_norm):
+    """Takes a step for each of 4 mini-batches, and returns the norms of their gradients."""
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=0.01, eps=1e-5, weight_decay=0.1, foreach=False
+    )
+    dealt, norms = [(chosen, None) for chosen in order.chunk(4)], []
+    for batch in buffer.mini_batches(0, buffer.batch_observations(0), dealt):
+        advantages = batch.advantages.numpy()
+        batch.advantages = (batch.advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        losses = ppo_losses(*network(batch.observations), batch, network.distribution, COEFFICIENTS)
+        optimiser.zero_grad()
+        losses.total.sum().backward()
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), max_grad_norm)
+        optimiser.step()
+        norms.append(norm.item())
+    return norms

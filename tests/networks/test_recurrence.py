@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from networks.recurrence import Recurrence, Sequences
+from networks.sequences import RolloutSequences
 from ppo.run.checkpoint import checkpoint_path, load_checkpoint
 from ppo.run.member import Run
 from ppo.validation import runnable_problems
@@ -138,8 +139,8 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
             assert trainer.parts.buffer.ends[:, :-1].any(1).any(1).all(), (
                 "episodes end in the middle"
             )
-            for learner in trainer._learners:
-                check_forward_pass(learner._epochs, trainer.parts.buffer)
+            for member in range(2):
+                check_forward_pass(trainer, member)
             trainer._learn()
             trainer.parts.population.observe(
                 trainer.parts.buffer.observations, trainer.parts.hidden_states.states
@@ -147,9 +148,14 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
 
 
 @torch.no_grad()
-def check_forward_pass(epochs, buffer):
-    network, compared = epochs._network, 0
-    for batch in buffer.mini_batches(epochs._rows, epochs._observations, epochs._deal()):
+def check_forward_pass(trainer, member):
+    buffer, memory = trainer.parts.buffer, trainer.parts.hidden_states
+    network, compared = trainer.parts.population.each[member], 0
+    sequences = RolloutSequences(
+        buffer.ends[member], 5, memory.states[member], memory.initial[member]
+    )
+    dealt = sequences.mini_batches(torch.Generator().manual_seed(0), 2)
+    for batch in buffer.mini_batches(member, buffer.batch_observations(member), dealt):
         parameters, values = network(batch.observations, None, batch.sequences)
         logs = network.distribution.log_probability(parameters, batch.actions)
         torch.testing.assert_close(values, batch.values, rtol=0, atol=1e-5)

@@ -112,29 +112,33 @@ def test_an_unknown_key_like_no_other_lists_all(load):
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
-        ("trainer: {gamma: '0.9'}", "trainer.gamma", "the text '0.9' where a number belongs"),
-        ("trainer: {gamma: no}", "trainer.gamma", "the text 'no' where a number belongs"),
-        ("trainer: {epochs: 1.5}", "trainer.epochs", "1.5 where a whole number belongs"),
-        ("trainer: {epochs: .inf}", "trainer.epochs", "inf where a whole number belongs"),
+        ("trainer: {gamma: '0.9'}", "trainer.gamma", "must be a number, not the text '0.9'"),
+        ("trainer: {gamma: no}", "trainer.gamma", "must be a number, not the text 'no'"),
+        ("trainer: {epochs: 1.5}", "trainer.epochs", "must be a whole number, not 1.5"),
+        ("trainer: {epochs: .inf}", "trainer.epochs", "must be a whole number, not inf"),
         ("trainer: {epochs: 0.0}", "trainer.epochs", "0 is out of range; must be at least 1"),
-        ("trainer: {epochs: true}", "trainer.epochs", "true where a whole number belongs"),
-        ("trainer: {epochs: }", "trainer.epochs", "nothing (null) where a whole number belongs"),
+        ("trainer: {epochs: true}", "trainer.epochs", "must be a whole number, not true"),
+        ("trainer: {epochs: }", "trainer.epochs", "must be a whole number, not null"),
         ("trainer: {gamma: .inf}", "trainer.gamma", "inf"),
         ("trainer: {gamma: .nan}", "trainer.gamma", "nan"),
-        ("trainer: 5", "trainer", "5 where a section of keys and values belongs"),
+        ("trainer: 5", "trainer", "must be a section of keys and values, not 5"),
         ("model: {activation: 3}", "model.activation", "3 isn't one of"),
         ("model: {activation: relu6}", "model.activation", "the text 'relu6' isn't one of"),
-        ("model: {load_model: 1}", "model.load_model", "1 where true or false belongs"),
+        ("model: {load_model: 1}", "model.load_model", "must be true or false, not 1"),
         ("trainer: {gamma: 1.01}", "trainer.gamma", "1.01 is out of range; must be at most 1"),
         ("trainer: {gamma: -1}", "trainer.gamma", "-1 is out of range; must be at least 0"),
         ("trainer: {max_grad_norm: 0}", "trainer.max_grad_norm", "must be more than 0"),
-        ("environment: {name: ''}", "environment.name", "where a name belongs"),
+        ("environment: {name: ''}", "environment.name", "must be a name, not the text"),
         (
             "environment: {resize_vis_obs: [84]}",
             "environment.resize_vis_obs",
             "has 1 values; must have 2",
         ),
-        ("environment: {resize_vis_obs: 84}", "environment.resize_vis_obs", "84 where a list"),
+        (
+            "environment: {resize_vis_obs: 84}",
+            "environment.resize_vis_obs",
+            "must be a list, not 84",
+        ),
         (
             "evaluation: {seeds: {start-seed: 2147483648}}",
             "evaluation.seeds.start-seed",
@@ -250,11 +254,11 @@ def test_arguments_of_an_environment_are_any_finite_yaml(load):
         "d": "text",
         "e": False,
     }
-    assert "line 2: environment.kwargs: 5 where a mapping of names to values belongs" in only_error(
+    assert "line 2: environment.kwargs: must be a mapping of names to values, not 5" in only_error(
         load, "environment:\n  kwargs: 5\n"
     )
     found = only_error(load, "environment:\n  kwargs: {a: [.inf]}\n")
-    assert "environment.kwargs: " in found and "isn't finite" in found
+    assert "environment.kwargs: " in found and "must hold finite numbers only" in found
     found = only_error(load, "environment: {type: Atari, name: Pong-v5, kwargs: {a: 1}}")
     assert (
         "environment.kwargs: works with type CartPole, Gymnasium and Minigrid only, not with Atari"

@@ -36,9 +36,11 @@ def test_any_number_is_a_parameter_of_a_scene(tmp_path):
     }
     assert config.reset_params.trained() == (3, 2**24 - 3)
     line = error_of(tmp_path, "type: Unity, reset_params: {gravity: much}")
-    assert line == "reset_params.gravity: the text 'much' where a number belongs"
-    assert "choose it by start-seed" in error_of(tmp_path, "type: Unity, reset_params: {seed: 3}")
-    assert "ASCII characters" in error_of(tmp_path, "type: Unity, reset_params: {größe: 3}")
+    assert line == "reset_params.gravity: must be a number, not the text 'much'"
+    assert "choose levels by start-seed" in error_of(
+        tmp_path, "type: Unity, reset_params: {seed: 3}"
+    )
+    assert "must be ASCII" in error_of(tmp_path, "type: Unity, reset_params: {größe: 3}")
     assert "32-bit float" in error_of(tmp_path, "type: Unity, reset_params: {gravity: 1e+60}")
 
 

@@ -105,7 +105,7 @@ def test_files_of_other_systems_are_read_as_any(read, text):
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", 5, "b.c: duplicate key; it stands on line 3"),
+        ("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\n", 5, "b.c: duplicate key; first set on line 3"),
         ("a: 1\nb: !!python/object:os.system x\n", 2, "tags"),
         ("a: !mine [1]\n", 1, "tags"),
         ("a: &x 1\nb: *x\n", 2, "aliases"),

@@ -309,7 +309,7 @@ def test_a_wrong_choice_names_file_key_and_choice(load, tmp_path):
     file = tmp_path / "tune.yaml"
     assert errors_of(grid.validate) == [
         f"{file}, line 2: gamma: choice 1.5: 1.5 is out of range; must be at most 1.0",
-        f"{file}, line 3: epochs: choice two: the text 'two' where a whole number belongs",
+        f"{file}, line 3: epochs: choice two: must be a whole number, not the text 'two'",
         f"{file}, line 5: beta_schedule.initial: choice -1: -1 is out of range; must be at least 0.0",
     ]
 
