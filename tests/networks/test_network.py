@@ -240,8 +240,8 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         trainer={"weight_decay": 0.1, "max_grad_norm": max_grad_norm, "num_mini_batches": 4},
     )
     with PPOTrainer([Run(config, 1)], ON_CPU) as trainer:
-        trainer._sampler.sample(0)
-        trainer._estimate_advantages()
+        trainer.sampler.sample(0)
+        trainer.estimate_advantages()
         members = trainer.parts.population
         epochs = TorchEpochs(0, trainer.parts)
         spaces = Spaces({"vector": ((4,), "float32")}, (2,))
@@ -256,8 +256,8 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         for batch in trainer.parts.buffer.mini_batches(0, observations, dealt):
             advantages = batch.advantages.clone()
             with torch.no_grad():
-                epochs._evaluate_mini_batch(batch, COEFFICIENTS)
-                found = epochs._step(torch.tensor([0.01]))
+                epochs.evaluate_mini_batch(batch, COEFFICIENTS)
+                found = epochs.step(torch.tensor([0.01]))
             mean, deviation = advantages.numpy().mean(), advantages.numpy().std()
             batch.advantages = (advantages - mean) / (deviation + 1e-8)
             losses = ppo_losses(

@@ -133,34 +133,34 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
     )
     with PPOTrainer([Run(config, 1), Run(config, 2)], ON_CPU) as trainer:
         for _ in range(2):  # the second rollout begins within episodes, with trained networks
-            trainer._sampler.sample(0)
-            trainer._estimate_advantages()
+            trainer.sampler.sample(0)
+            trainer.estimate_advantages()
             assert trainer.parts.buffer.ends[:, :-1].any(1).any(1).all(), (
                 "episodes end in the middle"
             )
-            for learner in trainer._learners:
-                check_forward_pass(learner._epochs, trainer.parts.buffer)
-            trainer._learn()
+            for learner in trainer.learners:
+                check_forward_pass(learner, trainer.parts)
+            trainer.learn()
             trainer.parts.population.observe(
                 trainer.parts.buffer.observations, trainer.parts.hidden_states.states
             )
 
 
 @torch.no_grad()
-def check_forward_pass(epochs, buffer):
-    network, compared = epochs._network, 0
-    for batch in buffer.mini_batches(epochs._rows, epochs._observations, epochs._deal()):
+def check_forward_pass(learner, parts):
+    network, compared = parts.population.part(learner.rows), 0
+    for batch in learner.epochs.mini_batches():
         parameters, values = network(batch.observations, None, batch.sequences)
         logs = network.distribution.log_probability(parameters, batch.actions)
         torch.testing.assert_close(values, batch.values, rtol=0, atol=1e-5)
         torch.testing.assert_close(logs, batch.log_probabilities, rtol=0, atol=1e-5)
         compared += len(values)
-    assert compared == buffer.size
+    assert compared == parts.buffer.size
 
 
 def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
     with PPOTrainer([Run(recurrent(hidden_state_init="one"), 1)], ON_CPU) as trainer:
-        trainer._sampler.sample(0)
+        trainer.sampler.sample(0)
         states, ends = trainer.parts.hidden_states.states[0], trainer.parts.buffer.ends[0]
         assert (states[0] == 1).all()
         assert (states[1:][ends[:-1]] == 1).all()
@@ -171,7 +171,7 @@ def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
 
 def test_hidden_states_go_on_over_an_end_where_they_are_not_reset():
     with PPOTrainer([Run(recurrent(reset_hidden_state=False), 1)], ON_CPU) as trainer:
-        trainer._sampler.sample(0)
+        trainer.sampler.sample(0)
         assert trainer.parts.buffer.ends.any()
         assert trainer.parts.hidden_states.states[0, 1:].any(-1).all()
         assert not trainer.parts.hidden_states.initial[0, 1:].any()
@@ -180,7 +180,7 @@ def test_hidden_states_go_on_over_an_end_where_they_are_not_reset():
 def test_a_truncated_episode_is_worth_what_its_last_observation_is_after_what_was_remembered():
     config = recurrent(trainer={"worker_steps": 8})
     with PPOTrainer([Run(config, 1)], ON_CPU) as trainer:
-        environments, cut = trainer._environments, []
+        environments, cut = trainer.environments, []
         original = environments.step
 
         def cut_off(actions):
@@ -192,7 +192,7 @@ def test_a_truncated_episode_is_worth_what_its_last_observation_is_after_what_wa
             return step
 
         environments.step = cut_off
-        trainer._sampler.sample(0)
+        trainer.sampler.sample(0)
         network = trainer.parts.population.each[0]
         observed = trainer.parts.buffer.observations["vector"][0, :, 2]
         state = trainer.parts.hidden_states.states[0, 0, 2].unsqueeze(0)

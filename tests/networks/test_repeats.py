@@ -127,7 +127,7 @@ def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):
         with PPOTrainer([Run(config, 3)], ON_CPU) as trainer:
             initial = trainer.parts.population.weights.clone()
             trainer.run()
-            counts.append(len(next(iter(trainer._learners[0]._epochs._observations.values()))))
+            counts.append(len(next(iter(trainer.learners[0].epochs.observations.values()))))
             found.append(
                 (trainer.parts.population.weights.clone(), trainer.parts.buffer.values.clone())
             )
