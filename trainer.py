@@ -1,8 +1,8 @@
 """PPO over a population of members, in the order of the algorithm.
 
-Axes: members M, workers N, steps T (see `buffer.py`). Members share the shapes of everything and
-differ in their seeds and scalar hyperparameters. Each has generators of its own, so that its result
-doesn't depend on who trains beside it. Ordinary training is a population of one.
+Axes: members M, workers N, steps T (see `buffer.py`). The members' arrays have equal shapes; their
+seeds and scalar hyperparameters differ. Each member has its own random generators, so its result
+doesn't depend on the members beside it. Ordinary training is a population of one.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from utils import Stream, choose_threads, derive_seed, make_generator
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training is, after an update.
+    """A training's progress after an update.
 
     Attributes:
-        update: how many updates are done.
-        updates: how many there will be.
+        update: number of updates done.
+        updates: number of updates in the whole training.
         steps: environment steps of each member so far.
-        steps_per_second: of all members together, in the last update.
-        returns: each member's mean return of late; None before its first episode ended.
+        steps_per_second: environment steps of all members per second in the last update.
+        returns: each member's latest mean return; None before its first episode ended.
     """
 
     update: int
@@ -57,14 +57,17 @@ class Progress:
 
 
 class PPOTrainer:
-    """Trains one or more members that share the shapes of everything.
+    """Trains a population of one or more members.
 
     Args:
-        runs: the members' runs. Their configs may differ in scalar hyperparameters only.
+        runs: the members' runs; their configs may differ in scalar hyperparameters only.
         placement: the device, ports and cores.
 
     Attributes:
         parts: the members, and the networks, rollouts and optimiser that they share.
+        environments: the environments of all workers, member by member.
+        sampler: collects the members' rollouts.
+        learners: train the members on their rollouts, one member each or all at once.
 
     Raises:
         UserError: a checkpoint to resume from doesn't fit.
@@ -76,13 +79,13 @@ class PPOTrainer:
         self._device = placement.device
         self._cores = len(placement.cores) if placement.cores else available_cores()
         self._evaluators: list[Evaluator] = []
-        # Evaluation has ports of its own, behind those of all training environments.
+        # The ports of evaluation follow those of all training environments.
         self._evaluation_worker_id = placement.worker_id + len(runs) * trainer.num_workers
-        self._environments = self._make_environments(runs, placement.worker_id)
+        self.environments = self._make_environments(runs, placement.worker_id)
         try:
             self.parts = self._make_parts(runs, placement)
-            self._sampler = make_sampler(self.parts, self._environments)
-            self._learners = self._make_learners()
+            self.sampler = make_sampler(self.parts, self.environments)
+            self.learners = self._make_learners()
             self._reward_normaliser = (
                 RewardNormaliser(len(runs), trainer.num_workers, self.parts.buffer.storage)
                 if trainer.normalize_rewards
@@ -92,7 +95,7 @@ class PPOTrainer:
             self._lamda = self._per_member([run.config.trainer.lamda for run in runs])
             self._update = 0
             self._is_stopped = False
-            self._sampler.observations = self._begin()
+            self.sampler.observations = self._start()
         except BaseException:
             self.close()
             raise
@@ -114,8 +117,8 @@ class PPOTrainer:
         )
 
     def _make_parts(self, runs: Sequence[Run], placement: Placement) -> Parts:
-        spaces, device = self._environments.spaces, placement.device
-        # Checkpoints record the choices made here, whatever null may mean in later versions.
+        spaces, device = self.environments.spaces, placement.device
+        # Checkpoints record what null means here, as a later version may choose otherwise.
         runs = [
             replace(run, config=run.config.resolved(spaces.has_images, device.type)) for run in runs
         ]
@@ -141,7 +144,7 @@ class PPOTrainer:
         return HiddenStates(population, generators, shape, recurrence.reset_hidden_state)
 
     def _make_learners(self) -> list[Learner]:
-        # Sequences, and how soon an update ends, are each member's own.
+        # Members differ in their sequences, and in the mini-batch at which target_kl stops them.
         alone = self._hidden_states is not None or self._shared.trainer.target_kl is not None
         if self._device.type == "cpu" or alone:
             return [Learner(member.number, self.parts) for member in self._members]
@@ -162,19 +165,19 @@ class PPOTrainer:
     def _hidden_states(self) -> HiddenStates | None:
         return self.parts.hidden_states
 
-    def _begin(self) -> Observations:
-        """Begins the first episodes, or goes on where the members' checkpoints stopped."""
+    def _start(self) -> Observations:
+        """Start the first episodes, or resume those of the checkpoints; return their observations."""
         if self._hidden_states is not None:
             self._hidden_states.begin()
         sources = [source for member in self._members if (source := member.run.source)]
         if not sources:
-            return self._environments.reset()
+            return self.environments.reset()
         checkpoints = [load_checkpoint(source) for source in sources]
         starts = [
-            member.restore(checkpoint, self._environments.backend)
+            member.restore(checkpoint, self.environments.backend)
             for member, checkpoint in zip(self._members, checkpoints, strict=True)
         ]
-        assert len(set(starts)) == 1, "members that start at different updates"
+        assert len(set(starts)) == 1, "members start at different updates"
         self._update = starts[0]
         same = all(member.same_environments for member in self._members)
         for member, checkpoint in zip(self._members, checkpoints, strict=True):
@@ -183,8 +186,8 @@ class PPOTrainer:
             if self._hidden_states is not None and same:
                 self._hidden_states.restore(member.number, checkpoint.hidden_states)
         if not same:
-            return self._environments.reset()
-        return self._environments.restore(
+            return self.environments.reset()
+        return self.environments.restore(
             [
                 EpisodeState(state["episode"], state["actions"].numpy())
                 for checkpoint in checkpoints
@@ -193,19 +196,19 @@ class PPOTrainer:
         )
 
     def run(self, on_update: Callable[[Progress], None] | None = None) -> None:
-        """Trains until all updates are done, until `stop` is called, or until all members have failed.
+        """Train until all updates are done, `stop` is called or all members have failed.
 
         Args:
-            on_update: is told of the progress after each update.
+            on_update: called with the progress after each update.
         """
         for member in self._members:
             member.begin_summaries(self.steps)
         while not (self.is_finished or self._is_stopped):
             start = time.perf_counter()
-            self._sampler.sample(self._update)
-            self._estimate_advantages()
-            self._learn()
-            if not self._trained():
+            self.sampler.sample(self._update)
+            self.estimate_advantages()
+            self.learn()
+            if not self._active():
                 return
             states = None if self._hidden_states is None else self._hidden_states.states
             self.parts.population.observe(self._buffer.observations, states)
@@ -217,11 +220,11 @@ class PPOTrainer:
             if on_update:
                 on_update(self._progress(rate))
             self._save_checkpoints()
-            if not self._trained():
+            if not self._active():
                 return
 
     def stop(self) -> None:
-        """Has `run` end after the present update, with a checkpoint, as if it had been interrupted."""
+        """Make `run` save a checkpoint and return after the present update."""
         self._is_stopped = True
 
     @property
@@ -231,7 +234,7 @@ class PPOTrainer:
 
     @property
     def update(self) -> int:
-        """How many updates are done."""
+        """Number of updates done."""
         return self._update
 
     @property
@@ -241,40 +244,42 @@ class PPOTrainer:
 
     @property
     def return_histories(self) -> list[ReturnHistory]:
-        """Each member's returns."""
+        """Each member's history of returns."""
         return [member.return_history for member in self._members]
 
     @property
     def failures(self) -> list[Failure | None]:
-        """What stopped each member's training; None where nothing did."""
+        """Each member's failure; None for members that still train."""
         return [member.failure for member in self._members]
 
-    def _trained(self) -> list[Member]:
+    def _active(self) -> list[Member]:
+        """Return the members that haven't failed."""
         return [member for member in self._members if not member.failure]
 
     @torch.no_grad()
-    def _estimate_advantages(self) -> None:
-        features = self._sampler.features
-        for learner in self._learners:
+    def estimate_advantages(self) -> None:
+        """Estimate the values, advantages and returns of the sampled rollouts."""
+        features = self.sampler.features
+        for learner in self.learners:
             learner.estimate_values(None if features is None else features[learner.rows])
-        last_values = self._sampler.values().to(self._buffer.storage)
+        last_values = self.sampler.values().to(self._buffer.storage)
         if self._reward_normaliser is not None:
             self._reward_normaliser(self._buffer.rewards, self._buffer.ends, self._gamma)
         estimate_advantages(self.parts, last_values, self._gamma, self._lamda)
 
-    def _learn(self) -> None:
-        """Trains each member on its rollout."""
-        for learner in self._learners:
+    def learn(self) -> None:
+        """Train each member on its rollout."""
+        for learner in self.learners:
             if not learner.failed:
                 learner.learn(self._update)
 
     def _evaluate(self) -> None:
-        """Plays the evaluation's levels where it is time, without touching the training's state."""
+        """Play the evaluation's levels if evaluation is due; the training's state stays as it is."""
         evaluation = self._shared.evaluation
         last = self._update == self._shared.trainer.updates
         if not evaluation.evaluate or (self._update % evaluation.interval and not last):
             return
-        for member in self._trained():
+        for member in self._active():
             try:
                 episodes = self._evaluator().evaluate(self._policy(member))
             except EnvironmentFailure as failure:
@@ -296,47 +301,47 @@ class PPOTrainer:
             self._evaluators.pop().close()
 
     def _policy(self, member: Member) -> Policy:
-        """What a member's network does now, with random numbers that training doesn't use."""
+        """Return a member's present policy, with a random generator that training doesn't use."""
         network = self.parts.population.each[member.number]
         generator = make_generator(member.run.seed, Stream.EVALUATION)
         forgets = self._hidden_states is None or self._hidden_states.resets
         return Policy(network, self._device, generator, forgets=forgets)
 
     def _note_returns(self) -> None:
-        """Adds what was reached to the learning curves."""
-        for member in self._trained():
+        """Add a point to each learning curve."""
+        for member in self._active():
             member.return_history.add_point(self._update, self._shared.trainer.updates, self.steps)
 
     def _save_checkpoints(self) -> None:
-        """Saves checkpoints where it is time, or where it is the last chance."""
+        """Save checkpoints if they are due or the training is about to stop."""
         due = self._update % self._shared.model.checkpoint_interval == 0 or self.is_finished
         if due:
             self._renew_episodes()
-            for member in self._trained():
+            for member in self._active():
                 member.return_history.note_checkpoint(self._update)
         elif not self._is_stopped:
             return
-        states = self._environments.states()
-        for member in self._trained():
+        states = self.environments.states()
+        for member in self._active():
             first = member.number * self._buffer.workers
             own = states[first : first + self._buffer.workers]
             carried = self._hidden_states
             hidden_states = carried.member_state(member.number) if carried else {}
             normaliser = self._reward_normaliser
             rewards = normaliser.member_state(member.number) if normaliser else {}
-            backend = self._environments.backend
+            backend = self.environments.backend
             member.save(member.checkpoint(self._update, backend, own, hidden_states, rewards))
 
     def _renew_episodes(self) -> None:
-        """Begins new episodes where restoring the present ones would take long.
+        """Start new episodes if restoring the present ones from a checkpoint would take long.
 
-        The rollout that is over has been bootstrapped from its last observations, so the episodes that
-        are cut off here are to the agent as if they went on.
+        Cutting episodes off here biases no advantage, as the last rollout is already bootstrapped from
+        its last observations.
         """
-        observations = self._environments.renew()
+        observations = self.environments.renew()
         if observations is None:
             return
-        self._sampler.observations = observations
+        self.sampler.observations = observations
         if self._hidden_states is not None:
             self._hidden_states.begin()
         if self._reward_normaliser is not None:
@@ -366,8 +371,8 @@ class PPOTrainer:
         self.close()
 
     def close(self) -> None:
-        """Closes all environments and summaries."""
-        self._environments.close()
+        """Close all environments and summaries."""
+        self.environments.close()
         self._close_evaluators()
         for member in self.parts.members if hasattr(self, "parts") else []:
             member.close()

@@ -280,7 +280,7 @@ def show_bytes(count: int) -> str:
 
 
 @cache
-def available_memory(root: Path = Path("/")) -> int | None:
+def available_ram(root: Path = Path("/")) -> int | None:
     """Bytes of memory that this process may use at most; None where the system doesn't say.
 
     Args:

@@ -28,6 +28,7 @@ class Learner:
 
     Attributes:
         rows: the members to train.
+        epochs: does the arithmetic, by Numba or by torch.
     """
 
     def __init__(self, rows: MemberSelection, parts: Parts) -> None:
@@ -35,14 +36,14 @@ class Learner:
         self._members = parts.selected(rows)
         self._weights = parts.population.weights[rows]
         self._buffer = parts.buffer
-        self._epochs: Epochs
+        self.epochs: Epochs
         if isinstance(rows, int) and parts.uses_numba:
             # Importing Numba takes half a second, which other trainings needn't wait for.
             from ppo.by_numba.epochs import NumbaEpochs
 
-            self._epochs = NumbaEpochs(rows, parts)
+            self.epochs = NumbaEpochs(rows, parts)
         else:
-            self._epochs = TorchEpochs(rows, parts)
+            self.epochs = TorchEpochs(rows, parts)
 
     @torch.no_grad()
     def estimate_values(self, features: Tensor | None) -> None:
@@ -52,7 +53,7 @@ class Learner:
             features: ([M,] T, N, size), the features of the values, where acting computed them; else
                 None.
         """
-        self._buffer.values[self.rows] = self._epochs.estimate_values(features)
+        self._buffer.values[self.rows] = self.epochs.estimate_values(features)
 
     @property
     def failed(self) -> bool:
@@ -71,7 +72,7 @@ class Learner:
         if self._members[0].config.advantage_normalization == "batch":
             self._buffer.normalise_advantages(self.rows)
         rates = [member.scheduled(update) for member in self._members]
-        logged = self._epochs.learn(rates)
+        logged = self.epochs.learn(rates)
         means = logged.mean(0).view(-1, len(LOGGED)).tolist()
         # The last step may break weights without a sign in the losses; no checkpoint should keep them.
         intact = self._weights.isfinite().all(-1).view(-1).tolist()

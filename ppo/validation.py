@@ -9,7 +9,7 @@ from pathlib import Path
 
 from environments import EnvironmentFailure, probe
 from environments.safety.failures import keep_details
-from ppo.footprint import available_memory, footprint, show_bytes
+from ppo.footprint import available_ram, footprint, show_bytes
 from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -52,7 +52,7 @@ def runnable_problems(config: Config, trained: bool = True) -> list[tuple[KeyPat
     # Spaces are known only of an environment that could be built.
     problems = problems or _network_problems(config)
     sized = config if trained else _without_rollout(config)
-    problems = problems or _memory_problems(sized)
+    problems = problems or _ram_problems(sized)
     if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
         message = f"no checkpoint at {config.model.model_path}"
         problems = [*problems, (("model", "model_path"), message)]
@@ -118,9 +118,9 @@ def _without_rollout(config: Config) -> Config:
     return config.model_copy(update={"trainer": config.trainer.model_copy(update=least)})
 
 
-def _memory_problems(config: Config) -> list[tuple[KeyPath, str]]:
+def _ram_problems(config: Config) -> list[tuple[KeyPath, str]]:
     """That a training needs more memory than there is, at the key that takes most of it."""
-    available, needed = available_memory(), footprint(config)
+    available, needed = available_ram(), footprint(config)
     if available is None or needed.of(1) <= available:
         return []
     key, size = needed.largest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppo.footprint import available_memory
+from ppo.footprint import available_ram
 from ppo.placement import Placement
 from ppo.sinks import TENSORBOARD
 from sweeps.journal.journal import journal_path
@@ -49,7 +49,7 @@ class SweepOptions:
 
         What is trained on a GPU lies in its memory.
         """
-        return available_memory() if self.placement.device.type == "cpu" else None
+        return available_ram() if self.placement.device.type == "cpu" else None
 
     @property
     def journal(self) -> Path:

@@ -100,7 +100,7 @@ def test_a_loss_that_is_not_finite_stops_the_training():
 def test_weights_that_are_not_finite_are_kept_in_no_checkpoint(tmp_path, monkeypatch):
     config = tiny_config(model={"checkpoint_interval": 1})
     with PPOTrainer([Run(config, 5, checkpoints=tmp_path)], ON_CPU) as trainer:
-        epochs = trainer._learners[0]._epochs
+        epochs = trainer.learners[0].epochs
         learn = epochs.learn
 
         def break_after_update_2(rates):

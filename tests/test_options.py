@@ -148,7 +148,7 @@ def test_without_bootstrapping_a_time_limit_is_an_end():
         trainer = {"worker_steps": 210, "num_workers": 2, "bootstrap_truncated": bootstraps}
         config = tiny_config(environment=PENDULUM, trainer=trainer)
         with PPOTrainer([Run(config, 1)], ON_CPU) as trained:
-            trained._sampler.sample(0)
+            trained.sampler.sample(0)
             found.append(trained.parts.buffer.final_values[0].abs().amax(1))
             assert trained.parts.buffer.ends[0, 199].all(), "Pendulum's limit is 200 steps"
     assert found[0][199] > 0
@@ -162,8 +162,8 @@ def test_actions_within_bounds_reach_a_continuous_environment(squash, share_para
     model = {"squash_actions": squash, "share_parameters": share_parameters}
     config = tiny_config(environment=PENDULUM, model=model)
     with PPOTrainer([Run(config, 1), Run(config, 2)], ON_CPU) as trainer:
-        taken, original = [], trainer._environments.step
-        trainer._environments.step = lambda actions: (taken.append(actions), original(actions))[1]
+        taken, original = [], trainer.environments.step
+        trainer.environments.step = lambda actions: (taken.append(actions), original(actions))[1]
         trainer.run()
         actions = np.stack(taken)
         assert actions.shape == (3 * 32, 8, 1)

@@ -135,4 +135,4 @@ def trained_stacked(configs, stacked):
     runs = [Run(config, seed) for seed, config in enumerate(configs)]
     with PPOTrainer(runs, ON_CPU) as trainer:
         if stacked:
-            trainer._learners = [Learner(slice(None), trainer.parts)]
+            trainer.learners = [Learner(slice(None), trainer.parts)]

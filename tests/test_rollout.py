@@ -42,8 +42,8 @@ def sampled():
         for gamma in (0.9, 0.5)
     ]
     with PPOTrainer([Run(config, seed) for seed, config in enumerate(configs)], ON_CPU) as it:
-        it._sampler.sample(0)
-        it._estimate_advantages()
+        it.sampler.sample(0)
+        it.estimate_advantages()
         yield it
     del gymnasium.registry["Counting-v0"]
 
@@ -97,7 +97,7 @@ def test_only_episodes_that_were_cut_off_are_worth_their_last_observation(sample
 
 def test_advantages_of_a_rollout_equal_those_of_each_trajectory_alone(sampled):
     buffer = sampled.parts.buffer
-    following = sampled._sampler.observations["vector"].reshape(2, buffer.workers, 2)
+    following = sampled.sampler.observations["vector"].reshape(2, buffer.workers, 2)
     for member, gamma in enumerate((0.9, 0.5)):
         for worker in range(buffer.workers):
             expected = naive_advantages(

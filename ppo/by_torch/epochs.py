@@ -1,4 +1,4 @@
-"""Epochs by torch, for every network and on every device."""
+"""Trains epochs of mini-batches by torch, for every network and on every device."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ppo.by_torch.losses import Coefficients, Losses, ppo_losses
 from ppo.interface import KL_MARGIN
 from ppo.parts import Parts
 
-# The gradients of stacked members are views of the population's rows, which torch warns of. The weights
-# are such views, too, so no layout fits better.
+# Torch warns that the gradients of stacked members are views of the population's rows. The weights are
+# such views, too, so no layout fits better.
 warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
 
 
@@ -27,9 +27,13 @@ class TorchEpochs:
     """Implements `ppo.interface.Epochs`.
 
     Args:
-        rows: the members to train; all have the same epochs, mini-batches and normalisation. One only,
-            where there are recurrent layers.
+        rows: the members to train; all have the same epochs, mini-batches and normalisation. Recurrent
+            networks train one member at a time.
         parts: the population in training.
+
+    Attributes:
+        observations: the rollout's observations as learning reads them, ([M *] K, ...) by name: all
+            K = T * N, or the K distinct ones where repeats are left out.
     """
 
     def __init__(self, rows: MemberSelection, parts: Parts) -> None:
@@ -45,7 +49,7 @@ class TorchEpochs:
         self._recurrence = members[0].run.config.model.recurrence
         self._torch_compile = parts.torch_compile
         self._losses = self._evaluate
-        # Sequences have other lengths in each mini-batch, so torch would compile for each anew.
+        # The lengths of sequences differ between mini-batches, so torch would compile for each anew.
         if self._torch_compile and self._hidden_states is None:
             # On CUDA, "reduce-overhead" launches all kernels as one graph.
             mode = "reduce-overhead" if torch.cuda.is_available() else "default"
@@ -69,7 +73,7 @@ class TorchEpochs:
         """Prepare the rollout for learning, and return its values ([M,] T, N)."""
         self._rollout_sequences = self._cut_sequences()
         self._observations = self._buffer.batch_observations(self._rows)
-        # The numbers of repeats and columns change, so torch would compile anew each time.
+        # The numbers of repeats and columns change, so torch would compile for each rollout anew.
         if not self._torch_compile:
             self._find_repeats()
             self._columns = self._network.find_columns(self._observations)
@@ -84,7 +88,7 @@ class TorchEpochs:
         return values.unflatten(-1, (self._buffer.steps, -1))
 
     def _find_repeats(self) -> None:
-        """Keep only distinct observations, where the member is alone and that pays."""
+        """Keep only distinct observations, if a single member learns and that saves time."""
         self._repeats = None
         of_bytes = all(values.dtype == torch.uint8 for values in self._observations.values())
         alone = isinstance(self._rows, int) and self._hidden_states is None
@@ -109,7 +113,7 @@ class TorchEpochs:
         )
 
     def _values_of_observations(self) -> Tensor:
-        """Return values ([M,] T, N), a mini-batch at a time so as to need no more RAM than learning."""
+        """Return the values ([M,] T, N), in mini-batches, so as to need no more memory than learning."""
         axis = () if isinstance(self._rows, int) else (len(self._members),)
         shaped = {
             # ([M *] K) x ... -> [M x] K x ...
@@ -147,10 +151,7 @@ class TorchEpochs:
         limit = self._shared.target_kl and KL_MARGIN * self._shared.target_kl
         logged: list[Tensor] = []
         for _ in range(self._shared.epochs):
-            dealt = self._deal()
-            for batch in self._buffer.mini_batches(
-                self._rows, self._observations, dealt, self._repeats
-            ):
+            for batch in self._mini_batches():
                 losses = self._evaluate_mini_batch(batch, coefficients)
                 if limit is not None and losses.kl_divergence.item() > limit:
                     norm = torch.zeros_like(losses.total)
@@ -158,6 +159,10 @@ class TorchEpochs:
                 norm = self._step(learning_rate)
                 logged.append(self._logged(losses, norm))
         return logged
+
+    def _mini_batches(self) -> Iterator[MiniBatch]:
+        """Yield the mini-batches of one epoch, in random order."""
+        return self._buffer.mini_batches(self._rows, self._observations, self._deal(), self._repeats)
 
     def _deal(self) -> Iterator[tuple[Tensor, Sequences | None]]:
         """Yield the steps' positions ([M,] B) of each mini-batch, and its sequences if there are any.
@@ -179,7 +184,7 @@ class TorchEpochs:
 
     @torch.enable_grad()
     def _evaluate_mini_batch(self, batch: MiniBatch, coefficients: Coefficients) -> Losses:
-        """Return the losses, and leave their gradient in the parameters."""
+        """Return the losses, and leave their gradient in the population's gradients."""
         if self._shared.advantage_normalization == "minibatch":
             batch.advantages = normalise_advantages(batch.advantages)
         self._gradients.zero_()

@@ -1,1 +1,1 @@
-"""Everything that belongs to a single run: its member, returns, checkpoints and summaries."""
+"""The parts of a single run: its member, returns, checkpoints, summaries and evaluation."""

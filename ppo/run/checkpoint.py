@@ -1,4 +1,4 @@
-"""Checkpoints of one run: written atomically, read without running any code that they may hold."""
+"""Saves and loads checkpoints of a run: writes are atomic, and loading runs no code from the file."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from schema.errors import UserError
 from schema.yaml_file import Document, replace_file
 
 _PATTERN = "update_*.pt"
-# Names that files of all versions have for attributes.
+# Attributes that have another name in checkpoint files, which all versions share.
 _IN_FILES = {"hidden_states": "memory", "return_history": "record"}
 _ATTRIBUTES = {name: attribute for attribute, name in _IN_FILES.items()}
 
 
 @dataclass
 class Checkpoint:
-    """Everything that a run needs to go on as if it had never stopped.
+    """The state from which a run resumes as if it had never stopped.
 
     Attributes:
-        config: the run's config, as a YAML file has it.
+        config: the run's config, with the keys of a YAML file.
         seed: the run's seed.
-        update: how many updates are done.
-        weights: of the network, by name.
+        update: number of updates done.
+        weights: weights of the network, by name.
         optimiser: state of AdamW.
         generators: state of each random generator, by name.
-        backend: what stepped the environments; another can't go on with their episodes.
-        environments: number of the episode and actions so far, of each worker.
-        statistics: running statistics that are a part of the network, by name.
+        backend: environment backend, which alone can resume the episodes.
+        environments: number of the episode and its actions so far, for each worker.
+        statistics: running statistics of the network, by name.
         hidden_states: see `HiddenStates.member_state`; empty without recurrent layers.
-        rewards: state of the rewards' normaliser; empty if they aren't normalised.
+        rewards: state of the reward normaliser; empty if rewards aren't normalised.
         return_history: the latest and the best returns, see `ReturnHistory.state`.
     """
 
@@ -56,7 +56,7 @@ class Checkpoint:
     return_history: dict[str, Any]
 
     def save(self, folder: Path) -> Path:
-        """Writes the checkpoint into a folder, under its update's name, and returns its path."""
+        """Save the checkpoint in a folder, with its update in its name, and return its path."""
         path = checkpoint_path(folder, self.update)
         content = self.content()
         with replace_file(path, "wb") as file:
@@ -64,28 +64,35 @@ class Checkpoint:
         return path
 
     def content(self) -> memoryview:
-        """What is written into the file."""
-        # Torch would hide in an error of its own why a file can't be written.
+        """Return the bytes of the file."""
+        # Writing a file itself, torch would hide the operating system's error.
         buffer = io.BytesIO()
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         torch.save({_IN_FILES.get(name, name): value for name, value in named.items()}, buffer)
         return buffer.getbuffer()
 
     def read_config(self, path: Path) -> Config:
-        """The checkpoint's config, validated; `path` is the checkpoint's own, for messages."""
+        """Return the validated config.
+
+        Args:
+            path: the checkpoint's path, for error messages.
+
+        Raises:
+            UserError: the config isn't valid.
+        """
         return validate_config(self.config, Document(path, self.config))
 
 
 def checkpoint_path(folder: Path, update: int) -> Path:
-    """Where a run's checkpoint after so many updates is."""
+    """Return the path of a run's checkpoint after a number of updates."""
     return folder / _PATTERN.replace("*", f"{update:06d}")
 
 
 def list_checkpoints(path: Path) -> list[Path]:
-    """The checkpoint at a path, or all in and below the folder at it: run by run, update by update.
+    """Return the checkpoint at a path, or all below a folder, ordered by run and update.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no checkpoint.
     """
     if path.is_file():
         return [path]
@@ -96,23 +103,23 @@ def list_checkpoints(path: Path) -> list[Path]:
 
 
 def last_intact_checkpoint(folder: Path) -> Path | None:
-    """The last checkpoint in a folder that isn't damaged; None where there is none."""
+    """Return the last undamaged checkpoint in a folder; None if there is none."""
     found = sorted(folder.glob(_PATTERN), reverse=True)
     return next((path for path in found if _is_intact(path)), None)
 
 
 def update_of(path: Path) -> int:
-    """After how many updates a checkpoint was written, by its name."""
+    """Return the number of updates in a checkpoint's file name."""
     return int(path.stem.rpartition("_")[2])
 
 
 def prune_checkpoints(folder: Path, keep: int, best: int | None) -> None:
-    """Removes all checkpoints of a folder but the last ones and that of one update.
+    """Delete all checkpoints in a folder except the last ones and the best one.
 
     Args:
-        folder: of a run.
-        keep: how many of the last ones stay.
-        best: the update whose checkpoint stays, too.
+        folder: a run's folder of checkpoints.
+        keep: number of last checkpoints to keep.
+        best: update of the best checkpoint, which is kept, too; None if there is none.
     """
     for path in sorted(folder.glob(_PATTERN))[:-keep]:
         if update_of(path) != best:
@@ -120,19 +127,19 @@ def prune_checkpoints(folder: Path, keep: int, best: int | None) -> None:
 
 
 def _is_intact(path: Path) -> bool:
-    """Whether a file is an archive whose parts have their checksums, which torch doesn't look at."""
+    """Return whether a file is an archive with correct checksums, which torch doesn't verify."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except Exception:  # whatever a damaged file makes of the reader
+    except Exception:  # a damaged file can raise anything
         return False
 
 
 def latest_checkpoint(path: Path) -> Path:
-    """The checkpoint at a path, or the latest one of the run whose folder it is.
+    """Return the checkpoint at a path, or the latest one in a run's folder.
 
     Raises:
-        UserError: there is none, or there are those of several runs.
+        UserError: there is no checkpoint, or there are checkpoints of several runs.
     """
     found = list_checkpoints(path)
     folders = list(dict.fromkeys(checkpoint.parent for checkpoint in found))
@@ -144,7 +151,7 @@ def latest_checkpoint(path: Path) -> Path:
 
 
 def _numbers_as_such(path: Path) -> list[list[str | int]]:
-    """What sorts paths folder by folder, and 2 before 10."""
+    """Return a sort key that orders paths folder by folder, and 2 before 10."""
     return [
         [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]
         for name in path.parts
@@ -152,7 +159,7 @@ def _numbers_as_such(path: Path) -> list[list[str | int]]:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a checkpoint to the CPU.
+    """Load a checkpoint to the CPU.
 
     Raises:
         UserError: the file can't be read, is damaged or is no checkpoint.
@@ -163,11 +170,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if not _is_intact(path):
             raise ValueError("damaged")
         with warnings.catch_warnings():
-            # A damaged file may seem to be of another protocol; what follows from that is our line.
+            # A damaged file may look like another protocol; the UserError below says enough.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             data = torch.load(path, map_location="cpu", weights_only=True)
         return Checkpoint(**{_ATTRIBUTES.get(name, name): value for name, value in data.items()})
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror}") from None
-    except Exception:  # whatever the unpickler stumbles over
+    except Exception:  # the unpickler can raise anything
         raise UserError(f"{path}: is no checkpoint of this program, or a damaged one") from None

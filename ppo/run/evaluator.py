@@ -1,4 +1,4 @@
-"""Plays episodes on given levels with a policy, for evaluation and for `eval.py`."""
+"""Plays one episode on each of a list of levels with a policy, in training and in `eval.py`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from schema.config import Config
 
 
 class Policy:
-    """Chooses actions with one member's network, in several environments side by side.
+    """Chooses actions with a single network in E environments at once.
 
     Args:
-        network: the network, of one member.
-        device: where it is.
-        generator: draws actions, and hidden states that are drawn.
-        stochastic: whether actions are drawn; else they are the most probable ones.
-        forgets: whether an episode's end makes a recurrent policy forget.
+        network: the network of one member.
+        device: device of the network.
+        generator: draws random actions and random initial hidden states.
+        stochastic: whether to draw actions; otherwise the policy takes the most probable ones.
+        forgets: whether the end of an episode resets the hidden state of a recurrent network.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Policy:
 
     @torch.inference_mode()
     def begin(self, count: int) -> None:
-        """Begins to act in so many environments."""
+        """Reset the hidden states for a number of environments."""
         if self._network.state_size:
             self._states = self._network.begin_states(count, self._generator).clone()
 
     @torch.inference_mode()
     def act(self, observations: Observations) -> np.ndarray:
-        """Actions (E, A) as the environment takes them, for observations (E, ...)."""
+        """Return actions (E, A) as environments take them, for observations (E, ...)."""
         tensors = {
             name: torch.from_numpy(values).to(self._device) for name, values in observations.items()
         }
@@ -67,17 +67,17 @@ class Policy:
 
     @torch.inference_mode()
     def end_episodes(self, environments: Sequence[int]) -> None:
-        """Forgets what was remembered of the episodes that just ended in environments."""
+        """Reset the hidden states of environments in which an episode just ended."""
         if self._states is not None and self._forgets and environments:
             count = len(environments)
             self._states[list(environments)] = self._network.begin_states(count, self._generator)
 
 
 class Evaluator:
-    """Plays one episode on each of the evaluation's levels, in environments of its own.
+    """Plays one episode on each evaluation level, in its own environments.
 
     Args:
-        config: environment and evaluation.
+        config: the config of environment and evaluation.
         worker_id: offset of the environments' communication ports.
     """
 
@@ -93,20 +93,23 @@ class Evaluator:
 
     @property
     def spaces(self) -> Spaces:
-        """What is observed and which actions there are."""
+        """The spaces of observations and actions."""
         return self._environments.spaces
 
     def evaluate(
         self, policy: Policy, on_episode: Callable[[int, int], None] = lambda *_: None
     ) -> list[dict[str, float]]:
-        """Each episode's `level`, `return`, `length` and what it reports, in the order of levels.
+        """Play one episode on each level.
 
         Args:
-            policy: who plays.
-            on_episode: is told how many episodes of how many are over, whenever one is.
+            policy: chooses the actions.
+            on_episode: called after each episode with the number of finished episodes and of all.
+
+        Returns:
+            Each episode's `level`, `return`, `length` and own statistics, in the order of levels.
 
         Raises:
-            EnvironmentFailure: an episode doesn't end.
+            EnvironmentFailure: an environment failed, or an episode doesn't end.
         """
         levels = self._levels.levels
         results: list[dict[str, float] | None] = [None] * len(levels)
@@ -118,14 +121,14 @@ class Evaluator:
         while missing:
             step = self._environments.step(policy.act(observations))
             observations = step.observations
-            # An episode that broke down is begun anew, and nothing of it is remembered.
+            # An episode that crashed starts again, with a new hidden state.
             ended = [environment for environment, _ in (*step.episodes, *step.crashes)]
             policy.end_episodes(ended)
             watch.step(ended)
             for environment, episode in step.episodes:
                 position = self._levels.position(environment, played[environment])
                 played[environment] += 1
-                # An environment that is through with its levels goes on until all others are.
+                # An environment without levels left plays on until the others finish theirs.
                 if position < len(levels):
                     results[position] = {"level": levels[position], **episode}
                     missing -= 1
@@ -133,5 +136,5 @@ class Evaluator:
         return [result for result in results if result is not None]
 
     def close(self) -> None:
-        """Closes the environments."""
+        """Close the environments."""
         self._environments.close()

@@ -1,4 +1,4 @@
-"""One member of a population: what belongs to its run alone."""
+"""A member of a population, with the state that belongs to its run alone."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from schema.errors import UserError
 from schema.yaml_file import replace_file
 from utils import Stream, make_generator, scheduled_value
 
-# What ended a run, beside its summaries.
+# File beside a run's summaries with the reason of its failure.
 FAILURE = "failure.txt"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One member's training: what to train, from which seed, and where the results go.
+    """One training of a config from a seed, and the folders of its results.
 
     Attributes:
         config: the config.
-        seed: all randomness of the run derives from it.
-        summaries: folder of the TensorBoard summaries and of what belongs to them; None logs nothing.
+        seed: the seed of all random generators of the run.
+        summaries: folder of the TensorBoard summaries and the files beside them; None logs nothing.
         checkpoints: folder of the checkpoints; None writes none.
-        interrupted_at: checkpoint of this very run, at which it goes on; None begins it, or does as
-            the config's `model.load_model` says.
-        tuned: the values of the tuned keys by their names, by which runs are compared.
-        log: where the run is logged, and what it is called there.
+        interrupted_at: checkpoint of this run from which to resume it; None starts the run, from the
+            config's `model.model_path` if `model.load_model` is set.
+        tuned: the values of the tuned keys by name, by which runs are compared.
+        log: the sinks that log the run, and the run's name there.
     """
 
     config: Config
@@ -51,18 +51,18 @@ class Run:
 
     @property
     def source(self) -> Path | None:
-        """The checkpoint that the training starts from, if any."""
+        """The checkpoint from which training starts or resumes; None without one."""
         if self.interrupted_at is not None:
             return self.interrupted_at
         model = self.config.model
         return Path(model.model_path).expanduser() if model.load_model else None
 
     def write_failure(self, line: str, details: str) -> Path:
-        """Writes what ended the run beside its summaries, and returns the file.
+        """Write the reason of the run's failure beside its summaries, and return the file's path.
 
         Args:
-            line: what happened, and when.
-            details: where it happened; may be empty.
+            line: the failure and its update, in one line.
+            details: a traceback or a log; may be empty.
         """
         assert self.summaries
         path = self.summaries / FAILURE
@@ -72,16 +72,16 @@ class Run:
 
 
 class TrainingDivergedError(Exception):
-    """Learning broke down: its numbers aren't finite any more."""
+    """Raised where losses or weights aren't finite any more."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a member is no longer trained.
+    """The failure of a member, which stops its training.
 
     Attributes:
-        error: of its learning, or of one of its environments.
-        updates: how many it had done.
+        error: the error of its learning or of one of its environments.
+        updates: number of updates done before the failure.
     """
 
     error: TrainingDivergedError | EnvironmentFailure
@@ -89,21 +89,29 @@ class Failure:
 
 
 class Member:
-    """A run's generators, record and summaries, and its rows in what the population shares.
+    """A run's generators, returns and sinks, and its rows in the population's arrays.
+
+    Creating a member initialises its network.
 
     Args:
-        run: what is trained, and where the results go.
-        number: the member's place in the population.
-        population: the networks, of which this member's is initialised.
-        optimiser: of all networks.
+        run: the run to train.
+        number: the member's index in the population.
+        population: the networks of all members.
+        optimiser: the optimiser of all networks.
 
     Attributes:
-        failure: why the member is no longer trained; None while it is.
+        run: the run to train.
+        number: the member's index in the population.
+        config: the trainer's section of the run's config.
+        failure: the failure that stopped the member's training; None while it trains.
+        action_generator: draws actions and initial hidden states.
+        shuffling_generator: draws the order of mini-batches.
+        return_history: the returns so far.
         episodes: statistics of the training episodes that ended in the present update.
-        crashes: how many of its environments broke down and were replaced so far.
-        scalars: what is logged of the present update, by tag.
-        same_environments: whether a checkpoint's episodes under way may go on.
-        sinks: what the run is logged to; none before the training begins.
+        crashes: number of its environments that crashed and were replaced so far.
+        scalars: scalars to log for the present update, by tag.
+        same_environments: whether the checkpoint's unfinished episodes can be resumed.
+        sinks: the sinks that log the run; empty before training starts.
     """
 
     def __init__(self, run: Run, number: int, population: Population, optimiser: AdamW) -> None:
@@ -125,12 +133,12 @@ class Member:
         population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))
 
     def fail(self, error: TrainingDivergedError | EnvironmentFailure, updates: int) -> None:
-        """Notes why the member isn't trained any more after so many updates; the first reason counts."""
+        """Stop the member's training after a number of updates; later failures change nothing."""
         if self.failure is None:
             self.failure = Failure(error, updates)
 
     def scheduled(self, update: int) -> dict[str, float]:
-        """Learning rate, entropy coefficient and clip range of an update."""
+        """Return the learning rate, entropy coefficient and clip range of an update."""
         schedules = {
             "learning_rate": self.config.learning_rate_schedule,
             "beta": self.config.beta_schedule,
@@ -142,18 +150,19 @@ class Member:
         }
 
     def begin_summaries(self, step: int) -> None:
-        """Opens the sinks and writes the config into them.
+        """Open the sinks and log the config to them.
 
         Args:
-            step: the environment step at which the training begins or goes on.
+            step: the environment step at which the training starts or resumes.
         """
         if self.run.summaries is None:
             return
         resumed_at = self._resumed_at
-        # An update may have other steps now, or be another one. No step may be there twice then either.
+        # With another batch size or trainer.resume_at, the training may resume at a lower step than the
+        # checkpoint's. Steps from there on are dropped, so that none is logged twice.
         kept = None if resumed_at is None else min(step, resumed_at)
         self.sinks = open_sinks(self.run.log, self.run.summaries, kept)
-        # Of what follows, so that it is dropped with that where the training goes on there once more.
+        # One step later, so that resuming from the same checkpoint again drops this config.
         begin = step if resumed_at is None else step + 1
         for sink in self.sinks:
             sink.add_config(self.run.config.as_dict(), begin)
@@ -161,22 +170,22 @@ class Member:
                 sink.add_hyperparameters(self.run.tuned, begin)
 
     def log(self, step: int) -> None:
-        """Writes the update's scalars at an environment step."""
+        """Log the update's scalars at an environment step."""
         for sink in self.sinks:
             sink.add_scalars(self.scalars, step)
 
     def close(self) -> None:
-        """Ends what the run is logged to."""
+        """Close the sinks."""
         for sink in self.sinks:
             sink.close(self.failure is not None)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes a checkpoint, where the run has a folder for them, and removes what isn't kept."""
+        """Save a checkpoint if the run has a folder for them, and delete those that aren't kept."""
         folder = self.run.checkpoints
         if folder is None:
             return
         for sink in self.sinks:
-            # Whoever goes on from the checkpoint counts on what was written until now.
+            # A training that resumes from the checkpoint relies on everything logged until now.
             sink.flush()
         checkpoint.save(folder)
         keep = self.run.config.model.keep_checkpoints
@@ -191,7 +200,7 @@ class Member:
         hidden_states: dict[str, Tensor],
         rewards: dict[str, Tensor],
     ) -> Checkpoint:
-        """What the run needs to go on; the arguments are attributes of `Checkpoint`."""
+        """Return a checkpoint of the run; the arguments are attributes of `Checkpoint`."""
         population = self._population
         return Checkpoint(
             config=self.run.config.as_dict(),
@@ -215,13 +224,17 @@ class Member:
         )
 
     def restore(self, checkpoint: Checkpoint, backend: str) -> int:
-        """Takes over a checkpoint's state and returns the update at which to go on.
+        """Restore a checkpoint's state, and return the update at which to resume.
 
-        The episodes under way and the random numbers go on only where seed, environment, what steps it
-        and number of workers are the checkpoint's, since only there do they mean the same.
+        Unfinished episodes and random generators are restored only if seed, environment, environment
+        backend and number of workers equal the checkpoint's.
+
+        Args:
+            checkpoint: a checkpoint loaded from `run.source`.
+            backend: the environment backend.
 
         Raises:
-            UserError: the checkpoint is of another network, or has no updates left to do.
+            UserError: the checkpoint's network differs, or no updates are left to train.
         """
         path = self.run.source
         assert path is not None
@@ -249,12 +262,12 @@ class Member:
         update = checkpoint.update if resume_at is None else resume_at
         if update >= self.config.updates:
             raise UserError(
-                f"{path}: nothing is left to train: it goes on at update {update}, "
+                f"{path}: nothing is left to train: it resumes at update {update}, "
                 f"and trainer.updates is {self.config.updates}"
             )
         return update
 
 
 def _task(environment: EnvironmentConfig) -> EnvironmentConfig:
-    """The environment without how long it may take, on which no result depends."""
+    """Return the environment's config without its timeouts, on which no result depends."""
     return environment.model_copy(update={"launch_timeout": None, "step_timeout": None})

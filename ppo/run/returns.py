@@ -1,4 +1,4 @@
-"""What a run has reached so far: its latest and its best returns."""
+"""Records the returns of a run: the latest, the best and the learning curve."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 
 WINDOW = 100  # training episodes over which a run's return is averaged
-CURVE_POINTS = 200  # of a learning curve, at most
+CURVE_POINTS = 200  # greatest number of points of a learning curve
 
 
 class ReturnHistory:
-    """The returns by which a run is judged: its last evaluation, or else its last 100 episodes.
+    """The returns by which a run is ranked: those of its last evaluation, or its last 100 episodes.
 
     Attributes:
-        curve: environment steps, and `final` then, of at most `CURVE_POINTS` updates.
-        best_checkpoint: the update of the checkpoint at which `final` was greatest; None before the
-            first.
+        curve: environment steps and `final` at that step, for at most `CURVE_POINTS` updates.
+        best_checkpoint: update of the checkpoint with the greatest `final`; None before the first.
     """
 
     def __init__(self) -> None:
@@ -32,39 +31,39 @@ class ReturnHistory:
         self._best: float | None = None
 
     def add_episodes(self, returns: Iterable[float]) -> None:
-        """Notes training episodes in the order in which they ended."""
+        """Add the returns of training episodes, in the order in which they ended."""
         before = list(self._episodes)
         self._episodes.extend(added := list(returns))
         seen = before + added
-        # How many had ended when the first window, and then each further one, was full.
+        # Number of episodes at the end of the first full window that contains a new episode.
         first = max(len(before) + 1, WINDOW)
         if self._evaluation or first > len(seen):
             return
-        # All windows at once, and the best of them to the last bit.
+        # Cumulative sums find the best window; fmean gives its mean without their rounding errors.
         sums = np.cumsum([0.0, *seen])
         last = first + int(np.argmax(sums[first:] - sums[first - WINDOW : -WINDOW]))
         self._note_best(fmean(seen[last - WINDOW : last]))
 
     def add_evaluation(self, returns: Iterable[float]) -> None:
-        """Notes an evaluation, by which the run is judged from now on."""
+        """Add the returns of an evaluation; from now on evaluations alone count."""
         if not self._evaluation:
             self._best = None
         self._evaluation = list(returns)
         self._note_best(fmean(self._evaluation))
 
     def add_point(self, update: int, updates: int, steps: int) -> None:
-        """Adds a point to the learning curve, unless it has enough of that part of the training.
+        """Add a point to the learning curve, if the curve has a point after this update.
 
         Args:
-            update: how many updates are done.
-            updates: how many there will be.
+            update: number of updates done.
+            updates: number of updates in the whole training.
             steps: environment steps so far.
         """
         if is_drawn(update, updates) and self.final is not None:
             self.curve.append((steps, self.final))
 
     def note_checkpoint(self, update: int) -> None:
-        """Notes that what was reached by this update is about to be saved."""
+        """Make an update's checkpoint the best one if `final` is greater than at all earlier ones."""
         if self.final is not None and self.final > self._best_saved:
             self._best_saved, self.best_checkpoint = self.final, update
 
@@ -77,31 +76,31 @@ class ReturnHistory:
 
     @property
     def is_evaluated(self) -> bool:
-        """Whether `final` is of an evaluation."""
+        """Whether `final` averages an evaluation."""
         return bool(self._evaluation)
 
     @property
     def episodes(self) -> int:
-        """How many episodes `final` averages."""
+        """Number of episodes that `final` averages."""
         return len(self._latest)
 
     @property
     def final(self) -> float | None:
-        """Mean return of the last evaluation, or of the last 100 episodes; None before the first."""
+        """Mean return of the last evaluation or of the last 100 episodes; None before the first."""
         return fmean(self._latest) if self._latest else None
 
     @property
     def deviation(self) -> float | None:
-        """Standard deviation of the returns that `final` averages."""
+        """Standard deviation of the returns that `final` averages; None before the first."""
         return pstdev(self._latest) if self._latest else None
 
     @property
     def best(self) -> float | None:
-        """The greatest that `final` has been, counting training episodes in full hundreds only."""
+        """Greatest `final` so far; of training episodes, only full windows of 100 count."""
         return self.final if self._best is None else self._best
 
     def state(self) -> dict[str, Any]:
-        """Everything above, for a checkpoint."""
+        """Return the whole history, for a checkpoint."""
         return {
             "episodes": list(self._episodes),
             "evaluation": self._evaluation,
@@ -112,16 +111,21 @@ class ReturnHistory:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes over what `state` gave."""
+        """Restore a history that `state` returned."""
         self._episodes.extend(state["episodes"])
         self._evaluation = list(state["evaluation"])
         self._best = state["best"]
-        # Checkpoints of older versions don't have the rest.
+        # Checkpoints of older versions lack the keys below.
         self.curve = [(steps, value) for steps, value in state.get("curve", [])]
         self.best_checkpoint = state.get("best_checkpoint")
         self._best_saved = state.get("best_saved", -math.inf)
 
 
 def is_drawn(update: int, updates: int) -> bool:
-    """Whether a learning curve has a point after this update of so many."""
+    """Return whether a learning curve has a point after an update.
+
+    Args:
+        update: number of updates done.
+        updates: number of updates in the whole training.
+    """
     return update % math.ceil(updates / CURVE_POINTS) == 0 or update == updates

@@ -1,7 +1,7 @@
-"""TensorBoard summaries of one run.
+"""Writes TensorBoard summaries of a run.
 
-Tags are `group/name`, the same for every run, so that the runs of a grid overlay in one chart. The
-x-axis counts environment steps, so that runs with rollouts of different sizes are comparable.
+All runs have the same tags, `group/name`, so that the runs of a grid overlay in one chart. The x-axis
+counts environment steps, so that runs with rollouts of different sizes are comparable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from schema.yaml_file import dump_yaml
 _EVENT_FILES = "events.out.tfevents.*"
 _CHECKSUM = 4  # bytes
 
-# By what runs are compared: tags, and what the columns are called.
+# Tags of the scalars by which TensorBoard compares runs, and the titles of their columns.
 METRICS = {
     "episode/return_mean": "return of training episodes",
     "evaluation/return_mean": "return of evaluation",
@@ -37,12 +37,12 @@ METRICS = {
 
 
 class SummaryWriter:
-    """Writes one event with all scalars of an update, from a thread of its own.
+    """Writes one event with all scalars of an update, from a background thread.
 
     Args:
-        folder: where the event file is written.
-        resumed_at: the environment step at which an earlier training in that folder goes on; what it
-            wrote of later steps is dropped, since it will be written again. None keeps everything.
+        folder: folder of the event file.
+        resumed_at: the environment step from which a training in that folder is resumed; events of
+            later steps are dropped, as they will be written again. None keeps everything.
     """
 
     def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
@@ -53,17 +53,17 @@ class SummaryWriter:
         self._writer = EventFileWriter(str(folder))
         self._events: dict[tuple[str, ...], Event] = {}
         if resumed_at is not None:
-            # A TensorBoard that has read the dropped points already forgets them by this.
+            # Makes a TensorBoard that has already read the dropped points forget them.
             start = SessionLog(status=SessionLog.START)
             event = Event(wall_time=time.time(), step=resumed_at + 1, session_log=start)
             self._writer.add_event(event)
 
     def add_scalars(self, scalars: Mapping[str, float], step: int) -> None:
-        """Writes scalars by tag at an environment step."""
+        """Write scalars by tag at an environment step."""
         tags = tuple(scalars)
         event = self._events.get(tags)
         if event is None:
-            # Kept, as making one takes most of the time.
+            # Reused, as creating events takes most of the time.
             summary = Summary(value=[Summary.Value(tag=tag) for tag in tags])
             event = self._events[tags] = Event(summary=summary)
         for slot, value in zip(event.summary.value, scalars.values(), strict=True):
@@ -72,7 +72,7 @@ class SummaryWriter:
         self._writer.add_event(event)
 
     def add_config(self, config: dict[str, Any], step: int) -> None:
-        """Writes a config as text, which TensorBoard shows as a code block, at an environment step."""
+        """Write a config at an environment step, as text that TensorBoard shows as a code block."""
         text = f"```\n{dump_yaml(config)}```"
         tensor = TensorProto(
             dtype="DT_STRING",
@@ -84,9 +84,9 @@ class SummaryWriter:
         self._add(Summary(value=[value]), step)
 
     def add_hyperparameters(self, values: Mapping[str, str | float], step: int) -> None:
-        """Writes tuned values for TensorBoard's HParams plugin, which compares runs by them.
+        """Write tuned values for TensorBoard's HParams plugin, which compares runs by them.
 
-        What it shows beside them are the latest values of the scalars in `METRICS`.
+        Beside them the plugin shows the latest values of the scalars in `METRICS`.
         """
         parameters = {key: hp.HParam(key) for key in values}
         metrics = [hp.Metric(tag, display_name=name) for tag, name in METRICS.items()]
@@ -97,19 +97,19 @@ class SummaryWriter:
         self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
     def flush(self) -> None:
-        """Writes what is left to the disk."""
+        """Write all buffered events to the disk."""
         self._writer.flush()
 
     def close(self, failed: bool = False) -> None:
-        """Writes what is left and ends the thread; failures are written elsewhere."""
+        """Write all buffered events and stop the thread; `failed` changes nothing."""
         self._writer.close()
 
 
 def _drop_events_after(path: Path, step: int) -> None:
-    """Cuts an event file off where later steps begin; one without any other summary is removed.
+    """Truncate an event file after a step, or delete the file if no summary is left.
 
-    What a killed training wrote in part, at the file's end, is dropped as well. Events are in the order
-    of their steps, so that few of them are read, however long the training was.
+    This also drops an incomplete event at the file's end, which a killed training leaves. Events are
+    ordered by step, so a binary search reads only a few of them.
     """
     data = path.read_bytes()
     records = list(_records(data))
@@ -126,7 +126,7 @@ def _drop_events_after(path: Path, step: int) -> None:
 
 
 def _records(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where each event begins and ends in a file of TFRecords.
+    """Yield the first byte and the end of each event in a file of TFRecords.
 
     A record is the length as eight bytes and a checksum, then the event and a checksum
     (https://www.tensorflow.org/tutorials/load_data/tfrecord).
@@ -140,7 +140,12 @@ def _records(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def episode_scalars(episodes: Iterable[Mapping[str, float]], group: str) -> dict[str, float]:
-    """Mean, least and greatest of everything that episodes report, as `group/name_mean` and so on."""
+    """Return the mean, minimum and maximum of each statistic of episodes, by tag.
+
+    Args:
+        episodes: each episode's statistics by name.
+        group: the first part of the tags `group/name_mean`, `group/name_min` and `group/name_max`.
+    """
     gathered: dict[str, list[float]] = {}
     for episode in episodes:
         for name, value in episode.items():

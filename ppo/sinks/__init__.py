@@ -1,7 +1,7 @@
-"""Where a training is logged: TensorBoard's event files, and services that are optional.
+"""Sinks log a training: to TensorBoard's event files and to optional services.
 
-`interface` says what a sink does, `opening` opens those that were asked for; each service has a module.
-This one imports none of them, as some take seconds.
+`interface` defines a sink, `opening` opens a run's sinks, and each service has a module. This module
+imports none of the services, as some take seconds to load.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ SINKS = (TENSORBOARD, "wandb", "mlflow")
 
 
 def parse_sinks(text: str) -> tuple[str, ...]:
-    """Reads the value of `--log`: names of sinks with commas between them.
+    """Parse the value of `--log`: names of sinks, separated by commas.
 
     Raises:
-        UserError: there is no such sink, or what it needs isn't installed.
+        UserError: a sink doesn't exist, or its package isn't installed.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
@@ -37,6 +37,6 @@ def parse_sinks(text: str) -> tuple[str, ...]:
 
 
 def _is_installed(name: str) -> bool:
-    # A folder of that name, as W&B itself leaves it, has no origin.
+    # W&B leaves a folder `wandb`, which find_spec takes for a package; only a real one has an origin.
     spec = find_spec(name)
     return spec is not None and spec.origin is not None

@@ -1,4 +1,4 @@
-"""What all sinks do, and what they are told of a run."""
+"""The interface of sinks, and the names under which they log a run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ppo.sinks import TENSORBOARD
 
 @dataclass(frozen=True)
 class Log:
-    """Where a run is logged, and what it is called there.
+    """The sinks that log a run, and the run's name there.
 
     Attributes:
-        sinks: names of sinks.
-        out: the folder of what services keep on this machine.
-        group: what belongs together: the run id.
-        name: of the run.
+        sinks: names of the sinks.
+        out: folder of the files that services keep on this machine.
+        group: the run id, shared by all runs of a sweep.
+        name: the run's name.
     """
 
     sinks: tuple[str, ...] = (TENSORBOARD,)
@@ -28,23 +28,23 @@ class Log:
 
 
 class Sink(Protocol):
-    """Takes what a run logs; steps are environment steps."""
+    """Logs a run; steps are environment steps."""
 
     def add_scalars(self, scalars: Mapping[str, float], step: int) -> None:
-        """Writes scalars by tag."""
+        """Write scalars by tag."""
 
     def add_config(self, config: dict[str, Any], step: int) -> None:
-        """Writes the config."""
+        """Write the config."""
 
     def add_hyperparameters(self, values: Mapping[str, str | float], step: int) -> None:
-        """Writes the tuned values by their names."""
+        """Write the values of the tuned keys by name."""
 
     def flush(self) -> None:
-        """Sees to it that a kill loses nothing of what was written."""
+        """Write everything that is buffered, so that a killed process loses nothing."""
 
     def close(self, failed: bool = False) -> None:
-        """Writes what is left.
+        """Write everything that is buffered, and close the sink.
 
         Args:
-            failed: whether the training ended by a failure.
+            failed: whether the run failed.
         """

@@ -1,4 +1,4 @@
-"""MLflow: a run there for each run here, in an experiment for each run id."""
+"""Logs to MLflow: a run there for each run here, in one experiment for each run id."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-# Its makers needn't know who trains what, nor users how its database is made; and a server that is away
-# shan't hold up a training for minutes. All are read when it is imported.
+# Send no telemetry, print no messages about the database, and don't wait minutes for a server that is
+# down. MLflow reads these variables when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -27,18 +27,18 @@ from ppo.sinks.interface import Log
 DATABASE = "mlflow.db"
 _ID = "mlflow_run.txt"
 _ALWAYS_LOGGED = "time/steps_per_second"
-# What a request may hold.
+# MLflow's limits: metrics and parameters of a request, characters of a parameter's value.
 _METRICS, _PARAMETERS, _LONGEST_VALUE = 1000, 100, 6000
-# A request for each update would hold up short ones.
+# A request after each update would slow down trainings with short updates.
 _SECONDS_BETWEEN = 5.0
 
 
 class MlflowRun:
-    """A run of MLflow, which goes on where the training does, without any step twice.
+    """A run of MLflow; a resumed training resumes it and logs no step twice.
 
     Args:
-        log: what the run is called.
-        folder: where the run's id is noted.
+        log: the run's names.
+        folder: folder of the file with MLflow's id of the run.
     """
 
     def __init__(self, log: Log, folder: Path) -> None:
@@ -59,7 +59,7 @@ class MlflowRun:
         self._written_at = time.monotonic()
 
     def add_scalars(self, scalars: Mapping[str, float], step: int) -> None:
-        """Writes scalars by tag at an environment step, some seconds later."""
+        """Buffer scalars by tag at an environment step, and write the buffer every few seconds."""
         if step <= self._logged_until:
             return
         now = int(time.time() * 1000)
@@ -70,22 +70,22 @@ class MlflowRun:
             self.flush()
 
     def add_config(self, config: dict[str, Any], step: int) -> None:
-        """Writes the config as parameters, `section.key`."""
+        """Write the config as parameters, `section.key`."""
         self._add_parameters(dict(_flat(config)))
 
     def add_hyperparameters(self, values: Mapping[str, str | float], step: int) -> None:
-        """Writes the tuned values as parameters, `tuned.key`."""
+        """Write the tuned values as parameters, `tuned.key`."""
         self._add_parameters({f"tuned.{key}": value for key, value in values.items()})
 
     def flush(self) -> None:
-        """Writes what is left."""
+        """Write the buffered scalars."""
         pending, self._pending = iter(self._pending), []
         while part := list(islice(pending, _METRICS)):
             self._client.log_batch(self._id, metrics=part)
         self._written_at = time.monotonic()
 
     def close(self, failed: bool = False) -> None:
-        """Writes what is left, and ends the run."""
+        """Write the buffered scalars, and mark the run as finished or failed."""
         self.flush()
         self._client.set_terminated(self._id, "FAILED" if failed else "FINISHED")
 
@@ -95,7 +95,7 @@ class MlflowRun:
 
     def _add_parameters(self, values: Mapping[str, object]) -> None:
         if self._is_resumed:
-            return  # They can't be changed there.
+            return  # MLflow's parameters can't change.
         parameters = iter(
             [Param(_key(key), str(value)[:_LONGEST_VALUE]) for key, value in values.items()]
         )
@@ -105,7 +105,7 @@ class MlflowRun:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """Has jobs wait for each other, as only one may make the database and the experiment."""
+    """Lock a folder, so that only one job at a time creates the database and the experiment."""
     out.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(out, os.O_RDONLY)
     try:
@@ -120,18 +120,18 @@ def _database(out: Path) -> str:
 
 
 def _experiment(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, which is made where there is none."""
+    """Return the id of an experiment, and create it if it doesn't exist."""
     found = client.get_experiment_by_name(name)
     return client.create_experiment(name) if found is None else found.experiment_id
 
 
 def _key(name: str) -> str:
-    """A name in the letters that MLflow allows."""
+    """Replace characters of a name that MLflow doesn't allow."""
     return re.sub(r"[^\w\-. /:]", "_", name)
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested sections, by their keys with dots between."""
+    """Yield the values of nested sections, each with its dotted key."""
     for key, value in section.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")

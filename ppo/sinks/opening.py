@@ -11,23 +11,24 @@ from ppo.sinks.sparing import Sparing
 
 
 def open_sinks(log: Log, folder: Path, resumed_at: int | None) -> list[Sink]:
-    """The sinks that a run is logged to.
+    """Open the sinks of a run.
 
     Args:
-        log: which, and what the run is called there.
-        folder: of the run's summaries, where services note which of their runs it is, too.
-        resumed_at: the environment step at which an earlier training in that folder goes on; None
-            keeps everything.
+        log: the sinks, and the run's name there.
+        folder: the run's folder of summaries, where services store their ids of the run, too.
+        resumed_at: the environment step from which a training in that folder is resumed; later steps
+            are dropped. None keeps everything.
     """
     return [
         SummaryWriter(folder, resumed_at)
         if name == TENSORBOARD
-        else Sparing(name, lambda name=name: _open_service(name, log, folder))  # type: ignore[misc]
+        else Sparing(name, lambda name=name: open_service(name, log, folder))  # type: ignore[misc]
         for name in log.sinks
     ]
 
 
-def _open_service(name: str, log: Log, folder: Path) -> Sink:
+def open_service(name: str, log: Log, folder: Path) -> Sink:
+    """Open the sink of a service by its name."""
     # Imported here because each takes seconds to load.
     if name == "wandb":
         from ppo.sinks.wandb_run import WandbRun

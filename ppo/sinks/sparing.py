@@ -1,4 +1,4 @@
-"""Spares a training the failures of a service that it is logged to."""
+"""Keeps a training running when a service that logs it fails."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from ppo.sinks.interface import Sink
 
-# Services that failed in this process. Waiting for them again in each run would take long.
-_failed: set[str] = set()
+# Names of the services that failed in this process. Waiting for them again in each run would take long.
+failed_services: set[str] = set()
 
 
 class Sparing:
-    """A sink that is left alone after its first failure, which is one warning.
+    """A sink that prints one warning at its first failure, and ignores all calls from then on.
 
     Args:
-        name: of the sink.
-        open_sink: opens it.
+        name: name of the sink.
+        open_sink: opens the sink.
     """
 
     def __init__(self, name: str, open_sink: Callable[[], Sink]) -> None:
@@ -26,23 +26,23 @@ class Sparing:
         self._attempt(lambda: setattr(self, "_sink", open_sink()))
 
     def add_scalars(self, scalars: Mapping[str, float], step: int) -> None:
-        """Writes scalars by tag at an environment step."""
+        """Write scalars by tag at an environment step."""
         self._ask(lambda sink: sink.add_scalars(scalars, step))
 
     def add_config(self, config: dict[str, Any], step: int) -> None:
-        """Writes the config."""
+        """Write the config."""
         self._ask(lambda sink: sink.add_config(config, step))
 
     def add_hyperparameters(self, values: Mapping[str, str | float], step: int) -> None:
-        """Writes the tuned values by their names."""
+        """Write the values of the tuned keys by name."""
         self._ask(lambda sink: sink.add_hyperparameters(values, step))
 
     def flush(self) -> None:
-        """Sees to it that a kill loses nothing of what was written."""
+        """Write everything that is buffered, so that a killed process loses nothing."""
         self._ask(lambda sink: sink.flush())
 
     def close(self, failed: bool = False) -> None:
-        """Writes what is left."""
+        """Write everything that is buffered, and close the sink."""
         self._ask(lambda sink: sink.close(failed))
 
     def _ask(self, request: Callable[[Sink], None]) -> None:
@@ -51,15 +51,15 @@ class Sparing:
             self._attempt(lambda: request(sink))
 
     def _attempt(self, action: Callable[[], None]) -> None:
-        if self._name in _failed:
+        if self._name in failed_services:
             return
         try:
             action()
-        except Exception as error:  # Whatever a service raises, the training goes on.
-            _failed.add(self._name)
+        except Exception as error:  # A service may raise anything; training continues.
+            failed_services.add(self._name)
             reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
             reason = reason.rstrip(".")
             print(
-                f"warning: --log={self._name}: {reason}; training goes on without it",
+                f"warning: --log={self._name}: {reason}; training continues without it",
                 file=sys.stderr,
             )

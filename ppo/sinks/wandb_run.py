@@ -1,4 +1,4 @@
-"""Weights & Biases: a run there for each run here."""
+"""Logs to Weights & Biases: a run there for each run here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Its makers needn't know of errors here.
+# Disable W&B's crash reports.
 os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
 
 import wandb
@@ -17,18 +17,18 @@ from ppo.sinks.interface import Log
 
 _PROJECT = "ppo-grid"  # unless WANDB_PROJECT names another
 _ID = "wandb_run.txt"
-_PATIENCE = 30.0  # seconds for the service, or whoever is to log in, to answer
+_PATIENCE = 30.0  # timeout of connecting and of logging in, in seconds
 
 
 class WandbRun:
-    """A run of Weights & Biases, which goes on where the training does.
+    """A run of Weights & Biases; a resumed training resumes it.
 
-    The service ignores a step that it has already. What is written offline is in a folder for each time
-    that the training went on, all with the run's id.
+    The service ignores steps that it already has. Offline, each start or resumption of the training
+    writes a folder of its own; all have the run's id.
 
     Args:
-        log: what the run is called.
-        folder: where the run's id is noted.
+        log: the run's names.
+        folder: folder of the file with the service's id of the run.
     """
 
     def __init__(self, log: Log, folder: Path) -> None:
@@ -48,27 +48,27 @@ class WandbRun:
         )
 
     def add_scalars(self, scalars: Mapping[str, float], step: int) -> None:
-        """Writes scalars by tag at an environment step."""
+        """Write scalars by tag at an environment step."""
         self._run.log(dict(scalars), step=step)
 
     def add_config(self, config: dict[str, Any], step: int) -> None:
-        """Writes the config, section by section."""
+        """Write the config, section by section."""
         self._run.config.update(config, allow_val_change=True)
 
     def add_hyperparameters(self, values: Mapping[str, str | float], step: int) -> None:
-        """Writes the tuned values, as a section `tuned`."""
+        """Write the tuned values, as a section `tuned`."""
         self._run.config.update({"tuned": dict(values)}, allow_val_change=True)
 
     def flush(self) -> None:
-        """Does nothing: another process writes at once."""
+        """Do nothing: a process of W&B writes each step at once."""
 
     def close(self, failed: bool = False) -> None:
-        """Writes what is left, and ends the run."""
+        """Write everything that is buffered, and finish the run."""
         self._run.finish(exit_code=int(failed))
 
 
 def _run_id(folder: Path) -> str:
-    """The id of the run whose summaries are in a folder; noted there where it is new."""
+    """Return the run's id from its folder; create and store one if there is none."""
     path = folder / _ID
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

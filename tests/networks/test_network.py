@@ -243,8 +243,8 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
         trainer=settings | losses | {"num_mini_batches": 4, "epochs": 1},
     )
     with PPOTrainer([Run(config, 1)], ON_CPU) as trainer:
-        trainer._sampler.sample(0)
-        trainer._estimate_advantages()
+        trainer.sampler.sample(0)
+        trainer.estimate_advantages()
         members, buffer = trainer.parts.population, trainer.parts.buffer
         spaces = Spaces({"vector": ((4,), "float32")}, (2,))
         reference = ActorCritic(spaces, config).bind(members.weights[0].clone())

@@ -134,14 +134,14 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
     )
     with PPOTrainer([Run(config, 1), Run(config, 2)], ON_CPU) as trainer:
         for _ in range(2):  # the second rollout begins within episodes, with trained networks
-            trainer._sampler.sample(0)
-            trainer._estimate_advantages()
+            trainer.sampler.sample(0)
+            trainer.estimate_advantages()
             assert trainer.parts.buffer.ends[:, :-1].any(1).any(1).all(), (
                 "episodes end in the middle"
             )
             for member in range(2):
                 check_forward_pass(trainer, member)
-            trainer._learn()
+            trainer.learn()
             trainer.parts.population.observe(
                 trainer.parts.buffer.observations, trainer.parts.hidden_states.states
             )
@@ -166,7 +166,7 @@ def check_forward_pass(trainer, member):
 
 def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
     with PPOTrainer([Run(recurrent(hidden_state_init="one"), 1)], ON_CPU) as trainer:
-        trainer._sampler.sample(0)
+        trainer.sampler.sample(0)
         states, ends = trainer.parts.hidden_states.states[0], trainer.parts.buffer.ends[0]
         assert (states[0] == 1).all()
         assert (states[1:][ends[:-1]] == 1).all()
@@ -177,7 +177,7 @@ def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
 
 def test_hidden_states_go_on_over_an_end_where_they_are_not_reset():
     with PPOTrainer([Run(recurrent(reset_hidden_state=False), 1)], ON_CPU) as trainer:
-        trainer._sampler.sample(0)
+        trainer.sampler.sample(0)
         assert trainer.parts.buffer.ends.any()
         assert trainer.parts.hidden_states.states[0, 1:].any(-1).all()
         assert not trainer.parts.hidden_states.initial[0, 1:].any()
@@ -186,7 +186,7 @@ def test_hidden_states_go_on_over_an_end_where_they_are_not_reset():
 def test_a_truncated_episode_is_worth_what_its_last_observation_is_after_what_was_remembered():
     config = recurrent(trainer={"worker_steps": 8})
     with PPOTrainer([Run(config, 1)], ON_CPU) as trainer:
-        environments, cut = trainer._environments, []
+        environments, cut = trainer.environments, []
         original = environments.step
 
         def cut_off(actions):
@@ -198,7 +198,7 @@ def test_a_truncated_episode_is_worth_what_its_last_observation_is_after_what_wa
             return step
 
         environments.step = cut_off
-        trainer._sampler.sample(0)
+        trainer.sampler.sample(0)
         network = trainer.parts.population.each[0]
         observed = trainer.parts.buffer.observations["vector"][0, :, 2]
         state = trainer.parts.hidden_states.states[0, 0, 2].unsqueeze(0)

@@ -27,7 +27,7 @@ def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
     monkeypatch.setattr("numerics.is_installed", lambda: False)
     scene = Scene()
     alone = learner.Learner(1, scene.parts)
-    assert isinstance(alone._epochs, TorchEpochs)
+    assert isinstance(alone.epochs, TorchEpochs)
     assert "requirements-fast.txt" in learning_notice()
     assert obstacle(ModelConfig(), has_images=False) is None
 

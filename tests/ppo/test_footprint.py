@@ -11,7 +11,7 @@ from model import ActorCritic
 from ppo.footprint import (
     BASE,
     MIB,
-    available_memory,
+    available_ram,
     count_weights,
     footprint,
     footprint_in,
@@ -95,7 +95,7 @@ def test_what_is_too_large_is_named(sections, key):
     assert ".".join(found) == key
     assert message.startswith("the training needs about ")
     assert message.endswith(
-        f"this machine has {show_bytes(available_memory())}; choose a smaller value"
+        f"this machine has {show_bytes(available_ram())}; choose a smaller value"
     )
 
 
@@ -151,12 +151,12 @@ def test_a_container_s_limit_counts(tmp_path):
 
     (tmp_path / "proc" / "self").mkdir(parents=True)
     groups = tmp_path / "proc" / "self" / "cgroup"
-    installed = available_memory(tmp_path)
+    installed = available_ram(tmp_path)
     assert installed > 0
 
     def found():
-        available_memory.cache_clear()
-        return available_memory(tmp_path)
+        available_ram.cache_clear()
+        return available_ram(tmp_path)
 
     groups.write_text("0::/a/b\n")
     limit("a/b/memory.max", "max\n")
@@ -168,7 +168,7 @@ def test_a_container_s_limit_counts(tmp_path):
     groups.write_text("3:cpu,memory:/c\n2:cpuset:/\n")
     limit("memory/c/memory.limit_in_bytes", "3000000")
     assert found() == 3_000_000
-    available_memory.cache_clear()
+    available_ram.cache_clear()
 
 
 def test_bytes_are_shown_as_people_read_them():

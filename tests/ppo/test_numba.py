@@ -179,4 +179,4 @@ def test_what_is_no_number_stays_so(function):
 def test_members_are_compiled_one_by_one_unless_torch_is_to_compile(rows, torch_compile, expected):
     scene = Scene()
     learner = Learner(rows, replace(scene.parts, torch_compile=torch_compile))
-    assert type(learner._epochs) is expected
+    assert type(learner.epochs) is expected

@@ -183,7 +183,7 @@ def test_a_resumed_training_takes_the_optimiser_s_settings_from_its_config(whole
 @pytest.mark.parametrize(
     ("update", "sections", "words"),
     [
-        (6, {}, "nothing is left to train: it goes on at update 6, and trainer.updates is 6"),
+        (6, {}, "nothing is left to train: it resumes at update 6, and trainer.updates is 6"),
         (
             3,
             {"model": {"hidden_layer_size": 8}},

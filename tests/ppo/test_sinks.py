@@ -22,7 +22,7 @@ STEPS = [128 * update for update in range(1, UPDATES + 1)]
 
 @pytest.fixture(autouse=True)
 def nothing_failed_before(monkeypatch):
-    monkeypatch.setattr(sparing, "_failed", set())
+    monkeypatch.setattr(sparing, "failed_services", set())
 
 
 def config():
@@ -116,13 +116,13 @@ def test_a_sink_that_fails_is_one_warning_and_the_training_goes_on(
             raise ConnectionError("nobody\nanswers")
         return Broken(method)
 
-    monkeypatch.setattr("ppo.sinks.opening._open_service", open_broken)
+    monkeypatch.setattr("ppo.sinks.opening.open_service", open_broken)
     first, second = (logged_run(tmp_path, "wandb", name=name) for name in ("0_0", "0_1"))
     train_logged(first, replace(second, seed=6))
     expected = train(config(), 5, tmp_path / "alone")
     assert same(load_checkpoint(checkpoint_path(first.checkpoints, 4)).weights, expected.weights)
     assert capsys.readouterr().err == (
-        "warning: --log=wandb: nobody; training goes on without it\n"
+        "warning: --log=wandb: nobody; training continues without it\n"
     )
 
 

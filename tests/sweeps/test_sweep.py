@@ -42,7 +42,7 @@ def run_in_jobs(grid, out, **options):
 def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
     class Failing(worker.PPOTrainer):
         def run(self, on_update):
-            if self._members[0].config.gamma == 0.95:
+            if self.parts.members[0].config.gamma == 0.95:
                 raise RuntimeError("out of luck\nsecond line")
             super().run(on_update)
 
@@ -135,7 +135,7 @@ def test_populations_and_jobs_change_no_result(grid, tmp_path):
 def test_a_failure_in_a_population_stops_only_the_run_whose_it_is(grid, tmp_path, monkeypatch):
     class Failing(worker.PPOTrainer):
         def run(self, on_update):
-            if any(member.config.gamma == 0.95 for member in self._members):
+            if any(member.config.gamma == 0.95 for member in self.parts.members):
                 raise RuntimeError("out of luck")
             super().run(on_update)
 
