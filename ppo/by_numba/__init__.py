@@ -1,12 +1,12 @@
-"""Acting and learning of fully connected networks on a CPU, in code that Numba compiles.
+"""Acts with and trains fully connected networks on a CPU, in kernels: functions that Numba compiles.
 
-One call of `learning.run` does all epochs and mini-batches of a member's update. It computes what
-`ppo/by_torch/losses.py`, `networks/` and torch's autograd define, by gradients that are written out.
+One call of `learning_kernels.run` does all epochs and mini-batches of a member's update. Its results are
+those of `ppo/by_torch/losses.py`, `networks/` and torch's autograd; its gradients are written by hand.
 
 Numba is optional: without it, `ppo/by_torch/` does the same.
 
-Every function here works on NumPy arrays, which are views of torch's tensors. A mini-batch is cut into
-chunks, so that a layer's outputs are still in the processor's cache when the next layer reads them.
+Kernels work on NumPy arrays, which are views of torch's tensors. They divide a mini-batch into chunks,
+so that a layer's outputs are still in the processor's cache when the next layer reads them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def can_train(population: Population) -> bool:
-    """Return whether Numba is installed and can train these networks: fully connected, on a CPU."""
+    """Return whether Numba is installed and these networks suit it: fully connected, on a CPU."""
     dense = population.stacked.is_dense and population.weights.device.type == "cpu"
     return dense and numerics.is_installed()
 
@@ -41,7 +41,7 @@ def obstacle(model: ModelConfig, has_images: bool) -> str | None:
     if has_images:
         return "images are observed"
     if model.recurrence is not None:
-        return "the network remembers"
+        return "the network is recurrent"
     return "model.precision is bfloat16" if model.precision == "bfloat16" else None
 
 
@@ -51,13 +51,13 @@ def learning_notice() -> str | None:
     if find_spec("numba") is not None:
         return None
     return (
-        "networks learn by PyTorch, not by the faster Numba, which isn't installed "
+        "networks are trained by PyTorch, not by Numba, which is faster but isn't installed "
         "(pip install -r requirements-fast.txt)"
     )
 
 
 def is_kept() -> bool:
-    """Return whether this machine has compiled everything before, or can't cache it anyway."""
+    """Return whether the cache has compiled kernels already, or none can be cached on this machine."""
     if find_spec("numba") is None:
         return True
     from numerics.kept import folder
@@ -67,7 +67,7 @@ def is_kept() -> bool:
 
 
 def compile_all() -> None:
-    """Compile everything in a process of its own; later processes load it from the cache."""
+    """Compile all kernels in a separate process; later processes load them from the cache."""
     root = Path(__file__).parents[2]
     paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "ppo.by_numba"]

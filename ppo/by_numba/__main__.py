@@ -1,4 +1,4 @@
-"""Compiles everything once, so that no training waits for it: `python -m ppo.by_numba`."""
+"""Compiles all kernels into the cache, so that no training waits for it: `python -m ppo.by_numba`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TASK = {"environment": {"type": "CartPole", "name": "CartPole-v1", "backend": "
 
 
 def main() -> None:
-    """Call every compiled function once; the same machine code serves every task."""
+    """Call every kernel once; the same machine code serves every task."""
     if not is_installed():
         return
     from networks.by_numba.lstm import LSTM
@@ -58,7 +58,7 @@ def main() -> None:
 
 @torch.inference_mode()
 def _act(parts: Parts) -> None:
-    """Act on the first observations of a buffer, and find their values."""
+    """Choose actions for the first observations of a buffer, and estimate their values."""
     from ppo.by_numba.acting import NumbaActing
 
     acting = NumbaActing(parts)

@@ -1,4 +1,4 @@
-"""Activations, and their slopes for the way back."""
+"""Activations and their derivatives, as kernels."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _elu(x: float) -> tuple[float, float]:
 
 @jit
 def _leaky_relu(x: float) -> tuple[float, float]:
-    slope = ONE if x > _ZERO else _LEAK
-    return x * slope, slope
+    derivative = ONE if x > _ZERO else _LEAK
+    return x * derivative, derivative
 
 
 @jit
@@ -49,47 +49,49 @@ def _gelu(x: float) -> tuple[float, float]:
     return x * share, share + x * density
 
 
-def _to_all(function: Callable[[float], tuple[float, float]]) -> Any:
-    """Compiles a loop that a processor runs for whole vectors."""
+def _elementwise(function: Callable[[float], tuple[float, float]]) -> Any:
+    """Compile a loop that applies an activation to a matrix, with SIMD instructions."""
 
-    def apply(values: np.ndarray, bias: np.ndarray, slopes: np.ndarray) -> None:
+    def apply(values: np.ndarray, bias: np.ndarray, derivatives: np.ndarray) -> None:
         for row in range(values.shape[0]):
             for column in range(values.shape[1]):
-                output, slope = function(values[row, column] + bias[column])
+                output, derivative = function(values[row, column] + bias[column])
                 values[row, column] = output
-                slopes[row, column] = slope
+                derivatives[row, column] = derivative
 
-    # Compiled code that was kept and code that is new are linked by their names.
+    # A unique name, because Numba links cached and new machine code by name.
     apply.__name__ = apply.__qualname__ = f"apply{function.__name__}"
     return jit(apply)
 
 
-_elus, _leaky_relus, _relus = _to_all(_elu), _to_all(_leaky_relu), _to_all(_relu)
-_swishes, _tanhs, _gelus = _to_all(_swish), _to_all(_tanh), _to_all(_gelu)
+_elus, _leaky_relus, _relus = _elementwise(_elu), _elementwise(_leaky_relu), _elementwise(_relu)
+_swishes, _tanhs, _gelus = _elementwise(_swish), _elementwise(_tanh), _elementwise(_gelu)
 
-# As the schema names them; an activation's number is its place.
+# Names as in the schema; kernels take an activation's index.
 ACTIVATIONS = ("elu", "leaky_relu", "relu", "swish", "tanh", "gelu")
 
 
 @jit
-def activate(activation: int, values: np.ndarray, bias: np.ndarray, slopes: np.ndarray) -> None:
-    """Products (B, H) become a layer's outputs.
+def activate(
+    activation: int, values: np.ndarray, bias: np.ndarray, derivatives: np.ndarray
+) -> None:
+    """Add a layer's bias to products (B, H), and apply the activation.
 
     Args:
-        activation: its number.
-        values: (B, H), the products of inputs and weights; changed in place.
+        activation: the index in `ACTIVATIONS`.
+        values: (B, H), products of inputs and weights; replaced by the layer's outputs.
         bias: (H,).
-        slopes: (B, H), becomes the derivative of each output by what went into the activation.
+        derivatives: (B, H), the activation's derivatives, written in place.
     """
     if activation == 0:
-        _elus(values, bias, slopes)
+        _elus(values, bias, derivatives)
     elif activation == 1:
-        _leaky_relus(values, bias, slopes)
+        _leaky_relus(values, bias, derivatives)
     elif activation == 2:
-        _relus(values, bias, slopes)
+        _relus(values, bias, derivatives)
     elif activation == 3:
-        _swishes(values, bias, slopes)
+        _swishes(values, bias, derivatives)
     elif activation == 4:
-        _tanhs(values, bias, slopes)
+        _tanhs(values, bias, derivatives)
     else:
-        _gelus(values, bias, slopes)
+        _gelus(values, bias, derivatives)

@@ -1,4 +1,4 @@
-"""Advantages as `RolloutBuffer.estimate_advantages` defines them, compiled."""
+"""Estimates advantages by Numba, with the same result as `RolloutBuffer.estimate_advantages`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numerics.functions import f32
 def estimate_advantages(
     buffer: RolloutBuffer, last_values: Tensor, gamma: Tensor, lamda: Tensor
 ) -> None:
-    """Estimates the advantages and returns of the rollouts in a buffer on the CPU.
+    """Estimate the advantages and returns of the rollouts in a buffer on the CPU.
 
     Args:
         buffer: the rollouts.
-        last_values: (M, N), values of the observations that follow them.
-        gamma: (M, 1), discount factors.
-        lamda: (M, 1).
+        last_values: (M, N), values of the observations that follow the rollouts.
+        gamma: (M, 1), each member's discount factor.
+        lamda: (M, 1), each member's lambda of generalised advantage estimation.
     """
-    estimate(
+    estimate_kernel(
         buffer.rewards.numpy(),
         buffer.ends.numpy(),
         buffer.final_values.numpy(),
@@ -32,11 +32,11 @@ def estimate_advantages(
         buffer.advantages.numpy(),
         buffer.returns.numpy(),
     )
-    assert len(estimate.overloads) == 1, "compiled for several types"
+    assert len(estimate_kernel.overloads) == 1, "compiled for several types"
 
 
 @entry
-def estimate(
+def estimate_kernel(
     rewards: np.ndarray,
     ends: np.ndarray,
     final_values: np.ndarray,
@@ -47,7 +47,7 @@ def estimate(
     advantages: np.ndarray,
     returns: np.ndarray,
 ) -> None:
-    """The same for arrays (M, T, N) and, after the values, (M, N), (M, 1) and (M, 1)."""
+    """Compute `estimate_advantages` on arrays (M, T, N), and last values, gamma and lamda as there."""
     members, steps, workers = rewards.shape
     for member in range(members):
         discount, decay = gamma[member, 0], gamma[member, 0] * lamda[member, 0]

@@ -1,4 +1,4 @@
-"""A member's rollout, network and hyperparameters as the compiled functions take them."""
+"""Trains one member by Numba: passes its rollout, network and hyperparameters to the kernels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from environments.interface import ACTION_MASK
 from networks.repeats import find_repeats
-from ppo.by_numba import learning
-from ppo.by_numba.arguments import Inputs, Parameters, Rollout, Settings, Update
-from ppo.by_numba.describing import as_array, describe, locate, workspace_of
+from ppo.by_numba import learning_kernels
+from ppo.by_numba.kernel_arguments import Inputs, Parameters, RolloutArrays, Settings, Update
+from ppo.by_numba.network_arrays import as_array, layout_of, policy_arrays, workspace_of
 from ppo.interface import KL_MARGIN, LOGGED
 from ppo.parts import Parts
 
-_NO_BYTES, _NO_NUMBERS = np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.float32)
-_NO_CHOICES, _NONE = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
+_NO_BYTES, _NO_FLOATS = np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.float32)
+_NO_INTEGERS, _NONE = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
 _NO_VALUES = np.zeros(0, np.float32)
 _NO_RATES = {"learning_rate": 0.0, "clip_range": 0.0, "beta": 0.0}
 
@@ -36,8 +36,8 @@ class NumbaEpochs:
         self._member = parts.members[row]
         self._buffer = parts.buffer
         self._actor_critic = population.each[row]
-        self._network = locate(self._actor_critic, population.weights[row])
-        self._policy = describe(self._actor_critic)
+        self._network = layout_of(self._actor_critic, population.weights[row])
+        self._policy = policy_arrays(self._actor_critic)
         weights, gradient = population.weights[row], population.gradients[row]
         state = optimiser.state_of(row)
         self._parameters = Parameters(
@@ -47,22 +47,22 @@ class NumbaEpochs:
             state["second_moments"].numpy(),
             state["steps"].numpy(),
         )
-        self._inputs, self._masks = Inputs(_NO_NUMBERS, _NONE, _NONE), _NO_BYTES
+        self._inputs, self._masks = Inputs(_NO_FLOATS, _NONE, _NONE), _NO_BYTES
         self._observed = _NONE
 
     def estimate_values(self, features: Tensor | None) -> Tensor:
-        """Values (T, N) of the rollout."""
-        self._look_at(self._buffer.batch_observations(self._member.number))
+        """Prepare the rollout for learning, and return its values (T, N)."""
+        self._prepare(self._buffer.batch_observations(self._member.number))
         if features is not None:
             # T x N x size -> (T * N) x size, and back
             values = self._actor_critic.values_of_features(features.flatten(0, 1))
             return values.unflatten(0, (self._buffer.steps, -1))
-        values_of_each = np.empty(len(self._inputs.values), np.float32)
-        self._run(_NO_RATES, _NO_CHOICES, _NO_NUMBERS, values_of_each)
-        return torch.from_numpy(values_of_each[self._observed]).view(self._buffer.steps, -1)
+        distinct = np.empty(len(self._inputs.values), np.float32)
+        self._run(_NO_RATES, _NO_INTEGERS, _NO_FLOATS, distinct)
+        return torch.from_numpy(distinct[self._observed]).view(self._buffer.steps, -1)
 
-    def _look_at(self, observations: dict[str, Tensor]) -> None:
-        """Takes what the network sees of a rollout, without what needn't be computed."""
+    def _prepare(self, observations: dict[str, Tensor]) -> None:
+        """Set the network's inputs for a rollout, without repeated observations and unused columns."""
         network, self._observed = self._actor_critic, np.arange(self._buffer.size)
         if all(values.dtype == torch.uint8 for values in observations.values()):
             repeats = self._buffer.repeats.get(self._member.number) or find_repeats(observations)
@@ -81,16 +81,16 @@ class NumbaEpochs:
             )
 
     def learn(self, rates: Sequence[dict[str, float]]) -> Tensor:
-        """Takes an optimiser step for each mini-batch, and returns what is logged of each."""
+        """Take an optimiser step for each mini-batch, and return the numbers that `LOGGED` names."""
         batches = self._deal()
         logged = np.empty((len(batches), len(LOGGED)), np.float32)
-        looked_at = self._run(rates[0], batches, logged, _NO_VALUES)
-        return torch.from_numpy(logged[:looked_at])
+        evaluated = self._run(rates[0], batches, logged, _NO_VALUES)
+        return torch.from_numpy(logged[:evaluated])
 
     def _run(
         self, rates: dict[str, float], batches: np.ndarray, logged: np.ndarray, values: np.ndarray
     ) -> int:
-        """Calls what is compiled, with its arguments."""
+        """Call the kernel, and return the number of mini-batches that it evaluated."""
         update = Update(
             self._network,
             self._policy,
@@ -104,33 +104,33 @@ class NumbaEpochs:
                 self._member.config.num_mini_batches,
             ),
         )
-        looked_at: int = learning.run(update, batches, logged, values)
-        assert len(learning.run.overloads) == 1, "compiled for several types"
-        return looked_at
+        evaluated: int = learning_kernels.run(update, batches, logged, values)
+        assert len(learning_kernels.run.overloads) == 1, "compiled for several types"
+        return evaluated
 
     def _deal(self) -> np.ndarray:
-        """The steps (mini-batches of all epochs, steps) in random order."""
+        """Return shuffled positions in the rollout, (mini-batches of all epochs, steps)."""
         config, size = self._member.config, self._buffer.size
         generator = self._member.shuffling_generator
         orders = [torch.randperm(size, generator=generator) for _ in range(config.epochs)]
         batches = torch.stack(orders).view(config.epochs * config.num_mini_batches, -1).numpy()
         if len(self._inputs.values) < size:
-            # Steps of equal observations one after another.
+            # The kernel needs the steps of equal observations one after another.
             order = np.argsort(self._observed[batches], axis=1, kind="stable")
             batches = np.take_along_axis(batches, order, axis=1)
         return batches
 
-    def _rollout(self) -> Rollout:
+    def _rollout(self) -> RolloutArrays:
         buffer, row = self._buffer, self._member.number
         actions = as_array(buffer.actions[row].flatten(0, 1))
         # [branches x] M x T x N -> branches x (T * N)
         log_probabilities = buffer.log_probabilities[..., row, :, :].reshape(-1, buffer.size)
-        return Rollout(
+        return RolloutArrays(
             self._inputs,
             self._observed,
             self._masks,
-            actions if len(self._policy.branches) else _NO_CHOICES,
-            _NO_NUMBERS if len(self._policy.branches) else actions,
+            actions if len(self._policy.branches) else _NO_INTEGERS,
+            _NO_FLOATS if len(self._policy.branches) else actions,
             as_array(log_probabilities),
             as_array(buffer.values[row].flatten()),
             as_array(buffer.advantages[row].flatten()),

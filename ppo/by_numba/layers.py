@@ -1,6 +1,8 @@
-"""Fully connected layers, whose weights lie in one row of numbers.
+"""Fully connected layers as kernels: forward and backward passes.
 
-A layer is four integers: where its weight (inputs, outputs) and its bias begin, inputs, outputs.
+All weights of a network are one row (P,). Four integers describe a layer: the positions of its weight
+(inputs, outputs) and its bias in the row, its number of inputs and its number of outputs. Axes: R
+observations at once, L hidden layers of H units, O outputs of a head.
 """
 
 from __future__ import annotations
@@ -10,20 +12,20 @@ import numpy as np
 import numerics.products  # noqa: F401  # on one thread
 from numerics.compiler import jit
 from ppo.by_numba.activations import activate
-from ppo.by_numba.arguments import Inputs, Parameters, Workspace
 from ppo.by_numba.inputs import add_product, inputs_backward, inputs_forward
+from ppo.by_numba.kernel_arguments import Inputs, Parameters, Workspace
 
 
 @jit
 def weight_of(layer: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """The weight (inputs, outputs) of a layer, or its gradient, in a row (P,) of all."""
+    """Return a layer's part of a row (P,) of weights or gradients: its weight, (inputs, outputs)."""
     start, inputs, outputs = layer[0], layer[2], layer[3]
     return row[start : start + inputs * outputs].reshape(inputs, outputs)
 
 
 @jit
 def bias_of(layer: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """The bias (outputs,) of a layer, or its gradient, in a row (P,) of all."""
+    """Return a layer's part of a row (P,) of weights or gradients: its bias, (outputs,)."""
     return row[layer[1] : layer[1] + layer[3]]
 
 
@@ -36,38 +38,38 @@ def forward(
     rows: int,
     work: Workspace,
 ) -> np.ndarray:
-    """The outputs (R, H) of the last of L hidden layers.
+    """Return the outputs (R, H) of the last of L hidden layers.
 
     Args:
         trunk: (L, 4), the layers.
-        activation: its number.
+        activation: the index in `ACTIVATIONS`.
         weights: (P,).
-        inputs: of which some were gathered.
+        inputs: the network's inputs, of which `gather` has copied R rows.
         rows: R.
-        work: takes the outputs of each layer, and the derivatives of the activations.
+        work: gets each layer's outputs and the activations' derivatives.
     """
     inputs_forward(inputs, weight_of(trunk[0], weights), work, work.values[0][:rows])
-    return forward_rest(trunk, activation, weights, rows, work)
+    return forward_from_projection(trunk, activation, weights, rows, work)
 
 
 @jit
-def forward_rest(
+def forward_from_projection(
     trunk: np.ndarray, activation: int, weights: np.ndarray, rows: int, work: Workspace
 ) -> np.ndarray:
-    """As `forward`, of which the first layer's products are there already."""
+    """Do as `forward`, with the first layer's products in `work.values[0]` already."""
     for number in range(len(trunk)):
         layer, outputs = trunk[number], work.values[number][:rows]
         if number > 0:
             np.dot(work.values[number - 1][:rows], weight_of(layer, weights), outputs)
-        activate(activation, outputs, bias_of(layer, weights), work.slopes[number][:rows])
+        activate(activation, outputs, bias_of(layer, weights), work.derivatives[number][:rows])
     return work.values[len(trunk) - 1][:rows]
 
 
 @jit
 def transpose(trunk: np.ndarray, weights: np.ndarray, transposed: np.ndarray) -> None:
-    """Writes the transposed weights of all hidden layers but the first into (L, H, H).
+    """Write the transposed weights of all hidden layers but the first into (L, H, H).
 
-    Products with these take two thirds of the time, and they serve all chunks of a mini-batch.
+    Products with them take two thirds of the time, and all chunks of a mini-batch share them.
     """
     for number in range(1, len(trunk)):
         weight = weight_of(trunk[number], weights)
@@ -85,35 +87,36 @@ def backward(
     rows: int,
     work: Workspace,
 ) -> None:
-    """Adds the gradients of L hidden layers' weights and biases.
+    """Add to the gradients of L hidden layers' weights and biases.
 
     Args:
         trunk: (L, 4), the layers.
-        parameters: the weights, and their gradient.
-        transposed: (L, H, H), as `transpose` wrote them.
-        inputs: as `forward` got them.
+        parameters: the weights and their gradient.
+        transposed: (L, H, H), the weights that `transpose` wrote.
+        inputs: the inputs of `forward`.
         rows: R.
-        work: as `forward` left it, with the gradient of the last layer's outputs in `by_features`.
+        work: the workspace after `forward`, with the gradient of the last layer's outputs in
+            `grad_features`.
     """
-    by_outputs, by_inputs = work.by_features[:rows], work.by_more_features[:rows]
+    grad_outputs, grad_inputs = work.grad_features[:rows], work.grad_more_features[:rows]
     for number in range(len(trunk) - 1, -1, -1):
         layer = trunk[number]
-        by_bias = bias_of(layer, parameters.gradient)
-        _through_activation(by_outputs, work.slopes[number][:rows], by_bias)
-        by_weight = weight_of(layer, parameters.gradient)
+        grad_bias = bias_of(layer, parameters.gradient)
+        _through_activation(grad_outputs, work.derivatives[number][:rows], grad_bias)
+        grad_weight = weight_of(layer, parameters.gradient)
         if number == 0:
-            inputs_backward(inputs, by_outputs, work, by_weight)
+            inputs_backward(inputs, grad_outputs, work, grad_weight)
         else:
-            add_product(work.values[number - 1][:rows], by_outputs, by_weight, work.product)
-            np.dot(by_outputs, transposed[number], by_inputs)
-            by_outputs, by_inputs = by_inputs, by_outputs
+            add_product(work.values[number - 1][:rows], grad_outputs, grad_weight, work.product)
+            np.dot(grad_outputs, transposed[number], grad_inputs)
+            grad_outputs, grad_inputs = grad_inputs, grad_outputs
 
 
 @jit
 def head_forward(
     head: np.ndarray, weights: np.ndarray, features: np.ndarray, outputs: np.ndarray
 ) -> None:
-    """Features (R, H) -> outputs (R, O) of a layer without activation."""
+    """Compute the outputs (R, O) of a layer without activation from features (R, H)."""
     np.dot(features, weight_of(head, weights), outputs)
     bias = bias_of(head, weights)
     for row in range(len(outputs)):
@@ -126,33 +129,33 @@ def head_backward(
     head: np.ndarray,
     parameters: Parameters,
     features: np.ndarray,
-    by_outputs: np.ndarray,
-    by_features: np.ndarray,
+    grad_outputs: np.ndarray,
+    grad_features: np.ndarray,
     product: np.ndarray,
 ) -> None:
-    """Adds the gradient of a head, and finds that of its features.
+    """Add to the gradient of a head's weight and bias, and compute that of its features.
 
     Args:
         head: (4,), the layer.
-        parameters: the weights, and their gradient.
-        features: (R, H), as `head_forward` got them.
-        by_outputs: (R, O), the gradient of the outputs.
-        by_features: (R, H), becomes the gradient of the features.
-        product: memory for that of a weight.
+        parameters: the weights and their gradient.
+        features: (R, H), the features of `head_forward`.
+        grad_outputs: (R, O), the gradient of the outputs.
+        grad_features: (R, H), the gradient of the features, written in place.
+        product: scratch array for the gradient of one chunk.
     """
     bias = bias_of(head, parameters.gradient)
-    for row in range(len(by_outputs)):
+    for row in range(len(grad_outputs)):
         for column in range(len(bias)):
-            bias[column] += by_outputs[row, column]
-    add_product(features, by_outputs, weight_of(head, parameters.gradient), product)
-    np.dot(by_outputs, weight_of(head, parameters.weights).T, by_features)
+            bias[column] += grad_outputs[row, column]
+    add_product(features, grad_outputs, weight_of(head, parameters.gradient), product)
+    np.dot(grad_outputs, weight_of(head, parameters.weights).T, grad_features)
 
 
 @jit
-def _through_activation(gradient: np.ndarray, slopes: np.ndarray, bias: np.ndarray) -> None:
-    """The gradient (B, H) of outputs becomes that of products, and is added to the bias's (H,)."""
+def _through_activation(gradient: np.ndarray, derivatives: np.ndarray, bias: np.ndarray) -> None:
+    """Turn the gradient (R, H) of outputs into that of products, and add it to the bias's (H,)."""
     for row in range(gradient.shape[0]):
         for column in range(gradient.shape[1]):
-            by_product = gradient[row, column] * slopes[row, column]
-            gradient[row, column] = by_product
-            bias[column] += by_product
+            grad_product = gradient[row, column] * derivatives[row, column]
+            gradient[row, column] = grad_product
+            bias[column] += grad_product

@@ -1,8 +1,9 @@
-"""The losses of PPO and their gradients, as `ppo/by_torch/losses.py` defines them (Schulman et al.,
-2017, Proximal policy optimization algorithms).
+"""Computes PPO's losses and their gradients in kernels, with the results of `ppo/by_torch/losses.py`.
 
-Sums of a mini-batch are float64, so that it doesn't matter into how many chunks it was cut. They are, in
-this order: policy loss, value loss, entropy, divergence, clipped ratios.
+The losses are those of Schulman et al., 2017, Proximal policy optimization algorithms. The sums over a
+mini-batch are float64, so that its division into chunks doesn't matter. They are, in this order: policy
+loss, value loss, entropy, divergence, share of clipped ratios. Axes: S steps of a chunk, R distinct
+observations in it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 
 from numerics.compiler import inlined, jit
 from numerics.functions import ONE, clamp, f32
-from ppo.by_numba.arguments import Batch, Chunk, Update
 from ppo.by_numba.inputs import set_zero
+from ppo.by_numba.kernel_arguments import Chunk, MiniBatchStatistics, Update
 
 _ZERO = f32(0)
 POLICY, VALUE, ENTROPY, DIVERGENCE, CLIPPED = range(5)
@@ -22,7 +23,7 @@ POLICY, VALUE, ENTROPY, DIVERGENCE, CLIPPED = range(5)
 
 @jit
 def advantage_moments(advantages: np.ndarray, steps: np.ndarray) -> tuple[float, float]:
-    """Mean, and what to divide by, of the advantages of a mini-batch's steps (B,)."""
+    """Return the mean and standard deviation of the advantages of a mini-batch's steps (steps,)."""
     total = 0.0
     for step in steps:
         total += advantages[step]
@@ -34,11 +35,11 @@ def advantage_moments(advantages: np.ndarray, steps: np.ndarray) -> tuple[float,
 
 
 @inlined
-def policy_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
-    """Log-probabilities (ratios, S) of a chunk's actions become the slopes of the total loss."""
+def policy_loss(update: Update, batch: MiniBatchStatistics, chunk: Chunk) -> None:
+    """Add a chunk's policy losses, and replace its log-probabilities (ratios, S) by their gradient."""
     rollout, work, sums = update.rollout, update.work, batch.sums
     clip_range = update.settings.clip_range
-    least, greatest = f32(1 - clip_range), f32(1 + clip_range)
+    lowest, highest = f32(1 - clip_range), f32(1 + clip_range)
     ratios = len(work.log_probabilities)
     share = 1 / ratios
     scale = f32(-1 / (batch.size * ratios))
@@ -49,9 +50,9 @@ def policy_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
             before = rollout.log_probabilities[branch, step]
             log_ratio = work.log_probabilities[branch, number] - before
             ratio = math.exp(log_ratio)
-            clipped = clamp(ratio, least, greatest)
+            clipped = clamp(ratio, lowest, highest)
             gain, clipped_gain = ratio * advantage, clipped * advantage
-            # Where the clipped gain is the smaller one it is constant. NaN stays NaN.
+            # If the clipped gain is the smaller one, it is constant. NaN stays NaN.
             is_constant = gain > clipped_gain
             work.log_probabilities[branch, number] = _ZERO if is_constant else gain * scale
             sums[POLICY] -= share * (clipped_gain if is_constant else gain)
@@ -61,26 +62,26 @@ def policy_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
 
 
 @inlined
-def value_loss(update: Update, batch: Batch, chunk: Chunk) -> None:
-    """Finds the slopes of the total loss by the estimates (R, 1) of a chunk's values."""
+def value_loss(update: Update, batch: MiniBatchStatistics, chunk: Chunk) -> None:
+    """Add a chunk's value losses, and compute the gradient of its estimated values (R, 1)."""
     rollout, work, settings = update.rollout, update.work, update.settings
     clip_range = f32(settings.clip_range)
     scale = f32(2 * settings.value_coefficient / batch.size)
-    set_zero(work.by_estimates[: len(chunk.observed)])
+    set_zero(work.grad_estimates[: len(chunk.observed)])
     for number in range(len(chunk.steps)):
         row, step = chunk.rows[number], chunk.steps[number]
-        value, before, wanted = work.estimates[row, 0], rollout.values[step], rollout.returns[step]
-        error = value - wanted
-        square, slope = error * error, error * scale
+        value, before, target = work.estimates[row, 0], rollout.values[step], rollout.returns[step]
+        error = value - target
+        square, derivative = error * error, error * scale
         if settings.clip_value:
             change = value - before
             moved = clamp(change, -clip_range, clip_range)
-            clipped_error = before + moved - wanted
+            clipped_error = before + moved - target
             clipped_square = clipped_error * clipped_error
-            # Where the clipped error is the greater one it is constant. Where nothing is clipped the
-            # two differ by rounding only.
+            # If the clipped error is the larger one, it is constant. If nothing is clipped, the two
+            # differ by rounding only.
             if clipped_square > square:
-                slope = slope if moved == change else _ZERO
+                derivative = derivative if moved == change else _ZERO
                 square = clipped_square
         batch.sums[VALUE] += square
-        work.by_estimates[row, 0] += slope
+        work.grad_estimates[row, 0] += derivative

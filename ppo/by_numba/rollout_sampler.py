@@ -1,4 +1,4 @@
-"""Collects a whole rollout in one call, where the environments are compiled, too."""
+"""Collects rollouts in compiled environments: a member's whole rollout in one call of a kernel."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from environments.interface import Observations
 from environments.spaces import VECTOR
 from networks.gaussians import DiagonalGaussian
 from ppo.by_numba.acting import Actors
-from ppo.by_numba.deciding import find_values
-from ppo.by_numba.rollout import Bounds, Experience, collect
+from ppo.by_numba.acting_kernels import values_of_floats
+from ppo.by_numba.rollout_kernel import Bounds, Experience, collect
 from ppo.parts import Parts
 from ppo.run.member import Member
 
-_NO_VALUES = np.zeros(0, np.float32)
+_NO_FLOATS = np.zeros(0, np.float32)
 
 
 class NumbaSampler:
-    """Does as `ppo.sampler.Sampler`, for fully connected networks and compiled environments on a CPU.
+    """Replaces `ppo.sampler.Sampler` for fully connected networks and compiled environments on a CPU.
 
     Args:
         parts: the population in training.
-        environments: of all workers, member by member.
+        environments: the environments of all workers, member by member.
 
     Attributes:
-        observations: of all workers at present, (M * N, ...) by name.
-        features: None, as acting doesn't compute the features of values.
+        observations: present observations of all workers, (M * N, ...) by name.
+        features: None, because acting doesn't compute the features of values.
     """
 
     features: Tensor | None = None
@@ -45,7 +45,7 @@ class NumbaSampler:
         self.observations: Observations = environments.observations
 
     def sample(self, update: int) -> None:
-        """Collects T steps of every worker."""
+        """Collect T steps of every worker."""
         for member in self._members:
             self._collect(member)
 
@@ -70,15 +70,15 @@ class NumbaSampler:
         member.return_history.add_episodes(self._episodes[:ended, 0].tolist())
 
     def values(self) -> Tensor:
-        """The values (M, N) of what the workers see at present."""
-        found = np.empty((len(self._members), self._buffer.workers), np.float32)
-        observed = self._environments.observations[VECTOR].reshape(*found.shape, -1)
-        for number, values in enumerate(found):
-            find_values(self._actors.of(number, VECTOR), observed[number], values)
-        return torch.from_numpy(found)
+        """Return the values (M, N) of the workers' present observations."""
+        estimates = np.empty((len(self._members), self._buffer.workers), np.float32)
+        observed = self._environments.observations[VECTOR].reshape(*estimates.shape, -1)
+        for number, values in enumerate(estimates):
+            values_of_floats(self._actors.of(number, VECTOR), observed[number], values)
+        return torch.from_numpy(estimates)
 
     def _bounds(self, member: Member) -> Bounds:
-        low = high = _NO_VALUES
+        low = high = _NO_FLOATS
         if isinstance(self._distribution, DiagonalGaussian):
             low, high = self._distribution.low.numpy(), self._distribution.high.numpy()
         return Bounds(low, high, self._forces, member.config.bootstrap_truncated)
@@ -86,12 +86,12 @@ class NumbaSampler:
     def _experience(self, number: int) -> Experience:
         buffer = self._buffer
         actions = buffer.actions[number].numpy()
-        chooses = len(self._actors.policy.branches) > 0
+        is_discrete = len(self._actors.policy.branches) > 0
         return Experience(
             buffer.observations[VECTOR][number].numpy(),
-            actions if chooses else np.zeros((buffer.steps, 0, 1), np.int64),
-            np.zeros((buffer.steps, 0, 1), np.float32) if chooses else actions,
-            # These tasks have a single branch, and so a single ratio.
+            actions if is_discrete else np.zeros((buffer.steps, 0, 1), np.int64),
+            np.zeros((buffer.steps, 0, 1), np.float32) if is_discrete else actions,
+            # Compiled environments have actions of a single branch, and so a single ratio.
             buffer.log_probabilities[number].unsqueeze(-1).numpy(),
             buffer.rewards[number].numpy(),
             buffer.final_values[number].numpy(),

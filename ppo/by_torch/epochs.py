@@ -162,7 +162,9 @@ class TorchEpochs:
 
     def _mini_batches(self) -> Iterator[MiniBatch]:
         """Yield the mini-batches of one epoch, in random order."""
-        return self._buffer.mini_batches(self._rows, self._observations, self._deal(), self._repeats)
+        return self._buffer.mini_batches(
+            self._rows, self._observations, self._deal(), self._repeats
+        )
 
     def _deal(self) -> Iterator[tuple[Tensor, Sequences | None]]:
         """Yield the steps' positions ([M,] B) of each mini-batch, and its sequences if there are any.

@@ -1,4 +1,4 @@
-"""Where what is compiled is kept, and what happens without Numba."""
+"""The cache of compiled kernels, and training without Numba."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 needs_numba = pytest.mark.skipif(not is_installed(), reason="needs Numba")
 
 
-def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
+def test_without_numba_torch_trains_and_a_notice_says_so(monkeypatch):
     monkeypatch.setattr("ppo.by_numba.find_spec", lambda _: None)
     monkeypatch.setattr("numerics.is_installed", lambda: False)
     scene = Scene()
@@ -36,11 +36,11 @@ def test_without_numba_torch_does_the_same_and_it_is_said_once(monkeypatch):
     ("model", "has_images", "reason"),
     [
         ({}, True, "images are observed"),
-        ({"recurrence": {}}, False, "the network remembers"),
+        ({"recurrence": {}}, False, "the network is recurrent"),
         ({"precision": "bfloat16"}, False, "model.precision is bfloat16"),
     ],
 )
-def test_why_numba_does_not_serve_is_said_at_the_start(model, has_images, reason, monkeypatch):
+def test_a_line_says_why_numba_cannot_train(model, has_images, reason, monkeypatch):
     seen = Spaces(
         {"visual" if has_images else "vector": ((3,) * (3 if has_images else 1), "uint8")}
     )
@@ -53,7 +53,7 @@ def test_why_numba_does_not_serve_is_said_at_the_start(model, has_images, reason
 
 
 def cache_of(**variables):
-    """Whether compilations are kept, and where, in a process with these environment variables."""
+    """Return the cache folder of a process with these environment variables, or "None"."""
     question = "from numerics import kept; print(kept.folder())"
     inherited = {
         name: value
@@ -72,7 +72,7 @@ def cache_of(**variables):
 
 
 @needs_numba
-def test_compilations_are_kept_in_the_user_s_cache_folder(tmp_path):
+def test_machine_code_is_cached_in_the_user_s_cache_folder(tmp_path):
     own, numba_s = tmp_path / "cache", tmp_path / "numba"
     assert Path(cache_of(HOME=tmp_path)).parent == tmp_path / ".cache" / "ppo-grid"
     assert Path(cache_of(XDG_CACHE_HOME=own)).parent == own / "ppo-grid"
@@ -80,7 +80,7 @@ def test_compilations_are_kept_in_the_user_s_cache_folder(tmp_path):
 
 
 @needs_numba
-def test_a_cache_folder_that_cannot_be_made_is_done_without(tmp_path):
+def test_without_a_writable_folder_nothing_is_cached(tmp_path):
     (tmp_path / "file").touch()
     assert cache_of(XDG_CACHE_HOME=tmp_path / "file") == "None"
 
@@ -101,8 +101,7 @@ print(len(compiled.buffer))
 
 @needs_numba
 @pytest.mark.long
-def test_no_training_waits_for_what_was_compiled_before(tmp_path):
-    """All of it is in the cache that `make` fills."""
+def test_no_training_compiles_after_all_kernels_were_cached(tmp_path):
     inherited = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "ppo.by_numba"]
     subprocess.run(command, cwd=ROOT, env=inherited, check=True)

@@ -15,16 +15,16 @@ pytest.importorskip("numba")
 
 from numerics import functions
 from numerics.compiler import entry
-from ppo.by_numba.epochs import NumbaEpochs  # only where there is Numba
+from ppo.by_numba.epochs import NumbaEpochs
 
 
 def learn(scene):
-    """The result of an update by Numba."""
+    """Return the results of an update by Numba."""
     return scene.learn(NumbaEpochs(1, scene.parts))
 
 
 def both_ways(*arguments, **options):
-    """The results of an update by Numba and by torch."""
+    """Return the results of an update by Numba, and of one by torch."""
     reference = Scene(*arguments, **options)
     return learn(Scene(*arguments, **options)), reference.learn(reference.by_torch())
 
@@ -54,7 +54,7 @@ TWO_BRANCHES = Spaces({"vector": ((5,), "float32")}, (4, 3))
 MASKED = Spaces(TWO_BRANCHES.observations | MASK, (4, 3))
 CONTINUOUS = Spaces({"vector": ((5,), "float32")}, (), ((-2.0, 2.0), (-1.0, 3.0)))
 PARTS = Spaces({"vector": ((5,), "float32"), "more": ((3,), "uint8")}, (4,))
-# Places of which most are always zero, and observations of which most are equal.
+# Most columns of the first are always zero; most observations of the second are equal.
 SPARSE = Spaces({"vector": ((60,), "uint8")}, (4,))
 EQUAL = {"vector": ((6,), "uint8")}
 
@@ -78,7 +78,7 @@ EQUAL = {"vector": ((6,), "uint8")}
         (Spaces(EQUAL, (), CONTINUOUS.bounds), {"squash_actions": True}, {}),
     ],
 )
-def test_every_task_is_learnt_as_by_torch(spaces, model, trainer, share_parameters):
+def test_every_kind_of_task_is_learnt_as_by_torch(spaces, model, trainer, share_parameters):
     assert_alike(*both_ways(spaces, model | {"share_parameters": share_parameters}, **trainer))
 
 
@@ -97,25 +97,25 @@ def test_every_task_is_learnt_as_by_torch(spaces, model, trainer, share_paramete
     ],
     ids=" ".join,
 )
-def test_every_hyperparameter_counts_as_by_torch(trainer):
+def test_every_hyperparameter_has_the_effect_that_it_has_by_torch(trainer):
     assert_alike(*both_ways(**trainer))
 
 
 @pytest.mark.parametrize(("target", "mini_batches"), [(1e-6, 1), (0.036, 2), (10.0, 4)])
-def test_an_update_ends_at_the_same_divergence(target, mini_batches):
+def test_an_update_stops_at_the_same_divergence(target, mini_batches):
     by_numba, by_torch = both_ways(target_kl=target)
     assert_alike(by_numba, by_torch)
     assert len(by_numba[-1]) == mini_batches
 
 
-def test_losses_that_are_not_finite_are_seen():
+def test_losses_that_are_not_finite_are_logged():
     scene = Scene()
     scene.buffer.returns[1, 0, 0] = math.inf
     logged = learn(scene)[-1]
     assert not logged.isfinite().all()
 
 
-def test_the_neighbours_are_left_alone():
+def test_learning_leaves_other_members_unchanged():
     scene = Scene()
     before = scene.population.weights[0].clone()
     learn(scene)
@@ -164,7 +164,7 @@ def test_the_normal_distribution_is_exact_nearly_to_rounding():
 
 
 @pytest.mark.parametrize("function", [exp, expm1, tanh])
-def test_what_is_no_number_stays_so(function):
+def test_nan_stays_nan(function):
     assert math.isnan(function(np.float32(math.nan)))
 
 
@@ -176,7 +176,7 @@ def test_what_is_no_number_stays_so(function):
         (slice(None), False, TorchEpochs),
     ],
 )
-def test_members_are_compiled_one_by_one_unless_torch_is_to_compile(rows, torch_compile, expected):
+def test_numba_trains_single_members_unless_torch_compile_is_set(rows, torch_compile, expected):
     scene = Scene()
     learner = Learner(rows, replace(scene.parts, torch_compile=torch_compile))
     assert type(learner.epochs) is expected

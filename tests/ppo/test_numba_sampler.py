@@ -1,4 +1,4 @@
-"""Compiled rollouts are those that torch's acting and the same environments lead to."""
+"""Rollouts by Numba equal those by torch in the same environments."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ ACROBOT = {"type": "Gymnasium", "name": "Acrobot-v1", "max_episode_steps": 25}
 class Scene:
     """Two members' networks and environments before their first rollout."""
 
-    def __init__(self, environment, by_numba, model=None, **trainer):
+    def __init__(self, environment, uses_numba, model=None, **trainer):
         shape = {"num_workers": WORKERS, "worker_steps": STEPS, "num_mini_batches": 2}
         config = tiny_config(
             environment={"processes": None} | environment,
@@ -48,7 +48,7 @@ class Scene:
             for number in range(MEMBERS)
         ]
         random = torch.Generator().manual_seed(0)
-        # Larger than at first, so that not all choices are equally likely.
+        # Larger than the initial weights, so that not all choices are equally likely.
         self.population.weights += 0.3 * torch.randn(
             self.population.weights.shape, generator=random
         )
@@ -62,10 +62,10 @@ class Scene:
         parts = Parts(self.members, self.population, self.buffer, optimiser)
         self.sampler = (
             make_sampler(parts, self.environments)
-            if by_numba
+            if uses_numba
             else Sampler(parts, self.environments, TorchActing(parts))
         )
-        assert isinstance(self.sampler, NumbaSampler) == by_numba
+        assert isinstance(self.sampler, NumbaSampler) == uses_numba
         self.sampler.observations = self.environments.reset()
 
 
@@ -82,49 +82,48 @@ class Scene:
         (PENDULUM, {"squash_actions": True, "normalize_observations": True}, {}),
     ],
 )
-def test_a_rollout_is_torch_s(environment, model, trainer):
-    compiled = Scene(environment, True, model, **trainer)
-    recorded = Scene(environment, False, model, **trainer)
+def test_a_rollout_by_numba_equals_one_by_torch(environment, model, trainer):
+    by_numba = Scene(environment, True, model, **trainer)
+    by_torch = Scene(environment, False, model, **trainer)
     for update in range(2):
-        compiled.sampler.sample(update)
-        recorded.sampler.sample(update)
-        assert (compiled.buffer.actions[0] != compiled.buffer.actions[1]).any()
+        by_numba.sampler.sample(update)
+        by_torch.sampler.sample(update)
+        assert (by_numba.buffer.actions[0] != by_numba.buffer.actions[1]).any()
         for name in ("actions", "log_probabilities", "rewards", "ends", "final_values"):
-            found, expected = (getattr(each.buffer, name) for each in (compiled, recorded))
+            found, expected = (getattr(each.buffer, name) for each in (by_numba, by_torch))
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         for found, expected in (
-            (compiled.buffer.observations["vector"], recorded.buffer.observations["vector"]),
+            (by_numba.buffer.observations["vector"], by_torch.buffer.observations["vector"]),
             *(
                 tuple(torch.from_numpy(each.sampler.observations["vector"]) for each in pair)
-                for pair in [(compiled, recorded)]
+                for pair in [(by_numba, by_torch)]
             ),
         ):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(
-            compiled.sampler.values(), recorded.sampler.values(), rtol=1e-4, atol=1e-4
+            by_numba.sampler.values(), by_torch.sampler.values(), rtol=1e-4, atol=1e-4
         )
         bootstraps = trainer.get("bootstrap_truncated", True)
-        assert bool(compiled.buffer.final_values.any()) == bootstraps
-    for member, other in zip(compiled.members, recorded.members, strict=True):
+        assert bool(by_numba.buffer.final_values.any()) == bootstraps
+    for member, other in zip(by_numba.members, by_torch.members, strict=True):
         assert len(member.episodes) == len(other.episodes) > 0
         for found, expected in zip(member.episodes, other.episodes, strict=True):
             assert found == pytest.approx(expected, rel=1e-4)
         assert member.return_history.final == pytest.approx(other.return_history.final, rel=1e-4)
 
 
-def test_more_workers_than_are_looked_at_at_once(monkeypatch):
-    monkeypatch.setattr("ppo.by_numba.describing._ROWS", 2)
-    monkeypatch.setattr("ppo.by_numba.describing._workspaces", type("Fresh", (), {})())
-    few = Scene(CARTPOLE, True)
-    few.sampler.sample(0)
+def test_more_workers_than_a_kernel_computes_at_once(monkeypatch):
+    monkeypatch.setattr("ppo.by_numba.network_arrays.MAX_ROWS", 2)
+    by_numba = Scene(CARTPOLE, True)
+    by_numba.sampler.sample(0)
     monkeypatch.undo()
-    recorded = Scene(CARTPOLE, False)
-    recorded.sampler.sample(0)
-    assert torch.equal(few.buffer.actions, recorded.buffer.actions)
-    torch.testing.assert_close(few.buffer.log_probabilities, recorded.buffer.log_probabilities)
+    by_torch = Scene(CARTPOLE, False)
+    by_torch.sampler.sample(0)
+    assert torch.equal(by_numba.buffer.actions, by_torch.buffer.actions)
+    torch.testing.assert_close(by_numba.buffer.log_probabilities, by_torch.buffer.log_probabilities)
 
 
-def test_a_member_s_rollout_does_not_depend_on_its_neighbour():
+def test_a_member_s_rollout_does_not_depend_on_other_members():
     together, disturbed = Scene(CARTPOLE, True), Scene(CARTPOLE, True)
     disturbed.population.weights[0] *= 2
     for scene in (together, disturbed):

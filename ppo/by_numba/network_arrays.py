@@ -1,4 +1,4 @@
-"""Networks, distributions and memory as the compiled functions take them."""
+"""Describes networks and distributions to kernels, as arrays, and allocates workspaces."""
 
 from __future__ import annotations
 
@@ -15,52 +15,56 @@ from networks.distributions import MultiCategorical
 from networks.gaussians import SquashedGaussian
 from networks.layers import Linear
 from ppo.by_numba.activations import ACTIVATIONS
-from ppo.by_numba.arguments import Network, Policy, Workspace
+from ppo.by_numba.kernel_arguments import NetworkLayout, PolicyArrays, Workspace
 
-# Observations that are looked at at once.
-_ROWS = 128
+# Observations that a kernel computes at once.
+MAX_ROWS = 128
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
-    """A tensor as an array in the one layout that the functions are compiled for."""
+    """Return a tensor as a contiguous array, the only layout that kernels are compiled for."""
     return tensor.contiguous().numpy()
 
 
-def locate(network: ActorCritic, weights: Tensor) -> Network:
-    """Where the layers of a network are in its row of weights (P,)."""
+def layout_of(network: ActorCritic, weights: Tensor) -> NetworkLayout:
+    """Return the positions of a network's layers in its row of weights (P,)."""
 
-    def place(parameter: Tensor) -> int:
+    def offset(parameter: Tensor) -> int:
         return int(parameter.storage_offset() - weights.storage_offset())
 
-    def locate_all(layers: Sequence[Linear]) -> np.ndarray:
-        places = [(place(layer.weight), place(layer.bias), *layer.weight.shape) for layer in layers]
-        return np.array(places, np.int64)
+    def rows(layers: Sequence[Linear]) -> np.ndarray:
+        positions = [
+            (offset(layer.weight), offset(layer.bias), *layer.weight.shape) for layer in layers
+        ]
+        return np.array(positions, np.int64)
 
     trunk, free = network.trunk, network.free_parameters
     value_trunk = network.value_trunk or trunk
-    return Network(
-        locate_all(trunk.linear_layers),
-        locate_all(value_trunk.linear_layers),
-        locate_all([network.policy_head])[0],
-        locate_all([network.value_head])[0],
-        free_parameters=0 if free is None else place(free.values),
+    return NetworkLayout(
+        rows(trunk.linear_layers),
+        rows(value_trunk.linear_layers),
+        rows([network.policy_head])[0],
+        rows([network.value_head])[0],
+        free_parameters=0 if free is None else offset(free.values),
         activation=ACTIVATIONS.index(trunk.activation_name),
         shared=network.value_trunk is None,
     )
 
 
-def describe(network: ActorCritic) -> Policy:
-    """The distribution over actions of a network."""
+def policy_arrays(network: ActorCritic) -> PolicyArrays:
+    """Return the kind of a network's distribution over actions."""
     distribution = network.distribution
     if isinstance(distribution, MultiCategorical):
         branches = np.array(distribution.branches, np.int64)
-        return Policy(branches, distribution.ratios, *_squashing(None))
+        return PolicyArrays(branches, distribution.ratios, *_squashing_arrays(None))
     squashed = distribution if isinstance(distribution, SquashedGaussian) else None
-    return Policy(np.zeros(0, np.int64), 1, *_squashing(squashed))
+    return PolicyArrays(np.zeros(0, np.int64), 1, *_squashing_arrays(squashed))
 
 
-def _squashing(distribution: SquashedGaussian | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Half widths (A,) of actions, and the places and weights (32,) of quadrature; or nothing."""
+def _squashing_arrays(
+    distribution: SquashedGaussian | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return half widths (A,), and quadrature nodes and weights (32,); empty without squashing."""
     if distribution is None:
         return (np.zeros(0, np.float32),) * 3
     return (
@@ -74,19 +78,19 @@ _workspaces = threading.local()
 
 
 def workspace_of(
-    network: ActorCritic, place: Network, buffer: RolloutBuffer, parts: int
+    network: ActorCritic, layout: NetworkLayout, buffer: RolloutBuffer, mini_batches: int
 ) -> Workspace:
-    """Return scratch arrays for a member; a thread has one set at a time, which stays in the cache.
+    """Return a workspace for a member; a thread has only one, which stays in the processor's cache.
 
     Args:
-        network: the member's.
-        place: where its layers are.
+        network: the member's network.
+        layout: the positions of its layers.
         buffer: the rollouts.
-        parts: into how many mini-batches they are cut.
+        mini_batches: the number of mini-batches that a rollout is divided into.
     """
-    trunk, steps = place.trunk, buffer.size // parts
+    trunk, steps = layout.trunk, buffer.size // mini_batches
     sizes = {
-        "rows": min(steps, _ROWS),
+        "rows": min(steps, MAX_ROWS),
         "steps": steps,
         "inputs": int(trunk[0, 2]),
         "layers": len(trunk),
@@ -104,25 +108,25 @@ def _make_workspace(
     rows: int, steps: int, inputs: int, layers: int, units: int, outputs: int, ratios: int
 ) -> Workspace:
     def numbers(*shape: int) -> np.ndarray:
-        # Of torch, which begins arrays at whole lines of the cache.
+        # By torch, which aligns arrays to cache lines.
         return torch.zeros(shape).numpy()
 
     return Workspace(
         inputs=numbers(rows * inputs),
         weight=numbers(inputs * units),
         values=numbers(layers, rows, units),
-        slopes=numbers(layers, rows, units),
+        derivatives=numbers(layers, rows, units),
         transposed=numbers(2, layers, units, units),
-        by_features=numbers(rows, units),
-        by_more_features=numbers(rows, units),
+        grad_features=numbers(rows, units),
+        grad_more_features=numbers(rows, units),
         outputs=numbers(rows, outputs),
-        by_outputs=numbers(rows, outputs),
+        grad_outputs=numbers(rows, outputs),
         estimates=numbers(rows, 1),
-        by_estimates=numbers(rows, 1),
+        grad_estimates=numbers(rows, 1),
         probabilities=numbers(rows, outputs),
         entropies=numbers(rows),
         counts=numbers(rows),
-        entropy_slopes=numbers(2, rows, outputs),
+        entropy_gradients=numbers(2, rows, outputs),
         product=numbers(max(inputs, units) * max(units, outputs)),
         observed=np.zeros(rows, np.int64),
         rows=np.zeros(steps, np.int64),

@@ -1,4 +1,7 @@
-"""A member's update: all epochs and mini-batches in one call."""
+"""Trains a member in one call: all epochs and mini-batches of an update.
+
+Axes as in `kernel_arguments.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ import numpy as np
 from numerics.compiler import entry, inlined, jit
 from numerics.functions import f32
 from ppo.by_numba import distributions, layers, optimiser
-from ppo.by_numba.arguments import Batch, Chunk, Update, Workspace
 from ppo.by_numba.inputs import gather, set_zero
+from ppo.by_numba.kernel_arguments import Chunk, MiniBatchStatistics, Update, Workspace
 from ppo.by_numba.losses import (
     CLIPPED,
     DIVERGENCE,
@@ -23,19 +26,19 @@ from ppo.by_numba.losses import (
 
 @entry
 def run(update: Update, batches: np.ndarray, logged: np.ndarray, values: np.ndarray) -> int:
-    """Estimates values where there is room for some, else learns.
+    """Estimate values if `values` isn't empty; else learn.
 
-    It is the only function that Python calls, so that all of this is either kept from before or compiled
-    anew: Numba may mistake functions for each other where it has both kinds.
+    Python calls only this function, so that all of the machine code comes from the cache or all of it is
+    new: Numba may confuse functions if it has some of each.
 
     Args:
-        update: what it is made of.
-        batches: as for `learn`.
-        logged: as for `learn`.
-        values: (D,) as for `estimate_values`, or (0,).
+        update: what the update reads and writes.
+        batches: see `learn`.
+        logged: see `learn`.
+        values: (D,), the estimated values, written in place; (0,) to learn.
 
     Returns:
-        How many mini-batches were looked at.
+        The number of mini-batches evaluated.
     """
     if len(values):
         estimate_values(update, values)
@@ -45,21 +48,21 @@ def run(update: Update, batches: np.ndarray, logged: np.ndarray, values: np.ndar
 
 @jit
 def learn(update: Update, batches: np.ndarray, logged: np.ndarray) -> int:
-    """Takes an optimiser step for each mini-batch, and returns how many mini-batches were looked at.
+    """Take an optimiser step for each mini-batch, and return the number of mini-batches evaluated.
 
-    It ends before a step from a policy that has gone too far from the one that acted.
+    Learning stops before a step from a policy that is too far from the one that acted.
 
     Args:
-        update: what it is made of.
-        batches: (mini-batches of all epochs, steps) int64, positions in the rollout. Those of equal
-            observations lie one after another, so that the network sees these once.
-        logged: (mini-batches, 7), becomes the policy's, the value's and the total loss, entropy,
+        update: what the update reads and writes.
+        batches: (mini-batches of all epochs, steps) int64, positions in the rollout. Steps with equal
+            observations follow one another, so that the network computes each observation once.
+        logged: (mini-batches, 7), written in place: policy loss, value loss, total loss, entropy,
             divergence, share of clipped ratios, and the gradient's norm before clipping.
     """
     settings, gradient = update.settings, update.parameters.gradient
     set_zero(gradient.reshape(1, -1))
     for number in range(len(batches)):
-        means, row = evaluate(update, batches[number]), logged[number]
+        means, row = mini_batch_losses(update, batches[number]), logged[number]
         row[0], row[1], row[3] = means[POLICY], means[VALUE], means[ENTROPY]
         row[2] = row[0] + settings.value_coefficient * row[1] - settings.beta * row[3]
         row[4], row[5], row[6] = means[DIVERGENCE], means[CLIPPED], 0.0
@@ -71,36 +74,36 @@ def learn(update: Update, batches: np.ndarray, logged: np.ndarray) -> int:
 
 
 @inlined
-def evaluate(update: Update, steps: np.ndarray) -> np.ndarray:
-    """The mean losses (5,) of a mini-batch (see `objective.py`), whose gradient is added up.
+def mini_batch_losses(update: Update, steps: np.ndarray) -> np.ndarray:
+    """Return the mean losses (5,) of a mini-batch (see `losses.py`), and add to the gradient.
 
     Args:
-        update: what it is made of.
-        steps: (B,), positions in the rollout.
+        update: what the update reads and writes.
+        steps: (steps,), positions in the rollout.
     """
     mean, deviation = f32(0), f32(1)
     if update.settings.normalise:
         mean, deviation = advantage_moments(update.rollout.advantages, steps)
-    batch = Batch(len(steps), mean, deviation, np.zeros(5))
+    batch = MiniBatchStatistics(len(steps), mean, deviation, np.zeros(5))
     network, weights, work = update.network, update.parameters.weights, update.work
     layers.transpose(network.trunk, weights, work.transposed[0])
     if not network.shared:
         layers.transpose(network.value_trunk, weights, work.transposed[1])
     begin = 0
     while begin < len(steps):
-        chunk = _chunk(update.rollout.observed, steps[begin:], work)
+        chunk = _next_chunk(update.rollout.observed, steps[begin:], work)
         gather(update.rollout.inputs, chunk.observed, work)
-        _learn_policy(update, batch, chunk)
-        _learn_values(update, batch, chunk)
+        _add_policy_losses(update, batch, chunk)
+        _add_value_losses(update, batch, chunk)
         begin += len(chunk.steps)
     return batch.sums / len(steps)
 
 
 @jit
-def _chunk(observed: np.ndarray, steps: np.ndarray, work: Workspace) -> Chunk:
-    """The first of steps (S,), as many as have R different observations.
+def _next_chunk(observed: np.ndarray, steps: np.ndarray, work: Workspace) -> Chunk:
+    """Return the first of some steps as a chunk: as many as have R distinct observations.
 
-    Where steps have the same observation, they must lie one after another.
+    Steps with equal observations must follow one another.
     """
     count = -1
     end = len(steps)
@@ -117,10 +120,11 @@ def _chunk(observed: np.ndarray, steps: np.ndarray, work: Workspace) -> Chunk:
 
 
 @inlined
-def _learn_policy(update: Update, batch: Batch, chunk: Chunk) -> None:
-    """Adds the losses of a chunk's actions, and their gradient.
+def _add_policy_losses(update: Update, batch: MiniBatchStatistics, chunk: Chunk) -> None:
+    """Add a chunk's policy losses to the sums, and their gradient to the gradient.
 
-    Where the value function shares the hidden layers, the gradient of their outputs is left for it.
+    If the value function shares the hidden layers, `_add_value_losses` continues from the gradient of
+    their outputs.
     """
     network, parameters, work = update.network, update.parameters, update.work
     inputs, rows, weights = update.rollout.inputs, len(chunk.observed), parameters.weights
@@ -133,8 +137,8 @@ def _learn_policy(update: Update, batch: Batch, chunk: Chunk) -> None:
         network.policy_head,
         parameters,
         features,
-        work.by_outputs[:rows],
-        work.by_features[:rows],
+        work.grad_outputs[:rows],
+        work.grad_features[:rows],
         work.product,
     )
     if not network.shared:
@@ -142,14 +146,14 @@ def _learn_policy(update: Update, batch: Batch, chunk: Chunk) -> None:
 
 
 @inlined
-def _learn_values(update: Update, batch: Batch, chunk: Chunk) -> None:
-    """Adds the losses of a chunk's values, and their gradient."""
+def _add_value_losses(update: Update, batch: MiniBatchStatistics, chunk: Chunk) -> None:
+    """Add a chunk's value losses to the sums, and their gradient to the gradient."""
     network, parameters, work = update.network, update.parameters, update.work
     inputs, rows, weights = update.rollout.inputs, len(chunk.observed), parameters.weights
-    by_features, by_outputs = work.by_features[:rows], work.by_estimates[:rows]
+    grad_features, grad_outputs = work.grad_features[:rows], work.grad_estimates[:rows]
     if network.shared:
         features = work.values[len(network.trunk) - 1][:rows]
-        by_features = work.by_more_features[:rows]
+        grad_features = work.grad_more_features[:rows]
     else:
         features = layers.forward(
             network.value_trunk, network.activation, weights, inputs, rows, work
@@ -157,17 +161,17 @@ def _learn_values(update: Update, batch: Batch, chunk: Chunk) -> None:
     layers.head_forward(network.value_head, weights, features, work.estimates[:rows])
     value_loss(update, batch, chunk)
     layers.head_backward(
-        network.value_head, parameters, features, by_outputs, by_features, work.product
+        network.value_head, parameters, features, grad_outputs, grad_features, work.product
     )
     if network.shared:
-        _add(work.by_features, by_features)
+        _add(work.grad_features, grad_features)
     transposed = work.transposed[0 if network.shared else 1]
     layers.backward(network.value_trunk, parameters, transposed, inputs, rows, work)
 
 
 @jit
 def _add(values: np.ndarray, others: np.ndarray) -> None:
-    """Adds others (R, H) to values (R or more, H)."""
+    """Add others (R, H) to values (R or more, H)."""
     for row in range(others.shape[0]):
         for column in range(others.shape[1]):
             values[row, column] += others[row, column]
@@ -175,7 +179,7 @@ def _add(values: np.ndarray, others: np.ndarray) -> None:
 
 @jit
 def estimate_values(update: Update, values: np.ndarray) -> None:
-    """The values (D,) of all observations."""
+    """Write the values (D,) of all distinct observations into `values`."""
     network, inputs, work = update.network, update.rollout.inputs, update.work
     weights = update.parameters.weights
     most = len(work.observed)
