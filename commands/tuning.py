@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,7 @@ from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
 from sweeps.confirmation import Confirmation, confirmation_options
 from sweeps.execution.worker import SUMMARIES
-from sweeps.journal.results import DIVERGED
-from sweeps.journal.results import FAILED as FAILED_RUN
+from sweeps.journal.runs import FAILURES
 from sweeps.journal.scores import best_scores
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
@@ -217,8 +215,8 @@ def _train(
         if interruption.number:
             print("interrupted", file=sys.stderr)
             return interruption.exit_code
-        failed = Counter(result.state for result in sweep.results())
-        return FAILED if failed[FAILED_RUN] + failed[DIVERGED] or sweep.stop.is_requested else 0
+        failed = any(record.state in FAILURES for record in sweep.records())
+        return FAILED if failed or sweep.stop.is_requested else 0
 
 
 def _plan_line(grid: Grid, options: SweepOptions, steps: int) -> str:
@@ -292,11 +290,11 @@ def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
 
 def _print_leaders(console: Console, grid: Grid, options: SweepOptions, sweep: Sweep) -> None:
     """Prints the first of so many permutations that comparing all of them would take long."""
-    best, scored = best_scores(sweep.results(by_permutation=True), _ROWS)
+    best, scored = best_scores(sweep.records(by_permutation=True), _ROWS)
     if best[0].mean is not None:
         console.print(ranked_table(console, best, grid.labels, _ROWS, options.repetitions))
     console.print(f"... and {scored - _ROWS:,} more; report.py says how sure that is")
-    for line in failure_lines(sweep.results()):
+    for line in failure_lines(sweep.records()):
         console.print(line, soft_wrap=True)
     if best[0].best:
         checkpoint = options.out / best[0].best.checkpoint

@@ -15,7 +15,7 @@ from reports.statistics.selection import best_probabilities, confirm, selection_
 from reports.statistics.surrogate import estimate_importance
 from reports.statistics.variances import Array, means
 from schema.errors import UserError
-from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.journal.runs import FAILURES, RunRecord, RunState
 from sweeps.search_space.choices import number_or_text
 
 _SEED = 0  # of what is drawn, so that the same results have the same answer
@@ -176,7 +176,7 @@ def leaders(answer: Answer, count: int) -> list[Score]:
     ][:count]
 
 
-def best_run(answer: Answer) -> Result | None:
+def best_run(answer: Answer) -> RunRecord | None:
     """The leader's best run; None while there is none."""
     if answer.leader is None:
         return None
@@ -218,9 +218,9 @@ def _with_failures(outcome: Outcome, values: Array) -> Array:
         return judged
     for place, permutation in enumerate(outcome.permutations):
         if not np.isnan(values[place]).all():
-            for run in permutation.runs:
-                if run.state in (FAILED, DIVERGED):
-                    judged[place, run.repetition] = np.nanmin(values)
+            for record in permutation.runs:
+                if record.state in FAILURES:
+                    judged[place, record.run.repetition] = np.nanmin(values)
     return judged
 
 
@@ -233,7 +233,7 @@ def _score(
     confirmed: tuple[float, float, float] | None = None,
 ) -> Score:
     permutation = outcome.permutations[place]
-    ended = [run for run in permutation.runs if run.state == FINISHED]
+    ended = [run for run in permutation.runs if run.state == RunState.FINISHED]
     steps = [steps_until(run.curve, threshold) for run in ended]
     score = Score(
         permutation,
@@ -241,7 +241,7 @@ def _score(
         area=_mean([area(run.curve) for run in ended]),
         steps=_mean(steps),
         seconds=_mean([run.wall_time_seconds for run in ended]),
-        failed=sum(run.state in (FAILED, DIVERGED) for run in permutation.runs),
+        failed=sum(run.state in FAILURES for run in permutation.runs),
         confirmed=confirmed,
     )
     return score if sayings is None else sayings.added_to(score, place)

@@ -18,7 +18,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from sweeps.execution.events import SweepDisplay
-from sweeps.journal.results import FINISHED, Result
+from sweeps.journal.runs import RunRecord, RunState
 
 if TYPE_CHECKING:
     # It would load torch, for which not all who show something wait.
@@ -101,9 +101,9 @@ class _Leaders:
     def __init__(self) -> None:
         self._returns: dict[str, list[float]] = defaultdict(list)
 
-    def add(self, result: Result) -> None:
-        if result.state == FINISHED and result.final_return is not None:
-            self._returns[result.permutation].append(result.final_return)
+    def add(self, result: RunRecord) -> None:
+        if result.state == RunState.FINISHED and result.final_return is not None:
+            self._returns[result.run.permutation].append(result.final_return)
 
     @property
     def line(self) -> str:
@@ -166,7 +166,7 @@ class LiveDisplay:
         self._bars.update(self._jobs[job], completed=progress.update, note=note)
         self._bars.update(self._sweep, note=f"{self._clock.left} left")
 
-    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+    def ended(self, job: int, names: Sequence[str], results: list[RunRecord], steps: int) -> None:
         """Moves the sweep's bar; a failed run leaves a line above the bars."""
         self._clock.ended(job, steps)
         self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
@@ -174,7 +174,7 @@ class LiveDisplay:
             self._leaders.add(result)
         self._bars.line = self._leaders.line
         for name, result in zip(names, results, strict=True):
-            if result.status != FINISHED:
+            if result.state != RunState.FINISHED:
                 self._bars.console.print(f"{name}: {result.status}", style="red", soft_wrap=True)
 
 
@@ -223,13 +223,13 @@ class PlainDisplay:
                 f"{_describe_progress(progress)}; {self._clock.left} left"
             )
 
-    def ended(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+    def ended(self, job: int, names: Sequence[str], results: list[RunRecord], steps: int) -> None:
         """Prints the runs' results and the estimate of the time left."""
         self._clock.ended(job, steps)
         for name, result in zip(names, results, strict=True):
             self._ended += 1
             outcome = f"return {_return(result.final_return)}"
-            if result.status != FINISHED:
+            if result.state != RunState.FINISHED:
                 outcome = result.status
             self._print(
                 f"[{self._ended}/{self._runs}] {name}: {outcome}, "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reports.outcome import LESS_IS_BETTER
 from schema.errors import UserError
-from sweeps.journal.results import FINISHED
+from sweeps.journal.runs import RunState
 
 if TYPE_CHECKING:
     from reports.answer import Answer, Score  # which load SciPy
@@ -86,7 +86,7 @@ def _value(number: int) -> Column:
 
 def count_finished(score: Score) -> int:
     """How many repetitions are finished."""
-    return sum(run.state == FINISHED for run in score.permutation.runs)
+    return sum(run.state == RunState.FINISHED for run in score.permutation.runs)
 
 
 def ranked(answer: Answer, by: str | None, limit: int) -> list[tuple[int, Score]]:

@@ -9,7 +9,7 @@ from itertools import count, groupby
 from operator import attrgetter
 from statistics import fmean, stdev
 
-from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Score:
     spread: float | None
     finished: int
     failed: int
-    best: Result | None
+    best: RunRecord | None
 
 
-def best_scores(results: Iterable[Result], limit: int) -> tuple[list[Score], int]:
+def best_scores(results: Iterable[RunRecord], limit: int) -> tuple[list[Score], int]:
     """The best permutations, and how many there are in all.
 
     Args:
@@ -48,9 +48,9 @@ def best_scores(results: Iterable[Result], limit: int) -> tuple[list[Score], int
     return best, next(numbers)
 
 
-def _scores_of(results: Iterable[Result]) -> Iterator[Score]:
+def _scores_of(results: Iterable[RunRecord]) -> Iterator[Score]:
     """The score of each permutation, of whose results the repetitions follow each other."""
-    for _, own in groupby(results, attrgetter("permutation")):
+    for _, own in groupby(results, attrgetter("run.permutation")):
         yield _score(list(own))
 
 
@@ -59,11 +59,11 @@ def _precedence(score: Score) -> tuple[bool, float, str]:
     return score.mean is None, -(score.mean or 0.0), score.permutation
 
 
-def _score(results: list[Result]) -> Score:
+def _score(results: list[RunRecord]) -> Score:
     valued = [
         (result.final_return, result)
         for result in results
-        if result.state == FINISHED and result.final_return is not None
+        if result.state == RunState.FINISHED and result.final_return is not None
     ]
     returns = [value for value, _ in valued]
     if len(returns) > 1:
@@ -72,11 +72,11 @@ def _score(results: list[Result]) -> Score:
         spread = valued[0][1].return_deviation if valued else None
     states = [result.state for result in results]
     return Score(
-        permutation=results[0].permutation,
-        choices=results[0].choices,
+        permutation=results[0].run.permutation,
+        choices=results[0].run.choices,
         mean=fmean(returns) if returns else None,
         spread=spread,
-        finished=states.count(FINISHED),
-        failed=states.count(FAILED) + states.count(DIVERGED),
+        finished=states.count(RunState.FINISHED),
+        failed=sum(state in FAILURES for state in states),
         best=max(valued, key=lambda pair: pair[0])[1] if valued else None,
     )

@@ -6,7 +6,7 @@ from rich.console import Console
 from commands.terminal.tables import answer_table, failure_lines, ranked_table, short_names
 from reports.answer import answer
 from reports.output.table import ranked
-from sweeps.journal.results import Result
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 from sweeps.journal.scores import Score
 from tests.reports.sweeps import sweep
 
@@ -80,12 +80,12 @@ def test_on_the_narrowest_screen_choices_fold_and_nothing_is_lost():
 
 
 def test_runs_that_failed_for_the_same_reason_are_one_line():
-    results = [
-        Result("a", str(index), 0, {}, 0, state="failed" if index % 2 else "finished", error="x")
-        for index in range(5)
+    states = [RunState.FINISHED, RunState.FAILED] * 2 + [RunState.FINISHED, RunState.DIVERGED]
+    records = [
+        RunRecord(RunIdentity("a", str(index), 0, 0, {}), state, error="xy"[index == 5])
+        for index, state in enumerate(states)
     ]
-    results.append(Result("a", "5", 0, {}, 0, state="diverged", error="y"))
-    assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: diverged: y"]
+    assert failure_lines(records) == ["1_0 3_0: failed: x", "5_0: diverged: y"]
 
 
 def printed_answer(returns, width=120, **changed):
