@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from docopt import docopt
@@ -54,6 +53,7 @@ def run_sweep(folder: Path) -> None:
     import torch
 
     from commands.terminal.progress import PlainDisplay, make_console
+    from sweeps.journal.runs import RunRecord, RunState
     from sweeps.options import SweepOptions
     from sweeps.search_space.grid import load_grid
     from sweeps.sweep import Sweep
@@ -65,7 +65,7 @@ def run_sweep(folder: Path) -> None:
         for population in populations:
             observer.started(0, population)
             results = [
-                replace(planned.result, steps=1, final_return=1.0, return_deviation=0.0)
+                RunRecord(planned.run, RunState.FINISHED, 1, final_return=1.0, return_deviation=0.0)
                 for planned in population
             ]
             observer.ended(0, population, results)

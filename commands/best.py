@@ -12,7 +12,7 @@ from ppo.run.checkpoint import load_checkpoint
 from reports.answer import Answer
 from reports.words import sentences
 from schema.yaml_file import dump_yaml, replace_file
-from sweeps.journal.results import Result
+from sweeps.journal.runs import RunRecord
 
 VIDEO = "episode.mp4"
 _ENJOY = Path(__file__).resolve().parents[1] / "enjoy.py"
@@ -74,13 +74,14 @@ def _film(folder: Path) -> str:
     return f"no video could be made: {lines[-1] if lines else 'enjoy.py failed'}"
 
 
-def _readme(answer: Answer, run: Result, folder: Path, problem: str) -> str:
-    choices = "".join(f"| {key} | {value} |\n" for key, value in run.choices.items())
+def _readme(answer: Answer, best: RunRecord, folder: Path, problem: str) -> str:
+    reached = f"return {best.final_return:.6g} after {best.steps:,} environment steps"
+    choices = "".join(f"| {key} | {value} |\n" for key, value in best.run.choices.items())
     video = f"`{VIDEO}` is one of its episodes.\n" if (folder / VIDEO).exists() else problem
     numbers = "\n".join(f"- {sentence}" for sentence in sentences(answer))
     return f"""# The best agent of {answer.outcome.run_id}
 
-Run {run.name}, seed {run.seed}: return {run.final_return:.6g} after {run.steps:,} environment steps.
+Run {best.name}, seed {best.run.seed}: {reached}.
 {video}
 
 | key | value |
@@ -93,6 +94,6 @@ Show it, evaluate it, and train it again:
 ```sh
 python enjoy.py --checkpoint={folder}/model.pt --video=episode.mp4
 python eval.py --checkpoint={folder}/model.pt
-python train.py --config={folder}/config.yaml --seed={run.seed} --run-id=best
+python train.py --config={folder}/config.yaml --seed={best.run.seed} --run-id=best
 ```
 """

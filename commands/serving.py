@@ -12,7 +12,7 @@ from reports.answer import Answer
 from reports.output.page.page import write_page
 from reports.words import sentences
 from schema.errors import UserError
-from sweeps.journal.journal import RUNNING, WAITING
+from sweeps.journal.runs import PENDING
 
 _SECONDS_BETWEEN = 15  # loads of the page, while the sweep runs
 
@@ -61,7 +61,7 @@ def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(page)))
-            if any(run.state in (RUNNING, WAITING) for run in found.outcome.runs):
+            if any(run.state in PENDING for run in found.outcome.runs):
                 self.send_header("Refresh", str(_SECONDS_BETWEEN))
             self.end_headers()
             self.wfile.write(page)

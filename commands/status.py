@@ -12,9 +12,9 @@ from commands.terminal.progress import duration, make_console
 from commands.terminal.tables import failure_lines, ranked_table
 from reports.outcome import read_outcome
 from reports.ranking import rank
-from sweeps.journal.journal import RUNNING, WAITING, Journal, journal_path
+from sweeps.journal.journal import Journal, journal_path
 from sweeps.journal.lock import is_locked, lock_path
-from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.journal.runs import FAILURES, PENDING, RunRecord, RunState
 
 _LEADERS = 5
 _ROWS = 24  # runs under way
@@ -30,12 +30,12 @@ def show_status(out: Path, run_id: str) -> int:
     journal = Journal(journal_path(out, run_id), writable=False)
     try:
         counts = journal.counts()
-        states = (FINISHED, RUNNING, WAITING, FAILED, DIVERGED)
+        states = (RunState.FINISHED, RunState.RUNNING, RunState.WAITING, *FAILURES)
         line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
         console.print(f"{run_id}: {line} of {sum(counts.values()):,} runs")
         _print_session(console, journal, counts)
         outcome = read_outcome(out, run_id)
-        runs = sorted(outcome.runs, key=lambda run: run.repetition)
+        runs = sorted(outcome.runs, key=lambda record: record.run.repetition)
         _print_under_way(console, runs)
         for failure in failure_lines(runs):
             console.print(failure, soft_wrap=True)
@@ -50,7 +50,7 @@ def show_status(out: Path, run_id: str) -> int:
     return 0
 
 
-def _print_session(console: Console, journal: Journal, counts: dict[str, int]) -> None:
+def _print_session(console: Console, journal: Journal, counts: dict[RunState, int]) -> None:
     """Prints who trains and how long it may take, or when that ended."""
     began, ended, session = journal.sessions()[-1]
     who = f"process {session.get('process')} on {session.get('host')}"
@@ -67,17 +67,17 @@ def _date(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _time_left(journal: Journal, seconds: float, counts: dict[str, int]) -> str:
+def _time_left(journal: Journal, seconds: float, counts: dict[RunState, int]) -> str:
     """By how many runs ended in the present session, so that it is only said when some have."""
     ended = journal.ended_since_session()
-    left = counts.get(RUNNING, 0) + counts.get(WAITING, 0)
+    left = sum(counts.get(state, 0) for state in PENDING)
     if not ended or not left:
         return ""
     return f", about {duration(seconds / ended * left)} left"
 
 
-def _print_under_way(console: Console, runs: Iterable[Result]) -> None:
-    under_way = [result for result in runs if result.state == RUNNING]
+def _print_under_way(console: Console, runs: Iterable[RunRecord]) -> None:
+    under_way = [result for result in runs if result.state == RunState.RUNNING]
     for result in under_way[:_ROWS]:
         reached = f"return {result.curve[-1][1]:.3g}" if result.curve else "no episode ended yet"
         console.print(f"{result.name}: {result.steps:,} steps, {reached}")

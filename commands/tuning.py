@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from ppo.sinks import TENSORBOARD
 from schema.config import Config
 from sweeps.confirmation import Confirmation, confirmation_options
 from sweeps.execution.worker import SUMMARIES
-from sweeps.journal.results import DIVERGED, FAILED
+from sweeps.journal.runs import FAILURES
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
 from sweeps.planning.disk import Space
@@ -260,7 +259,7 @@ def _train(
         with interruptible(sweep.stop) as interruption:
             try:
                 with make_display(
-                    console, agenda.runs, agenda.steps, options.quiet, sweep.results()
+                    console, agenda.runs, agenda.steps, options.quiet, sweep.records()
                 ) as display:
                     sweep.run(display, space)
             except KeyboardInterrupt:
@@ -278,8 +277,7 @@ def _train(
         if interruption.number:
             print("interrupted", file=sys.stderr)
             return interruption.exit_code
-        states = Counter(result.state for result in sweep.results())
-        failed = states[FAILED] + states[DIVERGED]
+        failed = any(record.state in FAILURES for record in sweep.records())
         return ExitCode.FAILED if failed or sweep.stop.is_requested else ExitCode.SUCCESS
 
 

@@ -16,7 +16,7 @@ from reports.statistics.intervals import Estimates, estimate
 from reports.statistics.selection import best_probabilities, confirm, selection_bias
 from reports.statistics.surrogate import estimate_importance
 from schema.errors import UserError
-from sweeps.journal.results import FINISHED, Result
+from sweeps.journal.runs import RunRecord, RunState
 from sweeps.search_space.choices import number_or_text
 
 _SEED = 0  # of what is drawn, so that the same results have the same answer
@@ -75,7 +75,7 @@ class Answer:
         return self.scores[0] if self.scores and self.scores[0].mean is not None else None
 
     @property
-    def best_run(self) -> Result | None:
+    def best_run(self) -> RunRecord | None:
         """The leader's best run; None while there is none."""
         return None if self.leader is None else self.leader.best_run(self.metric)
 
@@ -176,7 +176,7 @@ def _score(
     confirmed: tuple[float, float, float] | None = None,
 ) -> Score:
     score = ranking.score(place)
-    finished = [run for run in score.permutation.runs if run.state == FINISHED]
+    finished = [run for run in score.permutation.runs if run.state == RunState.FINISHED]
     return replace(
         score,
         area=_mean([area(run.curve) for run in finished]),

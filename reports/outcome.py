@@ -15,7 +15,7 @@ import numpy as np
 from reports.statistics.averages import Array
 from schema.errors import UserError
 from sweeps.journal.journal import Journal, journal_path
-from sweeps.journal.results import FINISHED, Result
+from sweeps.journal.runs import RunRecord, RunState
 
 # What a run is judged by, and the values of one. Greater is better but for those in `LESS_IS_BETTER`.
 Metric = str
@@ -42,7 +42,7 @@ class PermutationRuns:
 
     name: str
     choices: tuple[str, ...]
-    runs: tuple[Result, ...]
+    runs: tuple[RunRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Outcome:
         return max((len(each.runs) for each in self.permutations), default=0)
 
     @property
-    def runs(self) -> list[Result]:
+    def runs(self) -> list[RunRecord]:
         """All runs, those of a permutation after one another."""
         return [run for each in self.permutations for run in each.runs]
 
@@ -133,10 +133,10 @@ class Outcome:
         scores = np.full((len(self.permutations), self.repetitions), np.nan)
         value = _value_of(metric, threshold)
         for place, permutation in enumerate(self.permutations):
-            for run in permutation.runs:
-                reached = value(run) if run.state == FINISHED else None
+            for record in permutation.runs:
+                reached = value(record) if record.state == RunState.FINISHED else None
                 if reached is not None:
-                    scores[place, run.repetition] = reached
+                    scores[place, record.run.repetition] = reached
         return scores
 
 
@@ -145,8 +145,8 @@ def metric_title(metric: Metric) -> str:
     return _TITLES[metric]
 
 
-def _value_of(metric: Metric, threshold: float | None) -> Callable[[Result], float | None]:
-    values: dict[Metric, Callable[[Result], float | None]] = {
+def _value_of(metric: Metric, threshold: float | None) -> Callable[[RunRecord], float | None]:
+    values: dict[Metric, Callable[[RunRecord], float | None]] = {
         "final": lambda run: run.final_return,
         "best": lambda run: run.best_return,
         "area": lambda run: area(run.curve),
@@ -211,7 +211,7 @@ class _PackedCurve(Sequence[tuple[int, float]]):
         return self._steps[place], self._returns[place]
 
 
-def _packed(result: Result) -> Result:
+def _packed(result: RunRecord) -> RunRecord:
     return replace(result, curve=_PackedCurve(result.curve))  # type: ignore[arg-type]
 
 
@@ -223,13 +223,13 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
     """
     journal = Journal(journal_path(out, run_id), writable=False)
     try:
-        results = map(_packed, journal.results(run_id, by_permutation=True))
+        records = map(_packed, journal.records(run_id, by_permutation=True))
         labels = tuple(journal.labels)
         grouped = [
-            (name, tuple(group)) for name, group in groupby(results, attrgetter("permutation"))
+            (name, tuple(group)) for name, group in groupby(records, attrgetter("run.permutation"))
         ]
         permutations = tuple(
-            PermutationRuns(name, tuple(runs[0].choices[label] for label in labels), runs)
+            PermutationRuns(name, tuple(runs[0].run.choices[label] for label in labels), runs)
             for name, runs in grouped
         )
         base = journal["base"] or {}

@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 
 from reports.outcome import LESS_IS_BETTER, Metric, Outcome, PermutationRuns
 from reports.statistics.averages import Array, best_first, deviations, means, seedless_means
-from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
-
-FAILURES = (FAILED, DIVERGED)
+from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
 
 @dataclass(frozen=True)
@@ -66,14 +64,14 @@ class Score:
     @property
     def finished(self) -> int:
         """The number of finished repetitions."""
-        return sum(run.state == FINISHED for run in self.permutation.runs)
+        return sum(run.state == RunState.FINISHED for run in self.permutation.runs)
 
     @property
     def failed(self) -> int:
         """The number of repetitions that failed or diverged."""
         return sum(run.state in FAILURES for run in self.permutation.runs)
 
-    def best_run(self, metric: Metric) -> Result | None:
+    def best_run(self, metric: Metric) -> RunRecord | None:
         """Return the run with the best score; None if there is no score."""
         sign = sign_of(metric)
         runs = zip(self.values, self.permutation.runs, strict=False)
@@ -149,8 +147,8 @@ def with_failures(scores: Array, failed: NDArray[np.bool_]) -> Array:
 def _failures(outcome: Outcome) -> NDArray[np.bool_]:
     failed = np.zeros((len(outcome.permutations), outcome.repetitions), dtype=bool)
     for place, permutation in enumerate(outcome.permutations):
-        for run in permutation.runs:
-            failed[place, run.repetition] = run.state in FAILURES
+        for record in permutation.runs:
+            failed[place, record.run.repetition] = record.state in FAILURES
     return failed
 
 
@@ -174,7 +172,7 @@ class LiveRanking:
         ended: runs of earlier sessions; those that haven't ended are left out.
     """
 
-    def __init__(self, count: int, ended: Iterable[Result] = ()) -> None:
+    def __init__(self, count: int, ended: Iterable[RunRecord] = ()) -> None:
         self._count = count
         # (permutations, repetitions); a permutation's row is its number, and the arrays grow.
         self._reached = np.full((1, 1), np.nan)
@@ -185,15 +183,15 @@ class LiveRanking:
         for result in ended:
             self.add(result)
 
-    def add(self, result: Result) -> None:
+    def add(self, result: RunRecord) -> None:
         """Count a run that ended; an interrupted one doesn't count."""
-        if result.state not in (FINISHED, *FAILURES):
+        if result.state not in (RunState.FINISHED, *FAILURES):
             return
-        number, repetition = int(result.permutation), result.repetition
+        number, repetition = int(result.run.permutation), result.run.repetition
         with self._lock:
             self._grow(number + 1, repetition + 1)
-            self._names[number] = result.permutation
-            reached = result.final_return if result.state == FINISHED else None
+            self._names[number] = result.run.permutation
+            reached = result.final_return if result.state == RunState.FINISHED else None
             self._reached[number, repetition] = np.nan if reached is None else reached
             self._failed[number, repetition] = result.state in FAILURES
             self._leaders = None

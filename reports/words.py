@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
 from reports.output.table import show_number
-from sweeps.journal.results import FINISHED
+from sweeps.journal.runs import RunState
 
 if TYPE_CHECKING:
     from reports.answer import Answer  # it loads SciPy
@@ -32,7 +32,7 @@ def sentences(answer: Answer) -> list[str]:
 
 def _nothing(answer: Answer) -> str:
     nothing = "No run has finished an episode yet, so there is nothing to rank"
-    if any(run.state == FINISHED for run in answer.outcome.runs):
+    if any(run.state == RunState.FINISHED for run in answer.outcome.runs):
         return (
             f"{nothing}; train for more updates, or end episodes by environment.max_episode_steps."
         )

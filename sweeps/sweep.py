@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ from sweeps.execution.stop import Stop
 from sweeps.execution.worker import WorkerOptions
 from sweeps.journal.lock import SweepLock, lock_path
 from sweeps.journal.opening import open_journal, results_of_others
-from sweeps.journal.results import ENDED, Result, write_results
+from sweeps.journal.results import write_results
+from sweeps.journal.runs import ENDED, RunIdentity, RunRecord
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
 from sweeps.planning.disk import Space
@@ -117,34 +119,35 @@ class Sweep:
     def _begin(self, population: Sequence[int]) -> list[PlannedRun]:
         """The runs of a population, whose configs are written."""
         planned = [self._planned(run) for run in population]
-        for run in planned:
-            write_config(self._options.configs, run.result.permutation, run.permutation)
+        for each in planned:
+            write_config(self._options.configs, each.run.permutation, each.permutation)
         return planned
 
     def _planned(self, run: int) -> PlannedRun:
         repetition, index = divmod(run, len(self._grid))
         choices = zip(self._grid.labels, self._identify.shown(index), strict=True)
-        result = Result(
+        identity = RunIdentity(
             run_id=self._options.run_id,
             permutation=self._journal.name(index),
             repetition=repetition,
-            choices=dict(choices),
             # The same for all permutations, so that they are compared on common random numbers.
             seed=self._options.seed + repetition,
+            choices=dict(choices),
         )
-        return PlannedRun(self._grid.permutation(index), result, self.agenda.start(run).checkpoint)
+        start = self.agenda.start(run)
+        return PlannedRun(self._grid.permutation(index), identity, start.checkpoint)
 
-    def results(self, by_permutation: bool = False) -> Iterator[Result]:
-        """What is known of all runs, those included that weren't to be trained now."""
-        return self._journal.results(self._options.run_id, by_permutation)
+    def records(self, by_permutation: bool = False) -> Iterator[RunRecord]:
+        """Return the records of all runs, also of those that this session doesn't train."""
+        return self._journal.records(self._options.run_id, by_permutation)
 
     def _write_table(self) -> None:
         own = self._options.run_id
-        before = (result for result in self._others if result.run_id < own)
-        after = (result for result in self._others if result.run_id > own)
-        ended = (result for result in self.results() if result.state in ENDED)
-        rows = (result for part in (before, ended, after) for result in part)
-        write_results(self._options.results, self._grid.labels, rows)
+        before = (record for record in self._others if record.run.run_id < own)
+        after = (record for record in self._others if record.run.run_id > own)
+        ended = (record for record in self.records() if record.state in ENDED)
+        records = chain(before, ended, after)
+        write_results(self._options.results, self._grid.labels, records)
 
 
 def place_jobs(options: SweepOptions, agenda: Agenda) -> list[WorkerOptions]:

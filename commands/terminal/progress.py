@@ -16,7 +16,7 @@ from rich.text import Text
 
 from reports.ranking import LiveRanking
 from sweeps.execution.events import SweepDisplay
-from sweeps.journal.results import FINISHED, Result
+from sweeps.journal.runs import RunRecord, RunState
 
 if TYPE_CHECKING:
     # It would load torch, for which not all who show something wait.
@@ -46,7 +46,7 @@ def make_display(
     runs: int,
     steps: int,
     quiet: bool = False,
-    ended: Iterable[Result] = (),
+    ended: Iterable[RunRecord] = (),
 ) -> SweepDisplay:
     """The display that suits the console.
 
@@ -118,7 +118,7 @@ class LiveDisplay:
     """
 
     def __init__(
-        self, console: Console, runs: int, steps: int, ended: Iterable[Result] = ()
+        self, console: Console, runs: int, steps: int, ended: Iterable[RunRecord] = ()
     ) -> None:
         self._clock = _Clock(steps)
         self._ranking = LiveRanking(_LEADERS, ended)
@@ -162,14 +162,16 @@ class LiveDisplay:
         self._bars.update(self._jobs[job], completed=progress.update, note=note)
         self._bars.update(self._sweep, note=f"{self._clock.left} left")
 
-    def show_end(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+    def show_end(
+        self, job: int, names: Sequence[str], results: list[RunRecord], steps: int
+    ) -> None:
         """Moves the sweep's bar; a failed run leaves a line above the bars."""
         self._clock.ended(job, steps)
         self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
         for result in results:
             self._ranking.add(result)
         for name, result in zip(names, results, strict=True):
-            if result.status != FINISHED:
+            if result.state != RunState.FINISHED:
                 self._bars.console.print(f"{name}: {result.status}", style="red", soft_wrap=True)
 
 
@@ -218,13 +220,15 @@ class PlainDisplay:
                 f"{_describe_progress(progress)}; {self._clock.left} left"
             )
 
-    def show_end(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+    def show_end(
+        self, job: int, names: Sequence[str], results: list[RunRecord], steps: int
+    ) -> None:
         """Prints the runs' results and the estimate of the time left."""
         self._clock.ended(job, steps)
         for name, result in zip(names, results, strict=True):
             self._ended += 1
             outcome = f"return {_return(result.final_return)}"
-            if result.status != FINISHED:
+            if result.state != RunState.FINISHED:
                 outcome = result.status
             self._print(
                 f"[{self._ended}/{self._runs}] {name}: {outcome}, "

@@ -15,7 +15,7 @@ from reports.outcome import metric_title
 from reports.output.table import show
 from reports.ranking import Score
 from schema.errors import UserError
-from sweeps.journal.results import DIVERGED, FAILED, Result
+from sweeps.journal.runs import FAILURES, RunRecord
 from sweeps.search_space.keys import resolve_key
 
 if TYPE_CHECKING:
@@ -259,11 +259,11 @@ def _show(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
-def failure_lines(results: Iterable[Result]) -> list[str]:
+def failure_lines(results: Iterable[RunRecord]) -> list[str]:
     """What failed, a line for each reason, with the names of the runs."""
     failed: dict[str, list[str]] = {}
     for result in results:
-        if result.state in (FAILED, DIVERGED):
+        if result.state in FAILURES:
             failed.setdefault(result.status, []).append(result.name)
     return [f"{shorten(names)}: {reason}" for reason, names in failed.items()]
 

@@ -36,7 +36,7 @@ class DistinctObservations(NamedTuple):
         first: (T * N,) int64, position of each distinct observation's first occurrence; D in use.
         numbers: (T * N,) int64, index of each position's observation, from 0 to D - 1.
         num_distinct: (1,) int64, D.
-        outputs: (T * N, O) float32, log-probabilities of choices, or means of Gaussians, one row for each
+        outputs: (T * N, O) float32, log-probabilities of choices, or means of Gaussians, a row for each
             distinct observation; D in use.
         places: (K,) int64, scratch array for the indices of an observation's bytes that aren't zero.
     """

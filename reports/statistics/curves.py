@@ -11,8 +11,7 @@ import numpy as np
 from reports.outcome import PermutationRuns
 from reports.statistics.averages import Array
 from reports.statistics.intervals import estimate
-from sweeps.journal.journal import RUNNING
-from sweeps.journal.results import FINISHED, Result
+from sweeps.journal.runs import RunRecord, RunState
 
 _Points = list[tuple[int, float]]
 
@@ -78,11 +77,12 @@ def mean_curves(permutations: Sequence[PermutationRuns], points: int = 60) -> li
 def _drawn(permutation: PermutationRuns) -> list[_Points]:
     """The curves that a permutation's is made of, without points at which a return isn't finite."""
     curves = [(run.state, _finite(run)) for run in permutation.runs]
-    finished = [points for state, points in curves if state == FINISHED and len(points) > 1]
-    return finished or [points for state, points in curves if state == RUNNING and len(points) > 1]
+    long = [(state, points) for state, points in curves if len(points) > 1]
+    finished = [points for state, points in long if state == RunState.FINISHED]
+    return finished or [points for state, points in long if state == RunState.RUNNING]
 
 
-def _finite(run: Result) -> _Points:
+def _finite(run: RunRecord) -> _Points:
     return [(steps, value) for steps, value in run.curve if math.isfinite(value)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from sweeps.journal.results import Result
+from sweeps.journal.runs import RunRecord
 
 if TYPE_CHECKING:
     # It would load torch, for which not all who show something wait.
@@ -33,5 +33,7 @@ class SweepDisplay(Protocol):
     def show_progress(self, job: int, progress: Progress) -> None:
         """A job's runs did an update."""
 
-    def show_end(self, job: int, names: Sequence[str], results: list[Result], steps: int) -> None:
+    def show_end(
+        self, job: int, names: Sequence[str], results: list[RunRecord], steps: int
+    ) -> None:
         """A job's runs are over; they were to take so many environment steps in all."""

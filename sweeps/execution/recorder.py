@@ -10,7 +10,7 @@ from ppo.run.returns import is_drawn
 from sweeps.execution.events import SweepDisplay
 from sweeps.execution.stop import Stop
 from sweeps.journal.journal import Journal
-from sweeps.journal.results import FINISHED, INTERRUPTED, Result
+from sweeps.journal.runs import RunRecord, RunState
 from sweeps.planning.populations import PlannedRun
 from trainer import Progress
 
@@ -50,12 +50,12 @@ class Recorder:
         self._looked_at = time.monotonic()
         self._under_way: dict[int, _UnderWay] = {}
         self._next_table = 0.0
-        self._first_ends: list[Result] = []
+        self._first_ends: list[RunRecord] = []
 
     def started(self, job: int, population: Sequence[PlannedRun]) -> None:
         """A job begins with a population."""
         self._under_way[job] = _UnderWay(population, [[] for _ in population])
-        self._journal.begin(run.result for run in population)
+        self._journal.begin(planned.run for planned in population)
         names = [run.name for run in population]
         self._display.show_start(job, names, population[0].permutation.config.trainer.updates)
 
@@ -78,14 +78,14 @@ class Recorder:
         with self._journal.transaction():
             for under_way in self._under_way.values():
                 for planned, curve in zip(under_way.population, under_way.curves, strict=True):
-                    self._journal.show(planned.result, under_way.steps, curve)
+                    self._journal.show(planned.run, under_way.steps, curve)
 
     def _watch_the_disk(self) -> None:
         shortage = self._shortage()
         if shortage is not None:
             self._stop.request(shortage)
 
-    def ended(self, job: int, population: Sequence[PlannedRun], results: list[Result]) -> None:
+    def ended(self, job: int, population: Sequence[PlannedRun], results: list[RunRecord]) -> None:
         """A job is through with its population."""
         self._under_way.pop(job, None)
         updates = population[0].permutation.config.trainer.updates
@@ -106,13 +106,13 @@ class Recorder:
         seconds = time.monotonic() - start
         self._next_table = start + seconds / _SHARE_OF_TABLES
 
-    def _watch(self, result: Result) -> None:
+    def _watch(self, result: RunRecord) -> None:
         """Ends the sweep where that is wished for, or where nothing seems to work."""
-        if result.state == INTERRUPTED:
+        if result.state == RunState.INTERRUPTED:
             if result.error:
                 self._stop.request(result.error)
             return
-        if self._fail_fast and result.state != FINISHED:
+        if self._fail_fast and result.state != RunState.FINISHED:
             self._stop.request(f"{result.name} {result.status}")
         if len(self._first_ends) < _ALIKE:
             self._first_ends.append(result)

@@ -15,7 +15,7 @@ from ppo.run.checkpoint import last_intact_checkpoint
 from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
 from ppo.sinks.interface import Log
-from sweeps.journal.results import DIVERGED, FAILED, FINISHED, INTERRUPTED, Result
+from sweeps.journal.runs import RunRecord, RunState
 from sweeps.planning.populations import PlannedRun
 from sweeps.search_space.choices import number_or_text
 from trainer import PPOTrainer, Progress
@@ -49,7 +49,7 @@ def train_population(
     options: WorkerOptions,
     report: Report,
     is_stopped: IsStopped,
-) -> list[Result] | None:
+) -> list[RunRecord] | None:
     """Trains runs of equal shape together and returns their results in the same order.
 
     A run that fails or diverges has a result that says so. Where an error stopped a population of
@@ -62,7 +62,7 @@ def train_population(
         is_stopped: whether they are to be interrupted, with checkpoints, after the present update.
     """
     if is_stopped():
-        return [replace(planned.result, state=INTERRUPTED) for planned in population]
+        return [RunRecord(planned.run, RunState.INTERRUPTED) for planned in population]
     start = time.perf_counter()
     done = population[0].update
 
@@ -76,15 +76,17 @@ def train_population(
     except Exception as error:
         if is_stopped():
             # What stops a whole group of processes stops those of environments, too.
-            return [replace(planned.result, state=INTERRUPTED) for planned in population]
+            return [RunRecord(planned.run, RunState.INTERRUPTED) for planned in population]
         if _nothing_can_be_written(error, options.out):
             why = str(error)
-            return [replace(run.result, state=INTERRUPTED, error=why) for run in population]
+            return [RunRecord(each.run, RunState.INTERRUPTED, error=why) for each in population]
         if len(population) > 1:
             return None
         # Whatever stops one run, the others go on; what it was stands beside its summaries.
         details = getattr(error, "details", "") or traceback.format_exc()
-        results = [record_failure(population[0], options.out, FAILED, _line(error), done, details)]
+        results = [
+            record_failure(population[0], options.out, RunState.FAILED, _line(error), done, details)
+        ]
     seconds = (time.perf_counter() - start) / len(population)
     return [replace(result, wall_time_seconds=seconds) for result in results]
 
@@ -111,7 +113,7 @@ def _train(
     options: WorkerOptions,
     report: Report,
     is_stopped: IsStopped,
-) -> list[Result]:
+) -> list[RunRecord]:
     runs = [_prepare(planned, options) for planned in population]
     with PPOTrainer(runs, options.placement) as trainer:
 
@@ -127,43 +129,44 @@ def _train(
         ]
 
 
-def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) -> Result:
+def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) -> RunRecord:
     """What a member of a population reached."""
     record, failure = trainer.return_histories[number], trainer.failures[number]
     if failure:
-        state = DIVERGED if isinstance(failure.error, TrainingDivergedError) else FAILED
+        diverged = isinstance(failure.error, TrainingDivergedError)
+        state = RunState.DIVERGED if diverged else RunState.FAILED
         details = getattr(failure.error, "details", "")
         return record_failure(planned, out, state, str(failure.error), failure.updates, details)
-    return replace(
-        planned.result,
+    return RunRecord(
+        planned.run,
+        RunState.FINISHED if trainer.is_finished else RunState.INTERRUPTED,
         steps=trainer.steps,
         final_return=record.final,
         return_deviation=record.deviation,
         best_return=record.best,
-        state=FINISHED if trainer.is_finished else INTERRUPTED,
         checkpoint=_last_checkpoint(planned, out),
         curve=tuple(record.curve),
     )
 
 
 def record_failure(
-    planned: PlannedRun, out: Path, state: str, error: str, updates: int, details: str = ""
-) -> Result:
+    planned: PlannedRun, out: Path, state: RunState, error: str, updates: int, details: str = ""
+) -> RunRecord:
     """Writes why a run ended beside its summaries, and returns its result.
 
     Args:
         planned: the run.
         out: folder of everything that is written.
-        state: `failed` or `diverged`.
+        state: failed or diverged.
         error: what happened, on one line.
         updates: how many it had done.
         details: where it happened; may be empty.
     """
     batch_size = planned.permutation.config.trainer.batch_size
-    result = replace(
-        planned.result,
+    result = RunRecord(
+        planned.run,
+        state,
         steps=updates * batch_size,
-        state=state,
         error=error,
         checkpoint=_last_checkpoint(planned, out),
     )
@@ -184,7 +187,7 @@ def _line(error: Exception) -> str:
 
 
 def _prepare(planned: PlannedRun, options: WorkerOptions) -> Run:
-    log = Log(options.sinks, options.out, planned.result.run_id, planned.name)
+    log = Log(options.sinks, options.out, planned.run.run_id, planned.name)
     run = replace(_run(planned, options.out), log=log)
     assert run.summaries and run.checkpoints
     if planned.interrupted_at is None:
@@ -197,11 +200,11 @@ def _prepare(planned: PlannedRun, options: WorkerOptions) -> Run:
 
 def _run(planned: PlannedRun, out: Path) -> Run:
     summaries, checkpoints = (run_folder(planned, out / kind) for kind in (SUMMARIES, CHECKPOINTS))
-    config, seed = planned.permutation.config, planned.result.seed
-    tuned = {label: number_or_text(text) for label, text in planned.result.choices.items()}
+    config, seed = planned.permutation.config, planned.run.seed
+    tuned = {label: number_or_text(text) for label, text in planned.run.choices.items()}
     return Run(config, seed, summaries, checkpoints, planned.interrupted_at, tuned)
 
 
 def run_folder(planned: PlannedRun, kind: Path) -> Path:
     """Where a run's summaries or checkpoints lie."""
-    return kind / planned.result.run_id / planned.name
+    return kind / planned.run.run_id / planned.name

@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from schema.errors import UserError
-from sweeps.journal.results import FINISHED, INTERRUPTED, Result
-
-WAITING, RUNNING = "waiting", "running"
+from sweeps.journal.runs import FAILURES, PENDING, RunIdentity, RunRecord, RunState
 
 # A permutation's position is where the present grid has it. What it is called stays, whatever the grid
 # gains later.
@@ -53,21 +51,19 @@ def journal_path(out: Path, run_id: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """What is known of one run.
+    """What planning needs to know of a run.
 
     Attributes:
-        position: of its permutation in the grid.
-        permutation: what that is called.
-        repetition: from 0.
-        state: `waiting`, `running`, `finished`, `failed` or `diverged`.
-        attempts: how often it was begun and didn't finish by its own fault.
-        updates: how many updates it had when it finished.
+        run: which run it is.
+        position: its permutation's index in the grid.
+        state: its state; an interrupted run is waiting again.
+        attempts: number of trainings that failed or diverged.
+        updates: number of updates that it finished with; 0 if it isn't finished.
     """
 
+    run: RunIdentity
     position: int
-    permutation: str
-    repetition: int
-    state: str
+    state: RunState
     attempts: int
     updates: int
 
@@ -155,7 +151,9 @@ class Journal:
         text = json.dumps(description)
         with self.transaction():
             self._write("INSERT INTO session (began, description) VALUES (?, ?)", time.time(), text)
-            self._write("UPDATE run SET state = ? WHERE state = ?", WAITING, RUNNING)
+            self._write(
+                "UPDATE run SET state = ? WHERE state = ?", RunState.WAITING, RunState.RUNNING
+            )
 
     def end_session(self) -> None:
         """Notes that the present session is over."""
@@ -172,7 +170,7 @@ class Journal:
         row = self._one(
             "SELECT count(*) FROM run WHERE state NOT IN (?, ?) AND "
             "ended >= (SELECT began FROM session ORDER BY number DESC LIMIT 1)",
-            *(WAITING, RUNNING),
+            *PENDING,
         )
         return 0 if row is None else int(row[0])
 
@@ -218,7 +216,7 @@ class Journal:
             self._write(
                 "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
                 "SELECT number, ?, ?, ? FROM permutation ORDER BY number",
-                *(repetition, seed + repetition, WAITING),
+                *(repetition, seed + repetition, RunState.WAITING),
             )
 
     def names(self) -> Iterator[str]:
@@ -236,53 +234,58 @@ class Journal:
 
     # Runs.
 
-    def runs(self, repetitions: int) -> Iterator[JournalRow]:
+    def runs(self, run_id: str, repetitions: int) -> Iterator[JournalRow]:
         """All runs of the present grid, in the order in which they are trained."""
+        labels = self.labels
         rows = self._database.execute(
-            "SELECT position, name, repetition, state, attempts, updates FROM run "
+            "SELECT name, repetition, seed, choices, position, state, attempts, updates FROM run "
             "JOIN permutation ON permutation = number "
             "WHERE position IS NOT NULL AND repetition < ? ORDER BY repetition, position",
             (repetitions,),
         )
-        return (JournalRow(*row) for row in rows)
+        for name, repetition, seed, choices, position, state, attempts, updates in rows:
+            run = RunIdentity(run_id, name, repetition, seed, _by_label(labels, choices))
+            yield JournalRow(run, position, RunState(state), attempts, updates)
 
-    def begin(self, population: Iterable[Result]) -> None:
+    def begin(self, population: Iterable[RunIdentity]) -> None:
         """Notes that runs are under way."""
         machine = f"{platform.node()}, process {os.getpid()}"
         with self.transaction():
-            for result in population:
+            for run in population:
                 self._change(
-                    result, "state = ?, began = ?, machine = ?", RUNNING, time.time(), machine
+                    run,
+                    "state = ?, began = ?, machine = ?",
+                    *(RunState.RUNNING, time.time(), machine),
                 )
 
-    def show(self, result: Result, steps: int, curve: Sequence[tuple[int, float]]) -> None:
+    def show(self, run: RunIdentity, steps: int, curve: Sequence[tuple[int, float]]) -> None:
         """Notes how far a run is; to be called in a transaction."""
-        self._change(result, "steps = ?, curve = ?", steps, json.dumps(curve))
+        self._change(run, "steps = ?, curve = ?", steps, json.dumps(curve))
 
-    def record(self, result: Result, updates: int) -> None:
+    def record(self, record: RunRecord, updates: int) -> None:
         """Notes what became of a run of so many updates; to be called in a transaction."""
         # An interrupted run waits for the next session, which goes on with it.
-        state = WAITING if result.state == INTERRUPTED else result.state
-        by_own_fault = result.state not in (FINISHED, INTERRUPTED)
+        state = RunState.WAITING if record.state == RunState.INTERRUPTED else record.state
+        finished = state == RunState.FINISHED
         self._change(
-            result,
+            record.run,
             "state = ?, attempts = attempts + ?, ended = ?, updates = ?, steps = ?, final_return = ?, "
             "return_deviation = ?, best_return = ?, seconds = seconds + ?, checkpoint = ?, curve = ?, "
             "error = ?",
-            *(state, by_own_fault, time.time(), updates if state == FINISHED else 0, result.steps),
-            *(result.final_return, result.return_deviation, result.best_return),
-            *(result.wall_time_seconds, result.checkpoint, json.dumps(result.curve), result.error),
+            *(state, state in FAILURES, time.time(), updates if finished else 0, record.steps),
+            *(record.final_return, record.return_deviation, record.best_return),
+            *(record.wall_time_seconds, record.checkpoint, json.dumps(record.curve), record.error),
         )
 
-    def _change(self, result: Result, assignments: str, *values: Any) -> None:
+    def _change(self, run: RunIdentity, assignments: str, *values: Any) -> None:
         self._write(
             f"UPDATE run SET {assignments} WHERE repetition = ? AND permutation = "
             "(SELECT number FROM permutation WHERE name = ?)",
-            *(*values, result.repetition, result.permutation),
+            *(*values, run.repetition, run.permutation),
         )
 
-    def results(self, run_id: str, by_permutation: bool = False) -> Iterator[Result]:
-        """All runs of the present grid with what is known of them; states may be `waiting`, `running`.
+    def records(self, run_id: str, by_permutation: bool = False) -> Iterator[RunRecord]:
+        """Yield the records of all runs of the present grid, also of those that wait or run.
 
         Args:
             run_id: tag of the training session.
@@ -292,23 +295,22 @@ class Journal:
         labels = self.labels
         order = "position, repetition" if by_permutation else "repetition, position"
         rows = self._database.execute(
-            "SELECT name, repetition, choices, seed, steps, final_return, return_deviation, "
-            "best_return, seconds, state, error, checkpoint, curve FROM run "
+            "SELECT name, repetition, seed, choices, state, steps, final_return, return_deviation, "
+            "best_return, seconds, error, checkpoint, curve FROM run "
             f"JOIN permutation ON permutation = number WHERE position IS NOT NULL ORDER BY {order}"
         )
-        for name, repetition, choices, *known, curve in rows:
-            named = dict(zip(labels, json.loads(choices), strict=True))
+        for name, repetition, seed, choices, state, *reached, curve in rows:
+            run = RunIdentity(run_id, name, repetition, seed, _by_label(labels, choices))
             points = tuple((steps, value) for steps, value in json.loads(curve))
-            yield Result(run_id, name, repetition, named, *known, points)  # type: ignore[call-arg]
+            yield RunRecord(run, RunState(state), *reached, points)  # type: ignore[call-arg]
 
-    def counts(self) -> dict[str, int]:
-        """How many runs of the present grid are in each state."""
-        return dict(
-            self._all(
-                "SELECT state, count(*) FROM run JOIN permutation ON permutation = number "
-                "WHERE position IS NOT NULL GROUP BY state"
-            )
+    def counts(self) -> dict[RunState, int]:
+        """Return how many runs of the present grid are in each state."""
+        rows = self._all(
+            "SELECT state, count(*) FROM run JOIN permutation ON permutation = number "
+            "WHERE position IS NOT NULL GROUP BY state"
         )
+        return {RunState(state): count for state, count in rows}
 
     def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
         with self._explained():
@@ -327,6 +329,11 @@ class Journal:
         """Whether a row was changed."""
         with self._explained():
             return self._database.execute(statement, values).rowcount > 0
+
+
+def _by_label(labels: Sequence[str], choices: str) -> dict[str, str]:
+    """Return a permutation's choices, which the file holds as a list in JSON, by label."""
+    return dict(zip(labels, json.loads(choices), strict=True))
 
 
 def _advice(error: sqlite3.DatabaseError) -> str:

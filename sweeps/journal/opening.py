@@ -8,7 +8,8 @@ from pathlib import Path
 from schema.errors import UserError
 from sweeps.execution.worker import CHECKPOINTS, SUMMARIES
 from sweeps.journal.journal import Journal
-from sweeps.journal.results import FINISHED, Result, read_results
+from sweeps.journal.results import read_results
+from sweeps.journal.runs import RunRecord, RunState
 from sweeps.options import SweepOptions
 from sweeps.search_space.grid import Grid
 from sweeps.search_space.identity import Identities, complete, differences
@@ -98,17 +99,18 @@ def _take_over_older_results(
     """Keeps what was finished by versions that had no journal."""
     if not options.results.exists():
         return
-    for result in read_results(options.results, grid.labels):
-        if result.run_id != options.run_id or result.state != FINISHED:
+    for record in read_results(options.results, grid.labels):
+        run = record.run
+        if run.run_id != options.run_id or record.state != RunState.FINISHED:
             continue
-        _refuse_another_seed(options.results, result.seed - result.repetition, options)
-        index = int(result.permutation)
-        if index < len(grid) and identify.shown(index) == list(result.choices.values()):
+        _refuse_another_seed(options.results, run.seed - run.repetition, options)
+        index = int(run.permutation)
+        if index < len(grid) and identify.shown(index) == list(run.choices.values()):
             batch_size = grid.permutation(index).config.trainer.batch_size
-            journal.record(result, result.steps // batch_size)
+            journal.record(record, record.steps // batch_size)
 
 
-def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> list[Result]:
+def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> list[RunRecord]:
     """What `results.csv` has of other run ids.
 
     Raises:
@@ -122,7 +124,7 @@ def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> lis
         if overwrite or all(line.startswith(f"{options.run_id},") for line in lines):
             return []
         raise
-    return [result for result in found if result.run_id != options.run_id]
+    return [record for record in found if record.run.run_id != options.run_id]
 
 
 def _remove_sweep(options: SweepOptions) -> None:

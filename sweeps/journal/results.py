@@ -1,17 +1,15 @@
-"""What became of each run, and the table of all of them in `results.csv`."""
+"""Writes and reads `results.csv`: a row for each run that has ended."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from schema.errors import UserError
 from schema.yaml_file import replace_file
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 
-FINISHED, FAILED, DIVERGED, INTERRUPTED = "finished", "failed", "diverged", "interrupted"
-ENDED = (FINISHED, FAILED, DIVERGED)
 _LEADING = ["run_id", "permutation", "repetition"]
 _TRAILING = [
     "seed",
@@ -25,65 +23,20 @@ _TRAILING = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one run.
-
-    Attributes:
-        run_id: tag of the training session.
-        permutation: name of the permutation, its number.
-        repetition: from 0.
-        choices: the tuned values, as text by label.
-        seed: the run's seed.
-        steps: environment steps.
-        final_return: mean return of the last evaluation or of the last 100 training episodes.
-        return_deviation: standard deviation of those returns.
-        best_return: the greatest that `final_return` was during the training.
-        wall_time_seconds: of the training; members of a population share theirs equally.
-        state: `finished`, `failed`, `diverged` or `interrupted`.
-        error: why it isn't finished.
-        checkpoint: the last one, relative to the output folder; empty if there is none.
-        curve: environment steps, and `final_return` then, of some of its updates.
-    """
-
-    run_id: str
-    permutation: str
-    repetition: int
-    choices: dict[str, str] = field(repr=False)
-    seed: int
-    steps: int = 0
-    final_return: float | None = None
-    return_deviation: float | None = None
-    best_return: float | None = None
-    wall_time_seconds: float = 0.0
-    state: str = FINISHED
-    error: str = ""
-    checkpoint: str = ""
-    curve: tuple[tuple[int, float], ...] = field(default=(), repr=False)
-
-    @property
-    def name(self) -> str:
-        """The permutation's name and the repetition."""
-        return f"{self.permutation}_{self.repetition}"
-
-    @property
-    def status(self) -> str:
-        """The state, and why it isn't `finished`."""
-        return f"{self.state}: {self.error}" if self.error else self.state
-
-
-def write_results(path: Path, labels: Sequence[str], results: Iterable[Result]) -> None:
-    """Writes a row for each result, at once or not at all."""
+def write_results(path: Path, labels: Sequence[str], records: Iterable[RunRecord]) -> None:
+    """Write a row for each record; an interrupted write leaves the file as it was."""
     with replace_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*_LEADING, *labels, *_TRAILING])
-        writer.writerows(_row(result, labels) for result in results)
+        writer.writerows(_row(record, labels) for record in records)
 
 
-def _row(result: Result, labels: Sequence[str]) -> list[str]:
-    leading = [str(getattr(result, name)) for name in _LEADING]
-    trailing = [_text(getattr(result, name)) for name in _TRAILING]
-    return [*leading, *(result.choices[label] for label in labels), *trailing]
+def _row(record: RunRecord, labels: Sequence[str]) -> list[str]:
+    run = record.run
+    leading = [run.run_id, run.permutation, str(run.repetition)]
+    choices = [run.choices[label] for label in labels]
+    reached = [_text(getattr(record, name)) for name in _TRAILING[1:]]
+    return [*leading, *choices, str(run.seed), *reached]
 
 
 def _text(value: object) -> str:
@@ -92,11 +45,11 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def read_results(path: Path, labels: Sequence[str]) -> Iterator[Result]:
-    """The results in a file that need not exist.
+def read_results(path: Path, labels: Sequence[str]) -> Iterator[RunRecord]:
+    """Yield the records in a file; a file that doesn't exist has none.
 
     Raises:
-        UserError: the file is of other keys, or damaged.
+        UserError: the file has other tuned keys, or is damaged.
     """
     if not path.exists():
         return
@@ -109,27 +62,29 @@ def read_results(path: Path, labels: Sequence[str]) -> Iterator[Result]:
             )
         try:
             for row in reader:
-                yield _result(row, labels)
+                yield _record(row, labels)
         except (ValueError, TypeError):
             raise UserError(
                 f"{path}, line {reader.line_num}: is damaged; mend or remove it"
             ) from None
 
 
-def _result(row: dict[str, str], labels: Sequence[str]) -> Result:
+def _record(row: dict[str, str], labels: Sequence[str]) -> RunRecord:
     state, _, error = row["status"].partition(": ")
-    return Result(
-        run_id=row["run_id"],
-        permutation=row["permutation"],
-        repetition=int(row["repetition"]),
-        choices={label: row[label] for label in labels},
-        seed=int(row["seed"]),
+    return RunRecord(
+        run=RunIdentity(
+            run_id=row["run_id"],
+            permutation=row["permutation"],
+            repetition=int(row["repetition"]),
+            seed=int(row["seed"]),
+            choices={label: row[label] for label in labels},
+        ),
+        state=RunState(state),
         steps=int(row["steps"]),
         final_return=_number(row["final_return"]),
         return_deviation=_number(row["return_deviation"]),
         best_return=_number(row["best_return"]),
         wall_time_seconds=float(row["wall_time_seconds"]),
-        state=state,
         error=error,
         checkpoint=row["checkpoint"],
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from schema.config import Config
 from sweeps.execution.worker import CHECKPOINTS
 from sweeps.journal.journal import Journal, JournalRow
-from sweeps.journal.results import FINISHED
+from sweeps.journal.runs import RunState
 from sweeps.options import SweepOptions
 from sweeps.planning.populations import Shapes, plan_populations
 from sweeps.planning.ram import fitting
@@ -59,17 +59,16 @@ class Agenda:
         """The numbers of the runs that are to be trained."""
         begun = self._begun()
         only = self._options.only
-        for row in self._journal.runs(self._options.repetitions):
-            if only is not None and int(row.permutation) not in only:
+        for row in self._journal.runs(self._options.run_id, self._options.repetitions):
+            if only is not None and int(row.run.permutation) not in only:
                 continue
             if self._is_over(row):
                 self.kept += 1
                 continue
-            run = row.repetition * len(self._grid) + row.position
-            name = f"{row.permutation}_{row.repetition}"
+            run = row.run.repetition * len(self._grid) + row.position
             # Most runs of a large sweep haven't begun, and needn't be looked at closely.
-            if name in begun:
-                self._find_start(run, name)
+            if row.run.name in begun:
+                self._find_start(run, row.run.name)
             yield run
 
     def _begun(self) -> set[str]:
@@ -81,7 +80,7 @@ class Agenda:
 
     def _is_over(self, row: JournalRow) -> bool:
         """Whether a run has all of its updates, or has failed too often."""
-        if row.state == FINISHED:
+        if row.state == RunState.FINISHED:
             return row.updates >= self._grid.permutation(row.position).config.trainer.updates
         return row.attempts > self._options.retries
 

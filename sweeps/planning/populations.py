@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ppo.run.checkpoint import update_of
 from schema.yaml_file import KeyPath
-from sweeps.journal.results import Result
+from sweeps.journal.runs import RunIdentity
 from sweeps.search_space.choices import canonical
 from sweeps.search_space.grid import Grid, Permutation
 
@@ -35,22 +35,22 @@ _OWN_TO_A_MEMBER = {
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training of one permutation.
+    """A run to be trained.
 
     Attributes:
-        permutation: what is trained.
-        result: what is known of it before it is trained.
-        interrupted_at: its checkpoint at which it goes on; None begins it.
+        permutation: the permutation, with its config.
+        run: which run it is.
+        interrupted_at: the checkpoint that it resumes from; None starts from the beginning.
     """
 
     permutation: Permutation
-    result: Result
+    run: RunIdentity
     interrupted_at: Path | None = None
 
     @property
     def name(self) -> str:
-        """The permutation's name and the repetition."""
-        return self.result.name
+        """The run's name."""
+        return self.run.name
 
     @property
     def update(self) -> int:

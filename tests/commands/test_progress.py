@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from commands.terminal.progress import LiveDisplay, sparkline
-from sweeps.journal.results import Result
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 from trainer import Progress
 
 
@@ -22,7 +22,8 @@ def shown(width):
     display = LiveDisplay(console, 4, 4000)
     display.show_start(0, ["2_0", "3_0"], 50)
     for name, value in (("0", 1.5), ("1", 30.0)):
-        result = Result("x", name, 0, {}, 0, 1000, value, 0.0, value, 1.0)
+        run = RunIdentity("x", name, 0, 0, {})
+        result = RunRecord(run, RunState.FINISHED, 1000, value, 0.0, value, 1.0)
         display.show_end(1, [f"{name}_0"], [result], 1000)
     display.show_progress(0, Progress(20, 50, 400, 12345.0, [3.0, 9.0]))
     console.print(display._bars)

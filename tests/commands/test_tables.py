@@ -8,7 +8,7 @@ from reports.answer import answer
 from reports.outcome import PermutationRuns
 from reports.output.table import ranked
 from reports.ranking import Score
-from sweeps.journal.results import Result
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 from tests.reports.sweeps import sweep
 
 LABELS = ["worker_steps", "learning_rate_schedule.initial", "beta_schedule.initial"]
@@ -41,7 +41,7 @@ def lines(width, labels):
     """What is printed on a screen of that width."""
     choices = {label: f"{number}e-05" for number, label in enumerate(labels)}
     runs = tuple(
-        Result("a", "07", repetition, choices, 0, state=state)
+        RunRecord("a", "07", repetition, choices, 0, state=state)
         for repetition, state in enumerate(("finished", "finished", "failed"))
     )
     values = (122.0, 124.912, None)
@@ -90,12 +90,12 @@ def test_on_the_narrowest_screen_choices_fold_and_nothing_is_lost():
 
 
 def test_runs_that_failed_for_the_same_reason_are_one_line():
-    results = [
-        Result("a", str(index), 0, {}, 0, state="failed" if index % 2 else "finished", error="x")
-        for index in range(5)
+    states = [RunState.FINISHED, RunState.FAILED] * 2 + [RunState.FINISHED, RunState.DIVERGED]
+    records = [
+        RunRecord(RunIdentity("a", str(index), 0, 0, {}), state, error="xy"[index == 5])
+        for index, state in enumerate(states)
     ]
-    results.append(Result("a", "5", 0, {}, 0, state="diverged", error="y"))
-    assert failure_lines(results) == ["1_0 3_0: failed: x", "5_0: diverged: y"]
+    assert failure_lines(records) == ["1_0 3_0: failed: x", "5_0: diverged: y"]
 
 
 def printed_answer(returns, width=120, **changed):

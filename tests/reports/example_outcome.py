@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.outcome import Outcome, PermutationRuns
-from sweeps.journal.results import DIVERGED, FAILED, Result
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 
 CHOICES = {
     "learning_rate_schedule.initial": ("0.003", "0.001", "0.0003"),
@@ -68,8 +68,12 @@ def with_failures(outcome: Outcome) -> Outcome:
     *others, last = outcome.permutations
     kept = last.runs[:-2]
     lost = (
-        _lost(last.runs[-2], DIVERGED, "the losses aren't finite after update 17"),
-        _lost(last.runs[-1], FAILED, "the environment raised <ValueError>: no level & no seed"),
+        _lost(last.runs[-2], RunState.DIVERGED, "the losses aren't finite after update 17"),
+        _lost(
+            last.runs[-1],
+            RunState.FAILED,
+            "the environment raised <ValueError>: no level & no seed",
+        ),
     )
     changed = replace(last, runs=(*kept, *lost))
     return replace(outcome, permutations=(*others, changed))
@@ -83,14 +87,14 @@ def under_way(outcome: Outcome) -> Outcome:
     return replace(outcome, permutations=permutations)
 
 
-def _begun(run: Result) -> Result:
-    waits = run.repetition % 2 == 1
+def _begun(record: RunRecord) -> RunRecord:
+    waits = record.run.repetition % 2 == 1
     return replace(
-        run,
-        state="waiting" if waits else "running",
+        record,
+        state=RunState.WAITING if waits else RunState.RUNNING,
         final_return=None,
         error="",
-        curve=() if waits else run.curve[:9],
+        curve=() if waits else record.curve[:9],
     )
 
 
@@ -101,18 +105,15 @@ def _run(
     seed: int,
     luck: float,
     points: int,
-) -> Result:
+) -> RunRecord:
     asymptote, half = _truth(choices)
     asymptote += luck + rng.normal(0, 12)
     time = np.linspace(0.01, 1, points)
     learnt = time**3 / (time**3 + (half * rng.uniform(0.85, 1.15)) ** 3)
     returns = -180 + (asymptote + 180) * learnt + rng.normal(0, 9, points)
-    return Result(
-        run_id="lunar",
-        permutation=str(number),
-        repetition=seed,
-        choices=choices,
-        seed=seed,
+    return RunRecord(
+        RunIdentity("lunar", str(number), seed, seed, choices),
+        RunState.FINISHED,
         steps=STEPS,
         final_return=float(returns[-5:].mean()),
         return_deviation=30.0,
@@ -136,7 +137,7 @@ def _truth(choices: dict[str, str]) -> tuple[float, float]:
     return asymptote, _SLOW if rate < -3 else _FAST
 
 
-def _lost(run: Result, state: str, error: str) -> Result:
+def _lost(run: RunRecord, state: RunState, error: str) -> RunRecord:
     """The run as it would be had it ended after a quarter of its steps."""
     return replace(
         run,

@@ -1,12 +1,11 @@
 """Sweeps with known results, for what is said of them."""
 
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 from reports.outcome import Outcome, PermutationRuns
 from schema.config import Config
-from sweeps.journal.results import Result
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 
 SESSION = {"command": ["tune.py", "--out=o", "--num-repetitions=3"], "host": "here"}
 
@@ -39,11 +38,12 @@ def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path
 
 
 def _run(run_id, position, repetition, choices, value, has_failed):
-    run = Result(run_id, str(position), repetition, choices, seed=repetition)
+    run = RunIdentity(run_id, str(position), repetition, repetition, choices)
     if has_failed:
-        return replace(run, steps=50, state="failed", error="it broke")
-    return replace(
+        return RunRecord(run, RunState.FAILED, steps=50, error="it broke")
+    return RunRecord(
         run,
+        RunState.FINISHED,
         steps=200,
         final_return=value,
         return_deviation=1.0,

@@ -5,13 +5,13 @@ import pytest
 
 from reports.outcome import PermutationRuns
 from reports.statistics.curves import mean_curves
-from sweeps.journal.results import DIVERGED, FINISHED, Result
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 
 
 def permutation(*curves, states=None):
-    states = states or [FINISHED] * len(curves)
+    states = states or [RunState.FINISHED] * len(curves)
     runs = tuple(
-        Result("run", "0", number, {}, number, state=state, curve=curve)
+        RunRecord(RunIdentity("run", "0", number, number, {}), state, curve=curve)
         for number, (curve, state) in enumerate(zip(curves, states, strict=True))
     )
     return PermutationRuns("0", (), runs)
@@ -35,7 +35,9 @@ def test_of_one_repetition_there_is_no_interval():
 
 def test_runs_that_broke_down_are_left_out():
     whole, broken = ((0, 0.0), (100, 10.0)), ((0, 0.0), (10, -99.0))
-    (curve,) = mean_curves([permutation(whole, broken, states=[FINISHED, DIVERGED])])
+    (curve,) = mean_curves(
+        [permutation(whole, broken, states=[RunState.FINISHED, RunState.DIVERGED])]
+    )
     assert curve.steps[-1] == 100
     assert len(curve.runs) == 1
 
@@ -44,7 +46,7 @@ def test_while_nothing_is_finished_it_is_that_of_the_runs_under_way():
     curves = ((0, 0.0), (40, 4.0)), ((0, 0.0), (100, 10.0))
     (running,) = mean_curves([permutation(*curves, states=["running", "running"])])
     assert running.steps[-1] == 40
-    (finished,) = mean_curves([permutation(*curves, states=["running", FINISHED])])
+    (finished,) = mean_curves([permutation(*curves, states=[RunState.RUNNING, RunState.FINISHED])])
     assert finished.steps[-1] == 100
 
 

@@ -17,7 +17,7 @@ from reports.ranking import LiveRanking, rank, with_failures
 from reports.statistics.averages import best_first
 from schema.config import Config
 from sweeps.journal.journal import Journal, journal_path
-from sweeps.journal.results import Result
+from sweeps.journal.runs import RunRecord
 
 NAN = float("nan")
 # Permutation 0 would win with a mean of 10 if its failed run didn't count. The worst score of all
@@ -35,7 +35,7 @@ MEANS = [8.0, 22 / 3, 3.0]
 def result(permutation, repetition, reached):
     """A run that reached a return, or ended in a state."""
     failed = isinstance(reached, str)
-    return Result(
+    return RunRecord(
         "default",
         str(permutation),
         repetition,

@@ -74,7 +74,7 @@ def run(grid, out, display=None, overwrite=False, **options):
     with Sweep(grid, options_for(out, **options), overwrite) as sweep:
         display.sweep = sweep
         sweep.run(display, backend=run_here)
-        return list(sweep.results())
+        return list(sweep.records())
 
 
 def comparable(results, out):
@@ -82,8 +82,8 @@ def comparable(results, out):
     return [
         (
             result.name,
-            result.choices,
-            result.seed,
+            result.run.choices,
+            result.run.seed,
             result.steps,
             result.final_return,
             result.return_deviation,

@@ -140,7 +140,7 @@ def test_a_grid_that_gained_choices_trains_only_those(tmp_path):
     )
     after = run(grid, out, display)
     # 0.01 is what the base config has. The permutations keep their names, the others get the next.
-    assert [(result.permutation, *result.choices.values()) for result in after] == [
+    assert [(result.run.permutation, *result.run.choices.values()) for result in after] == [
         ("2", "0.8", "0.01"),
         ("3", "0.8", "0.1"),
         ("0", "0.9", "0.01"),
@@ -151,7 +151,7 @@ def test_a_grid_that_gained_choices_trains_only_those(tmp_path):
         ("7", "0.99", "0.1"),
     ]
     assert names(display) == ["2_0", "3_0", "4_0", "5_0", "6_0", "7_0"]
-    kept = [result for result in after if result.permutation in "01"]
+    kept = [result for result in after if result.run.permutation in "01"]
     assert [result.final_return for result in kept] == [result.final_return for result in before]
     assert (out / "configs" / "a" / "6.yaml").read_text().startswith("# permutation 6: gamma=0.95")
 
@@ -302,7 +302,7 @@ def test_the_journal_knows_how_it_came_about(tmp_path):
     ((began, ended, description),) = reader.sessions()
     assert began <= ended and description == {"revision": "abc"}
     assert reader.counts() == {"finished": 3}
-    for result in reader.results("a"):
+    for result in reader.records("a"):
         assert [steps for steps, _ in result.curve] == sorted({steps for steps, _ in result.curve})
         assert result.curve[-1] == (6 * 64, result.final_return)
     reader.close()

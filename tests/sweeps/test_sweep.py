@@ -36,7 +36,7 @@ def grid(tmp_path):
 def run_in_jobs(grid, out, **options):
     with Sweep(grid, options_for(out, **options), overwrite=False) as made:
         made.run(PlainDisplay(make_console(), 1, 1))
-        return list(made.results())
+        return list(made.records())
 
 
 def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
@@ -109,7 +109,7 @@ def test_overwriting_one_session_keeps_the_others(grid, tmp_path):
 
 
 def final_returns(results):
-    return [(result.permutation, result.repetition, result.final_return) for result in results]
+    return [(result.name, result.final_return) for result in results]
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path, monke
     )
     with Sweep(longer(grid), options, overwrite=False) as made:
         made.run(Watching(make_console(), 6, 1))
-        results = list(made.results())
+        results = list(made.records())
     assert started == ["0_0", "1_0", "2_0", "0_1", "1_1", "2_1"]
     statuses = [result.status for result in results]
     assert statuses.count("finished") == 5

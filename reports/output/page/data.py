@@ -90,12 +90,12 @@ def _permutation(
         "batch": _batch(outcome, permutation),
         "runs": [
             {
-                "seed": run.seed,
-                "value": _number(score.values[run.repetition]),
-                "state": run.state,
-                "error": run.error,
+                "seed": record.run.seed,
+                "value": _number(score.values[record.run.repetition]),
+                "state": record.state,
+                "error": record.error,
             }
-            for run in permutation.runs
+            for record in permutation.runs
         ],
         "curve": None if curve is None else _curve(curve),
     }

@@ -15,7 +15,7 @@ from reports.answer import Answer
 from reports.outcome import Outcome, metric_title
 from reports.ranking import Score
 from schema.yaml_file import dump_yaml
-from sweeps.journal.results import DIVERGED, FAILED, FINISHED, Result
+from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
 _CODE = re.compile(r"`([^`]+)`|(?<=: )(python \S+\.py .*)$")
 _VIDEOS = {"episode.mp4": "video/mp4", "episode.gif": "image/gif"}
@@ -41,7 +41,7 @@ def _progress(outcome: Outcome) -> str:
     """How many runs are in which state."""
     runs = outcome.runs
     states = Counter(run.state for run in runs)
-    if states[FINISHED] == len(runs):
+    if states[RunState.FINISHED] == len(runs):
         return "all runs finished"
     return ", ".join(f"{count} {state}" for state, count in states.most_common())
 
@@ -97,7 +97,7 @@ def video_part(folder: Path) -> str:
 def cost_part(outcome: Outcome) -> str:
     """What the sweep took, and what went wrong."""
     runs = outcome.runs
-    lost = [run for run in runs if run.state in (FAILED, DIVERGED)]
+    lost = [run for run in runs if run.state in FAILURES]
     tiles = {
         "runs": f"{len(runs):,}",
         "environment steps": f"{sum(run.steps for run in runs):,}",
@@ -108,12 +108,18 @@ def cost_part(outcome: Outcome) -> str:
     return f'<dl class="tiles">{shown}</dl>{_failures(lost)}'
 
 
-def _failures(lost: Sequence[Result]) -> str:
+def _failures(lost: Sequence[RunRecord]) -> str:
     if not lost:
         return "<p>No run failed or diverged.</p>"
     rows = [
-        (run.permutation, str(run.repetition + 1), str(run.seed), run.state, run.error)
-        for run in lost[:_MOST_FAILURES]
+        (
+            each.run.permutation,
+            str(each.run.repetition + 1),
+            str(each.run.seed),
+            each.state,
+            each.error,
+        )
+        for each in lost[:_MOST_FAILURES]
     ]
     more = len(lost) - len(rows)
     note = f"<p>And {more:,} more.</p>" if more else ""

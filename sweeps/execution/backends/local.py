@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from ctypes import c_byte
-from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -23,14 +22,14 @@ from environments.safety.watch import Heartbeat, watch
 from sweeps.execution.backends.server import SHIELDED, server_context
 from sweeps.execution.stop import Stop
 from sweeps.execution.worker import WorkerOptions, part, record_failure, train_population
-from sweeps.journal.results import FAILED, INTERRUPTED, Result
+from sweeps.journal.runs import RunRecord, RunState
 from sweeps.planning.populations import PlannedRun
 from trainer import Progress
 
 Population = Sequence[PlannedRun]
 # What a job sends: how far it is, why it ends itself, or what became of its population (None where
 # each run of it is to go on alone).
-_Message = Progress | EnvironmentFailure | list[Result] | None
+_Message = Progress | EnvironmentFailure | list[RunRecord] | None
 _SECONDS_TO_END = 2.0
 
 
@@ -43,7 +42,7 @@ class Observer(Protocol):
     def progressed(self, job: int, progress: Progress) -> None:
         """A job's population did an update."""
 
-    def ended(self, job: int, population: Population, results: list[Result]) -> None:
+    def ended(self, job: int, population: Population, results: list[RunRecord]) -> None:
         """A job is through with its population."""
 
 
@@ -165,7 +164,7 @@ class _Job:
         self.connection.close()
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
-    def died(self) -> list[Result]:
+    def died(self) -> list[RunRecord]:
         """Cleans up after a process that died, and records that as its runs' failure."""
         assert self.population is not None
         cause = self.bury()
@@ -174,7 +173,7 @@ class _Job:
             error, details = str(self.last_words), self.last_words.details
         out = self._options.out
         return [
-            record_failure(planned, out, FAILED, error, self.updates, details)
+            record_failure(planned, out, RunState.FAILED, error, self.updates, details)
             for planned in self.population
         ]
 
@@ -219,12 +218,12 @@ def _receive(job: _Job, observer: Observer, stop: Stop, queue: Queue) -> None:
             observer.ended(job.number, population, message)
 
 
-def _after_death(job: _Job, stop: Stop) -> list[Result] | None:
+def _after_death(job: _Job, stop: Stop) -> list[RunRecord] | None:
     """What became of runs whose process died; None where each is to go on alone."""
     assert job.population is not None
     if stop.is_requested:
         job.bury()
-        return [replace(run.result, state=INTERRUPTED) for run in job.population]
+        return [RunRecord(planned.run, RunState.INTERRUPTED) for planned in job.population]
     if len(job.population) > 1:
         job.bury()
         return None

@@ -1,0 +1,87 @@
+"""Values that describe runs: which run it is, the state it is in, and what it has reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class RunState(str, Enum):
+    """The state of a run, as the journal and `results.csv` spell it."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    INTERRUPTED = "interrupted"
+
+    __str__ = str.__str__
+
+
+PENDING = (RunState.WAITING, RunState.RUNNING)
+FAILURES = (RunState.FAILED, RunState.DIVERGED)
+ENDED = (RunState.FINISHED, *FAILURES)
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """One training of one permutation in one repetition.
+
+    Attributes:
+        run_id: tag of the training session.
+        permutation: name of the permutation, which is a number.
+        repetition: counted from 0.
+        seed: the run's seed.
+        choices: the tuned values as text, by label.
+    """
+
+    run_id: str
+    permutation: str
+    repetition: int
+    seed: int
+    choices: dict[str, str] = field(repr=False, hash=False)
+
+    @property
+    def name(self) -> str:
+        """The permutation's name and the repetition, such as `07_0`."""
+        return f"{self.permutation}_{self.repetition}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The state of a run and what it has reached; returned by workers, kept by the journal.
+
+    Attributes:
+        run: which run it is.
+        state: its state.
+        steps: environment steps so far.
+        final_return: mean return of the last evaluation or of the last 100 training episodes.
+        return_deviation: standard deviation of those returns.
+        best_return: the greatest `final_return` during the training.
+        wall_time_seconds: training time; the members of a population share theirs equally.
+        error: why the run isn't finished.
+        checkpoint: path of the last checkpoint, relative to the output folder; empty without one.
+        curve: environment steps and `final_return` after some of the updates.
+    """
+
+    run: RunIdentity
+    state: RunState
+    steps: int = 0
+    final_return: float | None = None
+    return_deviation: float | None = None
+    best_return: float | None = None
+    wall_time_seconds: float = 0.0
+    error: str = ""
+    checkpoint: str = ""
+    curve: tuple[tuple[int, float], ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.run.name
+
+    @property
+    def status(self) -> str:
+        """The state, followed by the error if there is one."""
+        return f"{self.state}: {self.error}" if self.error else str(self.state)
