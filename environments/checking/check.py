@@ -313,8 +313,8 @@ class _EpisodeCheck:
             Finding(
                 "failed",
                 f"the same seed and actions must give the same episode: {difference}; call "
-                "super().reset(seed=seed), draw random numbers from self.np_random only, and set all "
-                "that changes anew in reset",
+                "super().reset(seed=seed), draw random numbers from self.np_random only, and "
+                "initialise in reset everything that changes",
             )
         )
 

@@ -78,7 +78,7 @@ class CompiledEnvironments:
 
     def reset(self) -> Observations:
         """Start the first episode of each environment; return observations (E, ...)."""
-        compiled.look(self.worlds, self._observed, True)
+        compiled.observe_all(self.worlds, self._observed, True)
         return self.observations
 
     def step(self, actions: np.ndarray) -> Step:
@@ -86,7 +86,7 @@ class CompiledEnvironments:
         taken = np.ascontiguousarray(actions[:, 0])
         choices, forces = (taken, _NO_FORCES) if self.spaces.branches else (_NO_CHOICES, taken)
         results = self.results
-        compiled.play(self.worlds, choices, forces, self._observed, results)
+        compiled.step_from_python(self.worlds, choices, forces, self._observed, results)
         step = Step(
             self.observations, results.rewards, results.terminated, results.truncated, [], []
         )
@@ -121,7 +121,7 @@ class CompiledEnvironments:
         size = worlds.states.shape[1]
         worlds.states[:] = numbers[:, :size]
         worlds.steps[:], worlds.returns[:] = numbers[:, size:].T
-        compiled.look(worlds, self._observed, False)
+        compiled.observe_all(worlds, self._observed, False)
         return self.observations
 
     def close(self) -> None:

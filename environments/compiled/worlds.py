@@ -162,22 +162,22 @@ def _move(
 
 
 @entry
-def look(worlds: Worlds, observations: np.ndarray, anew: bool) -> None:
+def observe_all(worlds: Worlds, observations: np.ndarray, starts: bool) -> None:
     """Observe all environments.
 
     Args:
         worlds: the environments.
         observations: (E, K) float32, filled with the observations.
-        anew: whether to start their first episodes before.
+        starts: whether to start their first episodes before.
     """
-    if anew:
+    if starts:
         for number in range(len(observations)):
             begin(worlds, number, 0)
     observe(worlds, slice(0, len(observations)), observations)
 
 
 @entry
-def play(
+def step_from_python(
     worlds: Worlds,
     choices: np.ndarray,
     forces: np.ndarray,

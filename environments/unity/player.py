@@ -51,7 +51,7 @@ class SeatStep:
 
     @property
     def ended(self) -> bool:
-        """Return whether the episode ended."""
+        """Whether the episode ended."""
         return self.final is not None
 
 

@@ -1,4 +1,4 @@
-"""Plays environments at random, and compares what came of it."""
+"""Plays environments with random actions, and compares the results."""
 
 import copy
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def random_actions(environments, generator):
-    """Actions (E, A), uniform among the choices or within the bounds."""
+    """Return random actions (E, action_size), uniform in each branch or within bounds."""
     spaces, count = environments.spaces, len(environments)
     if spaces.branches:
         return generator.integers(spaces.branches, size=(count, len(spaces.branches)))
@@ -15,7 +15,7 @@ def random_actions(environments, generator):
 
 
 def record(environments, steps, seed=1):
-    """Copies of the outcomes of random actions."""
+    """Return copies of the steps of random actions."""
     generator = np.random.default_rng(seed)
     return [
         copy.deepcopy(environments.step(random_actions(environments, generator)))

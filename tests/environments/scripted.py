@@ -27,7 +27,7 @@ class Script(gymnasium.Env):
 
     def __init__(self, length=3, end="terminated"):
         self.length, self.end = length, end
-        self.observation = np.zeros(3, np.float32)  # reused on purpose: nobody may keep it
+        self.observation = np.zeros(3, np.float32)  # reused on purpose: callers must copy it
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -84,7 +84,7 @@ class Random(gymnasium.Env):
 
 
 class Spaces(gymnasium.Env):
-    """Has the spaces that it is given, and observes samples of them."""
+    """Has the given spaces, and observes samples of them."""
 
     def __init__(self, observation_space=None, action_space=None):
         self.observation_space = observation_space or spaces.Discrete(2)
@@ -101,14 +101,14 @@ class Spaces(gymnasium.Env):
 
 
 class Masked(gymnasium.Env):
-    """Observes seed and time; allows the choices time % 2, and all but time % 3; ends at time 3.
+    """Observes seed and time; allows action time % 2, and all but time % 3; ends at time 3.
 
     The mask is in `info`, in one piece.
     """
 
     action_space = spaces.MultiDiscrete([2, 3])
     observation_space = spaces.Box(0, np.inf, (2,), np.float32)
-    closed_at = None  # the time at which nothing of the second branch is allowed
+    closed_at = None  # the time at which no action of the second branch is allowed
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -202,7 +202,7 @@ class WorkerId(Script):
 
 
 class Broken(Script):
-    """Fails in the way that the action names: 1 raises, 2 dies, 3 exits."""
+    """Fails by action: 1 raises, 2 dies, 3 exits."""
 
     def step(self, action):
         if action == 1:
@@ -215,9 +215,9 @@ class Broken(Script):
 
 
 class Crawling(CartPoleEnv):
-    """CartPole whose steps take 1 ms while the folder it is played from holds a file `crawl`.
+    """CartPole, slowed down by 1 ms a step while the working directory has a file `crawl`.
 
-    So a training lasts as long as a test needs, and its result is that of one at full speed.
+    A test can make training last as long as it needs; the result is the same as at full speed.
     """
 
     def step(self, action):
@@ -232,16 +232,16 @@ def _loop():
 
 
 def _swallow():
-    """Hangs, and keeps to itself whatever is raised in it."""
+    """Hang, and catch every exception."""
     while True:
         with contextlib.suppress(BaseException):
             time.sleep(0.1)
 
 
 class Faulty(Script):
-    """Does wrong what its argument names, in the given step or from then on.
+    """Has the fault that its argument names, from step `at` on.
 
-    Where a level is given, only in episodes that begin there.
+    With a level, it has the fault only in episodes of that level.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -315,7 +315,7 @@ class Faulty(Script):
 
 
 class Harmless(Script):
-    """Does what isn't quite right, but means what it should: no `options`, other types, bounds."""
+    """Has harmless faults only: no `options`, other types, values beyond the bounds."""
 
     observation_space = spaces.Box(0, 1, (3,), np.float32)
 
@@ -328,7 +328,7 @@ class Harmless(Script):
 
 
 class BrokenFromTheStart(Script):
-    """Can be built once, for its spaces, but not in a worker process."""
+    """Can be built once, for the probe, but not in a worker process."""
 
     def __init__(self):
         super().__init__()
@@ -410,5 +410,5 @@ if "Random-v0" not in gymnasium.registry:
 
 
 def name(identifier):
-    """The name under which a config finds an environment of this module."""
+    """Return the name of an environment of this module in configs."""
     return f"tests.environments.scripted:{identifier}-v0"

@@ -1,4 +1,4 @@
-"""What an environment allows is observed, whichever way it says so, and no wrapper changes it."""
+"""Action masks are observed, in whatever form an environment offers them; wrappers keep them."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from schema.errors import UserError
 from tests.environments import scripted
 
 FORMS = ["Info", "InfoOfBranches", "Method", "Observed"]
-# Worked out from what `scripted.Masked` allows, at the times 0, 1 and 2.
+# The masks of `scripted.Masked`, worked out by hand for the times 0, 1 and 2.
 EXPECTED = [[1, 0, 0, 1, 1], [0, 1, 1, 0, 1], [1, 0, 1, 1, 0]]
 ACTION = np.array([0, 1])
 
@@ -69,7 +69,7 @@ def test_taxi_shows_the_mask_of_its_state():
 @pytest.mark.parametrize(
     "type_and_name", [("CartPole", "CartPole-v1"), ("Gymnasium", "Acrobot-v1")]
 )
-def test_without_an_offer_there_is_no_mask(type_and_name):
+def test_an_environment_that_offers_no_mask_has_none(type_and_name):
     type_, name = type_and_name
     assert list(probe_spaces(EnvironmentConfig(type=type_, name=name)).observations) == ["vector"]
 
@@ -95,7 +95,7 @@ def test_a_mask_that_allows_nothing_is_a_failure(processes):
     environments.close()
 
 
-def test_a_mask_that_is_no_longer_given_is_a_failure():
+def test_a_mask_that_is_missing_later_is_a_failure():
     environment = make_environment(masked("Forgetful"))
     environment.reset(seed=0)
     with pytest.raises(EnvironmentFailure, match="gave an action mask of 0 numbers for 5 choices"):
@@ -110,7 +110,7 @@ def test_a_mask_that_is_no_longer_given_is_a_failure():
         ("ReservedImage", "observes something named action_mask that isn't a mask of its actions"),
     ],
 )
-def test_what_is_no_mask_is_refused(form, message):
+def test_an_observation_that_is_no_mask_is_refused(form, message):
     config = masked(form)
     with pytest.raises(UserError) as caught:
         probe_spaces(config)

@@ -27,7 +27,7 @@ class ExtendedConfig(EnvironmentConfig):
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """Installs the page's package, and returns the source of its suite."""
+    """Install the page's package; return the source of its suite."""
     package, suite = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "my_package.py").write_text(package, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
@@ -38,14 +38,14 @@ def package(tmp_path, monkeypatch):
 
 @pytest.fixture
 def corridor(package, tmp_path, monkeypatch):
-    """Installs the page's suite."""
+    """Install the page's suite."""
     (tmp_path / f"{MODULE}.py").write_text(package, encoding="utf-8")
     monkeypatch.setitem(SUITE_MODULES, "Corridor", MODULE)
     yield
     sys.modules.pop(MODULE, None)
 
 
-def test_a_package_of_one_s_own_passes_the_check(package):
+def test_the_page_s_package_passes_the_check(package):
     config = EnvironmentConfig(type="Gymnasium", name="my_package:Corridor-v0")
     found = check_environment(config)
     assert {finding.verdict for finding in found} == {"passed"}

@@ -38,7 +38,7 @@ def test_the_constructor_gets_the_arguments():
     assert built.step(np.array([0]))[1] == 0.0
 
 
-def test_registered_arguments_stay_where_none_takes_their_place():
+def test_registered_arguments_stay_unless_replaced():
     name = scripted.name("ScriptTruncated")
     built = make_environment(config(name, kwargs={"length": 5})).unwrapped
     assert (built.length, built.end) == (5, "truncated")
@@ -64,7 +64,7 @@ def test_a_wrong_argument_is_one_line_that_names_the_right_one():
     )
     line = one_line(scripted.name("Random"), kwargs={"speed": 1})
     assert line.endswith("takes no speed; it takes none")
-    # Here only a parent's constructor knows.
+    # Only a parent class's constructor rejects these.
     line = one_line("MiniGrid-Empty-5x5-v0", "Minigrid", kwargs={"no_such": 1})
     assert line.startswith(
         'environment.kwargs: MiniGrid-Empty-5x5-v0 can\'t be created with {"no_such": 1}: TypeError'
@@ -81,7 +81,7 @@ def test_a_wrong_value_is_one_line():
 
 
 def play(config, limit, levels=None):
-    """Ends and final observations of a few steps of the action 0 in one environment."""
+    """Return ends and final observations of a few steps of action 0 in one environment."""
     built = make_environments(config, levels or ListedLevels([1], 1), 1, 0)
     built.reset()
     ends = []
@@ -124,7 +124,7 @@ def test_the_limit_counts_steps_of_the_environment():
     assert ends == [GOES_ON, CUT_OFF]
 
 
-def test_a_limit_beyond_minigrids_own_says_how_that_is_moved():
+def test_a_limit_beyond_minigrids_own_names_the_key_to_change():
     line = one_line("MiniGrid-Empty-5x5-v0", "Minigrid", max_episode_steps=500)
     assert line.startswith("environment.max_episode_steps: MiniGrid-Empty-5x5-v0 ends its episodes")
     assert "after 100 steps" in line and "environment.kwargs to {max_steps: 500}" in line

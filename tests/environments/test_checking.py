@@ -1,4 +1,4 @@
-"""A user's environment is checked: what is wrong with it is said in one line each."""
+"""A user's environment is checked: each fault is one line."""
 
 import warnings
 
@@ -46,7 +46,7 @@ class Unseeded(Good):
 
 
 class Forgetful(Good):
-    """Goes on counting in the next episode, unseen by a check of its first steps."""
+    """Keeps counting in the next episode, which a check of the first steps misses."""
 
     count = 0
 
@@ -57,7 +57,7 @@ class Forgetful(Good):
 
 
 class Remembering(Good):
-    """Draws a track once for each instance."""
+    """Draws a track once per instance."""
 
     def __init__(self):
         super().__init__()
@@ -146,7 +146,7 @@ class Warned(Good):
 
 
 class Filmed(Good):
-    """Renders, though its metadata lists no mode."""
+    """Renders, although its metadata lists no mode."""
 
     def __init__(self, render_mode=None):
         super().__init__()
@@ -183,7 +183,7 @@ class OldStep(Good):
 
 
 class BareReset(Good):
-    """Returns the observation alone, whose two numbers look like two values."""
+    """Returns only an observation of two numbers, which unpacks like two values."""
 
     def reset(self, *, seed=None, options=None):
         return super().reset(seed=seed)[0]
@@ -243,7 +243,7 @@ def lines(name, verdict, **keys):
 
 def test_a_good_environment_passes_everything():
     assert lines("Filmed", "failed") == lines("Filmed", "note") == []
-    # Steps: one or two in each of Gymnasium's checks, and four episodes of ten.
+    # One or two steps in each of Gymnasium's checks, and four episodes of ten steps.
     assert [line.partition(", in")[0] for line in lines("Filmed", "passed")] == [
         "Gymnasium's check_env",
         "it observes vector (2,) float32; acts by 3 choices",
@@ -254,7 +254,7 @@ def test_a_good_environment_passes_everything():
     ]
 
 
-def test_what_can_t_be_filmed_is_a_note():
+def test_an_environment_that_can_t_be_filmed_gets_a_note():
     assert lines("Good", "failed") == lines("Blank", "failed") == []
     assert lines("Good", "note") == [
         "enjoy.py can't film it: Good-v0 can't be rendered: its constructor takes no render_mode"
@@ -324,17 +324,17 @@ _STEP = "(observation, reward, terminated, truncated, info)"
         ("BareNumbers", "reset must return (observation, info), not 2 values (float, float)"),
     ],
 )
-def test_an_answer_of_another_form_is_told_as_in_training(name, expected):
+def test_a_malformed_answer_is_reported_as_in_training(name, expected):
     assert lines(name, "failed") == [f"it can't be played: {name}-v0: {expected}"]
 
 
-def test_a_method_of_other_parameters_is_told_without_a_line_of_this_project():
+def test_wrong_parameters_are_reported_without_a_line_of_this_project():
     (line,) = lines("StepOfNothing", "failed")
     assert line.startswith("it can't be played: TypeError: StepOfNothing.step() takes 1 positional")
     assert ".py" not in line
 
 
-def test_an_environment_without_spaces_is_told_so():
+def test_missing_spaces_are_reported():
     assert lines("NoSpaces", "failed") == [
         "it has None as observation_space; must be one of gymnasium.spaces",
         "it has a int as action_space; must be one of gymnasium.spaces",
@@ -348,7 +348,7 @@ def test_an_environment_without_spaces_is_told_so():
         ("ShrinkingDoubles", ["it has the shape (1,) where (2,) belongs"]),
     ],
 )
-def test_faults_of_several_kinds_are_told_at_once(name, others):
+def test_faults_of_several_kinds_are_reported_together(name, others):
     found = [line.partition("observation_space: ")[2] for line in lines(name, "failed")]
     faults = ["it is float64 where float32 belongs", *others]
     assert found == [f"{fault}; mend either of them" for fault in faults]
@@ -372,12 +372,12 @@ def test_a_place_that_is_out_of_bounds_is_named():
         ("NotInside", "'a' is np.int64(7), not in Discrete(2)"),
     ],
 )
-def test_what_breaks_the_wrappers_is_explained(name, expected):
+def test_faults_that_break_the_wrappers_are_explained(name, expected):
     (line,) = lines(name, "failed")
     assert f"isn't within observation_space: {expected}; mend either of them" in line
 
 
-def test_what_is_raised_is_one_line_that_names_the_place():
+def test_an_exception_is_one_line_that_names_the_place():
     (line,) = lines("Raising", "failed")
     assert line.startswith("it can't be played: ValueError: the motor is stuck (")
     assert line.rpartition("/")[2].startswith("test_checking.py, line ")
@@ -395,7 +395,7 @@ def test_spaces_that_can_t_be_trained_from_are_refused():
     assert line.startswith("environment.name: Textual-v0 observes a Text space")
 
 
-def test_a_time_limit_is_enough_of_an_end():
+def test_a_time_limit_counts_as_an_end():
     assert lines("Endless", "failed", max_episode_steps=50) == []
     assert "episodes have a time limit of 50 steps" in lines(
         "Endless", "passed", max_episode_steps=50

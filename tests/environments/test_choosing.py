@@ -1,4 +1,4 @@
-"""EnvPool is chosen where it plays the same task, and whoever misses it is told why."""
+"""The fastest environment backend with the same task is chosen; otherwise a notice says why not."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def without_numba(monkeypatch):
 
 
 BOTH = ("compiled", "envpool")
-# What either of them plays.
+# Tasks that both have.
 CLASSICS = [
     ("CartPole", "CartPole-v0"),
     ("CartPole", "CartPole-v1"),
@@ -90,7 +90,7 @@ def test_classic_control_is_compiled(type_, name):
     assert choose_backend(stacked, BOTH).backend == "gymnasium"
 
 
-def test_what_is_not_compiled_cannot_be_demanded_to_be():
+def test_compiled_code_cannot_be_demanded_for_other_tasks():
     with pytest.raises(UserError) as caught:
         probe_spaces(EnvironmentConfig(backend="compiled"))
     name = EnvironmentConfig().name
@@ -110,7 +110,7 @@ def test_without_numba_pendulum_says_what_is_missing(without_numba):
 @pytest.mark.parametrize(
     ("type_", "name"),
     [
-        # Here they differ, and there EnvPool has none.
+        # EnvPool's task differs, or EnvPool has none.
         ("Minigrid", "MiniGrid-ObstructedMaze-2Dlhb-v0"),
         ("Minigrid", "MiniGrid-MultiRoom-N4-S5-v0"),
         ("Minigrid", "BabyAI-ActionObjDoor-v0"),
@@ -121,7 +121,7 @@ def test_without_numba_pendulum_says_what_is_missing(without_numba):
         ("CartPole", "Acrobot-v1"),
     ],
 )
-def test_another_task_goes_to_gymnasium_without_a_word(type_, name):
+def test_another_task_goes_to_gymnasium_without_a_notice(type_, name):
     config = EnvironmentConfig(type=type_, name=name)
     choice = choose_backend(config, BOTH)
     assert choice.backend == "gymnasium"
@@ -144,7 +144,7 @@ OBSTACLES = [
 
 
 @pytest.mark.parametrize(("keys", "reason"), OBSTACLES)
-def test_what_envpool_cannot_do_goes_to_gymnasium(keys, reason, with_envpool):
+def test_keys_that_envpool_lacks_go_to_gymnasium(keys, reason, with_envpool):
     config = EnvironmentConfig(**keys)
     assert choose_backend(config, BOTH).backend == "gymnasium"
     notice = backend_notice(config)
@@ -177,7 +177,7 @@ def test_procgen_takes_a_range_of_levels_and_atari_the_image_keys(with_envpool):
     assert "frame_skip" in backend_notice(procgen.model_copy(update={"frame_skip": 2}))
 
 
-def test_gymnasium_is_taken_without_a_word():
+def test_gymnasium_can_be_chosen_without_a_notice():
     config = EnvironmentConfig(backend="gymnasium")
     assert choose_backend(config, BOTH).backend == "gymnasium"
     assert backend_notice(config) is None
@@ -186,7 +186,7 @@ def test_gymnasium_is_taken_without_a_word():
     assert isinstance(built, InProcessEnvironments)
 
 
-def test_without_envpool_gymnasium_steps_in(without_envpool, without_numba):
+def test_without_envpool_gymnasium_is_used(without_envpool, without_numba):
     config = EnvironmentConfig(type="CartPole", name="CartPole-v1")
     notice = backend_notice(config)
     assert notice == (

@@ -1,4 +1,4 @@
-"""Compiled environments do what Gymnasium's do from the same states."""
+"""Compiled environments step as Gymnasium's do from the same states."""
 
 import copy
 
@@ -20,7 +20,7 @@ from numerics.random import uniform
 CARTPOLE = EnvironmentConfig(type="CartPole", name="CartPole-v1")
 POSITIONS = EnvironmentConfig(type="CartPole", name="CartPole-v0", mask_velocities=True)
 OTHERS = ("MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1", "Pendulum-v1")
-# A state from which any action leads to an end.
+# For each task, a state from which every action leads to an end.
 LAST = {
     "CartPole-v0": (2.39, 3.0, 0.0, 0.0),
     "CartPole-v1": (0.0, 0.0, -0.2, -3.0),
@@ -40,7 +40,7 @@ def build(config, count=4, seeds=None):
 
 
 @NAMED
-def test_every_step_is_gymnasium_s(config):
+def test_every_step_equals_gymnasium_s(config):
     environments = build(config, 3)
     observed = environments.reset()["vector"].copy()
     generator, limit = np.random.default_rng(0), environments.worlds.limit
@@ -56,7 +56,7 @@ def test_every_step_is_gymnasium_s(config):
         lengths += 1
         for index in range(3):
             single.state = states[index]
-            # Gymnasium's remembers whether it has ended before.
+            # Gymnasium's environment remembers that it has ended.
             single.steps_beyond_terminated = None
             action = actions[index, 0] if environments.spaces.branches else actions[index]
             observation, reward, terminated, _, _ = single.step(action)
@@ -88,8 +88,8 @@ def test_every_step_is_gymnasium_s(config):
 
 
 @NAMED
-def test_episodes_begin_where_gymnasium_s_may(config):
-    """Smallest, greatest and mean first states are those of many resets there, but for chance."""
+def test_initial_states_are_distributed_as_gymnasium_s(config):
+    """Compare the least, greatest and mean initial states with those of many resets."""
     environments = build(config, 2000)
     environments.reset()
     single = gymnasium.make(config.name).unwrapped
@@ -99,7 +99,7 @@ def test_episodes_begin_where_gymnasium_s_may(config):
     for summary in (np.min, np.max, np.mean, np.std):
         difference = np.abs(summary(found, 0) - summary(expected, 0))
         assert (difference <= 0.05 * width + 1e-12).all()
-    # No two begin alike, nor does an environment's next episode.
+    # No two environments or episodes share an initial state.
     assert len(np.unique(found[:, 0])) == 2000
 
 
@@ -129,7 +129,7 @@ def test_a_state_leads_to_the_same_steps(config):
     assert_same_steps(record(second, 250), record(first, 250))
 
 
-def test_the_config_s_limit_is_the_limit():
+def test_the_config_s_step_limit_applies():
     environments = build(CARTPOLE.model_copy(update={"max_episode_steps": 3}))
     environments.reset()
     steps = record(environments, 6)
@@ -139,7 +139,7 @@ def test_the_config_s_limit_is_the_limit():
 
 
 def splitmix(seed):
-    """SplitMix64's numbers of a seed, in Python's own integers."""
+    """Return SplitMix64's numbers for a seed, computed with Python's integers."""
     while True:
         seed = (seed + 0x9E3779B97F4A7C15) % 2**64
         bits = ((seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
@@ -147,7 +147,7 @@ def splitmix(seed):
         yield bits ^ (bits >> 31)
 
 
-def test_random_numbers_are_split_mix_64_s():
+def test_random_numbers_equal_splitmix64():
     @entry
     def numbers(seed, count):
         return [uniform(seed, number, -1.0, 3.0) for number in range(count)]
@@ -158,6 +158,6 @@ def test_random_numbers_are_split_mix_64_s():
             for bits, _ in zip(splitmix(seed), range(50), strict=False)
         ]
         assert numbers(np.uint64(seed), 50) == pytest.approx(expected, rel=1e-15)
-    # As published with its reference implementation.
+    # Numbers published with the reference implementation.
     generator = splitmix(1234567)
     assert next(generator) == 6457827717110365317

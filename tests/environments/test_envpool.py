@@ -1,4 +1,4 @@
-"""EnvPool's environments behave as the interface promises, and as Gymnasium's do."""
+"""EnvPool's environments follow the interface, and play like Gymnasium's."""
 
 import copy
 
@@ -39,7 +39,7 @@ def build(config, count=4, seeds=None):
 
 
 def assert_same_but_for_rounded_returns(step, expected):
-    """Rewards are the same in single precision, in which alone EnvPool's are summed."""
+    """Compare returns in float32, the precision of EnvPool's rewards."""
     for (_, statistics), (_, exact) in zip(step.episodes, expected.episodes, strict=True):
         assert statistics["return"] == pytest.approx(exact["return"], rel=1e-6)
         exact["return"] = statistics["return"]
@@ -79,7 +79,7 @@ def test_an_environment_depends_on_its_seed_alone(config):
             np.testing.assert_array_equal(array[0], others[name][2])
             np.testing.assert_array_equal(array[0], others[name][3])
             differs |= not np.array_equal(array[0], others[name][0])
-        # The neighbours act otherwise, and so their episodes end at other times.
+        # The neighbours act differently, so their episodes end at other times.
         actions = random_actions(among, generator)
         actions[3] = actions[2]
         step, other = alone.step(actions[2:3]), among.step(actions)
@@ -91,7 +91,7 @@ def test_an_environment_depends_on_its_seed_alone(config):
 
 
 @NAMED
-def test_a_second_reset_begins_anew(config):
+def test_a_second_reset_starts_again(config):
     environments = build(config)
     first = copy.deepcopy(environments.reset())
     steps = record(environments, 60)
@@ -111,13 +111,13 @@ def test_an_end_is_followed_by_the_next_episode_within_the_step():
         assert [index for index, _ in step.episodes] == np.flatnonzero(step.terminated).tolist()
         for index, statistics in step.episodes:
             assert statistics == {"return": lengths[index], "length": lengths[index]}
-            # CartPole begins within 0.05 of nought, and falls at an angle above 0.2.
+            # CartPole starts within 0.05 of 0, and the pole falls at an angle above 0.2.
             assert np.abs(step.observations["vector"][index]).max() <= 0.05
             lengths[index] = 0
             ended += 1
         assert np.abs(step.observations["vector"][:, 2]).max() < 0.2096
         assert step.final_observations == []
-    # Pushing to the right alone, it takes 8 to 10 steps to fall, and there is no step in between.
+    # Pushed to the right only, the pole falls in 8 to 10 steps. No step only resets.
     assert 6 * 200 // 11 <= ended <= 6 * 200 // 8
 
 
@@ -127,7 +127,7 @@ def test_truncation_leaves_the_final_observation():
     car = gymnasium.make("MountainCar-v0").unwrapped
     car.reset(seed=0)
     for number in range(1, 401):
-        # Idle, it never arrives.
+        # Without pushes, the car never arrives.
         step = environments.step(np.ones((3, 1), np.int64))
         assert not step.terminated.any()
         assert step.truncated.tolist() == [number % 200 == 0] * 3
@@ -148,7 +148,7 @@ def test_truncation_leaves_the_final_observation():
 
 
 def balance(observations):
-    """Keeps a pole of CartPole upright for a long time."""
+    """Return actions that keep CartPole's pole upright for a long time."""
     _, _, angle, speed = observations["vector"].T
     return (angle + 0.5 * speed > 0).astype(np.int64)[:, np.newaxis]
 
@@ -167,9 +167,9 @@ def test_cartpole_is_truncated_at_its_own_limit():
 
 
 def test_an_end_at_the_time_limit_is_a_real_one():
-    """Falling at the very step of the limit."""
-    # Balance, then let it fall so that it touches the ground at step 200 of CartPole-v0: the fall
-    # that begins at step k ends some steps later, so that one k of several hits the limit.
+    """Let the pole fall exactly at the limit."""
+    # Balance, then let the pole fall at step 200 of CartPole-v0, its limit: a fall that
+    # starts at step k ends some steps later, so one of several k meets the limit.
     found = []
     for begin in range(175, 198):
         environments = build(EnvironmentConfig(type="CartPole", name="CartPole-v0"), 8)
@@ -190,7 +190,7 @@ def test_an_end_at_the_time_limit_is_a_real_one():
 def test_a_goal_reached_with_the_last_step_is_a_real_end():
     environments = build(EnvironmentConfig(name="MiniGrid-Empty-5x5-v0"), 2)
     environments.reset()
-    # 95 steps without effect (action 6 does nothing), then the first one walks to the goal.
+    # 95 steps without effect (action 6 does nothing), then the first environment walks to the goal.
     for _ in range(95):
         environments.step(np.array([[6], [6]]))
     for action in [2, 2, 1, 2, 2]:
@@ -239,7 +239,7 @@ def test_fresh_environments_can_be_restored():
     assert_same_observations(restored.restore(original.states()), expected)
 
 
-def test_states_are_not_changed_by_going_on():
+def test_later_steps_do_not_change_states():
     environments = build(CARTPOLE, 1)
     environments.reset()
     environments.step(np.array([[1]]))
@@ -266,7 +266,7 @@ def test_closed_environments_cannot_be_stepped():
 
 def test_listed_levels_are_played_by_gymnasium():
     built = make_environments(LAVA, ListedLevels([0, 1], 2), 2, 0)
-    assert isinstance(built, InProcessEnvironments)
+    assert built.backend == "gymnasium"
     assert built.backend == "gymnasium"
 
 
@@ -291,7 +291,7 @@ def test_a_fixed_layout_is_the_same_step_by_step(name, visual):
     ends = {"terminated": 0, "truncated": 0}
     limit = gymnasium.make(name).unwrapped.max_steps
     for number in range(2 * limit + 50):
-        # Forward more often than not, so that it gets somewhere; the third turns round and round.
+        # Mostly forward, so that the agent gets somewhere; the third environment only turns.
         actions = generator.integers(7, size=(3, 1))
         actions[:2] = np.where(generator.random((2, 1)) < 0.5, 2, actions[:2])
         actions[2] = number % 2
@@ -303,11 +303,11 @@ def test_a_fixed_layout_is_the_same_step_by_step(name, visual):
 
 
 class SameLevels:
-    """Gives an original the levels that a pool plays, by their first observations.
+    """Levels for an original: those that a pool plays, recognised by their first observations.
 
     Args:
-        config: an environment whose first observation tells all of its few levels apart.
-        count: how many environments.
+        config: an environment with few levels, each with a first observation of its own.
+        count: the number of environments.
     """
 
     def __init__(self, config, count):
@@ -319,7 +319,7 @@ class SameLevels:
         }
 
     def note(self, observations, begun):
-        """Takes note of the levels that the environments of these indices have begun."""
+        """Record the levels that the environments of these indices started."""
         for index in begun:
             first = observations["vector"][index].tobytes()
             self.levels[index].append(self._known[first])
@@ -329,7 +329,7 @@ class SameLevels:
 
 
 def test_levels_with_lava_are_the_same_step_by_step():
-    """Also where the agent dies at the very step of the limit, which no reward tells."""
+    """Include a death exactly at the limit, which no reward shows."""
     count = 24
     same = SameLevels(LAVA, count)
     envpool_environments = build(LAVA, count)
@@ -340,7 +340,7 @@ def test_levels_with_lava_are_the_same_step_by_step():
     generator = np.random.default_rng(5)
     late = 0
     for number in range(1, 701):
-        # The first half idles until the limit, and then walks into what is in front of it.
+        # The first half idles until the limit, and then walks forward.
         actions = generator.choice([0, 1, 2, 2], (count, 1))
         actions[: count // 2] = 2 if number % 100 == 0 else 6
         step = envpool_environments.step(actions)
@@ -366,8 +366,8 @@ SEEN = {
 
 
 @pytest.mark.parametrize(("name", "carries"), SEEN.items())
-def test_pictures_are_those_of_the_views(name, carries):
-    """Whatever is seen or carried is drawn as the original draws it."""
+def test_pictures_equal_those_of_the_views(name, carries):
+    """Draw everything that is seen or carried as the original draws it."""
     from environments.suites import minigrid_view
     from environments.suites.minigrid_suite import draw_many
 
@@ -389,7 +389,7 @@ def test_pictures_are_those_of_the_views(name, carries):
 
 
 def play(environments, steps, seed):
-    """Returns and lengths of the episodes, and each environment's mean observation."""
+    """Return the episodes' returns and lengths, and each environment's mean observation."""
     generator = np.random.default_rng(seed)
     observations = environments.reset()
     total = np.zeros(observations["vector"].shape)
@@ -409,11 +409,11 @@ def play(environments, steps, seed):
 
 
 def standard_errors(first, second):
-    """The difference of the means in standard errors, for each column."""
+    """Return the difference of the means of each column, in standard errors."""
     assert min(len(first), len(second)) > 1
     variance = first.var(0, ddof=1) / len(first) + second.var(0, ddof=1) / len(second)
     difference = np.abs(first.mean(0) - second.mean(0))
-    # What never varies must be equal.
+    # Constant columns must be equal.
     certain = np.where(difference < 1e-6, 0.0, np.inf)
     return np.where(variance > 1e-12, difference / np.sqrt(np.maximum(variance, 1e-12)), certain)
 
@@ -446,7 +446,7 @@ def test_random_play_has_the_same_statistics(suite, name, steps):
     expected_episodes, expected_means = play(original, steps, 2)
     if len(expected_episodes) > 20:
         assert standard_errors(episodes, expected_episodes).max() < 4
-    # Up to 980 values are compared, the largest of which is beyond 4 now and then.
+    # The largest of up to 980 values exceeds 4 now and then.
     assert standard_errors(means, expected_means).max() < 5.5
 
 

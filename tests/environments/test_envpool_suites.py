@@ -1,4 +1,4 @@
-"""Procgen and Atari, which exist in EnvPool only, one at a time and all at once."""
+"""Procgen and Atari, which only EnvPool has, as single environments and in pools."""
 
 import copy
 import ctypes
@@ -93,7 +93,7 @@ def test_a_level_is_always_the_same(config):
 
 
 @needs_qt
-def test_other_levels_are_others():
+def test_different_levels_differ():
     environment = make_environment(MAZE)
     starts = [environment.reset(seed=level)[0]["visual"] for level in (3, 4)]
     assert not np.array_equal(*starts)
@@ -140,7 +140,7 @@ def test_procgens_time_limit_truncates_and_its_goals_end():
             assert episode["return"] == (10 if success else 0)
             assert (episode["length"] == 500) != success
         for index, final in finals.items():
-            # The last picture is that of the old maze, hardly changed by the last move.
+            # The last picture shows the old maze, hardly changed by the last move.
             moved = np.abs(final["visual"].astype(int) - before[index]).mean()
             other = np.abs(step.observations["visual"][index].astype(int) - before[index]).mean()
             assert moved < 2 < other
@@ -197,7 +197,7 @@ def test_the_pool_plays_what_a_single_environment_plays(config):
             step.truncated[0],
         )
         if terminated or truncated:
-            break  # the pool is in the next episode
+            break  # the pool has started the next episode
         np.testing.assert_array_equal(step.observations["visual"][0], observed["visual"])
 
 
@@ -238,7 +238,7 @@ def test_training_sees_lives_and_signs_and_reports_whole_games(processes):
     assert all(lives == 3 and ratio >= 10 for lives, ratio in games)
 
 
-def test_a_lost_life_begins_no_game():
+def test_a_lost_life_starts_no_new_game():
     with_lives = build(PACMAN, [4])
     whole = build(PACMAN.for_evaluation(), [4])
     np.testing.assert_array_equal(with_lives.reset()["visual"], whole.reset()["visual"])
@@ -274,7 +274,7 @@ def test_evaluation_plays_whole_games_for_unclipped_rewards():
 
 
 class RandomPolicy:
-    """Stands in for a network's policy, in one game of nine actions."""
+    """A stand-in for a network's policy, in one game of nine actions."""
 
     def __init__(self):
         self.generator = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Episodes follow each other within a step, in this process as well as in others."""
+"""Episodes follow each other within a step, in this process and in worker processes."""
 
 import copy
 
@@ -33,7 +33,7 @@ def ones(environments):
 
 
 def record(environments, steps, generator):
-    """Copies of the outcomes of random actions."""
+    """Return copies of the steps of random actions."""
     found = []
     for _ in range(steps):
         actions = random_actions(environments.spaces, generator, len(environments))

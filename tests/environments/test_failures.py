@@ -1,4 +1,4 @@
-"""What environments do wrong is one line each, in this process as well as in others."""
+"""Each failure of an environment is one line, in this process and in worker processes."""
 
 import copy
 import re
@@ -31,7 +31,7 @@ def config(fault, **keys):
 
 
 def play(config, steps=5, count=2, workers=None):
-    """Steps environments, closes them and returns the outcomes of their steps."""
+    """Step environments, close them and return their steps."""
     built = make_environments(config, LEVELS, count, 0, workers=workers)
     try:
         built.reset()
@@ -61,7 +61,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_step_that_is_wrong_is_one_line(fault):
+def test_a_faulty_step_is_one_line(fault):
     with pytest.raises(EnvironmentFailure) as caught:
         play(config(fault, processes=0))
     assert str(caught.value) == f"{NAME}: step {FAULTS[fault]}"
@@ -69,7 +69,7 @@ def test_a_step_that_is_wrong_is_one_line(fault):
     assert caught.value.details.startswith(where)
 
 
-def test_an_exception_brings_its_traceback_from_wherever_it_was(processes):
+def test_a_failure_has_the_traceback_in_any_process(processes):
     with pytest.raises(EnvironmentFailure) as caught:
         play(config("raises", processes=processes))
     assert str(caught.value) == f"{NAME}: step raised KeyError: 'motor'"
@@ -90,7 +90,7 @@ def test_an_exception_brings_its_traceback_from_wherever_it_was(processes):
         ("reset hangs", "reset gave no answer for 0.3 s, environment.launch_timeout"),
     ],
 )
-def test_an_environment_that_cannot_begin_is_one_line(fault, told):
+def test_an_environment_that_cannot_start_is_one_line(fault, told):
     with pytest.raises(EnvironmentFailure) as caught:
         probe(config(fault, **SHORT))
     assert str(caught.value) == f"{NAME}: {told}"
@@ -99,7 +99,7 @@ def test_an_environment_that_cannot_begin_is_one_line(fault, told):
 @pytest.mark.parametrize(
     "fault", ["raises", "loops", "nan observation", "infinite last observation"]
 )
-def test_the_environments_of_other_agents_go_on(fault, processes):
+def test_the_environments_of_other_members_continue(fault, processes):
     level = LEVELS(2, 0)
     faulty = config({"fault": fault, "level": level}, processes=processes, **SHORT)
     steps = play(faulty, count=6, workers=2)
@@ -122,19 +122,19 @@ def test_a_step_that_hangs_is_interrupted(fault, processes):
     assert "scripted.py" in caught.value.details
 
 
-def test_a_worker_that_cannot_be_interrupted_ends_itself():
+def test_a_worker_process_that_cannot_be_interrupted_exits():
     with pytest.raises(EnvironmentFailure) as caught:
         play(config("swallows", processes=2, **SHORT))
     assert str(caught.value) == f"{NAME}: step gave no answer for 0.3 s, environment.step_timeout"
     assert "_swallow" in caught.value.details
 
 
-def test_a_worker_in_which_nothing_runs_any_more_is_ended():
+def test_a_worker_process_without_a_heartbeat_is_killed():
     with pytest.raises(EnvironmentFailure, match="environments 0 to 0 gave no sign of life for"):
         play(config("keeps the lock", processes=2, **SHORT))
 
 
-def test_time_between_steps_is_not_counted():
+def test_time_between_steps_does_not_count():
     built = make_environments(config("nothing", processes=0, **SHORT), LEVELS, 2, 0)
     built.reset()
     time.sleep(0.8)
@@ -142,7 +142,7 @@ def test_time_between_steps_is_not_counted():
     assert watch.call is None
 
 
-def test_what_is_harmless_is_no_failure(processes):
+def test_harmless_faults_are_no_failures(processes):
     harmless = EnvironmentConfig(
         type="Gymnasium", name=scripted.name("Harmless"), processes=processes
     )
@@ -151,7 +151,7 @@ def test_what_is_harmless_is_no_failure(processes):
     assert step.observations["vector"].tolist() == [[102, 2, 0], [103, 2, 0]]
 
 
-def test_no_limits_are_limits_of_nothing():
+def test_null_timeouts_are_no_limits():
     play(config("nothing", processes=0, step_timeout=None, launch_timeout=None))
 
 

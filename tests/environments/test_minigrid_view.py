@@ -1,4 +1,4 @@
-"""The fast view of a MiniGrid agent is the view that MiniGrid computes itself."""
+"""The fast view of MiniGrid equals the view that MiniGrid computes itself."""
 
 import gymnasium
 import numpy as np
@@ -26,7 +26,7 @@ NAMES = [
 
 
 def outcomes(environment, choose, steps=150):
-    """Observations, rewards and ends under fixed random actions that favour moving."""
+    """Return observations, rewards and ends of fixed random actions that favour moving."""
     generator = np.random.default_rng(1)
     number = environment.unwrapped.action_space.n
     found = [environment.reset(seed=0)[0]]

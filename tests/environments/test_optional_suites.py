@@ -1,4 +1,4 @@
-"""MuJoCo and Memory Gym: with their packages they play and are drawn, without them one line helps."""
+"""MuJoCo and Memory Gym play and draw; without their packages, one line has the remedy."""
 
 import ctypes
 import os
@@ -30,11 +30,11 @@ def error_line(build):
 
 @pytest.fixture
 def mujoco(monkeypatch):
-    """MuJoCo, on a machine without a display whose user has chosen nothing."""
+    """Require MuJoCo; unset the display and `MUJOCO_GL`."""
     pytest.importorskip("mujoco")
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MUJOCO_GL", "")  # so that what is chosen is forgotten afterwards
+    monkeypatch.setenv("MUJOCO_GL", "")  # so that the choice is undone afterwards
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_mujoco_observes_and_acts_in_numbers(mujoco):
     ended = 0
     for _ in range(200):
         step = environments.step(np.ones((2, 3), np.float32))
-        assert step.terminated.sum() == len(step.episodes)  # it falls long before its time limit
+        assert step.terminated.sum() == len(step.episodes)  # it falls long before the time limit
         ended += len(step.episodes)
     environments.close()
     assert ended >= 2

@@ -1,4 +1,4 @@
-"""Worker processes end when they should, and their failures are reported."""
+"""Worker processes stop when they should, and report their failures."""
 
 import multiprocessing
 import os
@@ -31,7 +31,7 @@ def build(identifier, processes=2, count=4, cores=None):
 
 
 def step_with(action):
-    """Steps environments of which the third takes this action."""
+    """Step environments; the third one takes this action."""
     broken = build("Broken")
     broken.reset()
     broken.step(np.zeros((4, 1), np.int64))
@@ -50,7 +50,7 @@ def test_there_are_no_more_processes_than_environments():
 
 
 def shared_memory_of_this_process():
-    """The named segments that multiprocessing made for this process."""
+    """Return the named segments of shared memory that multiprocessing made for this process."""
     return list(Path("/dev/shm").glob(f"*{os.getpid()}-*"))
 
 
@@ -58,7 +58,7 @@ def test_closing_leaves_no_process_and_no_shared_memory():
     built = build("ScriptTerminated")
     built.reset()
     assert len(multiprocessing.active_children()) == 2
-    assert shared_memory_of_this_process() == []  # nameless from the start
+    assert shared_memory_of_this_process() == []  # without a name from the start
     built.close()
     built.close()
     assert multiprocessing.active_children() == []
@@ -121,7 +121,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def script(tmp_path):
-    """A script in a working directory other than the repository's, with two worker processes."""
+    """Start a script with two worker processes in another working directory."""
     path = tmp_path / "script.py"
     path.write_text(SCRIPT.format(root=str(ROOT)))
     process = subprocess.Popen(
@@ -140,11 +140,11 @@ def script(tmp_path):
 def is_alive(pid):
     try:
         os.kill(pid, 0)
-        # An orphan that nobody waits for stays in the table as a zombie.
+        # An orphan without a waiting parent stays in the table as a zombie.
         if Path("/proc/self/stat").exists():
             status = Path(f"/proc/{pid}/stat").read_text()
             return status.rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):  # it may vanish between the two
+    except (ProcessLookupError, FileNotFoundError):  # it may vanish between the two calls
         return False
     return True
 

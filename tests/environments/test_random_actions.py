@@ -1,4 +1,4 @@
-"""The random actions of measurements are those that an environment may be given."""
+"""Random actions for measurements are valid actions."""
 
 import numpy as np
 
@@ -11,13 +11,13 @@ def many(spaces, count=2000):
     return np.stack([random_action(spaces, {}, generator) for _ in range(count)])
 
 
-def test_discrete_ones_take_every_choice():
+def test_discrete_actions_cover_every_branch():
     actions = many(Spaces({}, branches=(3, 2)))
     assert actions.dtype == np.int64
     assert np.unique(actions, axis=0).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]]
 
 
-def test_continuous_ones_are_uniform_within_their_bounds():
+def test_continuous_actions_are_uniform_within_their_bounds():
     actions = many(Spaces({}, bounds=((-2.0, 2.0), (5.0, 6.0))))
     assert actions.dtype == np.float32
     np.testing.assert_allclose(actions.min(0), [-2, 5], atol=0.02)
@@ -25,7 +25,7 @@ def test_continuous_ones_are_uniform_within_their_bounds():
     np.testing.assert_allclose(actions.std(0), np.array([4, 1]) / np.sqrt(12), rtol=0.05)
 
 
-def test_those_without_bounds_are_normal_and_stop_at_a_bound_of_one_side():
+def test_actions_without_bounds_are_normal_and_clipped_to_a_single_bound():
     infinite = float("inf")
     actions = many(Spaces({}, bounds=((-infinite, infinite), (0.5, infinite))))
     np.testing.assert_allclose(actions[:, 0].mean(), 0, atol=0.1)

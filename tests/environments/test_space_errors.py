@@ -1,4 +1,4 @@
-"""What can't be trained is refused with a line that names the key and the way out."""
+"""Environments that can't be trained are refused with a line that names the key and the remedy."""
 
 import sys
 
@@ -41,7 +41,7 @@ def test_an_unknown_id_comes_with_the_nearest(type_, name, hint):
 
 
 @pytest.mark.parametrize("name", ["qqqqqqqqqqqq", "Forager-v0", "Corridor-v0", "Walk-v0"])
-def test_an_id_like_no_other_may_be_a_package_s(name):
+def test_an_id_without_a_similar_one_may_be_a_package_s(name):
     assert one_line("Gymnasium", name) == (
         f"environment.name: Gymnasium knows no environment {name}; an environment of a package of "
         "your own is named package:id"
@@ -50,7 +50,7 @@ def test_an_id_like_no_other_may_be_a_package_s(name):
 
 @pytest.fixture
 def forager(tmp_path, monkeypatch):
-    """A package whose environments are registered by a module below it, as many do."""
+    """Install a package that registers its environments in a submodule, as many do."""
     folder = tmp_path / "forager"
     folder.mkdir()
     folder.joinpath("__init__.py").write_text(
@@ -78,7 +78,7 @@ def forager(tmp_path, monkeypatch):
         ("idle:Nope-v0", "is it registered (gymnasium.register) when idle is imported?"),
     ],
 )
-def test_an_id_that_a_package_doesn_t_have_is_answered_with_the_package_s(forager, name, hint):
+def test_an_unknown_id_of_a_package_comes_with_the_package_s_ids(forager, name, hint):
     expected = f"environment.name: Gymnasium knows no environment {name}; {hint}"
     assert one_line("Gymnasium", name) == expected
 
@@ -133,7 +133,7 @@ def test_a_module_that_cannot_be_imported():
     assert "pip install -e" in line and "PYTHONPATH" in line
 
 
-def test_a_module_that_needs_another_isn_t_looked_for_itself(tmp_path, monkeypatch):
+def test_a_module_with_a_missing_import_is_not_itself_reported_missing(tmp_path, monkeypatch):
     (tmp_path / "needy.py").write_text("import no_such_module\n")
     monkeypatch.syspath_prepend(tmp_path)
     line = one_line("Gymnasium", "needy:Thing-v0")
@@ -181,7 +181,7 @@ def test_images_of_other_channels_are_not_turned_gray():
     assert "5 channels" in line
 
 
-def test_an_answer_is_remembered():
+def test_a_probe_is_remembered():
     config = EnvironmentConfig(name="MiniGrid-Empty-8x8-v0", processes=3)
     other = config.model_copy(update={"processes": 0})
     assert probe_spaces(config) is probe_spaces(other)
@@ -229,7 +229,7 @@ def test_an_id_of_the_right_type_is_spelt_right(type_, name, right):
     assert one_line(type_, name) == expected
 
 
-def test_every_game_of_envpool_is_told_from_others():
+def test_every_game_of_envpool_is_recognised():
     registration = pytest.importorskip("envpool.registration")
     types = {"envpool.atari": "Atari", "envpool.procgen": "Procgen"}
     games = [

@@ -1,4 +1,4 @@
-"""Each suite observes and acts in the spaces that it promises."""
+"""Each suite has the promised observations and actions."""
 
 import gymnasium
 import numpy as np
@@ -102,7 +102,7 @@ def test_continuous_actions_have_bounds():
     assert bounds == ((-np.inf, np.inf), (-np.inf, np.inf), (-np.inf, 0.25))
 
 
-def test_bounds_that_float32_lacks_are_rounded_inwards():
+def test_bounds_beyond_float32_s_precision_are_rounded_inwards():
     bounds = probe_spaces(EnvironmentConfig(type="Gymnasium", name=scripted.name("Square"))).bounds
     assert bounds[:3] == ((-1, 1), (-2, 2), (0, 3))
     (low, high) = bounds[3]
@@ -120,7 +120,7 @@ def test_a_continuous_action_arrives_in_its_own_shape_and_type():
     received = environment.step(given)[4]["action"]
     assert received.tolist() == [[0.5, -1.5], [2.25, 0.25]]
     assert received.dtype == np.float64
-    given[:] = 0  # memory that is used again
+    given[:] = 0  # memory that is reused
     assert received[0, 0] == 0.5
 
 

@@ -1,4 +1,4 @@
-"""Unity environments over a stand-in that speaks the protocol of real players."""
+"""Unity environments, with a stand-in that speaks the protocol of real players."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def player(tmp_path):
 
 @pytest.fixture
 def first_worker_id():
-    """The first of some worker ids that other sessions of tests are unlikely to use."""
+    """Return the first of some worker ids that other test sessions are unlikely to use."""
     return 1000 + os.getpid() * 50 % 20_000
 
 
@@ -42,7 +42,7 @@ def records(tmp_path):
 
 
 def random_actions(environments, generator):
-    """Random actions (E, size), masked ones included."""
+    """Return random actions (E, size), masked ones included."""
     if environments.spaces.branches:
         shape = (len(environments), len(environments.spaces.branches))
         return generator.integers(environments.spaces.branches, size=shape)
@@ -51,12 +51,12 @@ def random_actions(environments, generator):
 
 
 def events(records, *kinds):
-    """The events of these kinds, of all players in the order of their ports."""
+    """Return the events of these kinds, of all players in the order of their ports."""
     players = read_records(records).values()
     return [[event for event in player if event["event"] in kinds] for player in players]
 
 
-# What is observed and done
+# Observations and actions
 
 
 def test_a_scene_of_one_vector_and_discrete_actions(player):
@@ -154,7 +154,7 @@ def at(observations, index):
 
 
 def begun_by_the_trainer(events):
-    """Without the episodes that were replaced before their first step."""
+    """Leave out the episodes that were replaced before their first step."""
     following = [event["event"] for event in events[1:]] + ["nothing"]
     return [
         event
@@ -168,12 +168,14 @@ def assert_observed(observed, event):
     for name, pixels in zip(("visual", "visual_1"), event["pixels"], strict=False):
         flat = observed[name].reshape(-1, observed[name].shape[2])[:2]
         assert flat.tolist() == [pixel if isinstance(pixel, list) else [pixel] for pixel in pixels]
-    # Nothing is left to choose when an episode has ended.
+    # No action follows the end of an episode.
     if event["mask"] and event["event"] != "end":
         assert observed[ACTION_MASK].tolist() == [int(not forbidden) for forbidden in event["mask"]]
 
 
-def test_agents_whose_decisions_fall_apart_wait_for_each_other(player, records, first_worker_id):
+def test_seats_with_decisions_at_different_times_wait_for_each_other(
+    player, records, first_worker_id
+):
     config = unity_config(player, "--agents=2", "--lazy=2", "--length=50", f"--record={records}")
     with running(config, 2, first_worker_id) as environments:
         environments.reset()
@@ -186,9 +188,7 @@ def test_agents_whose_decisions_fall_apart_wait_for_each_other(player, records, 
     assert len(rewards[0]) >= 3 * len(rewards[1]) - 2
 
 
-def test_an_agent_that_ended_while_others_were_waited_for_is_waited_for_too(
-    player, first_worker_id
-):
+def test_a_seat_that_ends_while_others_are_awaited_is_awaited_too(player, first_worker_id):
     config = unity_config(player, "--scene=late", "--agents=2", "--lazy=4", "--length=3")
     with running(config, 2, first_worker_id) as environments:
         environments.reset()
@@ -219,7 +219,7 @@ def test_skipped_frames_are_summed_and_stop_at_an_end(player, first_worker_id):
     assert 1.5 < float(first.rewards[0]) < 3 and float(second.rewards[0]) < 2
 
 
-def test_wrappers_apply_to_every_agent(player, first_worker_id):
+def test_wrappers_apply_to_every_seat(player, first_worker_id):
     config = unity_config(
         player, "--agents=2", obs_stacks=2, last_action_to_obs=True, last_reward_to_obs=True
     )
@@ -233,7 +233,7 @@ def test_wrappers_apply_to_every_agent(player, first_worker_id):
     assert (after[:, 9] == step.rewards).all()
 
 
-# What players are told
+# Messages to players
 
 
 def test_parameters_and_levels_are_sent_before_each_episode(player, records, first_worker_id):
@@ -245,11 +245,11 @@ def test_parameters_and_levels_are_sent_before_each_episode(player, records, fir
         for _ in range(4):
             environments.step(np.zeros((1, 1), np.int64))
     (told,) = events(records, "told")
-    # To learn the spaces, for the first episode, and for one after each of two ends.
+    # For the probe, for the first episode, and after each of two ends.
     assert [event["parameters"] for event in told] == [{"length": 2.0, "seed": 7.0}] * 4
 
 
-def test_each_episode_plays_the_level_that_is_due(player, records, first_worker_id):
+def test_each_episode_plays_its_level(player, records, first_worker_id):
     config = unity_config(player, f"--record={records}", "--length=1")
     with running(config, 2, first_worker_id, ListedLevels([5, 6, 7, 8], 2)) as environments:
         environments.reset()
@@ -258,7 +258,7 @@ def test_each_episode_plays_the_level_that_is_due(player, records, first_worker_
     assert seeds == [[5, 5, 7], [6, 6, 8]]
 
 
-def test_the_engine_is_fast_and_blind_in_training(player, records, first_worker_id):
+def test_the_engine_is_fast_and_draws_nothing_in_training(player, records, first_worker_id):
     unity = {"time_scale": 3.0, "screen_size": [64, 48], "quality_level": 2}
     with running(unity_config(player, f"--record={records}", unity=unity), 1, first_worker_id):
         pass
@@ -269,7 +269,7 @@ def test_the_engine_is_fast_and_blind_in_training(player, records, first_worker_
     assert told["engine"]["quality_level"] == [2]
 
 
-def test_the_engine_is_at_the_eyes_pace_and_draws_when_shown(player, records, first_worker_id):
+def test_the_engine_runs_in_real_time_and_draws_when_shown(player, records, first_worker_id):
     config = unity_config(player, "--scene=senses", "--interrupt", f"--record={records}")
     environment = make_environment(config, first_worker_id, "rgb_array")
     try:
@@ -292,7 +292,7 @@ def test_a_scene_without_images_makes_no_video(player):
     assert_players_end(player.parent)
 
 
-def test_an_episode_under_way_is_begun_again(player, first_worker_id):
+def test_a_restored_episode_starts_again(player, first_worker_id):
     with running(unity_config(player, "--length=3"), 2, first_worker_id) as environments:
         environments.reset()
         for _ in range(4):
@@ -326,12 +326,12 @@ def test_the_tower_has_fewer_actions_and_keys_and_time_as_vector(player, first_w
 
 
 def follow(observations):
-    """The actions that the colours of the tower's picture ask for."""
+    """Return the actions that the colours of the tower's picture ask for."""
     red, green, blue = observations["visual"][0, 0, 0].tolist()
     return np.array([[red // 200, green // 100, blue // 200]])
 
 
-def test_the_floor_that_was_reached_is_reported(player, first_worker_id):
+def test_the_floor_reached_is_reported(player, first_worker_id):
     config = unity_config(
         player, "--scene=tower", type_="ObstacleTower", reset_params={"starting-floor": 3}
     )
@@ -344,7 +344,7 @@ def test_the_floor_that_was_reached_is_reported(player, first_worker_id):
     assert episode == {"floor": 3 + 4, "return": 8, "length": 8}
 
 
-def test_the_tower_is_told_its_parameters(player, records, first_worker_id):
+def test_the_tower_gets_its_parameters(player, records, first_worker_id):
     config = unity_config(
         player,
         "--scene=tower",
@@ -407,7 +407,7 @@ def test_a_port_is_free_again_at_once(player, first_worker_id):
             environments.reset()
 
 
-def test_worker_ids_end_where_ports_do(player):
+def test_worker_ids_end_with_the_ports(player):
     with pytest.raises(UserError, match="the greatest worker id is 60530"):
         make_environment(unity_config(player), 60_531)
 
@@ -454,7 +454,7 @@ def test_a_player_that_dies_is_replaced_and_its_episode_discarded(
     assert "another one is started" in caplog.text
     (told,) = events(records, "told")
     seeds = [event["parameters"]["seed"] for event in told]
-    # Learning and first episode, second episode; the same level again for the new player.
+    # The probe and the first episode, the second one; the new player gets the same level again.
     assert seeds[2:5] == [seeds[2]] * 3
 
 
@@ -471,7 +471,7 @@ def test_players_that_hang_or_quit_are_replaced(player, tmp_path, first_worker_i
     assert_players_end(player.parent)
 
 
-def test_players_that_fail_again_and_again_end_it(player, first_worker_id):
+def test_players_that_fail_repeatedly_end_the_training(player, first_worker_id):
     config = unity_config(player, "--fail=die:2")
     with running(config, 1, first_worker_id) as environments:
         environments.reset()
@@ -481,7 +481,7 @@ def test_players_that_fail_again_and_again_end_it(player, first_worker_id):
     assert_players_end(player.parent)
 
 
-def test_a_slow_player_is_waited_for(player, first_worker_id):
+def test_a_slow_player_is_awaited(player, first_worker_id):
     config = unity_config(player, "--fail=slow:0.3", unity={"step_timeout": 10.0})
     with running(config, 1, first_worker_id) as environments:
         environments.reset()
@@ -499,7 +499,7 @@ def test_a_slow_player_is_waited_for(player, first_worker_id):
         (["--version=1"], "speaks version 1 of the protocol"),
     ],
 )
-def test_a_player_that_cannot_be_talked_to_is_one_line(player, arguments, told):
+def test_a_player_that_cannot_be_reached_is_one_line(player, arguments, told):
     patience = 0.6 if "no answer" in told else 20.0
     config = unity_config(player, *arguments, unity={"launch_timeout": patience})
     with pytest.raises((UserError, EnvironmentFailure)) as caught:
@@ -531,7 +531,7 @@ def test_a_scene_that_gains_agents_is_refused(player, first_worker_id):
         growing.step(np.zeros((2, 1), np.int64))
 
 
-def test_agents_that_are_too_many_stand_still(player, first_worker_id):
+def test_spare_seats_stand_still(player, first_worker_id):
     with running(unity_config(player, "--agents=2"), 3, first_worker_id) as environments:
         environments.reset()
         assert len(players_with(player.parent)) == 2
@@ -584,8 +584,8 @@ print({subprocess.call(["true"], **quiet) for _ in range(1500)})
 
 
 @pytest.mark.slow
-def test_programs_that_are_started_beside_players_run():
-    # As imageio starts ffmpeg. With gRPC's handlers of forks, one in some hundred aborts.
+def test_programs_started_beside_players_run():
+    # imageio starts ffmpeg like this. With gRPC's fork handlers, one in some hundred aborts.
     done = subprocess.run(
         [sys.executable, "-c", FORKS], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Wrapped tasks observe what their originals do, worked out step by step beside them."""
+"""Wrapped tasks match their originals, whose steps are converted independently."""
 
 import math
 
@@ -33,7 +33,7 @@ def torques(count):
 
 
 def play_original(name, seed, actions):
-    """Observations (of the reset, too), rewards and ends of an episode of Gymnasium's own."""
+    """Return observations (of the reset, too), rewards and ends of an episode in Gymnasium."""
     original = gymnasium.make(name)
     observations, rewards, ends = [original.reset(seed=seed)[0]], [], []
     for action in actions:
@@ -47,14 +47,14 @@ def play_original(name, seed, actions):
 
 
 def vectors(config, seed, actions):
-    """The vector observations of a reset and of the steps after it."""
+    """Return the vector observations of a reset and of the steps after it."""
     environment = make_environment(config)
     found = [environment.reset(seed=seed)[0]["vector"]]
     return found + [environment.step(action)[0]["vector"] for action in actions]
 
 
 def views(config, seed=1):
-    """The visual observations of a reset and of a walk."""
+    """Return the visual observations of a reset and of a walk."""
     environment = make_environment(config)
     found = [environment.reset(seed=seed)[0]["visual"]]
     return found + [environment.step(np.array([action]))[0]["visual"] for action in WALK]
@@ -63,7 +63,7 @@ def views(config, seed=1):
 def test_skipped_frames_of_cartpole_stop_where_the_pole_falls():
     observations, rewards, ends = play_original("CartPole-v1", 3, [1] * 50)
     length = len(rewards)
-    assert length % 4  # it ends among skipped frames
+    assert length % 4  # the episode ends within skipped frames
     assert ends[-1] == (True, False)
     environment = make_environment(cartpole(frame_skip=4))
     environment.reset(seed=3)
@@ -91,7 +91,7 @@ def test_skipped_frames_of_pendulum_stop_at_its_time_limit():
 
 
 @pytest.mark.parametrize("processes", [0, 1])
-def test_wrappers_begin_anew_after_an_end_among_skipped_frames(processes):
+def test_wrappers_start_afresh_after_an_end_within_skipped_frames(processes):
     keys = {"obs_stacks": 2, "last_action_to_obs": True, "last_reward_to_obs": True}
     config = cartpole(frame_skip=4, positional_encoding=True, processes=processes, **keys)
     environments = make_environments(config, ListedLevels([3, 4], 1), 1, 0)
@@ -137,7 +137,7 @@ def test_pendulum_sees_its_last_torque_and_reward():
 
 
 def encoding(step):
-    """By the paper's formula, number by number."""
+    """Return the encoding by the paper's formula, number by number."""
     angles = [step / 10_000 ** (2 * pair / 16) for pair in range(8)]
     return [function(angle) for angle in angles for function in (math.sin, math.cos)]
 
@@ -164,7 +164,7 @@ def test_a_new_episode_is_encoded_from_its_start():
         environment.step(RIGHT)
 
 
-def test_decisions_are_encoded_rather_than_skipped_frames():
+def test_the_encoding_counts_decisions_rather_than_skipped_frames():
     found = vectors(pendulum(frame_skip=5, positional_encoding=True), 5, torques(3))
     np.testing.assert_allclose(found[3][-16:], encoding(3), rtol=0, atol=1e-6)
 
@@ -210,7 +210,7 @@ def test_a_gray_minigrid_of_any_size_is_near_to_its_luminance(size):
     width, height = size
     view = views(pixels())[2]
     luminance = view @ np.array([0.299, 0.587, 0.114])
-    # Pixels are repeated until those of both sizes fit in, and averaged over each new one.
+    # Pixels are repeated up to a common multiple of both sizes, and averaged over each new one.
     repeated = luminance.repeat(height, axis=0).repeat(width, axis=1)
     expected = repeated.reshape(height, 84, width, 84).mean(axis=(1, 3))
     found = views(pixels(grayscale=True, resize_vis_obs=size))[2]

@@ -1,4 +1,4 @@
-"""What a config adds to an environment does what it says, in the promised order."""
+"""The config's wrappers do what their keys say, in the promised order."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ def build_minigrid(**keys):
 
 
 def vectors(environment, *actions):
-    """The vector observations of a reset with seed 9 and of the steps after it."""
+    """Return the vector observations of a reset with seed 9 and of the steps after it."""
     found = [environment.reset(seed=9)[0]["vector"]]
     found += [environment.step(np.array([action]))[0]["vector"] for action in actions]
     return [vector.tolist() for vector in found]
@@ -41,7 +41,7 @@ def test_frame_skip_stops_at_the_end():
     assert (reward, terminated) == (5 + 6, True)
 
 
-def test_stacked_vectors_begin_with_the_first_and_end_with_the_latest():
+def test_stacked_vectors_start_with_the_first_and_end_with_the_latest():
     assert vectors(build("ScriptLong", obs_stacks=3), 1, 2) == [
         [9, 0, -1, 9, 0, -1, 9, 0, -1],
         [9, 0, -1, 9, 0, -1, 9, 1, 1],
@@ -49,13 +49,13 @@ def test_stacked_vectors_begin_with_the_first_and_end_with_the_latest():
     ]
 
 
-def test_a_new_episode_forgets_the_old_ones_observations():
+def test_a_new_episode_has_no_observations_of_the_last():
     environment = build("ScriptLong", obs_stacks=2)
     vectors(environment, 1, 2)
     assert vectors(environment) == [[9, 0, -1, 9, 0, -1]]
 
 
-def test_stacked_images_are_joined_along_their_channels():
+def test_stacked_images_are_concatenated_along_their_channels():
     single, stacked = build_minigrid(), build_minigrid(obs_stacks=2)
     first = single.reset(seed=1)[0]["visual"]
     joined = stacked.reset(seed=1)[0]["visual"]
@@ -128,7 +128,7 @@ def test_last_action_is_one_hot_for_each_branch():
     assert observation[2:].tolist() == [0, 1, 1, 0, 0, 0, 0, 1, 0]
 
 
-def test_a_continuous_last_action_is_appended_as_it_is():
+def test_a_continuous_last_action_is_appended_unchanged():
     config = EnvironmentConfig(type="Gymnasium", name="Pendulum-v1", last_action_to_obs=True)
     environment = make_environment(config)
     assert probe_spaces(config).observations == {"vector": ((4,), "float32")}

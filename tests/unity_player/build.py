@@ -1,4 +1,4 @@
-"""Writes the executable that stands for a build of a Unity project, as the tests' configs name it."""
+"""Writes the stand-in's executable, which the tests' configs name as a Unity build."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ PLAYER = Path(__file__).with_name("player.py")
 
 
 def build_player(folder):
-    """Writes a player and returns its path, without the ending that Linux builds have."""
+    """Write a player; return its path, without the file extension of Linux builds."""
     path = Path(folder, "player.x86_64")
     # The interpreter that runs the tests, which has what the stand-in imports. The folder is there to
     # tell this player's processes from others.

@@ -1,7 +1,7 @@
-"""A stand-in for a Unity player: mlagents-envs starts it, and it speaks ML-Agents' protocol.
+"""A stand-in for a Unity player, which mlagents-envs starts and which speaks ML-Agents' protocol.
 
-It is started through an executable script that `tests/unity_player/build.py` writes, as a path is all
-that mlagents-envs knows of a player.
+mlagents-envs starts a player by its path alone, so `tests/unity_player/build.py` writes an executable
+script that starts this module.
 """
 
 import argparse
@@ -28,19 +28,19 @@ ENGINE_KEYS = ["screen_size", "quality_level", "time_scale", "target_rate", "cap
 
 
 class Gone(Exception):  # noqa: N818  # not an error
-    """The trainer asked to quit, or its end of the connection is gone."""
+    """The trainer asked to quit, or closed its end of the connection."""
 
 
 class Trainer:
-    """The trainer's end of the conversation."""
+    """The connection to the trainer."""
 
     def __init__(self, port):
         channel = grpc.insecure_channel(f"localhost:{port}", [("grpc.enable_http_proxy", 0)])
-        # A real player doesn't wait either: the trainer serves before it starts players.
+        # Like a real player, it doesn't wait: the trainer listens before it starts players.
         self._exchange = UnityToExternalProtoStub(channel).Exchange
 
     def exchange(self, output=None):
-        """Sends what a player has to say and returns what it is told."""
+        """Send a player's message; return the trainer's answer."""
         message = UnityMessageProto()
         message.header.status = 200
         if output is not None:
@@ -55,7 +55,7 @@ class Trainer:
 
 
 def read_side_channels(data):
-    """The environment parameters and engine settings in what came through side channels."""
+    """Return the environment parameters and engine settings in a side-channel message."""
     parameters, engine = {}, {}
     while data:
         channel, length = uuid.UUID(bytes_le=data[:16]), struct.unpack_from("<i", data, 16)[0]
@@ -72,7 +72,7 @@ def read_side_channels(data):
 
 
 def fail_if_asked(mode, step):
-    """Breaks down in the way that `--fail=WAY:STEP[:MARKER]` names.
+    """Fail in the way that `--fail=WAY:STEP[:MARKER]` names.
 
     With a marker, a file, only the first player does.
     """
@@ -94,7 +94,7 @@ def fail_if_asked(mode, step):
 
 
 def play(options):
-    """The life of a player."""
+    """Run a player until the trainer asks it to quit."""
     scene = scenes.SCENES[options.scene](options)
     recorder = Recorder(options.record, options.port)
     recorder.note("start", arguments=sys.argv[1:], process=os.getpid())
@@ -123,7 +123,7 @@ def play(options):
 
 
 def main():
-    """Parses what mlagents-envs and a config's `arguments` put on the command line."""
+    """Parse the command line, with arguments from mlagents-envs and from a config; then play."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--mlagents-port", type=int, dest="port")
     parser.add_argument("--home")

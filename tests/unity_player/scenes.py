@@ -1,6 +1,6 @@
-"""What the stand-in plays: agents are shown a cue in each step and rewarded for doing as it says.
+"""The stand-in's scenes: ML-Agents agents see a cue in each step and are rewarded for following it.
 
-The best that can be done is to follow every cue, which earns 1 in each step of an episode.
+"Agent" means an ML-Agents agent here. The best policy follows every cue, and earns 1 in each step.
 """
 
 import io
@@ -16,7 +16,7 @@ class Agent:
 
     def __init__(self, number, episode):
         self.number = number
-        self.episode = episode  # what ML-Agents calls its id, new in each episode
+        self.episode = episode  # ML-Agents' agent_id, new in each episode
         self.time = 0
         self.wait = 0
         self.reward = 0.0
@@ -24,10 +24,10 @@ class Agent:
 
 
 class Scene:
-    """Agents that follow cues; subclasses say what these are and how they are seen.
+    """A scene with cues; subclasses choose the cues and how agents observe them.
 
     Attributes:
-        branches: choices of each discrete action.
+        branches: number of actions in each branch.
         continuous: number of continuous actions.
     """
 
@@ -99,11 +99,11 @@ class Scene:
         return self.output()
 
     def asking(self):
-        """The agents that decide now; the others let some steps pass."""
+        """Return the agents that ask for a decision now; the others let some steps pass."""
         return [agent for agent in self.agents if agent.wait <= 0]
 
     def length(self, agent):
-        """Steps of an episode; agents differ, so that their ends fall apart."""
+        """Return the length of an episode; lengths differ, so that ends come at different times."""
         return int(self.parameters.get("length", self.options.length)) + agent.number
 
     def draw_cue(self):
@@ -114,18 +114,18 @@ class Scene:
         return sum(follows) / len(follows)
 
     def vectors(self, agent):
-        """The vector observations: each branch's cue, one-hot."""
+        """Return the vector observations: each branch's cue, one-hot."""
         return [
             [float(choice == cue) for choice in range(choices)]
             for choices, cue in zip(self.branches, agent.cue, strict=True)
         ]
 
     def images(self, agent):
-        """The visual observations, as Pillow's images and whether they are compressed."""
+        """Return the visual observations: Pillow images, and whether to compress each."""
         return []
 
     def mask(self, agent):
-        """For each choice of each branch, whether it is forbidden; nothing is."""
+        """Return whether each action of each branch is forbidden; none is."""
         return []
 
     def note(self, agent, event):
@@ -203,7 +203,7 @@ class Senses(Scene):
         ]
 
     def mask(self, agent):
-        """Forbids, in the first branch, the choice after the right one."""
+        """Forbid, in the first branch, the action after the right one."""
         forbidden = (agent.cue[0] + 1) % 3
         return [choice == forbidden for choice in range(3)] + [False, False]
 
@@ -214,7 +214,7 @@ class Senses(Scene):
 
 
 class Reach(Scene):
-    """Two continuous actions, each as near to its cue as can be."""
+    """Two continuous actions, each rewarded for being near its cue."""
 
     branches = ()
     continuous = 2
@@ -238,13 +238,13 @@ class Hybrid(Copy):
 
 
 class Crowd(Copy):
-    """Two behaviours, of which the first is the one that is scored."""
+    """Two behaviours; only the first one is rewarded."""
 
     behaviors = ("Copy?team=0", "Other?team=1")
 
 
 class Growing(Copy):
-    """A scene that gains an agent with the first step."""
+    """A scene that gains an agent in the first step."""
 
     def step(self, actions):
         output = super().step(actions)
@@ -255,7 +255,7 @@ class Growing(Copy):
 
 
 class Late(Copy):
-    """A scene whose agents let two steps pass between their episodes."""
+    """A scene in which agents let two steps pass between episodes."""
 
     def begin(self, number):
         agent = super().begin(number)
@@ -264,7 +264,7 @@ class Late(Copy):
 
 
 class Tower(Scene):
-    """Obstacle Tower in little: a floor for each two cues that were followed."""
+    """A small Obstacle Tower: one floor for every two cues followed."""
 
     branches = (3, 3, 2, 3)
     behaviors = ("LearningAgent?team=0",)

@@ -1,4 +1,4 @@
-"""What tests of Unity environments share: configs, environments and the processes of players."""
+"""Helpers for tests of Unity environments: configs, environments and players' processes."""
 
 import contextlib
 import os
@@ -13,14 +13,14 @@ _QUICK = {"launch_timeout": 20.0, "step_timeout": 20.0}
 
 
 def unity_config(player, *arguments, type_="Unity", unity=None, **keys):
-    """The config of a player that is started with these arguments."""
+    """Return the config of a player that starts with these arguments."""
     started = {**_QUICK, "arguments": list(map(str, arguments)), **(unity or {})}
     return EnvironmentConfig(type=type_, name=str(player), unity=started, **keys)
 
 
 @contextlib.contextmanager
 def running(config, count, worker_id, levels=None):
-    """So many environments of a config, which are closed in the end."""
+    """Yield `count` environments of a config, and close them afterwards."""
     levels = levels or RandomLevels(list(range(count)), *config.reset_params.trained())
     environments = make_environments(config, levels, count, worker_id)
     try:
@@ -30,7 +30,7 @@ def running(config, count, worker_id, levels=None):
 
 
 def players_with(marker):
-    """The ids of players that run with a text on their command line."""
+    """Return the process ids of running players with a text on their command line."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -42,7 +42,7 @@ def players_with(marker):
 
 
 def assert_players_end(marker, seconds=10):
-    """Waits until no player with this text on its command line is left."""
+    """Wait until no player with this text on its command line is left."""
     deadline = time.monotonic() + seconds
     while players := players_with(marker):
         assert time.monotonic() < deadline, f"left behind: {players} of {os.getpid()}"
