@@ -34,7 +34,8 @@ default. An unknown key, a value of the wrong type and a value out of range are 
 file, the line and the key.
 
 Numbers may be written as `1e-3`, and whole numbers as `1e1`. Text is never read as a number, nor a
-number as text, and only `true` and `false` are booleans. Duplicate keys, YAML tags and aliases are errors.
+number as text, and only `true` and `false` are booleans. Duplicate keys, YAML tags and aliases are
+errors.
 """
 _COMMENT_COLUMN = 44
 _RANGES = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
