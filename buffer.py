@@ -1,8 +1,8 @@
-"""Storage of a rollout, its advantages, and the mini-batches drawn from it.
+"""A rollout buffer: stores a rollout, estimates its advantages and yields mini-batches.
 
 Axes, in this order: members M, steps T, workers N, then the shape of one item. A member's rollout is
-contiguous, so that flattening (T, N) into its batch of T * N steps costs nothing. `[M,]` in a shape
-means that the axis is there where several members are asked for at once (see `model.MemberSelection`).
+contiguous, so flattening (T, N) into its batch of T * N steps copies nothing. `[M,]` in a shape marks
+an axis that exists only if several members are selected (see `model.MemberSelection`).
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ class MiniBatch:
     """Steps that are trained on together.
 
     Attributes:
-        observations: ([M,] B, ...) by name, in the environment's own types; (D, ...), those that are
-            distinct, where `observed` is given.
+        observations: ([M,] B, ...) by name, in the environment's own types; only the distinct ones
+            (D, ...) if `observed` is given.
         actions: ([M,] B, A).
         log_probabilities: ([M,] B), of the actions under the policy that took them; (branches, [M,] B)
-            where each branch has a probability ratio of its own.
-        values: ([M,] B), as they were estimated when acting.
+            if each branch has its own probability ratio.
+        values: ([M,] B), as estimated when acting.
         advantages: ([M,] B).
         returns: ([M,] B), advantage plus value.
-        sequences: which steps follow one another; None without recurrent layers.
-        observed: (B,) which of the observations belongs to each step; None where each has its own.
+        sequences: order of the steps; None without recurrent layers.
+        observed: (B,) index of each step's observation; None if each step has its own.
     """
 
     observations: dict[str, Tensor]
@@ -47,7 +47,7 @@ class MiniBatch:
     observed: Tensor | None = None
 
     def spread(self, outputs: Tensor) -> Tensor:
-        """What a network gives for each observation -> what it gives for each step."""
+        """Expand a network's outputs for distinct observations to outputs for all steps."""
         return outputs if self.observed is None else outputs.index_select(0, self.observed)
 
 
@@ -55,20 +55,20 @@ class RolloutBuffer:
     """The rollout of M members with N workers each, over T steps.
 
     Args:
-        spaces: shapes and types of what is stored.
+        spaces: shapes and types of observations and actions.
         shape: members M, steps T and workers N.
-        device: where mini-batches are needed.
-        low_memory: keep the rollout in host memory and move one mini-batch at a time to the device.
-        ratios: how many probability ratios there are for an action.
+        device: device of the mini-batches.
+        low_memory: whether to keep the rollout in RAM and move one mini-batch at a time to the device.
+        ratios: number of probability ratios per action.
 
     Attributes:
         observations: (M, T, N, ...) by name, in the environment's own types.
         actions: (M, T, N, A) of the action's own type.
-        rewards, ends, final_values: (M, T, N); `final_values` are those of the last observations of
-            episodes that were cut off, else 0.
-        values, advantages, returns: (M, T, N), what is trained on, in one tensor with
+        rewards, ends: (M, T, N).
+        final_values: (M, T, N), values of the last observations of truncated episodes, else 0.
+        values, advantages, returns: (M, T, N), in one tensor with the log-probabilities.
         log_probabilities: (M, T, N), or (branches, M, T, N).
-        repeats: which of a member's observations are the same, where acting has found it.
+        repeats: repeated observations by member, if acting has found them.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class RolloutBuffer:
         self._scalars = self._zeros((3 + ratios, *shape))
         self.values, self.advantages, self.returns, *others = self._scalars
         self.log_probabilities = others[0] if ratios == 1 else self._scalars[3:]
-        # Vectors as the network takes them, where their own type is another.
+        # Buffers for vectors that the network needs in another type.
         self._inputs = {
             name: torch.zeros((shape[0], shape[2], *item), device=device)
             for name, (item, dtype) in spaces.observations.items()
             if len(item) == 1 and dtype != "float32"
         }
-        # What environments answer step by step is gathered on the host, where writing is cheap, and
-        # moved at the end of a rollout. On a CPU that is the same memory.
+        # Environments' answers are collected in RAM, where writing them step by step is cheap, and moved
+        # at the end of a rollout. On a CPU that is the same memory.
         self._host_rewards, self._host_ends = self._host(self.rewards), self._host(self.ends)
         self._host_observations = {
             name: self._host(values)
@@ -111,7 +111,7 @@ class RolloutBuffer:
         }
 
     def _zeros(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-        # Pinned memory is what lets a copy to the GPU run while the CPU goes on.
+        # Only from pinned memory can a copy to the GPU run while the CPU continues.
         pinned = self.storage.type == "cpu" and self.device.type == "cuda"
         return torch.zeros(shape, dtype=dtype, device=self.storage, pin_memory=pinned)
 
@@ -125,7 +125,7 @@ class RolloutBuffer:
         return self.steps * self.workers
 
     def store_observations(self, step: int, observations: Observations) -> None:
-        """Stores what (M * N, ...) environments observe."""
+        """Store the observations (M * N, ...) of all environments at a step."""
         for name, array in observations.items():
             shaped = array.reshape(self.members, self.workers, *array.shape[1:])
             if self._host_observations:
@@ -134,24 +134,24 @@ class RolloutBuffer:
                 self.observations[name][:, step].copy_(torch.from_numpy(shaped))
 
     def observed(self, step: int) -> dict[str, Tensor]:
-        """What was observed at a step, (M, N, ...) on the device, vectors as the network takes them."""
+        """Return the observations (M, N, ...) of a step on the device, vectors in the network's type."""
         observed = {}
         for name, values in self.observations.items():
-            # Into memory of their own, as allocating some megabytes at each step takes longer.
+            # Copied into a buffer, as allocating some megabytes at each step takes longer.
             inputs = self._inputs.get(name)
             slot = values[:, step]
             observed[name] = slot.to(self.device) if inputs is None else inputs.copy_(slot)
         return observed
 
     def store_outcome(self, step: int, outcome: Step) -> None:
-        """Stores what M * N environments answered."""
+        """Store rewards and ends of M * N environments at a step."""
         shape = (self.members, self.workers)
         self._host_rewards[:, step] = outcome.rewards.reshape(shape)
         ends = outcome.terminated | outcome.truncated
         self._host_ends[:, step] = ends.reshape(shape)
 
     def finish(self, actions: Tensor, log_probabilities: Tensor) -> None:
-        """Completes a rollout by what the policy did.
+        """Complete a rollout with the policy's actions.
 
         Args:
             actions: (M, T, N, A).
@@ -164,16 +164,17 @@ class RolloutBuffer:
             self.ends.copy_(torch.from_numpy(self._host_ends))
 
     def normalise_advantages(self, selection: MemberSelection) -> None:
-        """Gives advantages mean 0 and standard deviation 1 over each member's whole batch."""
+        """Give advantages mean 0 and standard deviation 1 over each member's whole batch."""
         # [M x] T x N -> [M x] (T * N)
         batch = self.advantages[selection].flatten(-2)
         self.advantages[selection] = normalise_advantages(batch).unflatten(-1, (self.steps, -1))
 
     def estimate_advantages(self, last_values: Tensor, gamma: Tensor, lamda: Tensor) -> None:
-        """Generalised advantage estimation (Schulman et al., 2016, equation 16), and the returns.
+        """Estimate advantages (generalised advantage estimation) and returns.
 
-        Where an episode ended, nothing of the next one counts; its own continuation is worth
-        `final_values`: 0 at a real end, the value of the last observation where it was cut off.
+        Schulman et al. (2016), High-dimensional continuous control using generalized advantage
+        estimation, equation 16. Nothing crosses the end of an episode. What would follow it is worth
+        `final_values`: 0 after a terminal state, the value of the last observation after a truncation.
 
         Args:
             last_values: (M, N), values of the observations that follow the rollout.
@@ -184,7 +185,7 @@ class RolloutBuffer:
         next_values = torch.where(self.ends, self.final_values, next_values)
         errors = self.rewards + gamma.unsqueeze(1) * next_values - self.values
         decays = (gamma * lamda).unsqueeze(1) * ~self.ends
-        # On the host, where steps that follow one another cost the least: M x T x N -> T x M x N
+        # By NumPy, where sequential steps cost the least: M x T x N -> T x M x N
         backwards = [np.swapaxes(self._host(each), 0, 1)[::-1] for each in (errors, decays)]
         advantages = np.empty(backwards[0].shape, np.float32)
         advantage = np.zeros_like(advantages[0])
@@ -196,7 +197,7 @@ class RolloutBuffer:
         torch.add(self.advantages, self.values, out=self.returns)
 
     def batch_observations(self, selection: MemberSelection) -> dict[str, Tensor]:
-        """All observations that the chosen members train on, ([M *] T * N, ...) by name."""
+        """Return all observations of the selected members, ([M *] T * N, ...) by name."""
         last = 1 if isinstance(selection, int) else 2
         return {
             name: values[selection].flatten(0, last) for name, values in self.observations.items()
@@ -209,16 +210,16 @@ class RolloutBuffer:
         dealt: Iterable[tuple[Tensor, Sequences | None]],
         repeats: Repeats | None = None,
     ) -> Iterator[MiniBatch]:
-        """Gathers mini-batches.
+        """Yield mini-batches.
 
         Args:
-            selection: the members to take the batches of.
-            observations: what `batch_observations` gave, or what was made of it.
-            dealt: for each mini-batch, the positions ([M,] B) of its steps in each batch, on the CPU,
-                and which of them follow one another.
-            repeats: where only the distinct ones of a single member's observations are given.
+            selection: the members to train.
+            observations: the observations from `batch_observations`, or a reduced form of them.
+            dealt: for each mini-batch, the positions ([M,] B) of its steps in each member's batch, on
+                the CPU, and the order of these steps.
+            repeats: the repeats, if `observations` are only the distinct ones of a single member.
         """
-        # All batches lie one after another.
+        # The batches of all members follow one another.
         several = isinstance(selection, slice)
         offsets = torch.arange(self.members).unsqueeze(1) * self.size if several else 0
         first = 2 if several else 1
@@ -246,7 +247,7 @@ class RolloutBuffer:
             )
 
     def _pick(self, values: Tensor, indices: Tensor) -> Tensor:
-        """Rows of (K, ...) values, by ([M,] B) indices, on the device."""
+        """Return the items at ([M,] B) indices of (K, ...) values, on the device."""
         picked = values.index_select(0, indices.flatten())
         return self._to_device(picked.view(*indices.shape, *values.shape[1:]))
 
@@ -257,6 +258,6 @@ class RolloutBuffer:
 
 
 def normalise_advantages(advantages: Tensor) -> Tensor:
-    """Advantages ([M,] B) with mean 0 and standard deviation 1 over B."""
+    """Return advantages ([M,] B) with mean 0 and standard deviation 1 over B."""
     deviation, mean = torch.std_mean(advantages, dim=-1, keepdim=True, unbiased=False)
     return (advantages - mean) / (deviation + 1e-8)

@@ -1,9 +1,9 @@
 """The actor-critic network of a population.
 
 All weights of a member lie in one row of a single tensor, as do their gradients, so that an optimiser
-sees a single flat parameter. Two kinds of network look at those rows: the stacked one sees all members
-at once, and each of its layers and inputs has a leading axis M; that of a single member has no such
-axis. `[M,]` in a shape means that the axis is there in the first kind only.
+sees one flat parameter. Two kinds of network are views of these rows: the stacked network of all
+members, with a leading axis M in each layer and input, and the network of a single member, without that
+axis. `[M,]` in a shape marks an axis that only stacked networks have.
 """
 
 from __future__ import annotations
@@ -26,27 +26,28 @@ from networks.trunk import Trunk
 from schema.config import Config
 from utils import single_thread
 
-# Gains of the last layers' initialisation: nearly uniform policies and unscaled values at the start
-# (as `HIDDEN_GAIN`).
+# Gains of the last layers' initialisation (from the same paper as `HIDDEN_GAIN`): policies are nearly
+# uniform at the start, and values aren't scaled.
 _POLICY_GAIN, _VALUE_GAIN = 0.01, 1.0
 
-# Whole vectors of any processor, and whole lines of its cache, are multiples of so many float32.
-_NUMBERS_OF_VECTORS = 64
+# This many float32 fill whole vector registers of any processor, and whole cache lines.
+_ALIGNMENT = 64
 
-# One member, without an axis of members, or a slice of them, with that axis.
+# An int selects one member, without the axis of members; a slice selects members with that axis.
 MemberSelection = int | slice
 
 
 @dataclass
 class Acted:
-    """What a network gives for acting.
+    """A network's outputs for acting.
 
     Attributes:
-        parameters: of the policy's distributions, ([M,] B, parameters).
-        value_features: of which the value function's last layer makes values, ([M,] B, size). None
-            where that needs a trunk of its own without recurrent layers, as values aren't needed for
-            acting and those of a whole rollout can be computed at once.
-        states: hidden states after the step, ([M,] B, state_size); None without recurrent layers.
+        parameters: ([M,] B, parameters), of the policy's distributions.
+        value_features: ([M,] B, size), input of the value function's last layer. None for a separate
+            value trunk without recurrent layers: acting needs no values, and computing those of a whole
+                rollout
+            at once is faster.
+        states: ([M,] B, state_size), hidden states after the step; None without recurrent layers.
     """
 
     parameters: Tensor
@@ -55,15 +56,15 @@ class Acted:
 
 
 class ActorCritic(nn.Module):
-    """Policy and value function of one member, or of M stacked ones.
+    """Policy and value function of one member, or of M stacked members.
 
     Args:
-        spaces: what is observed and which actions there are.
-        config: model and trainer.
-        members: M; None is a single member without that axis.
+        spaces: spaces of observations and actions.
+        config: the config, of which model and trainer matter.
+        members: M; None for a single member without that axis.
 
     Attributes:
-        state_size: numbers of a worker's hidden state; 0 without recurrent layers.
+        state_size: size of a worker's hidden state; 0 without recurrent layers.
 
     Raises:
         ValueError: as `Recurrence`.
@@ -91,7 +92,7 @@ class ActorCritic(nn.Module):
 
     @property
     def acts_with_values(self) -> bool:
-        """Whether acting gives `Acted.value_features`."""
+        """Whether `act` returns `Acted.value_features`."""
         return self.value_trunk is None or bool(self.state_size)
 
     def forward(
@@ -100,12 +101,12 @@ class ActorCritic(nn.Module):
         columns: Columns | None = None,
         sequences: Sequences | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The policy's distributions and the values of observations.
+        """Return the parameters of the policy's distributions and the values.
 
         Args:
-            observations: tensors of shape ([M,] B, ...), in the environment's own types.
-            columns: what was selected of the observations; None is everything.
-            sequences: which steps follow one another, where there are recurrent layers.
+            observations: tensors ([M,] B, ...) by name, in the environment's own types.
+            columns: the selected columns of the observations; None: all.
+            sequences: order of the steps, for recurrent layers.
 
         Returns:
             Parameters of the distributions ([M,] B, parameters), and values ([M,] B).
@@ -119,11 +120,11 @@ class ActorCritic(nn.Module):
         return parameters, self.values_of_features(value_features)
 
     def act(self, observations: dict[str, Tensor], states: Tensor | None = None) -> Acted:
-        """The policy's distributions for a step.
+        """Return the policy's distributions for one step.
 
         Args:
-            observations: tensors of shape ([M,] B, ...), in the environment's own types.
-            states: hidden states ([M,] B, state_size), where there are recurrent layers.
+            observations: tensors ([M,] B, ...) by name, in the environment's own types.
+            states: hidden states ([M,] B, state_size), for recurrent layers.
         """
         sequences = None if states is None else Sequences(states)
         normalised = self._normalised(observations)
@@ -137,17 +138,17 @@ class ActorCritic(nn.Module):
         return Acted(parameters, features, torch.cat((after, value_after), -1))
 
     def _of_policy(self, sequences: Sequences | None) -> Sequences | None:
-        """Sequences with the states of the policy's trunk, which come first."""
+        """Return the sequences with the hidden states of the policy's trunk, which come first."""
         if sequences is None or self.value_trunk is None:
             return sequences
         return sequences.part(0, self.state_size // 2)
 
     def _of_value(self, sequences: Sequences | None) -> Sequences | None:
-        """Sequences with the states of the value function's own trunk."""
+        """Return the sequences with the hidden states of the separate value trunk."""
         return sequences and sequences.part(self.state_size // 2, self.state_size // 2)
 
     def policy_parameters(self, outputs: Tensor, observations: dict[str, Tensor]) -> Tensor:
-        """The distributions' parameters ([M,] B, parameters), from outputs ([M,] B, outputs)."""
+        """Return the distributions' parameters ([M,] B, parameters) for outputs ([M,] B, outputs)."""
         if self.free_parameters is not None:
             free = self.free_parameters.values.unsqueeze(-2).expand(*outputs.shape[:-1], -1)
             return torch.cat((outputs, free), -1)
@@ -156,17 +157,17 @@ class ActorCritic(nn.Module):
         return outputs
 
     def values(self, observations: dict[str, Tensor], columns: Columns | None = None) -> Tensor:
-        """The values ([M,] B) of observations, by the value function's own trunk."""
+        """Return the values ([M,] B) of observations, from the separate value trunk."""
         assert self.value_trunk is not None
         features, _ = self.value_trunk(self._normalised(observations), columns)
         return self.values_of_features(features)
 
     def values_of_features(self, features: Tensor) -> Tensor:
-        """The values ([M,] B) by the features that the value function's last layer needs."""
+        """Return the values ([M,] B) of features, the inputs of the value function's last layer."""
         return self.value_head(features).squeeze(-1)
 
     def begin_states(self, count: int, generator: torch.Generator) -> Tensor:
-        """Hidden states (count, state_size) with which a single member's memory begins."""
+        """Return initial hidden states (count, state_size) of a single member."""
         learned = [recurrence.initial for recurrence in self._recurrences()]
         if learned[0] is not None:
             return torch.cat([vector.values.detach() for vector in learned if vector]).expand(
@@ -176,7 +177,7 @@ class ActorCritic(nn.Module):
         return self.initial_states.draw(count, generator)
 
     def find_columns(self, observations: dict[str, Tensor]) -> Columns | None:
-        """What a network must look at of a batch of observations (K, ...); None is everything."""
+        """Return the columns of a batch of observations (K, ...) that matter; None: all."""
         (values, *others) = observations.values()
         sparse = values.dim() == 2 and values.dtype == torch.uint8
         if others or not sparse or self.normaliser is not None:
@@ -187,17 +188,18 @@ class ActorCritic(nn.Module):
         return observations if self.normaliser is None else self.normaliser(observations)
 
     def rounds_alike(self, workers: int) -> bool:
-        """Whether acting with stacked weights rounds as acting with those of one member does.
+        """Return whether stacked weights round as each member's own weights do when acting.
 
-        Products do, as `Linear` has it. Activations do where each member's are whole vectors of the
-        processor, which it computes otherwise than single numbers. All else is rounded exactly.
+        Products do; see `Linear`. Activations do if each member's activations fill whole vector
+        registers, as the processor computes single numbers differently. Everything else is rounded
+        exactly.
 
         Args:
             workers: N.
         """
         if self.trunk.encoders or self.trunk.in_bfloat16:
             return False
-        return all(workers * width % _NUMBERS_OF_VECTORS == 0 for width in self.trunk.widths)
+        return all(workers * width % _ALIGNMENT == 0 for width in self.trunk.widths)
 
     @property
     def is_dense(self) -> bool:
@@ -206,16 +208,16 @@ class ActorCritic(nn.Module):
         return not trunk.encoders and not trunk.in_bfloat16 and trunk.recurrence is None
 
     def dense_inputs(self, observations: dict[str, Tensor]) -> Tensor:
-        """Observations (B, ...) of a dense network -> (B, inputs)."""
+        """Return the inputs (B, inputs) of a dense network for observations (B, ...)."""
         return self.trunk.encode(self._normalised(observations))
 
     @property
     def size(self) -> int:
-        """The number of weights: P for a single member, M * P for stacked ones."""
+        """Number of weights: P for a single member, M * P for stacked members."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def bind(self, weights: Tensor, gradients: Tensor | None = None) -> ActorCritic:
-        """Makes all weights, and their gradients, views of ([M,] P) tensors, and returns itself."""
+        """Make all weights and gradients views of ([M,] P) tensors, and return the network."""
         offset = 0
         axes = weights.dim() - 1
         for layer in self._layers():
@@ -229,7 +231,7 @@ class ActorCritic(nn.Module):
         return self
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draws the initial weights of a single member."""
+        """Draw the initial weights of a single member."""
         for layer in self._layers():
             layer.initialise(generator)
 
@@ -238,7 +240,7 @@ class ActorCritic(nn.Module):
 
 
 def make_distribution(spaces: Spaces, config: Config) -> Distribution:
-    """The distribution over an environment's actions."""
+    """Return the distribution over an environment's actions."""
     if spaces.branches:
         return MultiCategorical(spaces.branches, config.trainer.multi_discrete_ratio == "branch")
     if config.model.squash_actions:
@@ -252,22 +254,22 @@ def _stack(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def _aligned_rows(rows: int, size: int, device: torch.device) -> Tensor:
-    """Zeros (rows, size), each row of which begins at a multiple of 64 bytes.
+    """Return zeros (rows, size); each row starts at a multiple of 64 bytes of memory.
 
-    Libraries of products may round otherwise where a matrix begins elsewhere.
+    Libraries may round products differently if a matrix starts elsewhere.
     """
-    padded = -(-size // _NUMBERS_OF_VECTORS) * _NUMBERS_OF_VECTORS
+    padded = -(-size // _ALIGNMENT) * _ALIGNMENT
     return torch.zeros(rows, padded, device=device)[:, :size]
 
 
 class Population:
-    """The networks of M members: one for all together, and one view of it for each.
+    """The networks of M members: one stacked network, and a view of it for each member.
 
     Args:
-        spaces: what is observed and which actions there are.
-        config: the network.
+        spaces: spaces of observations and actions.
+        config: the config of the network.
         members: M.
-        device: where the weights are.
+        device: the weights' device.
 
     Attributes:
         weights: (M, P), the weights of each member.
@@ -294,9 +296,8 @@ class Population:
                 network.initial_states = self.stacked.initial_states.member(member)
 
     def initialise(self, member: int, generator: torch.Generator) -> None:
-        """Draws the initial weights of one member, from a generator on the CPU."""
-        # On the CPU whatever the device, and by one thread however many there are, so that the initial
-        # weights are the same everywhere.
+        """Draw the initial weights of one member, from a generator on the CPU."""
+        # Always on the CPU and on one thread, so that initial weights are the same everywhere.
         host_weights = torch.zeros_like(self.weights[member], device="cpu")
         network = self.each[member]
         with single_thread():
@@ -305,14 +306,14 @@ class Population:
         network.bind(self.weights[member], self.gradients[member])
 
     def act(self, observations: dict[str, Tensor], states: Tensor | None) -> Acted:
-        """What all members need for acting; on a CPU each gets what it would get alone, to the bit.
+        """Return all members' outputs for acting; on a CPU the same bits as if each acted alone.
 
         Args:
             observations: (M, N, ...) by name, in the environment's own types.
-            states: hidden states (M, N, state_size), where there are recurrent layers.
+            states: hidden states (M, N, state_size), for recurrent layers.
 
         Returns:
-            Of shapes (M, N, ...).
+            Outputs of shapes (M, N, ...).
         """
         workers = next(iter(observations.values())).shape[1]
         if self.weights.device.type != "cpu" or self.stacked.rounds_alike(workers):
@@ -328,7 +329,7 @@ class Population:
         )
 
     def values(self, observations: dict[str, Tensor], states: Tensor | None) -> Tensor:
-        """The values (M, N) of observations (M, N, ...); on a CPU as each member's would be alone."""
+        """Return the values (M, N) of observations (M, N, ...); on a CPU each member's as if alone."""
         if self.weights.device.type != "cpu":
             return self.stacked(
                 observations, None, states if states is None else Sequences(states)
@@ -342,21 +343,21 @@ class Population:
     def _of_each(
         self, observations: dict[str, Tensor]
     ) -> Iterator[tuple[ActorCritic, dict[str, Tensor]]]:
-        """Each member's network and its own of (M, ...) observations."""
+        """Yield each member's network and its own part of (M, ...) observations."""
         for member, network in enumerate(self.each):
             yield network, {name: values[member] for name, values in observations.items()}
 
     def part(self, selection: MemberSelection) -> ActorCritic:
-        """The network of one member, or the stacked one of all."""
+        """Return the network of one member, or the stacked network for a slice."""
         return self.each[selection] if isinstance(selection, int) else self.stacked
 
     def member_weights(self, member: int) -> dict[str, Tensor]:
-        """The named weights of one member, on the CPU."""
+        """Return one member's weights by name, on the CPU."""
         named = self.each[member].named_parameters()
         return {name: weight.detach().cpu().clone() for name, weight in named}
 
     def observe(self, observations: dict[str, Tensor], states: Tensor | None) -> None:
-        """Takes a rollout into the running statistics, where there are any.
+        """Update running statistics by a rollout, if the networks have any.
 
         Args:
             observations: (M, T, N, ...) by name.
@@ -368,7 +369,7 @@ class Population:
             self.stacked.initial_states.update(states)
 
     def statistics(self, member: int) -> dict[str, Tensor]:
-        """The running statistics that are a part of one member's network, on the CPU."""
+        """Return the running statistics of one member's network, on the CPU."""
         return {
             f"{kind}.{name}": values
             for kind, part in self._statistics(member).items()
@@ -383,17 +384,17 @@ class Population:
     def load_member(
         self, member: int, weights: dict[str, Tensor], statistics: dict[str, Tensor]
     ) -> None:
-        """Sets the weights and the statistics of one member.
+        """Set the weights and statistics of one member.
 
         Raises:
-            ValueError: they belong to another network; the message goes on from the checkpoint's name.
+            ValueError: they belong to another network; the message continues the checkpoint's name.
         """
         own = dict(self.each[member].named_parameters())
         shapes = {name: tuple(weight.shape) for name, weight in own.items()}
         if shapes != {name: tuple(weight.shape) for name, weight in weights.items()}:
-            raise ValueError("is of a network of another shape than model and environment make it")
+            raise ValueError("holds a network of another shape than model and environment define")
         if self.statistics(member).keys() != statistics.keys():
-            raise ValueError("has the other setting of model.normalize_observations")
+            raise ValueError("was trained with the other setting of model.normalize_observations")
         for kind, part in self._statistics(member).items():
             prefix = f"{kind}."
             part.restore(

@@ -1,4 +1,4 @@
-"""What several modules share and nothing else owns: schedules, seeds and the device."""
+"""Functions that several modules share: schedules, seeds and the device."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from schema.schedules import DecaySchedule
 
 
 def scheduled_value(schedule: DecaySchedule, update: int, updates: int) -> float:
-    """The value of a polynomial decay at an update.
+    """Return the value of a polynomial decay at an update.
 
     Args:
         schedule: initial and final value, power and length of the decay.
-        update: how many updates are done, from 0.
-        updates: all updates of the training, the length of a decay that names none.
+        update: number of updates done, from 0.
+        updates: number of updates in the training; the length of a decay without its own.
     """
     final = schedule.initial if schedule.final is None else schedule.final
     length = schedule.max_decay_steps or updates
@@ -32,7 +32,7 @@ def scheduled_value(schedule: DecaySchedule, update: int, updates: int) -> float
 
 
 class Stream(IntEnum):
-    """The independent uses of randomness in one run."""
+    """Independent streams of random numbers in one run."""
 
     INITIALISATION = 0
     ACTIONS = 1
@@ -42,27 +42,27 @@ class Stream(IntEnum):
 
 
 def derive_seed(seed: int, stream: Stream, index: int = 0) -> int:
-    """A 63-bit seed for one use of randomness in a run, independent of all others.
+    """Return a 63-bit seed for one use of random numbers in a run, independent of all others.
 
     Args:
         seed: the run's seed.
-        stream: what the randomness is for.
-        index: which of several equal uses, the worker for instance.
+        stream: the purpose of the random numbers.
+        index: number among equal uses, such as the worker's.
     """
     sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), index))
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def make_generator(seed: int, stream: Stream) -> torch.Generator:
-    """A generator on the CPU, so that random numbers don't depend on the device."""
+    """Return a generator on the CPU, so that random numbers don't depend on the device."""
     return torch.Generator().manual_seed(derive_seed(seed, stream))
 
 
 def select_device(name: str) -> torch.device:
-    """The device of that name; `auto` is CUDA where there is a GPU, else the CPU.
+    """Return the device of this name; `auto` is CUDA if there is a GPU, else the CPU.
 
     Raises:
-        UserError: there is no such device here.
+        UserError: this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -76,32 +76,32 @@ def select_device(name: str) -> torch.device:
 
 
 def check_compiler(device: torch.device) -> None:
-    """Makes sure that `torch.compile` can work.
+    """Check that `torch.compile` can work.
 
     Raises:
-        UserError: there is no C++ compiler, which it needs on a CPU.
+        UserError: a C++ compiler is missing, which torch.compile needs on a CPU.
     """
     names = [os.environ.get("CXX", "g++"), "g++", "clang++"]
     if device.type == "cpu" and not any(map(shutil.which, names)):
         raise UserError(
-            "--compile: needs a C++ compiler such as g++ on a CPU; install one, or leave out --compile"
+            "--compile: needs a C++ compiler on a CPU; install one such as g++, or leave the option out"
         )
 
 
 def choose_threads(spaces: Spaces, cores: int) -> None:
-    """Gives torch all of the cores for convolutions, and one for anything smaller.
+    """Let torch use all cores for convolutions, and one thread for smaller networks.
 
-    Products of small layers are slower on several threads than on one, and many times slower where
-    those threads wait for cores that other processes use.
+    Products of small layers are slower on several threads than on one, and many times slower if those
+    threads wait for cores that other processes use.
     """
-    # NumPy's, which multiplies while acting; what it rounds to may depend on the number of threads.
+    # NumPy multiplies while acting, and its rounding may depend on the number of threads.
     threadpool_limits(1, "blas")
     torch.set_num_threads(cores if spaces.has_images else 1)
 
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Gives torch one thread for as long as it lasts."""
+    """Run the block with one thread of torch."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Who trains the works, and the commands by which they do."""
+"""The libraries that the benchmarks compare, and the commands that train a work with each."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ BASELINE = "Stable-Baselines3"
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the ways in which a contender can be run, of which the fastest counts.
+    """One way to run a contender; the benchmark uses the fastest.
 
     Attributes:
-        label: what the table says of it.
-        mode: what tells the contender's script.
-        threads: of numerical libraries; None leaves them their default.
+        label: its label in the table.
+        mode: argument for the contender's script.
+        threads: threads of numerical libraries; None: their default.
     """
 
     label: str
@@ -56,38 +56,38 @@ class Variant:
 
 
 class Contender(Protocol):
-    """Something that trains works.
+    """A library, or a way to use it, that trains works.
 
     Attributes:
-        name: what the table calls it.
+        name: its name in the table.
     """
 
     name: str
 
     def variants(self, work: str) -> list[Variant]:
-        """How it can train a work; none if it can't."""
+        """Return the ways to train a work; none if it can't."""
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Trains a work for so many updates after its warm-up.
+        """Train a work for a number of updates after its warm-up.
 
         Raises:
-            ContenderFailedError: it couldn't.
+            ContenderFailedError: training failed.
         """
 
 
 def cores_of(work: str) -> list[int]:
-    """The cores on which a work is trained."""
+    """Return the cores on which a work is trained."""
     available = sorted(os.sched_getaffinity(0))
     return available[-1:] if WORKS[work].one_core else available
 
 
 class ThisProject:
-    """A single run through this project's trainer, a grid through its command.
+    """A single run through this project's trainer, or a grid through its command.
 
     Args:
-        backend: what steps the environments; "auto" is the fastest.
-        options: of the command for grids, besides those that it chooses itself.
-        precision: of the products; that of images may be "bfloat16".
+        backend: environment backend; "auto" is the fastest.
+        options: further options of the command for grids.
+        precision: precision of products; "bfloat16" is for works with images only.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class ThisProject:
         self._options = ["--device=cpu", *options]
 
     def variants(self, work: str) -> list[Variant]:
-        """One, as it chooses processes and threads itself."""
+        """Return one variant, as this project chooses processes and threads itself."""
         config = Config.model_validate(WORKS[work].config(updates=1)).environment
         fastest = backend_of(config).backend
         if self._backend == "gymnasium" and fastest == "gymnasium":
@@ -112,7 +112,7 @@ class ThisProject:
         return [Variant(", ".join([label, *self._options[1:]]))]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Trains a work."""
+        """Train a work."""
         if WORKS[work].grid:
             options = [*self._options, f"--seed={seed}"]
             return measure_grid(WORKS[work], updates, self._backend, options, cores_of(work))
@@ -125,16 +125,16 @@ class ThisProject:
 def measure_grid(
     work: Work, updates: int, backend: str, options: Sequence[str], cores: Sequence[int]
 ) -> Measurement:
-    """Trains a grid with this project's command, twice: for the warm-up, and with more updates.
+    """Train a grid twice with this project's command: for the warm-up only, and with more updates.
 
-    The difference of both leaves out start and warm-up.
+    The difference of both excludes start and warm-up.
 
     Args:
-        work: what is trained.
-        updates: after the warm-up.
-        backend: what steps the environments.
-        options: of the command.
-        cores: on which it runs.
+        work: the work to train.
+        updates: number of updates after the warm-up.
+        backend: environment backend.
+        options: options of the command.
+        cores: cores to run on.
 
     Raises:
         ContenderFailedError: the command failed.
@@ -160,12 +160,12 @@ def measure_grid(
 
 
 class StableBaselines3:
-    """Stable-Baselines3, the runs of a grid one after another, so that one shows their rate."""
+    """Stable-Baselines3; it trains a grid's runs in sequence, so one run shows their rate."""
 
     name = BASELINE
 
     def variants(self, work: str) -> list[Variant]:
-        """Both ways to step environments and, on several cores, one thread or the default."""
+        """Return both ways to step environments and, on several cores, one thread or the default."""
         if WORKS[work].suite == "Procgen":
             vectors = {"envpool": "EnvPool"}
         elif WORKS[work].one_core:
@@ -180,7 +180,7 @@ class StableBaselines3:
         ]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Trains a work."""
+        """Train a work."""
         command = _sb3_command(work, updates, seed, variant.mode)
         return run(command, cores_of(work), variant.threads).measurement()
 
@@ -191,11 +191,11 @@ class StableBaselines3PerCore:
     name = f"{BASELINE}, a run per core"
 
     def variants(self, work: str) -> list[Variant]:
-        """One, for grids."""
+        """Return one variant, for grids only."""
         return [Variant("DummyVecEnv, 1 thread", "dummy", 1)] if WORKS[work].grid else []
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Trains as many runs at once as there are cores."""
+        """Train as many runs at once as there are cores."""
         return _measure_on_each_core(
             work, seed, lambda own: _sb3_command(work, updates, own, variant.mode)
         )
@@ -204,7 +204,7 @@ class StableBaselines3PerCore:
 def _measure_on_each_core(
     work: str, seed: int, command: Callable[[int], Sequence[str]]
 ) -> Measurement:
-    """What as many runs at once make as a work has cores, each with the command for its own seed."""
+    """Measure one run on each of a work's cores at once; `command` makes a command from a seed."""
     cores = cores_of(work)
     with ThreadPoolExecutor(len(cores)) as executor:
         started = [executor.submit(run, command(seed + core), [core], 1) for core in cores]
@@ -220,11 +220,11 @@ def _sb3_command(work: str, updates: int, seed: int, mode: str) -> list[str]:
 
 
 class PureJaxRL:
-    """PureJaxRL, on CartPole, and under its loop NAVIX on MiniGrid; grids as a process on each core.
+    """PureJaxRL on CartPole, and with NAVIX on MiniGrid; for grids one process on each core.
 
     Args:
-        python: of an environment with what it needs.
-        folder: with its `ppo.py`.
+        python: interpreter of an environment with its requirements.
+        folder: folder with its `ppo.py`.
     """
 
     name = "PureJaxRL"
@@ -233,7 +233,7 @@ class PureJaxRL:
         self._python, self._folder = python.absolute(), folder.resolve()
 
     def variants(self, work: str) -> list[Variant]:
-        """One, for vectors of these suites and a network without memory."""
+        """Return one variant, for vectors from these suites and networks without recurrence."""
         description = WORKS[work]
         suits = description.suite in ("CartPole", "Minigrid")
         if not suits or description.visual or description.lstm:
@@ -242,7 +242,7 @@ class PureJaxRL:
         return [Variant(f"{label}, a process per core" if description.grid else label, threads=1)]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Trains a work, a grid's runs on all cores at once."""
+        """Train a work, a grid's runs on all cores at once."""
         return _measure_on_each_core(work, seed, lambda own: self._command(work, updates, own))
 
     def _command(self, work: str, updates: int, seed: int) -> list[str]:
@@ -251,10 +251,10 @@ class PureJaxRL:
 
 
 class CleanRL:
-    """CleanRL's single-file implementation, which knows CartPole's network only.
+    """CleanRL's single-file implementation, with its fixed network for CartPole.
 
     Args:
-        path: of its `ppo.py`.
+        path: path of its `ppo.py`.
     """
 
     name = "CleanRL"
@@ -263,12 +263,12 @@ class CleanRL:
         self._path = path.resolve()
 
     def variants(self, work: str) -> list[Variant]:
-        """One, for a single run on CartPole."""
+        """Return one variant, for a single run on CartPole."""
         suitable = work == "cartpole"
         return [Variant("SyncVectorEnv, 1 thread", threads=1)] if suitable else []
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Trains a work; each update prints a line that begins with SPS."""
+        """Train a work; each update prints a line that starts with SPS."""
         description = WORKS[work]
         options = {
             "env-id": description.environment,
@@ -296,7 +296,7 @@ class CleanRL:
 
 
 class SampleFactory:
-    """Sample Factory, in an environment of its own, on vector observations of Gymnasium's.
+    """Sample Factory, in its own Python environment, on vector observations from Gymnasium.
 
     Args:
         python: the interpreter of that environment.
@@ -308,7 +308,7 @@ class SampleFactory:
         self._python = python.absolute()
 
     def variants(self, work: str) -> list[Variant]:
-        """In one process or in several; the runs of a grid one after another."""
+        """Return one process and several processes; a grid's runs train in sequence."""
         if work not in ("cartpole", "cartpole-grid"):
             return []
         serial = Variant("serial, 1 thread", "serial", 1)
@@ -317,14 +317,14 @@ class SampleFactory:
         return [serial, Variant("parallel, 1 thread", "parallel", 1)]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Trains a work."""
+        """Train a work."""
         script = str(HERE / "train_sample_factory.py")
         command = [str(self._python), script, work, str(updates), str(seed), variant.mode]
         return run(command, cores_of(work), variant.threads).measurement()
 
 
 def fastest(contender: Contender, work: str, updates: int) -> Variant | None:
-    """The variant that is the fastest in a short trial; None if there is none.
+    """Return the variant that is fastest in a short trial; None if there is none.
 
     Raises:
         ContenderFailedError: no variant worked.
@@ -332,7 +332,7 @@ def fastest(contender: Contender, work: str, updates: int) -> Variant | None:
     variants = contender.variants(work)
     if not variants:
         return None
-    # A single variant is tried only to see whether it works.
+    # A single variant is only tried to check that it works.
     trials = 1 if len(variants) == 1 else 2
     rates: dict[Variant, float] = {}
     failure = ContenderFailedError()

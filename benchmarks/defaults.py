@@ -1,19 +1,19 @@
-"""Measures which defaults learn: one trunk or two, a clipped value loss or not, normalised or not.
+"""Compares defaults: one or two trunks, clipped or plain value loss, normalised observations or not.
 
 Usage:
   defaults.py [options] [<task>...]
   defaults.py --help
 
-Trains every task (or those named) with all combinations of `model.share_parameters` and
-`trainer.clip_value_loss` and, where observations are vectors of real numbers, with two trunks, a
-plain loss and `model.normalize_observations`; other keys have their defaults, but for the task's own.
-Prints a table for each task: mean return of the last 100 training episodes, with its 95 % interval
-over seeds. Then one of all tasks: means on a scale on which random play is 0 and a solved task 1.
-Runs that <folder> holds already aren't repeated.
+Trains every task (or the named ones) with all combinations of `model.share_parameters` and
+`trainer.clip_value_loss`. For vectors of real numbers it also trains two trunks with a plain loss and
+`model.normalize_observations`. Other keys have the task's values or their defaults. Prints a table for
+each task: mean return of the last 100 training episodes, with its 95 % interval over seeds. A last
+table compares all tasks on a scale from 0 (random play) to 1 (solved). Runs that <folder> already has
+aren't repeated.
 
 Options:
-  --seeds=<n>      seeds 0 to n - 1 of each combination [default: 10]
-  --out=<folder>   where results are kept [default: ./defaults/]
+  --seeds=<n>      train each combination with the seeds 0 to n - 1 [default: 10]
+  --out=<folder>   folder for the results [default: ./defaults/]
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ COMBINATIONS: list[Combination] = [
 
 @dataclass(frozen=True)
 class Task:
-    """One environment, and what it needs to be learnt within few steps.
+    """One environment, with the settings to learn it within few steps.
 
     Attributes:
         environment: keys of the config's section.
-        updates: of a run.
-        random, solved: the return of random play, and one that counts as solved.
-        learning_rate: constant.
+        updates: updates of a run.
+        random, solved: the return of random play, and a return that counts as solved.
+        learning_rate: constant learning rate.
         trainer, model: further keys of these sections.
         real: whether observations are vectors of real numbers, which can be normalised.
     """
@@ -63,7 +63,7 @@ class Task:
     real: bool = False
 
     def config(self, combination: Combination) -> Config:
-        """The config of a run."""
+        """Return the config of a run."""
         shared, clipped, normalised = combination
         factors = {"share_parameters": shared, "normalize_observations": normalised}
         trainer = {
@@ -80,7 +80,7 @@ class Task:
         )
 
     def combinations(self) -> list[Combination]:
-        """Those that are trained."""
+        """Return the combinations to train."""
         return [each for each in COMBINATIONS if self.real or not each[2]]
 
 
@@ -121,14 +121,14 @@ TASKS = {
 
 
 def name_of(combination: Combination) -> str:
-    """What tables and folders call a combination."""
+    """Return a combination's name in tables and folders."""
     words = (("two trunks", "one trunk"), ("plain loss", "clipped loss"), ("", "normalised"))
     chosen = (pair[choice] for pair, choice in zip(words, combination, strict=True))
     return ", ".join(filter(None, chosen))
 
 
 def measure(name: str, seeds: int, out: Path) -> dict[Combination, np.ndarray]:
-    """Final returns (seeds,) of each combination of a task, of which a table is printed."""
+    """Print a table of a task's final returns, and return them (seeds,) by combination."""
     task = TASKS[name]
     config = task.config((True, True, False))
     steps = task.updates * config.trainer.batch_size
@@ -145,7 +145,7 @@ def measure(name: str, seeds: int, out: Path) -> dict[Combination, np.ndarray]:
 
 
 def compare(measured: Mapping[str, Mapping[Combination, np.ndarray]]) -> None:
-    """Prints means of all tasks, from 0 (random play) to 1 (solved), and their means."""
+    """Print all tasks' means on a scale from 0 (random play) to 1 (solved)."""
     print(f"\n| task | {' | '.join(map(name_of, COMBINATIONS))} |")
     print(f"| --- |{' ---: |' * len(COMBINATIONS)}")
     for name, returns in measured.items():
@@ -160,7 +160,7 @@ def compare(measured: Mapping[str, Mapping[Combination, np.ndarray]]) -> None:
 
 
 def main() -> None:
-    """Trains and prints."""
+    """Train and print."""
     arguments = docopt(__doc__ or "")
     seeds, out = int(arguments["--seeds"]), Path(arguments["--out"])
     names = arguments["<task>"] or TASKS

@@ -2,8 +2,8 @@
 
     python benchmarks/environment_stepping.py [ROUNDS]
 
-Prints a table of steps per second, the median over rounds in which all variants take turns.
-`environments/vector.py` takes the cost of exchanging a step with worker processes from it.
+Prints a table of steps per second: the median over rounds in which all variants take turns. It is the
+source of `environments/vector.py`'s cost of exchanging a step with worker processes.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ ROUNDS = 5
 
 
 class Busy(gymnasium.Env):
-    """Keeps a core busy for a millisecond at each step."""
+    """An environment that keeps a core busy for a millisecond at each step."""
 
     observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
     def reset(self, *, seed=None, options=None):
-        """Begins an episode without an end."""
+        """Start an endless episode."""
         super().reset(seed=seed)
         return np.zeros(4, np.float32), {}
 
     def step(self, action):
-        """Takes a millisecond."""
+        """Take a millisecond."""
         end = time.perf_counter() + 1e-3
         while time.perf_counter() < end:
             pass
         return np.zeros(4, np.float32), 0.0, False, False, {}
 
 
-# Worker processes import this script too, and register it there.
+# At module level, so that worker processes register it, too, when they import this script.
 gymnasium.register("Busy-v0", Busy)
 
 CASES = {
@@ -62,7 +62,7 @@ CASES = {
     "MiniGrid, pixels": EnvironmentConfig(visual_observation=True),
     "1 ms a step": EnvironmentConfig(type="Gymnasium", name="Busy-v0"),
 }
-# These come with EnvPool.
+# Tasks that only EnvPool has.
 CASES_OF_ENVPOOL = {
     "Procgen": EnvironmentConfig(type="Procgen", name="CoinrunEasy-v0"),
     "Atari": EnvironmentConfig(
@@ -77,13 +77,13 @@ CASES_OF_ENVPOOL = {
 
 
 def build(config: EnvironmentConfig, processes: int | None) -> VectorEnvironment:
-    """Gymnasium's environments on levels of their own, already reset."""
+    """Return Gymnasium's environments on separate levels, already reset."""
     placed = config.model_copy(update={"backend": "gymnasium", "processes": processes})
     return started(placed, ENVIRONMENTS)
 
 
 def started(config: EnvironmentConfig, count: int) -> VectorEnvironment:
-    """Environments on levels of their own, already reset."""
+    """Return environments on separate levels, already reset."""
     levels = RandomLevels(list(range(count)), 1000, 0)
     environments = make_environments(config, levels, count, 0)
     environments.reset()
@@ -91,7 +91,7 @@ def started(config: EnvironmentConfig, count: int) -> VectorEnvironment:
 
 
 def steps_per_second(environments: VectorEnvironment) -> float:
-    """Steps of single environments per second over one turn."""
+    """Return single environments' steps per second over one turn."""
     count = len(environments)
     generator = np.random.default_rng(0)
     actions = generator.integers(environments.spaces.branches, size=(64, count, 1))
@@ -104,7 +104,7 @@ def steps_per_second(environments: VectorEnvironment) -> float:
 
 
 def measure(config: EnvironmentConfig, variants: list[int], rounds: int) -> list[float | None]:
-    """The median speed with each number of processes and in each pool; None where there is none."""
+    """Return the median speed by number of processes, then by pool size; None if unavailable."""
     built: list[VectorEnvironment | None] = [build(config, processes) for processes in variants]
     pooled = choose_backend(config, envpool_installed()).backend == "envpool"
     built += [started(config, count) if pooled else None for count in POOL_SIZES]
@@ -124,14 +124,14 @@ def measure(config: EnvironmentConfig, variants: list[int], rounds: int) -> list
 
 
 def automatic_choice(config: EnvironmentConfig) -> str:
-    """What `processes: null` chooses for Gymnasium's environments."""
+    """Return the choice of `processes: null` for Gymnasium's environments."""
     environments = build(config, None)
     environments.close()
     return "processes" if isinstance(environments, ProcessEnvironments) else "in process"
 
 
 def main() -> None:
-    """Measures and prints the table."""
+    """Measure and print the table."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     variants = list(range(available_cores() + 1))
     print(
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def processor() -> str:
-    """The processor's name, as the system gives it."""
+    """Return the processor's name as the system reports it."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():

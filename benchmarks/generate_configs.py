@@ -1,8 +1,8 @@
-"""Measures `tune.py --generate-only`: seconds, and peak memory of the process, against the grid's size.
+"""Measures `tune.py --generate-only`: seconds and peak memory against the grid's size.
 
 Usage: python benchmarks/generate_configs.py
 
-Each size runs in a process of its own, on one core where the system can restrict that.
+Each size runs in its own process, on one core if the system can restrict it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIZES = {1_000: (10, 10, 10), 10_000: (10, 100, 10), 100_000: (100, 100, 10)}
 
 
 def tuning_config(counts: tuple[int, int, int]) -> str:
-    """A tuning config with so many choices of three keys."""
+    """Return a tuning config with the given numbers of choices of three keys."""
     gammas = [0.9 + 0.0001 * i for i in range(counts[0])]
     lamdas = [0.9 + 0.0001 * i for i in range(counts[1])]
     initials = [1e-3 - 1e-6 * i for i in range(counts[2])]
@@ -33,7 +33,7 @@ def tuning_config(counts: tuple[int, int, int]) -> str:
 
 
 def measure(counts: tuple[int, int, int]) -> tuple[float, float]:
-    """Seconds and peak memory in MiB of writing one grid, start of Python included."""
+    """Return seconds (with Python's start) and peak memory in MiB of writing one grid."""
     with tempfile.TemporaryDirectory() as folder:
         tune = Path(folder, "tune.yaml")
         tune.write_text(tuning_config(counts), encoding="utf-8")
@@ -50,14 +50,14 @@ def measure(counts: tuple[int, int, int]) -> tuple[float, float]:
 
 
 def peak_mebibytes(usage: resource.struct_rusage) -> float:
-    """The peak resident memory of a child; macOS counts bytes, others KiB."""
+    """Return a child's peak resident memory in MiB; macOS counts bytes, other systems KiB."""
     return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def main() -> None:
-    """Prints a Markdown table."""
+    """Print a Markdown table."""
     if hasattr(os, "sched_setaffinity"):
-        # One core, for this process and so for its children.
+        # Children inherit the restriction to one core.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, one used\n")
     print("| permutations | seconds | per second | peak memory |\n| ---: | ---: | ---: | ---: |")

@@ -1,18 +1,18 @@
-"""Measures training throughput and GPU memory against the size of a population.
+"""Measures training throughput and GPU memory against population size.
 
 Usage:
     gpu_throughput.py [options]
     gpu_throughput.py --help
 
 Options:
-    --device=<name>       Where networks are trained [default: cuda].
-    --work=<names>        Which works, separated by commas [default: cartpole,minigrid].
-    --populations=<list>  Sizes, separated by commas
+    --device=<name>       Device that trains the networks [default: cuda].
+    --work=<names>        Works to train, separated by commas [default: cartpole,minigrid].
+    --populations=<list>  Population sizes, separated by commas
                           [default: 1,2,4,8,16,32,64,128,256,512,1024].
-    --seconds=<n>         How long each is measured at least, after the warm-up [default: 5].
+    --seconds=<n>         Least duration of each measurement after the warm-up [default: 5].
     -h --help             Show this text.
 
-Each size is trained with the rollouts on the device and, with --low-mem-fix, in host memory.
+Trains each size with the rollouts on the device, and with the rollouts in RAM as by --low-mem-fix.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from works import WORKS, Work
 def cells(
     work: Work, members: int, seconds: float, device: torch.device, low_memory: bool
 ) -> list[str]:
-    """Steps per second and the peak of the device's memory in MiB, for a table."""
+    """Return steps per second and the device's peak memory in MiB, as table cells."""
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.empty_cache()
@@ -44,7 +44,7 @@ def cells(
 
 
 def main() -> None:
-    """Prints a table in Markdown for each work."""
+    """Print a Markdown table for each work."""
     arguments = docopt(__doc__)
     device = torch.device(arguments["--device"])
     seconds = float(arguments["--seconds"])

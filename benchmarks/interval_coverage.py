@@ -1,21 +1,25 @@
-"""Simulates grids whose truth is known and counts how often what `reports/` says of them holds.
+"""Simulates grids with known true means and checks the conclusions of `reports/` against them.
 
 Usage:
   interval_coverage.py [options] [<table>...]
   interval_coverage.py --help
 
-Tables are `intervals` (how often an interval holds the true mean: Student's t by itself / with
-variances that borrow, and how wide the latter are in units of the former), `contenders` (of equal
-permutations, % wrongly excluded / of permutations whose true means lie evenly from 0 to 4 standard
-deviations, how many remain / how often the best does, in %), `selection` (how much too high the best
-mean is, how much is expected, and the probability with which the leader is the best, as it is and as
-it is said), and `importance` (how often a share's interval holds the true one, and how often a key
-without effect is said to matter). All by default.
+Tables (all by default):
+- `intervals`: share of intervals with the true mean, for Student's t / for pooled variances, and the
+  width of the latter relative to the former.
+- `contenders`: wrongly excluded share of equal permutations / for true means spaced evenly from 0 to 4
+  standard deviations, the number that remain / the share of grids in which the best remains.
+- `selection`: bias of the best mean (expected bias); bias and coverage after confirmation; frequency
+with
+  which the leader is the best (stated probability).
+- `importance`: share of intervals with the true importance, and how often a key without effect is said
+to
+  matter.
 
 Options:
   --samples=<n>         grids for each number [default: 400]
-  --permutations=<n>    of a grid, separated by commas [default: 8,24,48]
-  --repetitions=<n>     of a grid, separated by commas [default: 3,5,8,10,20]
+  --permutations=<n>    permutations of a grid, separated by commas [default: 8,24,48]
+  --repetitions=<n>     repetitions of a grid, separated by commas [default: 3,5,8,10,20]
 """
 
 from __future__ import annotations
@@ -39,20 +43,20 @@ from reports.statistics.variances import Prior
 
 Draw = Callable[[np.random.Generator, int, int], Array]
 
-SHARED = 0.2  # of a score's variance, which a seed brings to all permutations
+SHARED = 0.2  # share of a score's variance that a seed adds to all permutations alike
 CAP = 0.3  # standard deviations above the mean at which capped returns end
-SOLVING = 0.8  # probability
+SOLVING = 0.8  # probability of solving the task
 UNEQUAL = 3.0  # standard deviations range from 1 / UNEQUAL to UNEQUAL
 
 
 def latent(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Standard normal numbers that correlate within a seed, (permutations, repetitions)."""
+    """Draw standard normal numbers that correlate within a seed, (permutations, repetitions)."""
     own = rng.standard_normal((permutations, repetitions))
     return np.sqrt(1 - SHARED) * own + np.sqrt(SHARED) * rng.standard_normal(repetitions)
 
 
 def skewed(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Lognormal returns."""
+    """Draw lognormal returns."""
     variance = 0.25
     score = np.exp(np.sqrt(variance) * latent(rng, permutations, repetitions))
     mean = np.exp(variance / 2)
@@ -60,7 +64,7 @@ def skewed(rng: np.random.Generator, permutations: int, repetitions: int) -> Arr
 
 
 def capped(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Returns that can't exceed a limit, as CartPole's; two in five reach it."""
+    """Draw returns with an upper limit, like CartPole's; two in five reach it."""
     score = np.minimum(latent(rng, permutations, repetitions), CAP)
     below, density = stats.norm.cdf(CAP), stats.norm.pdf(CAP)
     mean = CAP * (1 - below) - density
@@ -69,26 +73,26 @@ def capped(rng: np.random.Generator, permutations: int, repetitions: int) -> Arr
 
 
 def solving(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Returns of runs that either solve a task or fail."""
+    """Draw returns of runs that either solve a task or fail."""
     solved = latent(rng, permutations, repetitions) < stats.norm.ppf(SOLVING)
     score = solved + 0.02 * rng.standard_normal(solved.shape)
     return (score - SOLVING) / np.sqrt(SOLVING * (1 - SOLVING) + 0.02**2)
 
 
 def unequal(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Normal returns whose standard deviations differ by the factor nine, in no order."""
+    """Draw normal returns with standard deviations that differ by up to a factor of nine."""
     deviations = np.exp(np.log(UNEQUAL) * np.linspace(-1, 1, permutations))
     return rng.permutation(deviations)[:, None] * latent(rng, permutations, repetitions)
 
 
 def one_wild(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Normal returns; one permutation's have five times the standard deviation."""
+    """Draw normal returns; one permutation has five times the standard deviation."""
     deviations = np.ones(permutations)
     deviations[rng.integers(permutations)] = 5.0
     return deviations[:, None] * latent(rng, permutations, repetitions)
 
 
-# Each with a mean of 0 and, but for the last two, a standard deviation of 1.
+# All have mean 0 and, except the last two, standard deviation 1.
 RETURNS: dict[str, Draw] = {
     "normal": latent,
     "skewed": skewed,
@@ -111,7 +115,7 @@ TRUTHS: dict[str, Callable[[np.random.Generator, int], Array]] = {
 def interval_cell(
     rng: np.random.Generator, draw: Draw, permutations: int, repetitions: int, samples: int
 ) -> str:
-    """How often intervals hold the true mean."""
+    """Return how often intervals contain the true mean."""
     held, width = np.zeros(2), np.zeros(2)
     for _ in range(samples):
         scores = draw(rng, permutations, repetitions)
@@ -126,7 +130,7 @@ def interval_cell(
 def contender_cell(
     rng: np.random.Generator, draw: Draw, permutations: int, repetitions: int, samples: int
 ) -> str:
-    """How many equal permutations are excluded, and what remains of unequal ones."""
+    """Return the excluded share of equal permutations, and the remaining unequal ones."""
     truth = np.linspace(4, 0, permutations)[:, None]
     excluded = remaining = best = 0.0
     for _ in range(samples):
@@ -140,7 +144,7 @@ def contender_cell(
 def selection_cell(
     rng: np.random.Generator, truth: str, permutations: int, repetitions: int, samples: int
 ) -> str:
-    """The bias of the best mean, and the probability that it is the best."""
+    """Return the bias of the best mean, and its probability of being the best."""
     numbers = []
     for _ in range(samples):
         means = TRUTHS[truth](rng, permutations)
@@ -149,7 +153,7 @@ def selection_cell(
         leader = compared.leader
         fresh = means[[leader], None] + latent(rng, 1, repetitions)
         confirmed = confirm(scores[[leader]], fresh, scores)
-        # Among equal ones, each is the best as much as any other.
+        # Several equal best permutations share the probability of being the best.
         is_best = (means[leader] == means.max()) / (means == means.max()).sum()
         numbers.append(
             (
@@ -168,7 +172,7 @@ def selection_cell(
 def importance_cell(
     rng: np.random.Generator, deviation: float, permutations: int, repetitions: int, samples: int
 ) -> str:
-    """How often intervals of shares hold, and how often a key without effect matters."""
+    """Return how often intervals contain the true share, and how often a key without effect matters."""
     last = permutations // 4
     shape = np.indices((2, 2, last)).reshape(3, -1).T
     first, second = shape[:, 0] - 0.5, shape[:, 1] - 0.5
@@ -193,7 +197,7 @@ def table(
     permutations: Sequence[int],
     repetitions: Sequence[int],
 ) -> None:
-    """Prints a table, a line for each kind of grid, as its cells are known."""
+    """Print a table; each line, one kind of grid, appears when its cells are ready."""
     print(f"\n| {title} | permutations | {' | '.join(f'{n} repetitions' for n in repetitions)} |")
     print(f"| --- | ---: |{' --- |' * len(repetitions)}")
     for name, cell in rows:
@@ -203,7 +207,7 @@ def table(
 
 
 def main() -> None:
-    """Simulates and prints."""
+    """Simulate and print."""
     arguments = docopt(__doc__ or "")
     samples = int(arguments["--samples"])
     sizes = [

@@ -1,4 +1,4 @@
-"""Trains a config with several seeds at once and keeps each run's result in a file of its own."""
+"""Trains a config with several seeds at once and stores each run's result in its own file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from commands import command  # noqa: F401  # sets what the commands set before torch is loaded
+from commands import command  # noqa: F401  # sets the commands' environment variables before torch is loaded
 
 import numpy as np  # isort: skip
 import torch
@@ -26,10 +26,10 @@ from trainer import PPOTrainer, Progress
 
 
 def returns_of(config: Config, seeds: Sequence[int], folder: Path) -> np.ndarray:
-    """The final return of each seed, (seeds,): the mean of its last 100 training episodes.
+    """Return the final return of each seed, (seeds,): the mean of its last 100 training episodes.
 
-    The seeds whose results the folder lacks are trained as one population, on one core. A run's result
-    is the same in any population, so it doesn't matter which those are.
+    Seeds without a result in the folder are trained as one population, on one core. A run's result
+    doesn't depend on its population, so any seeds may be missing.
     """
     missing = [seed for seed in seeds if not _path(folder, seed).exists()]
     if missing:
@@ -64,7 +64,7 @@ def _path(folder: Path, seed: int) -> Path:
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """The mean of (seeds,) values and the ends of its 95 % interval by Student's t."""
+    """Return the mean of (seeds,) values and the ends of its 95 % interval by Student's t."""
     mean = float(values.mean())
     reach = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
     return mean, mean - reach, mean + reach

@@ -1,4 +1,4 @@
-"""Trains one run of this project and prints how it learnt, as `learn_sb3.py` does.
+"""Trains one run of this project and prints its learning curve, as `learn_sb3.py` does.
 
 Usage: python benchmarks/learn_ours.py TASK SEED
 """
@@ -16,7 +16,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from commands import command  # noqa: F401  # sets what the commands set before torch is loaded
+from commands import command  # noqa: F401  # sets the commands' environment variables before torch is loaded
 
 import torch  # isort: skip
 from learning_tasks import ADAM_EPSILON, MAX_GRAD_NORM, TASKS, VALUE_COEFFICIENT, Task
@@ -28,7 +28,7 @@ from trainer import PPOTrainer, Progress
 
 
 def config_of(task: Task) -> Config:
-    """The task as this project's config."""
+    """Return the task as this project's config."""
     model: dict[str, Any] = {
         "share_parameters": False,
         "num_hidden_layers": len(task.layers),
@@ -66,7 +66,7 @@ def config_of(task: Task) -> Config:
 
 
 def main() -> None:
-    """Trains and prints."""
+    """Train and print."""
     task, seed = TASKS[sys.argv[1]], int(sys.argv[2])
     points: list[tuple[int, float]] = []
 
@@ -75,7 +75,7 @@ def main() -> None:
             points.append((progress.steps, progress.returns[0]))
 
     with tempfile.TemporaryDirectory() as folder:
-        # A real run writes summaries and checkpoints.
+        # Summaries and checkpoints are written as in any real run.
         run = Run(config_of(task), seed, Path(folder, "summaries"), Path(folder, "checkpoints"))
         with PPOTrainer([run], Placement(torch.device("cpu"), 0, cores=(0,))) as trainer:
             start = time.perf_counter()

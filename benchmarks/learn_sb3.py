@@ -1,4 +1,4 @@
-"""Trains one run of Stable-Baselines3, or of sb3-contrib's recurrent PPO, and prints how it learnt.
+"""Trains one run of Stable-Baselines3, or sb3-contrib's recurrent PPO, and prints its learning curve.
 
 Usage: python benchmarks/learn_sb3.py TASK SEED
 
@@ -32,7 +32,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 
 class Curve(BaseCallback):
-    """Notes the mean return of the last 100 episodes after each rollout."""
+    """Records the mean return of the last 100 episodes after each rollout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,14 +49,14 @@ class Curve(BaseCallback):
 
 
 def wrapper_of(task: Task) -> Callable[[gymnasium.Env], gymnasium.Env] | None:
-    """What makes the environment observe what this project's does."""
+    """Return the wrapper that makes observations equal to this project's."""
     if task.suite == "Minigrid":
         return one_hot
     return mask_velocities if task.options.get("mask_velocities") else None
 
 
 def make_environments(task: Task, seed: int) -> VecEnv:
-    """The task's environments side by side, whose episodes are monitored."""
+    """Return the task's environments as a vector, with monitored episodes."""
     environments = make_vec_env(
         task.environment, n_envs=task.workers, seed=seed, wrapper_class=wrapper_of(task)
     )
@@ -66,7 +66,7 @@ def make_environments(task: Task, seed: int) -> VecEnv:
 
 
 def policy_options(task: Task) -> dict[str, Any]:
-    """The networks of the task."""
+    """Return the options for the task's networks."""
     layers = list(task.layers)
     options: dict[str, Any] = {
         "net_arch": {"pi": layers, "vf": layers},
@@ -79,7 +79,7 @@ def policy_options(task: Task) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Trains and prints."""
+    """Train and print."""
     task, seed = TASKS[sys.argv[1]], int(sys.argv[2])
     torch.set_num_threads(1)
     curve = Curve()

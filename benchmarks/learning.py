@@ -1,22 +1,21 @@
-"""Compares what this project and Stable-Baselines3 learn at equal hyperparameters and steps, or what
-this project learns in two of its ways.
+"""Compares learning: this project with Stable-Baselines3, or two variants of this project.
 
 Usage:
   learning.py [options] [<task>...]
   learning.py --help
 
-Trains every task (or those named) with both, on one thread a run, and prints a table of interquartile
-means of the final return (the mean of the last 100 training episodes) with 95 % bootstrap intervals.
-With --backends: a task of every kind that EnvPool plays (or those named), with Gymnasium stepping the
-environments and with the fastest that can; with --precisions: two tasks on images in float32 and in
-bfloat16. The tables have means with 95 % intervals, their difference, and Welch's test. Runs that
-<folder> holds already aren't repeated.
+Trains every task (or the named ones) with both libraries at equal hyperparameters and steps, one thread
+a run. Prints interquartile means of the final return (the mean of the last 100 training episodes) with
+95 % bootstrap intervals. --backends instead compares Gymnasium with the fastest environment backend, on
+one task of every kind that EnvPool plays. --precisions compares float32 with bfloat16, on two tasks
+with images. Both print means with 95 % intervals, their difference, and Welch's test. Runs that
+<folder> already has aren't repeated.
 
 Options:
-  --backends       compare this project's backends instead of libraries
+  --backends       compare this project's environment backends instead of libraries
   --precisions     compare this project's precisions instead of libraries
-  --seeds=<n>      seeds 0 to n - 1 of each task [default: 10]
-  --out=<folder>   where results are kept and plots written [default: ./learning/]
+  --seeds=<n>      train each task with the seeds 0 to n - 1 [default: 10]
+  --out=<folder>   folder for results and plots [default: ./learning/]
 """
 
 from __future__ import annotations
@@ -42,14 +41,15 @@ COLORS = {"ours": "tab:blue", "sb3": "tab:orange"}
 
 
 def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The mean of the middle half (Agarwal et al., 2021, Deep reinforcement learning at the edge of the
-    statistical precipice).
+    """Return the mean of the middle half.
+
+    Agarwal et al. (2021), Deep reinforcement learning at the edge of the statistical precipice.
     """
     return trim_mean(values, 0.25, axis)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the interquartile mean of (seeds,) values."""
+    """Return the 95 % bootstrap interval of the interquartile mean of (seeds,) values."""
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
     generator = np.random.default_rng(0)
@@ -60,7 +60,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def train(task: str, library: str, seed: int, out: Path) -> dict[str, Any]:
-    """Trains one run, unless its result is there."""
+    """Train one run unless its result exists, and return the result."""
     path = out / task / f"{library}_{seed}.json"
     if not path.exists():
         script = Path(__file__).with_name(f"learn_{library}.py")
@@ -74,11 +74,11 @@ def train(task: str, library: str, seed: int, out: Path) -> dict[str, Any]:
 
 
 def draw(task: str, runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
-    """Draws the interquartile mean over seeds against steps, and the range of the middle half."""
+    """Plot the interquartile mean over seeds against steps, and the range of the middle half."""
     figure, axes = pyplot.subplots(figsize=(5, 3.2), layout="constrained")
     for library, results in runs.items():
         steps = np.linspace(0, results[0]["curve"][-1][0], 100)
-        # Before the first episode ended there is nothing to draw.
+        # Curves start when the first episode has ended.
         first = max(result["curve"][0][0] for result in results)
         steps = steps[steps >= first]
         curves = np.stack([np.interp(steps, *zip(*r["curve"], strict=True)) for r in results])
@@ -96,7 +96,7 @@ def draw(task: str, runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
 
 
 def row(task: str, runs: dict[str, list[dict[str, Any]]]) -> str:
-    """A table row: final returns with intervals, and seconds, of both."""
+    """Return a table row: final returns with intervals, and seconds, of both libraries."""
     cells = [task, f"{TASKS[task].updates * TASKS[task].batch:,}"]
     for results in runs.values():
         finals = np.array([result["curve"][-1][1] for result in results])
@@ -107,7 +107,7 @@ def row(task: str, runs: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def main() -> None:
-    """Trains, draws and prints."""
+    """Train, plot and print."""
     arguments = docopt(__doc__ or "")
     out, seeds = Path(arguments["--out"]), range(int(arguments["--seeds"]))
     for option, variants in (("--backends", BACKENDS), ("--precisions", PRECISIONS)):
@@ -117,7 +117,7 @@ def main() -> None:
     print("| task | steps | this project | Stable-Baselines3 | seconds | seconds |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for task in arguments["<task>"] or TASKS:
-        # Libraries take turns, so that both meet the same load of the machine.
+        # Libraries take turns, so that the machine's load affects both alike.
         results = [[train(task, library, seed, out) for library in LIBRARIES] for seed in seeds]
         runs = dict(zip(LIBRARIES, map(list, zip(*results, strict=True)), strict=True))
         name = task.lower().replace(", ", "_").replace("-", "_")

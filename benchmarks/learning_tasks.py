@@ -1,7 +1,7 @@
-"""What `learning.py` trains: environments, networks and hyperparameters that all libraries share.
+"""The tasks of `learning.py`: environments, networks and hyperparameters that all libraries share.
 
-`TASKS` are for comparing libraries; `KINDS`, one of each kind that EnvPool plays, for comparing what
-steps the environments. The latter are as short as they can be with something learnt.
+`TASKS` compare libraries; `KINDS`, one task of each kind that EnvPool plays, compare environment
+backends, and are as short as they can be with something learnt.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# As in Stable-Baselines3's defaults.
+# Stable-Baselines3's defaults.
 VALUE_COEFFICIENT = 0.5
 MAX_GRAD_NORM = 0.5
 ADAM_EPSILON = 1e-5
@@ -18,21 +18,21 @@ ADAM_EPSILON = 1e-5
 
 @dataclass(frozen=True)
 class Task:
-    """One environment, and how all libraries learn it.
+    """One environment, with networks and hyperparameters for all libraries.
 
-    Policy and value function have a network each, of hidden layers with tanh; before them, where
-    `lstm` isn't 0, one LSTM layer each, trained on whole episodes.
+    Policy and value function have separate networks of hidden layers with tanh. If `lstm` isn't 0, each
+    has one LSTM layer before them, trained on whole episodes.
 
     Attributes:
         suite, environment: type and id of the environment.
-        steps: environment steps of a run, at least; whole updates are made.
-        workers, worker_steps: environments side by side, and steps of each in a rollout.
-        mini_batches, epochs: of an update.
-        learning_rate: decays linearly to zero where `decays`.
+        steps: least number of environment steps of a run; updates are always whole.
+        workers, worker_steps: number of workers, and steps of each in a rollout.
+        mini_batches, epochs: mini-batches per epoch, and epochs per update.
+        learning_rate: learning rate, which decays linearly to zero if `decays`.
         layers: units of the hidden layers.
-        lstm: units of the LSTM; 0 is none.
+        lstm: units of the LSTM; 0: none.
         options: keys of the environment's section.
-        normalize: whether observations and rewards are normalised by running statistics.
+        normalize: whether to normalise observations and rewards by running statistics.
     """
 
     suite: str
@@ -60,7 +60,7 @@ class Task:
 
     @property
     def updates(self) -> int:
-        """How many updates are needed for all steps."""
+        """Number of updates for all steps."""
         return -(-self.steps // self.batch)
 
 
@@ -150,7 +150,7 @@ KINDS = {
         options={"mask_velocities": True},
     ),
     "Acrobot, short": Task("Gymnasium", "Acrobot-v1", 50_000, 16, 128, 8, 4, 1e-3, 0.99, 0.94, 0.0),
-    # Its reward is the same until the hill is climbed, so it takes luck and the bonus.
+    # The reward is constant until the hill is climbed, so learning needs luck and the entropy bonus.
     "MountainCar": Task(
         "Gymnasium",
         "MountainCar-v0",
@@ -201,7 +201,7 @@ KINDS = {
     "BabyAI-OpenRedDoor": _minigrid("BabyAI-OpenRedDoor-v0", 40_000),
 }
 
-# On 84 x 84 images.
+# Tasks with 84 x 84 images.
 PICTURES = {
     "Empty-Random-5x5, pixels": KINDS["Empty-Random-5x5, pixels"],
     "GoToRedBallNoDists, pixels": _minigrid(

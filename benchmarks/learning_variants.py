@@ -1,6 +1,4 @@
-"""Compares what this project learns in two ways that are to be as good: environments that Gymnasium
-steps or something faster does, products in float32 or in bfloat16.
-"""
+"""Compares variants of this project that should learn equally well: backends, or precisions."""
 
 from __future__ import annotations
 
@@ -19,13 +17,13 @@ from schema.config import Config
 
 @dataclass(frozen=True)
 class Variants:
-    """Two ways.
+    """Two values of one key.
 
     Attributes:
-        section, key: of the config, which makes the difference.
-        values: what the key is in each.
-        titles: of their columns.
-        tasks: what is trained unless something else is asked for.
+        section, key: the section and the key of the config.
+        values: the key's value in each variant.
+        titles: titles of their columns.
+        tasks: the default tasks.
     """
 
     section: str
@@ -42,13 +40,13 @@ PRECISIONS = Variants(
 
 
 def compare(variants: Variants, names: Iterable[str], seeds: int, out: Path) -> None:
-    """Trains all seeds of a task in a way as one population, and prints a table.
+    """Train all seeds of a task and variant as one population, and print a table.
 
     Args:
-        variants: the ways.
-        names: of tasks, among `TASKS`, `KINDS` and `PICTURES`; without any, the variants' own.
-        seeds: 0 to this, without it; both ways have the same.
-        out: where each run's result is kept.
+        variants: the variants.
+        names: names of tasks among `TASKS`, `KINDS` and `PICTURES`; empty: the variants' default tasks.
+        seeds: number of seeds, from 0; both variants have the same.
+        out: folder for each run's result.
     """
     known = {**TASKS, **KINDS, **PICTURES}
     tasks = {name: known[name] for name in names or variants.tasks}
@@ -70,9 +68,9 @@ def _config(task: Task, variants: Variants, value: str) -> Config:
 
 
 def _row(name: str, task: Task, original: np.ndarray, other: np.ndarray, tasks: int) -> str:
-    """Means with 95 % intervals, and Welch's test of their difference.
+    """Return means with 95 % intervals, and Welch's test of their difference.
 
-    The last column is Bonferroni's: how likely one of all tasks differs so much by chance.
+    The last column is Bonferroni's: the probability that any of all tasks differs so much by chance.
     """
     cells = [name, f"{task.updates * task.batch:,}"]
     cells += [

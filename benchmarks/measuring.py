@@ -1,4 +1,4 @@
-"""Runs commands on chosen cores, notes when they print what, and measures their memory."""
+"""Runs commands on chosen cores, with a time for each printed line, and measures their memory."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 
 class ContenderFailedError(Exception):
-    """A contender's process ended with an error."""
+    """A contender's process exited with an error."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a training cost.
+    """The cost of a training.
 
     Attributes:
-        steps: environment steps, without those of the warm-up.
-        seconds: that they took.
-        peak_mib: the sum over all processes of the most memory that was resident in each.
+        steps: environment steps after the warm-up.
+        seconds: duration of these steps.
+        peak_mib: sum over all processes of their peak resident memory.
     """
 
     steps: int
@@ -44,11 +44,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that ended well.
+    """A command that succeeded.
 
     Attributes:
-        lines: what it printed, each line with its time in seconds.
-        seconds: from its start to its end.
+        lines: the printed lines, each with its time in seconds.
+        seconds: duration from start to exit.
         peak_mib: as in `Measurement`.
     """
 
@@ -57,23 +57,23 @@ class Finished:
     peak_mib: float
 
     def measurement(self) -> Measurement:
-        """What the last line says, a JSON object with `steps` and `seconds`."""
+        """Return the measurement in the last line, a JSON object with `steps` and `seconds`."""
         reported = json.loads(self.lines[-1][1])
         return Measurement(reported["steps"], reported["seconds"], self.peak_mib)
 
 
 def run(command: Sequence[str], cores: Sequence[int], threads: int | None = None) -> Finished:
-    """Runs a command in a temporary folder, without a GPU, with temporary files in memory where it can.
+    """Run a command in a temporary folder, without a GPU, with temporary files in RAM if possible.
 
-    Disks are shared, and some contenders make sure that what they write is on them.
+    Disks are shared, and some contenders wait until their files are on the disk.
 
     Args:
         command: program and arguments.
-        cores: the cores that it may use.
-        threads: of numerical libraries; None leaves them their default.
+        cores: cores that the command may use.
+        threads: threads of numerical libraries; None: their default.
 
     Raises:
-        ContenderFailedError: it ended with an error.
+        ContenderFailedError: the command exited with an error.
     """
     environment = {k: v for k, v in os.environ.items() if k not in _THREAD_VARIABLES}
     environment |= {"CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1"}
@@ -98,7 +98,7 @@ def run(command: Sequence[str], cores: Sequence[int], threads: int | None = None
             lines = [(time.perf_counter(), line) for line in process.stdout]
             code = process.wait()
         finally:
-            # Whatever ends this script, nothing goes on that would disturb later measurements.
+            # A process that outlived this block would disturb later measurements.
             process.terminate()
         seconds = time.perf_counter() - start
         peak = memory.stop()
@@ -113,7 +113,7 @@ def run(command: Sequence[str], cores: Sequence[int], threads: int | None = None
 
 @contextmanager
 def _on_cores(cores: Sequence[int]) -> Iterator[None]:
-    """Restricts what this thread starts to some cores."""
+    """Restrict processes that the block starts to some cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -123,7 +123,7 @@ def _on_cores(cores: Sequence[int]) -> Iterator[None]:
 
 
 class _Memory(threading.Thread):
-    """Watches the peak resident set of a process and of all that descend from it."""
+    """Tracks the peak resident memory of a process and its descendants."""
 
     def __init__(self, process: int) -> None:
         super().__init__(daemon=True)
@@ -138,7 +138,7 @@ class _Memory(threading.Thread):
                 self._peaks[process] = max(_peak_kib(process), self._peaks.get(process, 0))
 
     def stop(self) -> float:
-        """Ends the watch and returns the sum of all peaks in MiB."""
+        """Stop tracking and return the sum of all peaks in MiB."""
         self._stopped.set()
         self.join()
         return sum(self._peaks.values()) / 1024

@@ -1,8 +1,8 @@
-"""Compares the memory that trainings are estimated to need with what they take at their peak.
+"""Compares the estimated memory of trainings with their peak memory.
 
-`python benchmarks/memory_estimate.py` trains each of some large configs for two updates in a process of
-its own, and a tiny one of the same environment, whose peak is subtracted. It takes a few minutes and two
-GiB.
+`python benchmarks/memory_estimate.py` trains each of several large configs for two updates, each in its
+own process, and a tiny config of the same environment, to subtract its peak. It takes a few minutes and
+two GiB.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def peak(config: Config) -> int:
-    """The greatest number of bytes that a training had in memory (on Linux)."""
+    """Return a training's peak resident memory in bytes (on Linux)."""
     command = [sys.executable, "-c", TRAINING, config.model_dump_json(by_alias=True)]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return 1024 * json.loads(done.stdout)
 
 
 def main() -> None:
-    """Prints a row for each config."""
+    """Print a row for each config."""
     print("| training | estimated, MiB | taken, MiB | times |\n| --- | ---: | ---: | ---: |")
     for name, environment, model, workers, steps in CASES:
         trainer = {"updates": 2, "epochs": 1, "num_workers": workers, "worker_steps": steps}

@@ -24,15 +24,15 @@ _ENDLESS = 1_000_000
 
 
 class _EnoughError(Exception):
-    """The training was measured for long enough."""
+    """The measurement has lasted long enough."""
 
 
 class _Clock:
-    """Notes when updates were done, and ends the training.
+    """Records the time of each update, and stops the training.
 
     Args:
         warm_up: updates before the measurement.
-        seconds: how long is measured at least; one update is in any case.
+        seconds: least duration of the measurement, which has at least one update.
     """
 
     def __init__(self, warm_up: int, seconds: float) -> None:
@@ -63,16 +63,16 @@ def seconds_of_an_update(
     device: torch.device | None = None,
     low_memory: bool = False,
 ) -> float:
-    """Trains a population for a while and returns the mean time of an update.
+    """Train a population for a while and return the mean duration of an update.
 
-    Summaries are written, checkpoints aren't.
+    The training writes summaries, but no checkpoints.
 
     Args:
-        work: what is trained.
-        members: how many runs of the grid; those beyond its size differ in their seeds.
-        seconds: how long is measured at least, after the warm-up.
-        device: where; None is the CPU.
-        low_memory: keep rollouts in host memory.
+        work: the work to train.
+        members: number of runs of the grid; further ones differ in their seeds.
+        seconds: least duration of the measurement after the warm-up.
+        device: device of the networks; None: the CPU.
+        low_memory: whether to keep rollouts in RAM.
     """
     clock = _Clock(work.warm_up, seconds)
     device = device or torch.device("cpu")
@@ -87,7 +87,7 @@ def seconds_of_an_update(
 
 
 def _member_configs(work: Work, members: int) -> list[Config]:
-    """The first permutations of the grid, over and over."""
+    """Return the grid's permutations in order, repeated until there are enough."""
     keys = [(section, key) for section, choices in GRID.items() for key in choices]
     permutations = itertools.product(*(GRID[section][key] for section, key in keys))
     configs = []

@@ -1,16 +1,16 @@
-"""Measures the page of a large sweep: how large it is, and how soon a browser has it ready.
+"""Measures the page of a large sweep: its size, and how soon a browser shows it.
 
 Usage:
   report_page.py [options]
   report_page.py --help
 
-Needs Chromium (on Debian the package `chromium`). The sweep never ran; its returns are drawn.
+Needs Chromium (on Debian the package `chromium`). The sweep's returns are random numbers.
 
 Options:
-  --permutations=<n>    of the sweep, rounded up to a whole grid [default: 100]
-  --repetitions=<n>     of each permutation [default: 5]
-  --rounds=<n>          how often the page is opened; medians are printed [default: 5]
-  --slower=<x>          how many times slower the browser's processor is made [default: 1]
+  --permutations=<n>    permutations, rounded up to a whole grid [default: 100]
+  --repetitions=<n>     repetitions of each permutation [default: 5]
+  --rounds=<n>          times to open the page; medians are printed [default: 5]
+  --slower=<x>          factor by which to slow the browser's processor down [default: 1]
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from reports.words import sentences
 from tests.reports.example_outcome import example_outcome
 
 _DRAWN = "document.documentElement.dataset.drawn && waiting.size === 0"
-# A reader's click until the frame that shows what came of it.
+# Milliseconds from a click to the frame that shows its effect.
 _CLICK = """async (selector) => {
   const began = performance.now();
   const chosen = document.querySelector(selector);
@@ -45,7 +45,7 @@ _CLICK = """async (selector) => {
 
 
 def main() -> None:
-    """Prints a line for each measure."""
+    """Print a line for each measure."""
     options = docopt(__doc__)
     values = ceil(int(options["--permutations"]) / 20)
     choices = {
@@ -76,7 +76,7 @@ def _open(path: Path, rounds: int, slower: float) -> None:
 
 
 def _measure(browser: Browser, path: Path, slower: float) -> dict[str, float]:
-    """Milliseconds since the page was asked for, and until clicks show."""
+    """Return milliseconds until the page reaches each state, and from clicks to their effect."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
     page.goto(path.as_uri())

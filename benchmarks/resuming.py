@@ -1,17 +1,17 @@
-"""Measures how long it takes until a population goes on from its checkpoints.
+"""Measures how long a population takes to resume from its checkpoints.
 
 Usage:
     resuming.py [options]
     resuming.py --help
 
 Options:
-    --members=<n>     how many runs are trained together [default: 24]
-    --updates=<list>  after how many updates they are interrupted [default: 31,310]
-    --config=<path>   what they train [default: ./configs/cartpole.yaml]
+    --members=<n>     number of runs in the population [default: 24]
+    --updates=<list>  updates after which the runs are interrupted [default: 31,310]
+    --config=<path>   config of the runs [default: ./configs/cartpole.yaml]
 
-"Loading" reads the checkpoints, "anew" begins the population without them, and "resuming" begins it with
-them, each until the first update could begin. What is left of resuming after the other two is what it
-costs to get back into the episodes and to cut off the summaries.
+"Loading" reads the checkpoints, "anew" starts the population without them, and "resuming" starts it
+with them; each lasts until the first update could start. The rest of resuming restores the
+environments' episodes and truncates the summaries.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _REPEATS = 3
 
 
 def main() -> None:
-    """Prints a table with a row for each backend and length of training."""
+    """Print a table with a row for each environment backend and length of training."""
     options = docopt(__doc__)
     data = read_yaml(Path(options["--config"])).data
     print("| backend | updates | loading, s | anew, s | resuming, s | beyond loading, s |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for backend in ("gymnasium", "envpool"):
         for updates in map(int, options["--updates"].split(",")):
-            # Short epochs, as how the weights came about doesn't matter.
+            # One epoch is enough, as the weights don't matter.
             trainer = {**data.get("trainer", {}), "updates": updates + 1, "epochs": 1}
             environment = {**data["environment"], "backend": backend}
             config = Config.model_validate({**data, "environment": environment, "trainer": trainer})
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def measure(config: Config, members: int, updates: int, folder: Path) -> tuple[float, ...]:
-    """Seconds that loading, beginning anew and resuming take, the least of some repeats each."""
+    """Return the seconds of loading, starting anew and resuming, each the least of several repeats."""
     runs = [
         Run(config, seed, folder / f"{seed}/summaries", folder / f"{seed}/checkpoints")
         for seed in range(members)

@@ -1,4 +1,4 @@
-"""What the environments of Stable-Baselines3 observe as those of this project do."""
+"""Wrappers that give Stable-Baselines3 the same observations as this project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from minigrid.wrappers import ImgObsWrapper, OneHotPartialObsWrapper
 
 
 def mask_velocities(environment: gymnasium.Env) -> gymnasium.Env:
-    """CartPole's observation without the velocities."""
+    """Return CartPole without velocities in its observation."""
     space = environment.observation_space
     assert isinstance(space, gymnasium.spaces.Box)
     shown = gymnasium.spaces.Box(space.low[::2], space.high[::2])
@@ -16,5 +16,5 @@ def mask_velocities(environment: gymnasium.Env) -> gymnasium.Env:
 
 
 def one_hot(environment: gymnasium.Env) -> gymnasium.Env:
-    """MiniGrid's one-hot view as a vector."""
+    """Return MiniGrid with its one-hot view as a vector."""
     return FlattenObservation(ImgObsWrapper(OneHotPartialObsWrapper(environment)))

@@ -1,21 +1,21 @@
-"""Measures how the cost of training grows, and how it divides between environments and products.
+"""Measures how the cost of training grows, and its shares of environments and products.
 
 Usage:
     scaling.py [options]
     scaling.py --help
 
 Options:
-    --work=<names>   Which works, separated by commas [default: cartpole,minigrid].
-    --seconds=<n>    How long each value is measured at least, after the warm-up [default: 5].
-    --rounds=<n>     How often; the median counts [default: 3].
-    --members=<n>    The most members of a population [default: 48].
-    --updates=<n>    Updates of the grid that is trained on one core and on more [default: 20].
+    --work=<names>   Works to train, separated by commas [default: cartpole,minigrid].
+    --seconds=<n>    Least duration of each measurement after the warm-up [default: 5].
+    --rounds=<n>     Number of rounds; the median counts [default: 3].
+    --members=<n>    Greatest population size [default: 48].
+    --updates=<n>    Updates of the grid that is trained on one core and on all [default: 20].
     -h --help        Show this text.
 
-All but the grid runs on a single core. Products are counted and divided by the rate of the largest ones
-that a core makes, the physical limit. They are those of the whole networks: training leaves out inputs
-that are zero throughout a rollout, as many of a one-hot observation are, and observations that repeat,
-so there it may take less, and the rest be negative.
+Everything but the grid runs on a single core. The number of products, divided by the rate of the
+largest products on a core, gives the physical limit. It counts the products of whole networks. Training
+skips inputs that are zero throughout a rollout, which is common in one-hot observations, and repeated
+observations; so it may take less than that limit, and the rest may be negative.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _MEMBERS = (1, 2, 4, 8, 16, 24, 32, 48)
 
 
 def print_growth(heading: str, rates: dict[int, Callable[[], float]], rounds: int) -> None:
-    """Prints the median rate for each value; within a round, all values take turns.
+    """Print the median rate for each value; within a round, all values take turns.
 
     Args:
-        heading: what the values are.
-        rates: by value, what measures steps per second.
-        rounds: how often.
+        heading: heading of the values.
+        rates: for each value, a function that measures steps per second.
+        rounds: number of rounds.
     """
     measured: dict[int, list[float]] = {value: [] for value in rates}
     for _ in range(rounds):
@@ -61,18 +61,18 @@ def print_growth(heading: str, rates: dict[int, Callable[[], float]], rounds: in
 
 
 def training_rate(work: Work, members: int, seconds: float) -> Callable[[], float]:
-    """What measures the steps per second of a population."""
+    """Return a function that measures a population's steps per second."""
     return lambda: members * work.batch / seconds_of_an_update(work, members, seconds)
 
 
 def grid_rate(work: Work, updates: int, cores: Sequence[int]) -> Callable[[], float]:
-    """What measures the steps per second of a grid with a job on each core."""
+    """Return a function that measures a grid's steps per second with a job on each core."""
     options = [f"--jobs={len(cores)}", "--device=cpu"]
     return lambda: measure_grid(work, updates, "auto", options, cores).rate
 
 
 def print_shares(work: Work, members: Sequence[int], seconds: float) -> None:
-    """Prints where the time of an update goes."""
+    """Print the shares of an update's time."""
     print(
         "\n| members | ms per update | environments | limit of acting | limit of learning | rest |"
     )
@@ -86,7 +86,7 @@ def print_shares(work: Work, members: Sequence[int], seconds: float) -> None:
 
 
 def main() -> None:
-    """Prints all tables of each work."""
+    """Print all tables of each work."""
     arguments = docopt(__doc__)
     seconds, rounds = float(arguments["--seconds"]), int(arguments["--rounds"])
     works = arguments["--work"].split(",")

@@ -1,16 +1,16 @@
-"""Measures what a sweep costs besides training, against its number of runs.
+"""Measures a sweep's overhead besides training, against its number of runs.
 
 Usage:
     sweep_overhead.py [options]
     sweep_overhead.py --help
 
 Options:
-    --runs=<n>   sizes of the sweeps, with commas [default: 1000,10000,100000]
+    --runs=<n>   sizes of the sweeps, separated by commas [default: 1000,10000,100000]
 
-Each sweep is made of permutations whose training is replaced by one that returns at once, in a process
-of its own: planning, journal, configs and table are the real ones. "Start" is what passes until the
-first run begins, imports, validation and planning included; "again" is the same for the same command
-when all is finished; "dry run" is `tune.py --dry-run`.
+Each sweep runs in its own process. Its trainings are replaced by a function that returns at once;
+planning, journal, configs and table are the real ones. "Start" is the time until the first run starts,
+including imports, validation and planning; "again" is the same when all runs are finished; "dry run" is
+`tune.py --dry-run`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BASE = "environment: {type: CartPole, name: CartPole-v1}\n"
 
 
 def write_grid(folder: Path, runs: int) -> list[str]:
-    """Writes configs for so many permutations and returns the options that name them."""
+    """Write configs for the given number of permutations and return the options that name them."""
     sizes = {1_000: (10, 10, 10), 10_000: (10, 100, 10), 100_000: (100, 100, 10)}[runs]
     gammas, lamdas, rates = (
         [start + 0.0001 * number for number in range(size)]
@@ -47,7 +47,7 @@ def write_grid(folder: Path, runs: int) -> list[str]:
 
 
 def run_sweep(folder: Path) -> None:
-    """Runs a whole sweep in this process and prints when its first run began, and its end."""
+    """Run a whole sweep in this process and print the times of its first run and of its end."""
     began = float(sys.argv[3])
     sys.path.insert(0, str(ROOT))
     import torch
@@ -79,7 +79,7 @@ def run_sweep(folder: Path) -> None:
 
 
 def spawn(command: list[str]) -> tuple[str, float, float]:
-    """What a command wrote to standard error, its seconds and its peak memory in MiB."""
+    """Return a command's standard error, its seconds and its peak memory in MiB."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors)
@@ -92,7 +92,7 @@ def spawn(command: list[str]) -> tuple[str, float, float]:
 
 
 def measure(runs: int) -> str:
-    """A row of the table."""
+    """Return a row of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         options = write_grid(folder, runs)
@@ -108,7 +108,7 @@ def measure(runs: int) -> str:
 
 
 def main() -> None:
-    """Prints a Markdown table."""
+    """Print a Markdown table."""
     arguments = docopt(__doc__ or "")
     print("| runs | per run | peak memory | start | again | dry run |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")

@@ -1,14 +1,14 @@
-"""Measures whether populations that train side by side need processes, or whether threads do as well.
+"""Compares threads with processes for training several populations at once.
 
 Usage:
     threads.py [options]
     threads.py --help
 
 Options:
-    --work=<name>    What is trained [default: cartpole].
-    --members=<n>    Of each population [default: 8].
-    --updates=<n>    Updates that are measured [default: 60].
-    --rounds=<n>     How often; the median counts [default: 3].
+    --work=<name>    Work to train [default: cartpole].
+    --members=<n>    Members of each population [default: 8].
+    --updates=<n>    Updates to measure [default: 60].
+    --rounds=<n>     Number of rounds; the median counts [default: 3].
     -h --help        Show this text.
 """
 
@@ -40,7 +40,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 def train(work: str, members: int, updates: int, seed: int, wait: Callable[[], Any]) -> None:
-    """Trains a population, and waits for all others after the warm-up and after the last update."""
+    """Train a population, and wait for all others after the warm-up and after the last update."""
     config = Config.model_validate(WORKS[work].config(_WARM_UP + updates))
 
     def note(progress: Progress) -> None:
@@ -53,14 +53,14 @@ def train(work: str, members: int, updates: int, seed: int, wait: Callable[[], A
 
 
 def rate(kind: str, count: int, work: str, members: int, updates: int) -> float:
-    """Steps per second of so many populations at once.
+    """Return the steps per second of several populations at once.
 
     Args:
         kind: "threads" or "processes".
-        count: how many.
-        work: what they train.
-        members: of each.
-        updates: that are measured.
+        count: number of populations.
+        work: work to train.
+        members: members of each population.
+        updates: updates to measure.
     """
     threads = kind == "threads"
     barrier = (threading if threads else _SPAWN).Barrier(count + 1)
@@ -81,7 +81,7 @@ def rate(kind: str, count: int, work: str, members: int, updates: int) -> float:
 
 
 def main() -> None:
-    """Prints a table."""
+    """Print a table."""
     arguments = docopt(__doc__)
     work = arguments["--work"]
     members, updates = int(arguments["--members"]), int(arguments["--updates"])

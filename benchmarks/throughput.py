@@ -1,30 +1,30 @@
-"""Compares the training throughput and the memory of this project with those of other libraries.
+"""Compares this project's training throughput and memory with other libraries'.
 
-All train the same environments with the same hyperparameters and networks of the same size, on the
-CPU of this machine, in turns. Steps per second are those of the whole training loop without start
-and warm-up. Of the ways in which a library can be run, a short trial finds the fastest.
+All train the same environments with the same hyperparameters and networks of the same size, on the CPU
+of this machine, in turns. Steps per second are those of the whole training loop after start and
+warm-up. If a library can be run in several ways, a short trial finds the fastest.
 
 Usage:
     throughput.py [options]
     throughput.py --help
 
 Options:
-    --rounds=<n>                    How often each is measured [default: 5].
-    --work=<names>                  Which works, separated by commas; all if left out: cartpole,
+    --rounds=<n>                    Number of measurements of each [default: 5].
+    --work=<names>                  Works to train, separated by commas; all if left out: cartpole,
                                     cartpole-grid, pendulum, cartpole-lstm, minigrid, minigrid-grid,
                                     minigrid-pixels, procgen.
-    --cleanrl=<path>                CleanRL's `ppo.py` (for Gymnasium 1), which isn't in this
+    --cleanrl=<path>                Path of CleanRL's `ppo.py` (for Gymnasium 1), which isn't in this
                                     repository; CleanRL is left out without it.
-    --sample-factory-python=<path>  The Python of an environment with Sample Factory, which needs an
-                                    older Gymnasium; it is left out without it.
-    --purejaxrl=<folder>            The folder with PureJaxRL's `ppo.py`; left out without it.
-    --purejaxrl-python=<path>       The Python of an environment with what PureJaxRL and NAVIX need
-                                    (see train_purejaxrl.py).
-    --options=<options>             More options of this project's command for grids.
-    --quick                         A few updates only, to see whether everything works.
+    --sample-factory-python=<path>  Python of an environment with Sample Factory, which needs an older
+                                    Gymnasium; Sample Factory is left out without it.
+    --purejaxrl=<folder>            Folder with PureJaxRL's `ppo.py`; PureJaxRL is left out without it.
+    --purejaxrl-python=<path>       Python of an environment with the requirements of PureJaxRL and
+                                    NAVIX (see train_purejaxrl.py).
+    --options=<options>             Further options of this project's command for grids.
+    --quick                         Only a few updates, to check that everything works.
     -h --help                       Show this text.
 
-The packages that it needs besides this project's: pip install -r benchmarks/requirements.txt
+Packages that it needs besides this project's: pip install -r benchmarks/requirements.txt
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ _QUICK_UPDATES, _TRIAL_UPDATES = 2, 4
 
 
 def say(text: str) -> None:
-    """Tells the user something that doesn't belong to the tables."""
+    """Print a notice that doesn't belong to the tables."""
     print(text, file=sys.stderr, flush=True)
 
 
 def find_contenders(arguments: dict[str, Any]) -> list[Contender]:
-    """Those that are installed or given, with a notice for each that isn't."""
+    """Return the contenders that are installed or given, with a notice for each other."""
     options = (arguments["--options"] or "").split()
     contenders: list[Contender] = [
         ThisProject("auto", options),
@@ -100,7 +100,7 @@ def find_contenders(arguments: dict[str, Any]) -> list[Contender]:
 def choose_variants(
     contenders: list[Contender], work: str, updates: int
 ) -> list[tuple[Contender, Variant]]:
-    """How each contender trains a work; those that can't are left out with a notice."""
+    """Return each contender's fastest variant; contenders that fail are left out with a notice."""
     chosen = []
     for contender in contenders:
         try:
@@ -116,10 +116,10 @@ def choose_variants(
 def measure(
     chosen: list[tuple[Contender, Variant]], work: str, updates: int, rounds: int
 ) -> dict[str, list[Measurement]]:
-    """The measurements of each contender, one for each round, by its name."""
+    """Return each contender's measurements by its name, one for each round."""
     measured: dict[str, list[Measurement]] = {contender.name: [] for contender, _ in chosen}
     for number in range(rounds):
-        # Another one begins in each round, so that none always follows the same.
+        # Each round starts with another contender, so that none always follows the same.
         first = number % len(chosen)
         for contender, variant in chosen[first:] + chosen[:first]:
             measurement = contender.measure(work, variant, updates, seed=number)
@@ -131,7 +131,7 @@ def measure(
 def print_table(
     chosen: list[tuple[Contender, Variant]], work: str, measured: dict[str, list[Measurement]]
 ) -> None:
-    """Prints a work's results in Markdown."""
+    """Print a work's results in Markdown."""
     cores = len(cores_of(work))
     print(f"\n## {WORKS[work].title}, {cores} core{'s' if cores > 1 else ''}\n")
     print(f"| | steps/s | least and most | times {BASELINE} | peak memory in MiB |")
@@ -152,7 +152,7 @@ def print_table(
 
 
 def print_heading(rounds: int, sample_factory_python: str | None) -> None:
-    """Prints date, machine and versions."""
+    """Print date, machine and versions."""
     versions = [
         f"{package} {importlib.metadata.version(package)}"
         for package in _PACKAGES
@@ -169,9 +169,9 @@ def print_heading(rounds: int, sample_factory_python: str | None) -> None:
 
 
 def main() -> None:
-    """Measures everything and prints the tables."""
+    """Measure everything and print the tables."""
     arguments = docopt(__doc__)
-    # As Ctrl-C does, so that what is being measured ends too.
+    # SIGTERM acts like Ctrl-C, so that the measured process is stopped, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rounds, quick = int(arguments["--rounds"]), arguments["--quick"]
     works = arguments["--work"].split(",") if arguments["--work"] else list(WORKS)

@@ -1,7 +1,7 @@
-"""Measures what an update of fully connected networks can't do without: environments and products.
+"""Measures lower bounds of an update's time for fully connected networks: environments and products.
 
-Environments are stepped alone, with random actions; the networks' matrix products, forwards and, in
-learning, backwards, are counted, and take at least as long as the fastest product that a core makes.
+Environments are stepped alone, with random actions. The networks' matrix products, forward and, in
+learning, backward, are counted; their bound is the fastest product that a core can compute.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _LARGE = 1024
 
 
 def shares(work: Work, members: int) -> list[float]:
-    """Seconds that an update's environment steps take, and the products of acting and learning at least.
+    """Return an update's seconds of environment steps, and least seconds of acting and learning.
 
     Args:
-        work: what is trained, with networks of fully connected layers.
-        members: of the population.
+        work: the work to train, with fully connected networks.
+        members: members of the population.
     """
     environments, spaces = _stepping(work, members)
     inputs = sum(math.prod(shape) for shape, _ in spaces.observations.values())
@@ -49,7 +49,7 @@ def shares(work: Work, members: int) -> list[float]:
 
 
 def _stepping(work: Work, members: int) -> tuple[float, Spaces]:
-    """Seconds of an update's steps with random actions, and what is observed and done."""
+    """Return the seconds of an update's steps with random actions, and the spaces."""
     config = Config.model_validate(work.config(updates=1)).environment
     count = members * work.workers
     levels = RandomLevels(list(range(count)), config.reset_params.start_seed)
@@ -73,17 +73,17 @@ def _stepping(work: Work, members: int) -> tuple[float, Spaces]:
 
 
 def _operations(sizes: list[int], rows: int) -> int:
-    """Products and sums of a network's layers for so many rows."""
+    """Return the multiplications and additions of a network's layers for a number of rows."""
     return 2 * rows * sum(inputs * outputs for inputs, outputs in pairwise(sizes))
 
 
 def _operations_both_ways(sizes: list[int], rows: int) -> int:
-    """The same with those of all gradients, but for that of the observations, which nothing needs."""
+    """Return `_operations` with those of all gradients that are needed; the observations' isn't."""
     return 3 * _operations(sizes, rows) - _operations(sizes[:2], rows)
 
 
 def _operations_per_second() -> float:
-    """Of a product of large matrices, which is as fast as a processor gets."""
+    """Return the rate of a product of large matrices, the fastest that a processor gets."""
     matrix = np.random.default_rng(0).random((_LARGE, _LARGE), np.float32)
     product, calls = np.empty_like(matrix), 0
     np.dot(matrix, matrix, product)

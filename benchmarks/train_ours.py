@@ -1,4 +1,4 @@
-"""Trains one run of this project and prints its steps and seconds without the warm-up, as JSON.
+"""Trains one run of this project and prints steps and seconds after the warm-up, as JSON.
 
 Usage: python benchmarks/train_ours.py WORK UPDATES SEED BACKEND PRECISION
 """
@@ -26,13 +26,13 @@ from trainer import PPOTrainer
 
 
 def main() -> None:
-    """Trains and prints."""
+    """Train and print."""
     name, updates, seed, backend, precision = sys.argv[1:]
     work = WORKS[name]
     config = Config.model_validate(work.config(work.warm_up + int(updates), backend, precision))
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        # A real run writes summaries and checkpoints.
+        # Summaries and checkpoints are written as in any real run.
         run = Run(config, int(seed), Path(folder, "summaries"), Path(folder, "checkpoints"))
         with PPOTrainer([run], Placement(torch.device("cpu"), 0)) as trainer:
             trainer.run(lambda _: times.append(time.perf_counter()))

@@ -1,9 +1,9 @@
-"""Trains one run of PureJaxRL and prints its steps and seconds without compilation, as JSON.
+"""Trains one run of PureJaxRL and prints steps and seconds without compilation, as JSON.
 
 Usage: python benchmarks/train_purejaxrl.py FOLDER WORK UPDATES SEED
 
-FOLDER is the one with PureJaxRL's `ppo.py`. MiniGrid is played by NAVIX under the same loop. Runs in an
-environment of its own:
+FOLDER has PureJaxRL's `ppo.py`. The same loop plays MiniGrid with NAVIX. It runs in its own Python
+environment:
 pip install jax==0.10.2 flax==0.12.8 optax==0.2.8 distrax==0.1.9 gymnax==0.0.9 navix==0.7.4
 """
 
@@ -31,15 +31,15 @@ from works import (
     Work,
 )
 
-_WIDTH = 64  # of the layers that its script has
+_WIDTH = 64  # width of the layers in PureJaxRL's script
 
 
 def load(folder: str, work: Work) -> Any:
-    """PureJaxRL's script as a module, with the environment and the width of a work."""
+    """Return PureJaxRL's script as a module, with the environment and the layer width of a work."""
     import flax.linen
     import jax
 
-    # Its wrappers import Brax, whose environments aren't trained here.
+    # PureJaxRL's wrappers import Brax, which isn't needed here.
     for name in ("brax", "brax.envs", "brax.envs.wrappers", "brax.envs.wrappers.training"):
         sys.modules[name] = MagicMock()
     sys.path.insert(0, folder)
@@ -64,7 +64,7 @@ def load(folder: str, work: Work) -> Any:
 
 
 def config_of(work: Work, updates: int) -> dict[str, Any]:
-    """A work in the terms of PureJaxRL."""
+    """Return a work as PureJaxRL's config."""
     return {
         "LR": LEARNING_RATE,
         "NUM_ENVS": work.workers,
@@ -86,7 +86,7 @@ def config_of(work: Work, updates: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Compiles it, trains once to warm up, and once more for the measurement."""
+    """Compile, train once to warm up, and once more for the measurement."""
     folder, name, updates, seed = sys.argv[1:]
     work = WORKS[name]
     ppo = load(folder, work)

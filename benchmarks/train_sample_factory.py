@@ -1,10 +1,10 @@
-"""Trains one run of Sample Factory and prints its steps and seconds without the warm-up, as JSON.
+"""Trains one run of Sample Factory and prints steps and seconds after the warm-up, as JSON.
 
 Usage: python benchmarks/train_sample_factory.py WORK UPDATES SEED MODE
 
-MODE is serial (everything in one process, sampling and learning in turns) or parallel (processes on
-all cores, sampling while learning). Sample Factory needs an older Gymnasium than this project, so
-this runs with the Python of another environment and imports nothing of this project but `works`.
+MODE is serial (one process that samples and learns in turns) or parallel (processes on all cores that
+sample while learning). Sample Factory needs an older Gymnasium than this project, so this script runs
+with the Python of another environment and imports only `works` of this project.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ from works import (
 
 
 class Clock(AlgoObserver):
-    """Notes when each update was done."""
+    """Records the time of each update."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def on_training_step(self, runner: Any, training_iteration_since_resume: int) -> None:
-        """Is called by the runner after each update."""
+        """Record the time; the runner calls this after each update."""
         self.times.append(time.perf_counter())
 
 
 def make_environment(name: str, *_: Any, render_mode: str | None = None) -> gymnasium.Env:
-    """One environment, as Sample Factory asks for it."""
+    """Return one environment, with the signature that Sample Factory calls."""
     return gymnasium.make(name, render_mode=render_mode)
 
 
 def options(work: Work, updates: int, seed: int, mode: str, folder: str) -> dict[str, Any]:
-    """The command-line options of Sample Factory that make it train the work."""
+    """Return Sample Factory's command-line options for the work."""
     samplers = 1 if mode == "serial" else len(os.sched_getaffinity(0))
     return {
         "algo": "APPO",
@@ -79,7 +79,7 @@ def options(work: Work, updates: int, seed: int, mode: str, folder: str) -> dict
         "learning_rate": LEARNING_RATE,
         "adam_eps": ADAM_EPSILON,
         "max_grad_norm": MAX_GRAD_NORM,
-        # It clips to [1 / (1 + x), 1 + x], and values to [-x, x].
+        # Sample Factory clips ratios to [1 / (1 + x), 1 + x], and values to [-x, x].
         "ppo_clip_ratio": CLIP_RANGE,
         "ppo_clip_value": CLIP_RANGE,
         "exploration_loss_coeff": ENTROPY_COEFFICIENT,
@@ -98,7 +98,7 @@ def options(work: Work, updates: int, seed: int, mode: str, folder: str) -> dict
 
 
 def main() -> None:
-    """Trains and prints."""
+    """Train and print."""
     name, text, seed, mode = sys.argv[1:]
     work, updates = WORKS[name], int(text)
     register_env(work.environment, make_environment)

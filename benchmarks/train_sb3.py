@@ -1,4 +1,4 @@
-"""Trains one run of Stable-Baselines3 and prints its steps and seconds without the warm-up, as JSON.
+"""Trains one run of Stable-Baselines3 and prints steps and seconds after the warm-up, as JSON.
 
 Usage: python benchmarks/train_sb3.py WORK UPDATES SEED VECTORISATION
 
@@ -42,12 +42,12 @@ from works import (
 
 
 class PooledVecEnv(VecEnv):
-    """EnvPool's environments, for which Stable-Baselines3 has no interface of its own.
+    """EnvPool's environments behind Stable-Baselines3's interface, which has no adapter for them.
 
     Args:
         name: the task.
-        count: how many environments.
-        seed: of the first one.
+        count: number of environments.
+        seed: seed of the first environment.
     """
 
     def __init__(self, name: str, count: int, seed: int) -> None:
@@ -62,15 +62,15 @@ class PooledVecEnv(VecEnv):
         self._actions = np.zeros(count, np.int32)
 
     def reset(self) -> np.ndarray:
-        """Begins all episodes."""
+        """Start all episodes."""
         return self._pool.reset()[0]
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Keeps the actions for `step_wait`."""
+        """Store the actions for `step_wait`."""
         self._actions = actions.astype(np.int32)
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Takes a step; where episodes ended, the next ones begin within it."""
+        """Take a step; where episodes end, start the next ones."""
         observed, rewards, terminated, truncated, _ = self._pool.step(self._actions)
         ends = terminated | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
@@ -84,31 +84,31 @@ class PooledVecEnv(VecEnv):
         return observed, rewards, ends, infos
 
     def close(self) -> None:
-        """Ends the pool."""
+        """Drop the pool."""
         self._pool = None
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """EnvPool's environments have no attributes, a mode of drawing included."""
+        """Return None, as EnvPool's environments have no attributes, not even a render mode."""
         return [None] * self.num_envs
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Isn't possible."""
+        """Raise, as it isn't possible."""
         raise NotImplementedError
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
-        """Isn't possible."""
+        """Raise, as it isn't possible."""
         raise NotImplementedError
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """No environment has a wrapper."""
+        """Return False for each, as no environment has a wrapper."""
         return [False] * self.num_envs
 
 
 class Clock(BaseCallback):
-    """Notes when each update begins, and ends the training after the last.
+    """Records the start of each update, and stops the training after the last.
 
     Args:
-        updates: after so many.
+        updates: number of updates.
     """
 
     def __init__(self, updates: int) -> None:
@@ -120,12 +120,12 @@ class Clock(BaseCallback):
         self.times.append(time.perf_counter())
 
     def _on_step(self) -> bool:
-        # The rollout that follows the last update only shows when that one ended.
+        # The rollout after the last update only marks the time when that update ended.
         return len(self.times) <= self._updates
 
 
 def wrapper_of(work: Work) -> Callable[[gymnasium.Env], gymnasium.Env] | None:
-    """The wrappers with which an environment's users get what the work observes."""
+    """Return the wrapper that gives an environment the work's observations."""
     if work.suite == "Minigrid":
         return _pixels if work.visual else one_hot
     return mask_velocities if work.masked else None
@@ -136,7 +136,7 @@ def _pixels(environment: gymnasium.Env) -> gymnasium.Env:
 
 
 def make_environments(work: Work, seed: int, vectorisation: str) -> VecEnv:
-    """The work's environments side by side, whose episodes are monitored."""
+    """Return the work's environments as a vector, with monitored episodes."""
     if vectorisation == "envpool":
         return VecMonitor(PooledVecEnv(work.environment, work.workers, seed))
     return make_vec_env(
@@ -149,7 +149,7 @@ def make_environments(work: Work, seed: int, vectorisation: str) -> VecEnv:
 
 
 def policy_options(work: Work) -> dict[str, Any]:
-    """The network of the work."""
+    """Return the options for the work's network."""
     options: dict[str, Any] = {"optimizer_kwargs": {"eps": ADAM_EPSILON}}
     if work.visual:
         extractor = {"features_dim": work.layers[0]}
@@ -165,7 +165,7 @@ def policy_options(work: Work) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Trains and prints."""
+    """Train and print."""
     name, text, seed, vectorisation = sys.argv[1:]
     work, updates = WORKS[name], int(text)
     environments = make_environments(work, int(seed), vectorisation)

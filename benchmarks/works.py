@@ -1,4 +1,4 @@
-"""What the benchmarks train: environments, networks and hyperparameters, equal for all contenders."""
+"""The works of the benchmarks: environments, networks and hyperparameters, equal for all contenders."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ GRID_RUNS = 48
 
 @dataclass(frozen=True)
 class Work:
-    """One thing that every contender trains.
+    """One environment, network and set of hyperparameters that every contender trains.
 
     Attributes:
         title: heading of its table.
         suite: the environment's type in a config.
-        environment: its id.
+        environment: the environment's id.
         layers: units of each fully connected layer.
-        updates: updates that are measured, after the warm-up.
-        warm_up: updates before them.
-        workers: environments side by side.
-        steps: of each worker in an update.
-        visual: whether images are observed: then policy and value function share a trunk of
-            convolutions. Otherwise each has layers of its own.
-        masked: whether velocities are left out of what is observed.
-        lstm: units of an LSTM before the layers, trained on whole episodes; 0 is none.
-        one_core: whether everything runs on a single core; else on all there are.
-        grid: whether a grid is trained, or one run.
+        updates: measured updates, after the warm-up.
+        warm_up: updates before the measurement.
+        workers: number of workers.
+        steps: steps of each worker in an update.
+        visual: whether observations are images; policy and value function then share a trunk with
+            convolutions, else each has its own layers.
+        masked: whether velocities are hidden.
+        lstm: units of an LSTM before the layers, trained on whole episodes; 0: none.
+        one_core: whether everything runs on a single core, else on all cores.
+        grid: whether a grid is trained instead of one run.
     """
 
     title: str
@@ -64,18 +64,18 @@ class Work:
 
     @property
     def activation(self) -> str:
-        """The activation function: relu behind convolutions, tanh elsewhere."""
+        """Activation function: relu after convolutions, else tanh."""
         return "relu" if self.visual else "tanh"
 
     def config(
         self, updates: int, backend: str = "auto", precision: str = "float32"
     ) -> dict[str, Any]:
-        """The config with which this project trains it.
+        """Return this project's config of the work.
 
         Args:
-            updates: how many updates it trains.
-            backend: what steps the environments.
-            precision: of the products.
+            updates: number of updates.
+            backend: environment backend.
+            precision: precision of products.
         """
         environment = {"type": self.suite, "name": self.environment, "backend": backend}
         if self.suite == "Minigrid":
@@ -180,5 +180,5 @@ WORKS = {
 
 
 def as_yaml(data: dict[str, Any]) -> str:
-    """A config as the text of a file; numbers keep the point that makes them one in YAML."""
+    """Return a config as YAML text; floats keep the point that marks them as numbers."""
     return yaml.safe_dump(data, sort_keys=False)

@@ -1,1 +1,1 @@
-"""What the actor-critic in `model.py` is made of."""
+"""The building blocks of the actor-critic in `model.py`."""

@@ -1,9 +1,9 @@
-"""Which places of a sparse vector observation a training step must look at.
+"""Selects the columns of a sparse vector observation that a training step needs.
 
-One-hot observations have many places that are zero throughout a rollout, and many that are always
-equal (a wall is always grey, say). The former add nothing to a layer's output and get no gradient; the
-latter act as one place with the sum of their weights, and get the same gradient. So products with fewer
-places give the same numbers in less time.
+One-hot observations have many columns that are zero throughout a rollout, and many that are always
+equal (a wall is always grey, for instance). Zero columns add nothing to a layer's output and get no
+gradient. Equal columns act as one column with the sum of their weights, and get equal gradients. So
+products with fewer columns give the same numbers in less time.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Share of a vector's places below which it pays to look at a part of them.
+# Share of used columns below which a selection saves time.
 _SHARE = 0.75
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The used places of a vector of size D, in groups that are always equal.
+    """The used columns of a vector of size D, grouped by equality.
 
     Attributes:
-        used: (U,) places that are ever other than zero.
-        groups: (U,) the group of each, from 0 to G - 1.
-        first: (G,) one place of each group.
+        used: (U,) columns that are nonzero at least once.
+        groups: (U,) the group of each used column, from 0 to G - 1.
+        first: (G,) one column of each group.
     """
 
     used: Tensor
@@ -32,18 +32,18 @@ class Columns:
     first: Tensor
 
     def select(self, values: Tensor) -> Tensor:
-        """Observations (..., D) -> (..., G) float32."""
+        """Reduce observations: (..., D) -> (..., G) float32."""
         return values.index_select(-1, self.first).float()
 
     def merge(self, weight: Tensor) -> Tensor:
-        """A layer's weight (..., D, outputs) -> (..., G, outputs)."""
+        """Reduce a layer's weight: (..., D, outputs) -> (..., G, outputs)."""
         used = weight.index_select(-2, self.used)
         merged = weight.new_zeros(*weight.shape[:-2], len(self.first), weight.shape[-1])
         return merged.index_add(-2, self.groups, used)
 
 
 def find_columns(values: Tensor) -> Columns | None:
-    """The places of a batch (K, D) of bytes that matter, or None where nearly all do."""
+    """Return the columns of a batch (K, D) of bytes that matter, or None if nearly all do."""
     used = values.amax(0).nonzero().squeeze(1)
     if len(used) > _SHARE * values.shape[1]:
         return None
@@ -53,9 +53,9 @@ def find_columns(values: Tensor) -> Columns | None:
 
 
 def _group_equal(values: Tensor) -> Tensor:
-    """The number of the group of equal columns that each column of (K, U) values belongs to, (U,)."""
-    # Equal columns have equal sums of randomly weighted values. Others hardly ever do, and then all
-    # columns are compared.
+    """Return the group of each column of (K, U) values, (U,); equal columns form a group."""
+    # Equal columns have equal randomly weighted sums. If unequal columns have equal sums, too, which
+    # hardly ever happens, all columns are compared instead.
     generator = torch.Generator().manual_seed(0)
     weights = torch.rand(len(values), dtype=torch.float64, generator=generator).to(values.device)
     _, groups = torch.unique(values.double().t() @ weights, return_inverse=True)

@@ -1,7 +1,7 @@
-"""Layers of one member, or of M stacked ones.
+"""Layers of one member, or of M stacked members.
 
-Each of a stacked layer's parameters and inputs has a leading axis M; a single member's has none. `[M,]`
-in a shape means that the axis is there in the first kind only.
+Parameters and inputs of a stacked layer have a leading axis M; those of a single member have none.
+`[M,]` in a shape marks an axis that only stacked layers have.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ HIDDEN_GAIN = math.sqrt(2)
 
 
 class _SingleThreadProduct(torch.autograd.Function):
-    """bias (J) + inputs (B, K) @ weight (K, J), by one thread.
+    """bias (J) + inputs (B, K) @ weight (K, J), on one thread.
 
-    Several would share out the sums, and rounding would depend on how many there are. Convolutions,
-    which take nearly all of the time where there are several, don't share out theirs.
+    Several threads would split the sums, and rounding would depend on their number. Networks with
+    convolutions use several threads; convolutions take nearly all of their time and don't split sums.
     """
 
     @staticmethod
@@ -45,14 +45,14 @@ class _SingleThreadProduct(torch.autograd.Function):
 
 
 def _has_threads(weight: Tensor) -> bool:
-    """Whether several threads would multiply; what is compiled has other products anyway."""
+    """Return whether torch would multiply on several threads; torch.compile's products are its own."""
     if weight.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     return torch.get_num_threads() > 1
 
 
 class Layer(nn.Module):
-    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), not yet in memory."""
+    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), on the meta device until bound."""
 
     def __init__(
         self, axis: tuple[int, ...], shape: tuple[int, ...], outputs: int, gain: float
@@ -63,11 +63,11 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.empty(*axis, outputs, device="meta"))
 
     def view(self, name: str, flat: Tensor) -> Tensor:
-        """A row ([M,] K) of numbers, or of gradients, as what the parameter of that name is."""
+        """View a row ([M,] K) of weights or gradients in the shape of the parameter `name`."""
         return flat.view(getattr(self, name).shape)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Orthogonal weights and a bias of zero, for a single member."""
+        """Set orthogonal weights and a bias of zero, for a single member."""
         drawn = torch.empty(self.weight.shape)
         nn.init.orthogonal_(drawn, self.gain, generator=generator)
         self.weight.data.copy_(drawn)
@@ -77,15 +77,15 @@ class Layer(nn.Module):
 class Linear(Layer):
     """A fully connected layer: ([M,] B, inputs) -> ([M,] B, outputs).
 
-    Its weight is ([M,] inputs, outputs), which multiplies small batches twice as fast on a CPU as its
-    transpose does.
+    Its weight is ([M,] inputs, outputs), which on a CPU multiplies small batches twice as fast as its
+    transpose.
     """
 
     def __init__(self, axis: tuple[int, ...], inputs: int, outputs: int, gain: float) -> None:
         super().__init__(axis, (inputs, outputs), outputs, gain)
 
     def forward(self, inputs: Tensor, columns: Columns | None = None) -> Tensor:
-        """Applies each member's weights to its own inputs, or to what `columns` selected of them."""
+        """Apply each member's weights to its own inputs, or to the selected columns of them."""
         weight = self.weight if columns is None else columns.merge(self.weight)
         if weight.dim() == 2:
             if _has_threads(weight):
@@ -93,9 +93,9 @@ class Linear(Layer):
                 return product
             return torch.addmm(self.bias, inputs, weight)
         if weight.device.type == "cpu" and not torch.is_grad_enabled():
-            # NumPy multiplies matrix by matrix, so that rounding doesn't depend on how many there are,
-            # and takes no longer.
-            with np.errstate(all="ignore"):  # what isn't finite is found by the losses
+            # NumPy multiplies matrix by matrix, so that rounding doesn't depend on M, and takes no
+            # longer.
+            with np.errstate(all="ignore"):  # the losses report numbers that aren't finite
                 products = np.matmul(inputs.numpy(), weight.detach().numpy())
             return torch.from_numpy(products).add_(self.bias.unsqueeze(1))
         return torch.baddbmm(self.bias.unsqueeze(1), inputs, weight)
@@ -104,8 +104,8 @@ class Linear(Layer):
 class Convolution(Layer):
     """A convolution: ([M,] B, channels, height, width) -> ([M,] B, filters, height', width').
 
-    Its weight ([M,] filters, channels, kernel, kernel) lies in memory with the channels last, as images
-    do, which saves a sixth of the time on a CPU.
+    Its weight ([M,] filters, channels, kernel, kernel) is stored channels last, as images are, which
+    saves a sixth of the time on a CPU.
     """
 
     def __init__(
@@ -115,14 +115,14 @@ class Convolution(Layer):
         self.stride = stride
 
     def view(self, name: str, flat: Tensor) -> Tensor:
-        """As any layer's, but with a weight whose channels come last in memory."""
+        """View a row as `Layer.view` does, but with a weight stored channels last."""
         if name == "bias":
             return flat
         *axes, channels, height, width = self.weight.shape
         return flat.view(*axes, height, width, channels).movedim(-1, -3)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Applies each member's filters to its own images, as groups of one convolution."""
+        """Apply each member's filters to its own images, as groups of one convolution."""
         if self.weight.dim() == 4:
             return functional.conv2d(images, self.weight, self.bias, self.stride)
         members = len(images)
@@ -134,16 +134,16 @@ class Convolution(Layer):
 
 
 class Vector(nn.Module):
-    """Free parameters ([M,] size), which don't depend on what is observed; zeros at first."""
+    """Free parameters ([M,] size), which don't depend on observations; zeros at first."""
 
     def __init__(self, axis: tuple[int, ...], size: int) -> None:
         super().__init__()
         self.values = nn.Parameter(torch.empty(*axis, size, device="meta"))
 
     def view(self, name: str, flat: Tensor) -> Tensor:
-        """A row ([M,] size) of numbers, or of gradients, as what the parameter is."""
+        """View a row ([M,] size) of weights or gradients in the shape of the parameter."""
         return flat.view(self.values.shape)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Zeros, for a single member."""
+        """Set zeros, for a single member."""
         self.values.data.zero_()

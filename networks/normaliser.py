@@ -1,6 +1,4 @@
-"""Running normalisation: of vector observations, in a part of the network that isn't trained, and of
-rewards.
-"""
+"""Running normalisation of vector observations, as a part of the network, and of rewards."""
 
 from __future__ import annotations
 
@@ -9,19 +7,19 @@ from torch import Tensor
 
 from environments.interface import ACTION_MASK, Spaces
 
-_LIMIT = 10.0  # deviations beyond which what is normalised is clipped
+_LIMIT = 10.0  # standard deviations at which normalised numbers are clipped
 
 
 class Normaliser:
-    """Mean and variance of all vector observations that M members have seen so far.
+    """Running mean and variance of all vector observations of M members.
 
-    They change between updates only: acting and optimising within one update see the same network.
-    Before the first update nothing is changed.
+    They change between updates only, so acting and optimising within one update see the same network.
+    Before the first update the normaliser changes nothing.
 
     Args:
         mean: (M, 1, D) of each vector observation, by name.
         variance: (M, 1, D) of each.
-        count: (M,) float64, observations seen.
+        count: (M,) float64, number of observations seen.
     """
 
     def __init__(self, mean: dict[str, Tensor], variance: dict[str, Tensor], count: Tensor) -> None:
@@ -31,7 +29,7 @@ class Normaliser:
 
     @classmethod
     def of(cls, spaces: Spaces, members: int, device: torch.device) -> Normaliser:
-        """The normaliser of members that have seen nothing."""
+        """Return the normaliser of members that have seen no observation."""
         shapes = {
             name: (members, 1, *shape)
             for name, (shape, _) in spaces.observations.items()
@@ -44,7 +42,7 @@ class Normaliser:
         )
 
     def member(self, number: int) -> Normaliser:
-        """The normaliser of one member, without the axis M, on the same memory."""
+        """Return the normaliser of one member, without the axis M, as a view."""
         return Normaliser(
             {name: mean[number] for name, mean in self._mean.items()},
             {name: variance[number] for name, variance in self._variance.items()},
@@ -52,7 +50,7 @@ class Normaliser:
         )
 
     def __call__(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
-        """([M,] B, ...) observations, the vectors among them with mean 0 and deviation 1."""
+        """Return ([M,] B, ...) observations with mean 0 and standard deviation 1 for each vector."""
         normalised = dict(observations)
         for name in self._mean:
             mean, deviation = self.moments(name)
@@ -60,11 +58,11 @@ class Normaliser:
         return normalised
 
     def moments(self, name: str) -> tuple[Tensor, Tensor]:
-        """Mean and deviation ([M, 1,] D) of a vector observation."""
+        """Return mean and standard deviation ([M, 1,] D) of a vector observation."""
         return self._mean[name], (self._variance[name] + 1e-8).sqrt()
 
     def update(self, observations: dict[str, Tensor]) -> None:
-        """Takes a rollout's (M, T, N, ...) observations into account.
+        """Update mean and variance by a rollout's (M, T, N, ...) observations.
 
         Source: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
         """
@@ -75,7 +73,7 @@ class Normaliser:
         for name, mean in self._mean.items():
             # M x T x N x D -> M x (T * N) x D
             batch = observations[name].flatten(1, 2).to(mean.device, torch.float64)
-            # One by one, so that rounding doesn't depend on how many members there are.
+            # One member at a time, so that rounding doesn't depend on M.
             moments = [torch.var_mean(own, 0, correction=0, keepdim=True) for own in batch]
             batch_variance, batch_mean = map(torch.stack, zip(*moments, strict=True))
             difference = batch_mean - mean
@@ -85,7 +83,7 @@ class Normaliser:
         self._count.copy_(total)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything above on the CPU, for a checkpoint."""
+        """Return mean, variance and count on the CPU, for a checkpoint."""
         state = {"count": self._count.cpu().clone()}
         for name, mean in self._mean.items():
             state[f"mean.{name}"] = mean.cpu().clone()
@@ -93,7 +91,7 @@ class Normaliser:
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Takes over what `state` gave."""
+        """Load what `state` returned."""
         self._count.copy_(state["count"])
         for name, mean in self._mean.items():
             mean.copy_(state[f"mean.{name}"])
@@ -101,32 +99,32 @@ class Normaliser:
 
 
 class RewardNormaliser:
-    """Divides rewards by the standard deviation that each member's discounted returns had so far.
+    """Divides rewards by the running standard deviation of each member's discounted returns.
 
     Engstrom et al. (2020), Implementation matters in deep policy gradients, section 3.
 
     Args:
         members: M.
         workers: N.
-        device: where rewards are.
+        device: the rewards' device.
     """
 
     def __init__(self, members: int, workers: int, device: torch.device) -> None:
-        # Sums of all returns, of their squares, and their number; and the returns under way.
+        # The sum of all returns, the sum of their squares, and their number; the unfinished returns.
         self._moments = torch.zeros(members, 3, dtype=torch.float64, device=device)
         self._returns = torch.zeros(members, workers, device=device)
 
     def __call__(self, rewards: Tensor, ends: Tensor, gamma: Tensor) -> None:
-        """Normalises a rollout's rewards in place.
+        """Normalise a rollout's rewards in place.
 
         Args:
             rewards: (M, T, N).
-            ends: (M, T, N) bool, which steps ended an episode.
+            ends: (M, T, N) bool, whether a step ended an episode.
             gamma: (M, 1), discount factors.
         """
         returns = []
         for reward, end in zip(rewards.unbind(1), ends.unbind(1), strict=True):
-            # Not fused, since what that rounds to depends on where in memory a number lies.
+            # Not fused: the rounding of fused operations depends on a number's place in memory.
             self._returns = reward + self._returns * gamma
             returns.append(self._returns)
             self._returns = self._returns.masked_fill(end, 0.0)
@@ -141,18 +139,18 @@ class RewardNormaliser:
         rewards.div_(deviation.view(-1, 1, 1)).clamp_(-_LIMIT, _LIMIT)
 
     def begin_episodes(self) -> None:
-        """Forgets the returns of the episodes under way, as all workers begin new ones."""
+        """Reset the returns of unfinished episodes, as all workers start new ones."""
         self._returns = torch.zeros_like(self._returns)
 
     def member_state(self, member: int) -> dict[str, Tensor]:
-        """What one member's returns were so far and are now, on the CPU, for a checkpoint."""
+        """Return one member's moments and unfinished returns on the CPU, for a checkpoint."""
         return {
             "moments": self._moments[member].cpu().clone(),
             "returns": self._returns[member].cpu().clone(),
         }
 
     def restore(self, member: int, state: dict[str, Tensor], same_episodes: bool) -> None:
-        """Takes over what `member_state` gave, the present returns only where episodes go on."""
+        """Load what `member_state` returned; unfinished returns only if their episodes continue."""
         self._moments[member].copy_(state["moments"])
         if same_episodes:
             self._returns[member].copy_(state["returns"])

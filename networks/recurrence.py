@@ -1,9 +1,8 @@
-"""Recurrent layers: a policy's memory of what it observed earlier.
+"""Recurrent layers, with which a policy remembers earlier observations.
 
-A hidden state is one vector of all layers' numbers, (state_size,), so that it is stored like any other
-array. Acting goes step by step, for one member or for M stacked ones. Training goes through whole
-sequences of a single member, padded to equal lengths; what padding computes is dropped, so that no mean
-sees it.
+A hidden state is one vector of all layers' states, (state_size,), stored like any other array. Acting
+takes single steps, for one member or for M stacked members. Training processes whole sequences of a
+single member, padded to equal lengths; outputs of padding are dropped, so they enter no mean.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from schema.model import RecurrenceConfig
 
 @dataclass
 class Sequences:
-    """Which of B steps follow one another, and what was remembered before the first of each.
+    """The order of B steps in sequences, and the hidden state before each sequence.
 
     Attributes:
         states: ([M,] S, state_size), hidden states before the first step of each sequence.
-        initial: ([M,] S) bool, whether that is the state with which memory begins; None is nowhere.
-        mask: (S, L) bool, the places of padded sequences that hold the B steps, row by row. None
-            where each sequence is a single step, S = B.
+        initial: ([M,] S) bool, whether that is an episode's initial hidden state; None: it never is.
+        mask: (S, L) bool, the places of padded sequences that hold the B steps, row by row. None if
+            each sequence is a single step, S = B.
     """
 
     states: Tensor
@@ -37,19 +36,19 @@ class Sequences:
     mask: Tensor | None = None
 
     def part(self, start: int, size: int) -> Sequences:
-        """The same sequences with a part of each state."""
+        """Return the same sequences with a part of each hidden state."""
         return Sequences(self.states.narrow(-1, start, size), self.initial, self.mask)
 
 
 class GatedLinear(Linear):
-    """A fully connected layer to all gates of a recurrent one, each initialised for itself."""
+    """A fully connected layer to all gates of a recurrent layer, each initialised separately."""
 
     def __init__(self, axis: tuple[int, ...], inputs: int, gates: int, size: int) -> None:
         super().__init__(axis, inputs, gates * size, 1.0)
         self._gates = gates
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Orthogonal weights for each gate and a bias of zero, for a single member."""
+        """Set orthogonal weights for each gate and a bias of zero, for a single member."""
         for part in self.weight.data.chunk(self._gates, -1):
             drawn = torch.empty(part.shape)
             nn.init.orthogonal_(drawn, self.gain, generator=generator)
@@ -63,16 +62,16 @@ class Recurrence(nn.Module):
     Args:
         axis: (M,), or () for a single member.
         width: size of the inputs.
-        config: kind, number and size of the layers.
-        activation: of the linear layer.
+        config: type, number and size of the layers.
+        activation: activation of the linear layer.
 
     Attributes:
-        state_size: numbers of a hidden state.
-        output_size: of the outputs.
-        uses_numba: whether whole sequences go through what Numba compiled, on a CPU.
+        state_size: size of a hidden state.
+        output_size: size of the outputs.
+        uses_numba: whether whole sequences are computed by Numba on a CPU.
 
     Raises:
-        ValueError: `residual` needs inputs as wide as the hidden state.
+        ValueError: `residual` is set, but the inputs aren't as wide as the hidden state.
     """
 
     def __init__(
@@ -109,16 +108,16 @@ class Recurrence(nn.Module):
     def forward(
         self, features: Tensor, sequences: Sequences, columns: Columns | None
     ) -> tuple[Tensor, Tensor | None]:
-        """What is remembered and observed at each step.
+        """Return outputs and hidden states.
 
         Args:
             features: ([M,] B, width).
-            sequences: which steps follow one another.
-            columns: what was selected of the features; None is everything.
+            sequences: order of the steps.
+            columns: the selected columns of the features; None: all.
 
         Returns:
-            ([M,] B, hidden_state_size), and the hidden states ([M,] B, state_size) after each step
-            where each sequence is a single one, else None.
+            Outputs ([M,] B, hidden_state_size), and the hidden states ([M,] B, state_size) after each
+            step if each sequence is a single step, else None.
         """
         if self.embedding is not None:
             features, columns = self._activation(self.embedding(features, columns)), None
@@ -130,7 +129,7 @@ class Recurrence(nn.Module):
         return (outputs + features if self._config.residual else outputs), after
 
     def _begin(self, sequences: Sequences) -> Tensor:
-        """Hidden states ([M,] S, state_size), learned ones as they are by now."""
+        """Return hidden states ([M,] S, state_size), with the present values of learned ones."""
         if self.initial is None or sequences.initial is None:
             return sequences.states
         learned = self.initial.values.unsqueeze(-2)
@@ -139,7 +138,7 @@ class Recurrence(nn.Module):
     def _step(
         self, features: Tensor, states: Tensor, columns: Columns | None
     ) -> tuple[Tensor, Tensor]:
-        """Takes one step in each of S sequences: ([M,] S, ...) outputs and hidden states."""
+        """Take one step in each of S sequences; return outputs and hidden states ([M,] S, ...)."""
         cell = _lstm_cell if self._config.layer_type == "lstm" else _gru_cell
         after: list[Tensor] = []
         layers = states.split(self.output_size, -1)
@@ -154,9 +153,9 @@ class Recurrence(nn.Module):
     def _run(
         self, features: Tensor, states: Tensor, mask: Tensor, columns: Columns | None
     ) -> Tensor:
-        """Goes through whole sequences: features (B, ...) -> outputs (B, hidden_state_size)."""
+        """Process whole sequences: features (B, ...) -> outputs (B, hidden_state_size)."""
         if self.uses_numba and features.device.type == "cpu":
-            return self._run_compiled(features, states, mask, columns)
+            return self._run_by_numba(features, states, mask, columns)
         # B x width -> S x L x width
         padded = features.new_zeros(*mask.shape, features.shape[-1])
         padded[mask] = features
@@ -171,11 +170,11 @@ class Recurrence(nn.Module):
             outputs = torch.gru(padded, first[0], parameters, *options)[0]
         return outputs[mask]
 
-    def _run_compiled(
+    def _run_by_numba(
         self, features: Tensor, states: Tensor, mask: Tensor, columns: Columns | None
     ) -> Tensor:
-        """As `_run`, without padding."""
-        # Loading Numba takes half a second, which others needn't wait for.
+        """Process whole sequences by Numba, without padding."""
+        # Imported here because loading Numba takes half a second.
         from networks.by_numba.lstm import LSTM
 
         shape = (self._config.num_layers, self._parts, self.output_size)
@@ -188,7 +187,7 @@ class Recurrence(nn.Module):
         return features
 
     def _parameters_of_torch(self, columns: Columns | None) -> list[Tensor]:
-        """All weights and biases in torch's order, whose weights are (outputs, inputs)."""
+        """Return all weights and biases in torch's order; torch's weights are (outputs, inputs)."""
         parameters = []
         for of_inputs, of_hidden in zip(self._inputs, self._hidden, strict=True):
             weight = of_inputs.weight if columns is None else columns.merge(of_inputs.weight)

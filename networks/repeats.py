@@ -1,7 +1,8 @@
-"""Which observations of a rollout are the same.
+"""Finds repeated observations in a rollout.
 
-In small worlds an agent sees the same again and again, and a network then gives the same. To compute
-that once for all repeats, and its gradient from their sum, leads to the same numbers in less time.
+In small environments an agent sees the same observation many times, and a network answers it alike each
+time. Computing the answer once for all repeats, and its gradient from the sum of their gradients, gives
+the same numbers in less time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Share of a rollout's observations below which the distinct ones are few enough to pay.
+# Share of distinct observations below which computing each once saves time.
 _SHARE = 0.5
 
 
@@ -20,8 +21,8 @@ class Repeats:
     """K observations, D of them distinct.
 
     Attributes:
-        first: (D,) where each distinct one is found first.
-        numbers: (K,) which of the distinct ones each is, from 0 to D - 1.
+        first: (D,) the first position of each distinct observation.
+        numbers: (K,) the distinct observation at each position, from 0 to D - 1.
     """
 
     first: Tensor
@@ -29,16 +30,16 @@ class Repeats:
 
     @property
     def pays(self) -> bool:
-        """Whether the distinct ones are few enough."""
+        """Whether few enough observations are distinct to save time."""
         return len(self.first) < _SHARE * len(self.numbers)
 
     def among(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Which distinct ones (D',) are at some positions (B,), and which of those each is, (B,)."""
+        """Return the distinct observations (D',) at positions (B,), and the one of them at each (B,)."""
         return torch.unique(self.numbers.index_select(0, positions), return_inverse=True)
 
 
 def find_repeats(observations: dict[str, Tensor]) -> Repeats | None:
-    """The repeats among observations (K, ...) of bytes on the CPU; None where they are too few."""
+    """Return the repeats among observations (K, ...) of bytes on the CPU; None if there are too few."""
     parts = [values.flatten(1) for values in observations.values()]
     rows = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
     content, size = rows.numpy().tobytes(), rows.shape[1]

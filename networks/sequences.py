@@ -1,7 +1,7 @@
-"""Cuts a rollout into the sequences that recurrent layers are trained on.
+"""Splits a rollout into training sequences for recurrent layers.
 
 Truncated backpropagation through time (Williams and Peng, 1990): a sequence never crosses an episode's
-end, and begins with the hidden state that was stored for its first step.
+end, and starts with the hidden state stored for its first step.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from networks.recurrence import Sequences
 
 
 def split(ends: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where sequences begin, and how long they are.
+    """Return the start and the length of each sequence.
 
     Args:
-        ends: (T, N) bool, which steps end an episode.
-        length: the greatest length; 0 or less: whole episodes, as far as the rollout has them.
+        ends: (T, N) bool, whether a step ends an episode.
+        length: the greatest length; 0 or less: whole episodes, as far as they lie in the rollout.
 
     Returns:
-        The first step of each sequence, a position (S,) in the batch of T * N steps, and lengths (S,).
+        Positions (S,) of the sequences' first steps in the batch of T * N steps, and lengths (S,).
     """
     steps, workers = ends.shape
     begins = np.ones((steps, workers), bool)
@@ -40,12 +40,12 @@ def split(ends: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def deal(lengths: np.ndarray, order: np.ndarray, count: int) -> list[np.ndarray]:
-    """Parts sequences into at most `count` groups of nearly as many steps each.
+    """Divide sequences into at most `count` groups with nearly equal numbers of steps.
 
     Args:
         lengths: (S,), of all sequences.
-        order: (S,), a permutation of them.
-        count: how many groups; fewer come where sequences are too long for so many.
+        order: (S,), the sequences in the order in which they are dealt.
+        count: number of groups; sequences that are too long make fewer.
 
     Returns:
         The numbers of the sequences in each group.
@@ -60,10 +60,10 @@ class RolloutSequences:
     """The sequences of one member's rollout.
 
     Args:
-        ends: (T, N) bool, which steps end an episode.
+        ends: (T, N) bool, whether a step ends an episode.
         length: the greatest length; 0 or less: whole episodes.
         states: (T, N, state_size), hidden states before each step.
-        initial: (T, N) bool, where that is the state with which memory begins.
+        initial: (T, N) bool, whether that is an episode's initial hidden state.
     """
 
     def __init__(self, ends: Tensor, length: int, states: Tensor, initial: Tensor) -> None:
@@ -76,7 +76,7 @@ class RolloutSequences:
     def mini_batches(
         self, generator: torch.Generator, count: int
     ) -> Iterator[tuple[Tensor, Sequences]]:
-        """Deals sequences out at random: positions (B,) of steps in the batch, and what they form."""
+        """Deal sequences at random; yield their steps' positions (B,) in the batch, and their order."""
         order = torch.randperm(len(self._first), generator=generator).numpy()
         for chosen in deal(self._lengths, order, count):
             step = np.arange(self._lengths[chosen].max())

@@ -1,4 +1,4 @@
-"""The numbers that layers are made by, apart from the layers, so that they cost no loading of torch."""
+"""Sizes of layers, in a module of their own that doesn't import torch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 # deep reinforcement learning).
 CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 
-# Of recurrent layers, by their kind: gates, and parts of a state (the output, and the cell of an LSTM).
+# Gates of a recurrent layer by its type, and parts of its hidden state (the output, and an LSTM's cell).
 GATES = {"gru": 3, "lstm": 4}
 STATE_PARTS = {"gru": 1, "lstm": 2}
 
 
 def convolved_sizes(shape: tuple[int, ...]) -> Iterator[int]:
-    """How many numbers each convolution makes of an image (height, width, channels)."""
+    """Yield the size of each convolution's output for an image (height, width, channels)."""
     height, width = shape[0], shape[1]
     for filters, kernel, stride in CONVOLUTIONS:
         height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1

@@ -1,6 +1,6 @@
 """The trunk of a network: observations to features.
 
-`[M,]` in a shape is the axis of members that stacked networks have (see `model.py`).
+`[M,]` in a shape marks the axis of members that only stacked networks have (see `model.py`).
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Trunk(nn.Module):
-    """Observations to features: convolutions for images, recurrent layers, fully connected ones.
+    """Convolutions for images, then recurrent layers, then fully connected layers.
 
     Args:
         axis: (M,), or () for a single member.
-        spaces: what is observed.
+        spaces: spaces of the observations.
         config: sizes and activation.
     """
 
@@ -57,7 +57,7 @@ class Trunk(nn.Module):
         self.recurrence: Recurrence | None = None
         if config.recurrence is not None:
             self.recurrence = Recurrence(axis, width, config.recurrence, self.activation)
-            # Beside convolutions, torch has more threads, which suit it.
+            # With convolutions torch has several threads, which speed up its own recurrent layers.
             is_lstm, alone = config.recurrence.layer_type == "lstm", not self.encoders
             self.recurrence.uses_numba = is_lstm and alone and numerics.is_installed()
             width = self.recurrence.output_size
@@ -84,15 +84,16 @@ class Trunk(nn.Module):
         columns: Columns | None = None,
         sequences: Sequences | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Features of what is observed and remembered.
+        """Return the features of observations and hidden states.
 
         Args:
             observations: ([M,] B, ...) by name.
-            columns: what was selected of the observations; None is everything.
-            sequences: which steps follow one another, where there are recurrent layers.
+            columns: the selected columns of the observations; None: all.
+            sequences: order of the steps, for recurrent layers.
 
         Returns:
-            ([M,] B, hidden_layer_size), and the hidden states after each step as `Recurrence` has them.
+            Features ([M,] B, hidden_layer_size), and the hidden states after each step as from
+            `Recurrence`.
         """
         device = next(iter(observations.values())).device.type
         with self._precision(device):
@@ -112,7 +113,7 @@ class Trunk(nn.Module):
         return torch.autocast(device, torch.bfloat16) if self.in_bfloat16 else nullcontext()
 
     def encode(self, observations: dict[str, Tensor]) -> Tensor:
-        """([M,] B, ...) observations -> ([M,] B, inputs of the first fully connected layer)."""
+        """Encode observations: ([M,] B, ...) -> ([M,] B, inputs of the first other layer)."""
         parts = [
             self._encode(name, value) for name, value in observations.items() if name != ACTION_MASK
         ]

@@ -1,6 +1,6 @@
-"""What compiled code is made of: the compiler, elementary functions, random numbers.
+"""Building blocks of compiled code: the compiler, elementary functions, random numbers.
 
-Numba is optional. Only modules that need it import the others of this wing.
+Numba is optional, so only modules that need it import the other modules of this wing.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from functools import cache
 
 @cache
 def is_installed() -> bool:
-    """Whether Numba is there, in a version that fits NumPy's."""
+    """Return whether Numba is installed, in a version that works with NumPy's."""
     try:
-        import numba  # noqa: F401  # optional, and takes a moment
+        import numba  # noqa: F401  # optional, and slow to import
     except ImportError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""How functions are compiled. It takes some seconds, so that what was compiled is kept."""
+"""Numba's decorators with this project's options and cache; compiling takes some seconds."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numba
 
 from numerics.kept import Locator, folder
 
-# One product and one sum may be rounded as one, which is the same at each call. Everything else that
-# would make rounding depend on more than the numbers stays off.
+# A product and a sum may be fused, which rounds alike at each call. All other options of fastmath are
+# off, as they would make rounding depend on more than the numbers.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
-_NUMBA: Any = numba.config  # which has no types
+_NUMBA: Any = numba.config  # without type annotations
 if folder() is not None:
-    # The second is for versions before 0.62, which keep each path of a checkout apart.
+    # CACHE_DIR is for versions before 0.62, which have one cache for each path of a checkout.
     _NUMBA.CACHE_LOCATOR_CLASSES = f"{Locator.__module__}.{Locator.__name__}"
     _NUMBA.CACHE_DIR = str(folder())
 
-# For what is called by compiled functions only; nothing is compiled for calls from elsewhere.
+# For functions that only compiled functions call; no wrappers are compiled for other callers.
 jit = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
-# The same for what is called from one place: handing over as many arrays as it works on takes its time.
+# The same for functions with one caller and many arrays, as passing these takes time.
 inlined = numba.njit(
     **_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "inline": "always"}
 )
-# For what Python calls; with it, all that it calls is kept.
+# For functions that Python calls; cached with all functions that they call.
 entry = numba.njit(**_OPTIONS, cache=folder() is not None)

@@ -1,8 +1,8 @@
-"""Where what was compiled is kept: in a folder of the user's, for all checkouts.
+"""The cache of compiled code: a folder in the user's cache, shared by all checkouts.
 
-Numba by itself looks for changes in the file of a function only, not in what it calls, and keeps each
-file's path apart. So each version of the sources has a folder of its own here, whatever their path. What
-processor something was compiled for is in Numba's own index.
+Numba itself detects changes in a function's own file only, not in functions that it calls, and has
+separate caches for each file's path. Here each version of the sources has its own folder, whatever
+their path. Numba's own index tells processors apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 @cache
 def fingerprint() -> str:
-    """What a kept compilation depends on, apart from the processor."""
+    """Return a hash of everything that compiled code depends on, apart from the processor."""
     digest = hashlib.sha256(f"{version('numba')} {version('llvmlite')}".encode())
     for path in sources():
         digest.update(path.read_bytes())
@@ -34,23 +34,23 @@ def sources() -> Iterator[Path]:
 
 @cache
 def folder() -> Path | None:
-    """Where to keep what is compiled; None where nothing can be written."""
+    """Return the cache folder; None if it can't be written."""
     user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     try:
         found = Path(chosen) if chosen else Path(user).expanduser() / "ppo-grid"
         found /= f"compiled-{fingerprint()}"
         found.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # the latter where there is no home
+    except (OSError, RuntimeError):  # RuntimeError if there is no home folder
         return None
     return found if os.access(found, os.W_OK | os.X_OK) else None
 
 
 class Locator:
-    """Tells Numba where a function is kept, and that it is as it was.
+    """Numba's cache locator: tells Numba a function's cache folder and the version of the sources.
 
     Args:
-        function: what is compiled.
+        function: the function to compile.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -58,20 +58,20 @@ class Locator:
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], _: str) -> Locator:
-        """The locator of a function in a file."""
+        """Return the locator of a function in a file."""
         return cls(function)
 
     def get_cache_path(self) -> str:
-        """The folder."""
+        """Return the cache folder."""
         return str(folder())
 
     def get_source_stamp(self) -> str:
-        """What changes with the sources."""
+        """Return the version of the sources."""
         return fingerprint()
 
     def get_disambiguator(self) -> str:
-        """What tells functions of the same name apart."""
+        """Return a text that differs between functions of the same name."""
         return str(self._line)
 
     def ensure_cache_path(self) -> None:
-        """The folder is there."""
+        """Do nothing, as the folder exists already."""

@@ -1,6 +1,6 @@
-"""Matrix products of compiled code: those of SciPy's OpenBLAS, which Numba calls, on one thread.
+"""Matrix products of compiled code: Numba calls those of SciPy's OpenBLAS, here on one thread.
 
-What products round to may depend on the number of threads, and these are too small for several.
+Rounding may depend on the number of threads, and these products are too small for several.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Random numbers that compiled code draws: each is a function of a seed and of its number.
+"""Random numbers for compiled code, as a function of a seed and an index.
 
-So nothing but these has to be kept, and no draw depends on how many others were made elsewhere.
+So a generator has no state to store, and draws don't depend on other draws.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _UNUSED_BITS, _UNIT = _u64(11), 2.0**-53
 
 @jit
 def uniform(seed: int, number: int, least: float, greatest: float) -> float:
-    """The number-th uniform number in [least, greatest) of a seed's.
+    """Return the number-th uniform number in [least, greatest) of a seed's stream.
 
     SplitMix64 (Steele, Lea and Flood, 2014, Fast splittable pseudorandom number generators).
 
     Args:
         seed: uint64.
-        number: from 0.
-        least: the lower bound.
-        greatest: the upper one.
+        number: index from 0.
+        least: lower bound.
+        greatest: upper bound.
     """
     bits = seed + _u64(number + 1) * _STEP
     bits = (bits ^ (bits >> _SHIFT_1)) * _MIX_1

@@ -1,4 +1,4 @@
-"""The shells complete what the usage texts say."""
+"""Shells complete the options and values in the usage texts."""
 
 import shlex
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 from docs.write_completions import BASH, COMMANDS, FILES, FOLDERS, WORDS, ZSH, bash, options, zsh
 
-# Splits a line as readline does, and completes its end.
+# Completes the end of a line that is split as readline splits it.
 COMPLETE = """
 source {script}
 COMP_WORDS=({words})
@@ -51,7 +51,7 @@ def test_every_option_is_completed(command, complete):
     assert set(complete("python", f"{command}.py", "--")) == expected
 
 
-def test_what_has_values_is_an_option():
+def test_completed_values_belong_to_options():
     assert FILES | FOLDERS | set(WORDS) <= {
         option.name for command in COMMANDS for option in options(command) if option.takes_value
     }

@@ -13,7 +13,7 @@ SPACES = Spaces({"vector": ((1,), "float32")}, (2,))
 
 
 def naive_advantages(rewards, values, ends, final_values, last_value, gamma, lamda):
-    """Advantages of one worker: the weighted sum of errors until the end of each trajectory."""
+    """Return one worker's advantages: the weighted sum of errors until each trajectory's end."""
     steps = len(rewards)
     advantages = np.zeros(steps)
     for start in range(steps):
@@ -31,7 +31,7 @@ def naive_advantages(rewards, values, ends, final_values, last_value, gamma, lam
 
 
 def estimate(rewards, values, ends, final_values, last_values, gamma, lamda):
-    """Advantages and returns of arrays (M, T, N); gamma and lamda of each member."""
+    """Return advantages and returns of arrays (M, T, N), for each member's gamma and lamda."""
     found = [
         estimate_either(rewards, values, ends, final_values, last_values, gamma, lamda, by_numba)
         for by_numba in ([False, True] if is_installed() else [False])
@@ -59,11 +59,11 @@ def estimate_either(rewards, values, ends, final_values, last_values, gamma, lam
 
 
 def column(values):
-    """One member with one worker."""
+    """Return arrays of one member with one worker."""
     return np.array(values).reshape(1, -1, 1)
 
 
-def test_a_short_rollout_is_worked_out_by_hand():
+def test_a_short_rollout_has_the_advantages_worked_out_by_hand():
     # Errors with gamma 0.5: 1 + 0.5 * 4 - 2 = 1; 0 + 0.5 * 6 - 4 = -1; 2 + 0.5 * 8 - 6 = 0.
     advantages, returns = estimate(
         column([1.0, 0.0, 2.0]),
@@ -136,12 +136,12 @@ def test_advantages_equal_those_of_each_trajectory_alone(seed, shape, share, gam
 
 
 @pytest.mark.parametrize("low_memory", [False, True])
-def test_mini_batches_deal_out_each_step_once_with_all_that_belongs_to_it(low_memory):
+def test_mini_batches_have_each_step_once_with_all_its_data(low_memory):
     spaces = Spaces({"vector": ((2,), "float32"), "visual": ((2, 2, 1), "uint8")}, (5, 5))
     members, steps, workers = 2, 3, 4
     buffer = RolloutBuffer(spaces, (members, steps, workers), CPU, low_memory)
     for step in range(steps):
-        # Every step of every environment has a number of its own: 100 m + 10 t + n.
+        # Every step of every worker has a unique number: 100 m + 10 t + n.
         numbers = np.array(
             [100 * m + 10 * step + n for m in range(members) for n in range(workers)]
         )

@@ -11,7 +11,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 @pytest.mark.parametrize(("suite", "width"), [("cartpole", 315), ("minigrid", 210 + 10 + 210)])
-def test_a_picture_shows_the_environment_and_what_is_seen_of_it(suite, width):
+def test_a_picture_shows_the_environment_and_its_observation(suite, width):
     drawn = picture(PICTURES[suite])
     assert drawn.shape == (210, width, 3)
     assert drawn.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""The lock holds a version for each requirement, on every platform and Python that we support."""
+"""The lock has a version for each requirement, on every platform and Python that we support."""
 
 import re
 from pathlib import Path
@@ -56,6 +56,6 @@ def test_the_lock_has_neither_local_versions_nor_addresses():
     assert all(entry.url is None for entry in locked)
 
 
-def test_the_lock_leaves_it_to_torch_what_cuda_needs():
+def test_the_lock_leaves_cuda_s_packages_to_torch():
     text = (ROOT / "requirements.lock").read_text("utf-8")
     assert not re.search(r"^(cuda|nvidia|triton)", text, re.MULTILINE)

@@ -14,7 +14,7 @@ LENGTH = 5
 
 
 class Counting(gymnasium.Env):
-    """Observes [kind, time]; ends after five steps, really or by being cut off as its kind says."""
+    """Observes [kind, time]; its kind says whether it terminates or is truncated after five steps."""
 
     observation_space = spaces.Box(-1, 10, (2,), np.float32)
     action_space = spaces.MultiDiscrete([3, 2])
@@ -34,7 +34,7 @@ class Counting(gymnasium.Env):
 
 @pytest.fixture
 def sampled():
-    """A trainer of two members that has sampled one rollout and estimated its advantages."""
+    """Yield a trainer of two members with one sampled rollout and its estimated advantages."""
     gymnasium.register("Counting-v0", Counting)
     environment = {"type": "Gymnasium", "name": "Counting-v0"}
     configs = [
@@ -53,7 +53,7 @@ def value_of(trainer, member, kind, time):
     return trainer.parts.population.each[member]({"vector": observed})[1].item()
 
 
-def test_a_rollout_is_what_policy_and_environment_did(sampled):
+def test_a_rollout_records_policy_and_environment(sampled):
     buffer = sampled.parts.buffer
     observed = buffer.observations["vector"].numpy()
     times = np.arange(buffer.steps) % LENGTH
@@ -81,7 +81,7 @@ def test_actions_are_drawn_anew_for_each_step_worker_and_branch(sampled):
     }
 
 
-def test_only_episodes_that_were_cut_off_are_worth_their_last_observation(sampled):
+def test_only_truncated_episodes_have_the_value_of_their_last_observation(sampled):
     buffer = sampled.parts.buffer
     kinds = set()
     for member, step, worker in buffer.ends.nonzero().tolist():
@@ -113,9 +113,9 @@ def test_advantages_of_a_rollout_equal_those_of_each_trajectory_alone(sampled):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_episodes_are_noted_by_the_member_that_played_them(sampled):
+def test_episodes_are_recorded_by_the_member_that_played_them(sampled):
     buffer = sampled.parts.buffer
-    for member, record in enumerate(sampled.return_histories):
+    for member, record in enumerate(sampled.records):
         rewards = buffer.rewards[member].numpy()
         ended = buffer.steps // LENGTH * LENGTH
         returns = rewards[:ended].reshape(-1, LENGTH, buffer.workers).sum(1)

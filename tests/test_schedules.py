@@ -46,14 +46,14 @@ def test_seeds_differ_between_runs_streams_and_indices():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_seeds_are_the_same_every_time():
+def test_seeds_are_reproducible():
     assert derive_seed(3, Stream.ACTIONS, 2) == derive_seed(3, Stream.ACTIONS, 2)
     first = make_generator(3, Stream.ACTIONS)
     assert first.initial_seed() == derive_seed(3, Stream.ACTIONS)
     assert first.initial_seed() != make_generator(3, Stream.SHUFFLING).initial_seed()
 
 
-def test_training_levels_lie_in_their_range_and_reach_all_of_it():
+def test_training_levels_cover_their_range_and_nothing_else():
     levels = RandomLevels(
         [derive_seed(0, Stream.ENVIRONMENTS, worker) for worker in range(4)], 5, 3
     )
@@ -63,7 +63,7 @@ def test_training_levels_lie_in_their_range_and_reach_all_of_it():
     assert {unlimited(i % 2, i) for i in range(40)} == {2**31 - 2, 2**31 - 1}
 
 
-def test_training_levels_depend_on_nothing_but_the_own_seed_and_episode():
+def test_training_levels_depend_on_their_seed_and_episode_only():
     alone, beside = RandomLevels([7], 1000), RandomLevels([3, 7, 9], 1000)
     own = [alone(0, episode) for episode in range(10)]
     assert own == [beside(1, episode) for episode in range(10)]
@@ -71,7 +71,7 @@ def test_training_levels_depend_on_nothing_but_the_own_seed_and_episode():
     assert not set(own) & {beside(0, episode) for episode in range(10)}
 
 
-def test_listed_levels_are_dealt_out_in_turn():
+def test_listed_levels_are_assigned_in_turn():
     levels = ListedLevels([10, 11, 12, 13, 14], 2)
     assert [levels(0, episode) for episode in range(4)] == [10, 12, 14, 11]
     assert [levels(1, episode) for episode in range(3)] == [11, 13, 10]

@@ -1,4 +1,4 @@
-"""The wings of the house, as docs/architecture.md shows them."""
+"""The wings of the project: their picture in the documentation, and Numba's cache."""
 
 import ast
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Layers of networks that Numba compiles."""
+"""Layers of networks, compiled by Numba."""

@@ -1,9 +1,9 @@
-"""A layer of long short-term memory over whole sequences (Hochreiter and Schmidhuber, 1997), with forget
-gates, and its gradient.
+"""An LSTM layer with forget gates over whole sequences, and its gradient, compiled by Numba.
 
-Axes: B steps of S sequences of different lengths, one sequence after another; K inputs, H units. Gates
-are those into the cell, of forgetting, the new content, and out of the cell, H numbers each. Where torch
-takes as many steps as the longest sequence has for all of them, here each ends with its own.
+Hochreiter and Schmidhuber (1997), Long short-term memory. Axes: B steps of S sequences of different
+lengths, one sequence after another; K inputs, H units. The gates are input, forget, cell and output
+gate, H numbers each. Torch takes as many steps in each sequence as the longest has; here each sequence
+takes only its own.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from numerics.functions import ONE, sigmoid, tanh
 
 
 class Steps(NamedTuple):
-    """Which steps follow one another.
+    """The order of steps in sequences, the longest sequence first.
 
     Attributes:
-        starts: (S,) int64, where each sequence begins, the longest one first.
+        starts: (S,) int64, first step of each sequence.
         lengths: (S,) int64.
     """
 
@@ -32,13 +32,14 @@ class Steps(NamedTuple):
 
 
 class SavedActivations(NamedTuple):
-    """What a layer makes of each step.
+    """Results of a layer's forward pass that its gradient needs.
 
     Attributes:
-        gates: (B, 4 H), after their activations; then the gradient of what went into these.
-        cells, outputs: (B, H), hidden states after a step.
+        gates: (B, 4 H), after their activations; the backward pass replaces them with the gradient of
+            the inputs of these activations.
+        cells, outputs: (B, H), hidden states after each step.
         before: (B, H), outputs of the step before.
-        cells_before: (B, H).
+        cells_before: (B, H), cells of the step before.
     """
 
     gates: np.ndarray
@@ -56,14 +57,14 @@ def forward(
     hidden_weight: np.ndarray,
     saved: SavedActivations,
 ) -> None:
-    """Takes all steps.
+    """Take all steps.
 
     Args:
-        steps: which follow one another.
-        begin: (S, H), outputs before each sequence, the longest one first.
-        begin_cells: (S, H), cells before each.
+        steps: order of the steps.
+        begin: (S, H), outputs before each sequence, the longest first.
+        begin_cells: (S, H), cells before each sequence.
         hidden_weight: (H, 4 H).
-        saved: has what the inputs add to the gates, and becomes what it makes of each step.
+        saved: has the inputs' part of the gates, and is filled with the results of each step.
     """
     units = begin.shape[1]
     states, products = begin.copy(), np.empty((len(begin), 4 * units), np.float32)
@@ -78,7 +79,7 @@ def forward(
 
 @jit
 def _active(steps: Steps, time: int) -> int:
-    """How many sequences are longer than some steps."""
+    """Return the number of sequences that are longer than `time` steps."""
     count = 0
     while count < len(steps.lengths) and steps.lengths[count] > time:
         count += 1
@@ -89,7 +90,7 @@ def _active(steps: Steps, time: int) -> int:
 def _step(
     saved: SavedActivations, row: int, product: np.ndarray, state: np.ndarray, cell: np.ndarray
 ) -> None:
-    """Takes one step in one sequence, whose state (H,) and cell (H,) become those after it."""
+    """Take one step in one sequence, which updates its state (H,) and cell (H,)."""
     gates, units = saved.gates[row], len(state)
     for unit in range(2 * units):
         gates[unit] = sigmoid(gates[unit] + product[unit])
@@ -117,15 +118,15 @@ def backward(
     by_begin: np.ndarray,
     by_begin_cells: np.ndarray,
 ) -> None:
-    """Finds gradients, from the last steps to the first.
+    """Compute gradients, from the last steps to the first.
 
     Args:
-        steps: which follow one another.
-        by_outputs: (B, H), the gradient of the outputs.
-        transposed: (4 H, H), the hidden weight.
-        saved: as `forward` left it; its gates become the gradient of what went into them.
-        by_begin: (S, H) zeros, become those of the outputs before each sequence.
-        by_begin_cells: (S, H) zeros, become those of the cells before each.
+        steps: order of the steps.
+        by_outputs: (B, H), gradient of the outputs.
+        transposed: (4 H, H), the transposed hidden weight.
+        saved: results of `forward`; its gates become the gradient of their inputs.
+        by_begin: (S, H) zeros; become the gradient of the outputs before each sequence.
+        by_begin_cells: (S, H) zeros; become the gradient of the cells before each sequence.
     """
     by_states, by_cells = by_begin, by_begin_cells
     by_gates = np.empty((len(by_states), len(transposed)), np.float32)
@@ -148,9 +149,9 @@ def _step_back(
     by_state: np.ndarray,
     by_cell: np.ndarray,
 ) -> None:
-    """The gradient of one step's gates, and of the cell (H,) before it.
+    """Compute the gradient of one step's gates, and of the cell (H,) before it.
 
-    With c = f c' + i g and h = o tanh(c); sigmoid and tanh have the slopes s (1 - s) and 1 - t^2.
+    With c = f c' + i g and h = o tanh(c); sigmoid and tanh have the derivatives s (1 - s) and 1 - t^2.
     """
     gates, units = saved.gates[row], len(by_state)
     cells, cells_before = saved.cells[row], saved.cells_before[row]
@@ -167,7 +168,7 @@ def _step_back(
 
 
 class LSTM(torch.autograd.Function):
-    """The layer as a part of what torch records."""
+    """The layer as an autograd function."""
 
     @staticmethod
     def forward(
@@ -181,10 +182,10 @@ class LSTM(torch.autograd.Function):
         hidden_bias: Tensor,
         lengths: Tensor,
     ) -> Tensor:
-        """The outputs (B, H).
+        """Return the outputs (B, H).
 
         Args:
-            ctx: keeps what the way back needs.
+            ctx: stores what the backward pass needs.
             features: (B, K).
             begin: (S, H).
             begin_cells: (S, H).
@@ -214,7 +215,7 @@ class LSTM(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of the arguments."""
+        """Return the gradients of the arguments."""
         features, weight, hidden_weight, order = ctx.saved_tensors
         saved: SavedActivations = ctx.activations
         by_sorted, by_sorted_cells = (

@@ -10,7 +10,7 @@ SPACES = Spaces({"vector": ((40,), "uint8")}, (3,))
 
 
 def sparse_observations(members, batch):
-    """Places 3, 4, 20 and 39 are used, and 30 and 31 are always equal to 4."""
+    """Return observations that use columns 3, 4, 20 and 39, and 30 and 31, which equal column 4."""
     random = np.random.default_rng(0)
     values = np.zeros((members, batch, 40), np.uint8)
     values[..., [3, 4, 20, 39]] = random.integers(0, 3, size=(members, batch, 4))
@@ -18,7 +18,7 @@ def sparse_observations(members, batch):
     return torch.tensor(values)
 
 
-def test_places_that_are_zero_are_left_out_and_equal_ones_merged():
+def test_zero_columns_are_left_out_and_equal_columns_merged():
     values = sparse_observations(1, 20)[0]
     columns = find_columns(values)
     assert columns.used.tolist() == [3, 4, 20, 30, 31, 39]
@@ -32,7 +32,7 @@ def test_places_that_are_zero_are_left_out_and_equal_ones_merged():
 
 @pytest.mark.parametrize("selection", [1, slice(None)], ids=["one", "all"])
 @pytest.mark.parametrize("share_parameters", [True, False])
-def test_outputs_and_gradients_are_those_of_all_places(selection, share_parameters):
+def test_outputs_and_gradients_equal_those_of_all_columns(selection, share_parameters):
     members = population(SPACES, share_parameters=share_parameters)
     network = members.part(selection)
     observed = sparse_observations(3, 6)[selection]
@@ -48,7 +48,7 @@ def test_outputs_and_gradients_are_those_of_all_places(selection, share_paramete
         torch.testing.assert_close(whole, part, rtol=1e-5, atol=1e-5)
 
 
-def test_places_are_left_out_only_where_it_is_exact_and_pays():
+def test_columns_are_left_out_only_if_it_is_exact_and_saves_time():
     sparse = torch.zeros(10, 40, dtype=torch.uint8)
     network = population(SPACES).each[0]
     assert network.find_columns({"vector": torch.ones(10, 40, dtype=torch.uint8)}) is None
@@ -58,13 +58,13 @@ def test_places_are_left_out_only_where_it_is_exact_and_pays():
     assert normalising.find_columns({"vector": sparse}) is None
 
 
-def test_a_rollout_without_any_used_place_can_be_learned_from():
+def test_a_rollout_without_any_used_column_can_be_learned_from():
     columns = find_columns(torch.zeros(10, 40, dtype=torch.uint8))
     assert columns.select(torch.zeros(10, 40)).shape == (10, 0)
     assert columns.merge(torch.ones(40, 3)).shape == (0, 3)
 
 
-def test_columns_that_only_seem_equal_are_kept_apart(monkeypatch):
+def test_columns_with_equal_sums_but_unequal_values_stay_separate(monkeypatch):
     values = sparse_observations(1, 20)[0]
     monkeypatch.setattr(torch, "rand", lambda count, **_: torch.zeros(count, dtype=torch.float64))
     columns = find_columns(values)

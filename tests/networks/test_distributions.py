@@ -43,10 +43,10 @@ def test_the_mode_is_the_most_probable_choice_of_each_branch(branches):
     np.testing.assert_array_equal(found.numpy(), np.stack(expected, -1))
 
 
-def test_choices_are_drawn_as_often_as_they_are_probable():
+def test_choices_are_drawn_according_to_their_probabilities():
     branches, count = (3, 4), 20_000
     probabilities = [np.array([0.2, 0.5, 0.3]), np.array([0.05, 0.6, 0.25, 0.1])]
-    # Logits need not be normalised: each branch's are shifted by a constant.
+    # A constant added to a branch's logits changes nothing, as they aren't normalised.
     logits = torch.tensor(np.concatenate([np.log(probabilities[0]) + 3, np.log(probabilities[1])]))
     distribution = MultiCategorical(branches)
     noise = distribution.noise((count,), torch.Generator().manual_seed(0))
@@ -62,7 +62,7 @@ def test_choices_are_drawn_as_often_as_they_are_probable():
 def test_a_draw_is_the_greatest_of_the_noisy_logits_of_each_branch():
     logits = torch.tensor([1.0, 0.0, 0.0, 2.0, 2.5])
     noise = torch.tensor([0.0, 0.5, 1.1, 0.7, 0.1])
-    # 1, 0.5, 1.1 and 2.7, 2.6
+    # Noisy logits: 1, 0.5, 1.1 and 2.7, 2.6
     assert MultiCategorical((3, 2)).sample(logits, noise).tolist() == [2, 0]
 
 

@@ -12,7 +12,7 @@ BOUNDS = ((-2.0, 2.0), (0.0, 1.0))
 
 
 def drawn(seed=0, size=6):
-    """Parameters (size, 4) of two dimensions and actions (size, 2), in float64."""
+    """Return parameters (size, 4) and actions (size, 2) of two dimensions, in float64."""
     random = np.random.default_rng(seed)
     mean, log_deviation = random.normal(size=(size, 2)), 0.5 * random.normal(size=(size, 2)) - 0.5
     parameters = torch.tensor(np.concatenate((mean, log_deviation), -1))
@@ -31,7 +31,7 @@ def test_log_probability_and_entropy_equal_those_of_torch():
     assert (distribution.num_outputs, distribution.free_parameters) == (2, 2)
 
 
-def test_squashed_log_probability_equals_scipy_s_density_of_what_the_environment_gets():
+def test_squashed_log_probability_equals_scipy_s_density_of_the_environment_s_action():
     parameters, actions = drawn()
     distribution = SquashedGaussian(BOUNDS)
     found = distribution.log_probability(parameters, actions)
@@ -88,7 +88,7 @@ def test_draws_have_the_mean_and_the_deviation_of_the_parameters(kind):
 
 
 @pytest.mark.parametrize("kind", [DiagonalGaussian, SquashedGaussian])
-def test_the_divergence_is_that_of_torch_on_average(kind):
+def test_the_mean_divergence_equals_that_of_torch(kind):
     before = torch.tensor([0.0, 0.5, -0.3, 0.1], dtype=torch.float64).expand(60_000, 4)
     after = before + torch.tensor([0.2, -0.1, 0.1, 0.05], dtype=torch.float64)
     distribution = kind(BOUNDS)

@@ -63,7 +63,7 @@ def test_a_population_answers_as_each_member_alone(spaces, share_parameters):
 
 @pytest.mark.parametrize("share_parameters", [True, False])
 @pytest.mark.parametrize("spaces", [VECTOR_SPACES, VISUAL_SPACES, BOTH_SPACES])
-def test_acting_first_and_valuing_later_is_the_same(spaces, share_parameters):
+def test_acting_and_valuing_separately_gives_the_same(spaces, share_parameters):
     members = population(spaces, share_parameters=share_parameters)
     observed = observations(spaces, 3, 4)
     acted = members.stacked.act(observed)
@@ -92,7 +92,7 @@ def test_bfloat16_is_nearly_float32_when_acting_and_when_learning(share_paramete
     assert not rounded.each[0].is_dense
     for first, second in zip(*found, strict=True):
         assert not torch.equal(first, second)
-        # Eight bits of a mantissa are two to three decimals.
+        # Eight bits of mantissa are two to three decimal digits.
         assert (first - second).norm() < 0.02 * first.norm()
 
 
@@ -107,7 +107,7 @@ def test_bfloat16_is_nearly_float32_when_acting_and_when_learning(share_paramete
         ("gelu", lambda x: x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))),
     ],
 )
-def test_a_network_of_vectors_is_what_its_weights_say(activation, function):
+def test_a_network_of_vectors_computes_what_its_weights_define(activation, function):
     members = population(members=1, activation=activation, share_parameters=False)
     random = np.random.default_rng(1)
     weights = {
@@ -133,7 +133,7 @@ def test_a_network_of_vectors_is_what_its_weights_say(activation, function):
     )
 
 
-def test_images_are_scaled_to_one_and_see_their_own_channels():
+def test_images_are_scaled_to_one_and_channels_stay_separate():
     members = population(VISUAL_SPACES, members=1, activation="relu", num_hidden_layers=1)
     observed = observations(VISUAL_SPACES, 1, 2)["visual"]
     weights = {name: w.double() for name, w in members.member_weights(0).items()}
@@ -211,7 +211,7 @@ def test_the_weights_of_one_member_move_to_another():
     torch.testing.assert_close(values[2], values[0])
 
 
-def test_one_trunk_sees_images_and_two_see_vectors():
+def test_images_have_one_trunk_and_vectors_two_by_default():
     assert population(VISUAL_SPACES).stacked.value_trunk is None
     assert population(BOTH_SPACES).stacked.value_trunk is None
     assert population(VECTOR_SPACES).stacked.value_trunk is not None
@@ -265,7 +265,7 @@ def test_flat_steps_equal_those_of_torch_over_separate_parameters(max_grad_norm)
 
 
 def learn_with_torch(network, buffer, order, max_grad_norm):
-    """Takes a step for each of 4 mini-batches, and returns the norms of their gradients."""
+    """Take a step for each of 4 mini-batches, and return the norms of their gradients."""
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=0.01, eps=1e-5, weight_decay=0.1, foreach=False
     )

@@ -30,13 +30,13 @@ def train(folder, **model):
         trainer.run()
 
 
-def test_nothing_changes_before_the_first_update():
+def test_observations_are_unchanged_before_the_first_update():
     observations = {"vector": torch.randn(2, 7, 5)}
     normalised = Normaliser.of(VECTOR_SPACES, 2, CPU)(observations)
     assert torch.allclose(normalised["vector"], observations["vector"], atol=1e-6)
 
 
-def test_statistics_of_several_rollouts_are_those_of_all_observations():
+def test_statistics_of_several_rollouts_equal_those_of_all_observations():
     generator = np.random.default_rng(0)
     # M x T x N x D, with members and dimensions of different means and scales
     rollouts = [generator.normal(3, 2, (2, 4, 3, 5)) * [1, 5, 0.1, 2, 9] for _ in range(3)]
@@ -49,7 +49,7 @@ def test_statistics_of_several_rollouts_are_those_of_all_observations():
     values = torch.tensor(everything, dtype=torch.float32)
     found = normaliser({"vector": values})["vector"].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    # A member's own view has its own statistics.
+    # Each member's view has its own statistics.
     alone = normaliser.member(1)({"vector": values[1:]})["vector"].numpy()
     np.testing.assert_allclose(alone, expected[1:], atol=1e-3)
 
@@ -76,7 +76,7 @@ def test_statistics_are_saved_and_a_resumed_training_ends_the_same(tmp_path):
         assert torch.equal(values, resumed.weights[name])
 
 
-def test_a_checkpoint_of_the_other_setting_is_one_line(tmp_path):
+def test_a_checkpoint_of_the_other_setting_is_refused_in_one_line(tmp_path):
     train(tmp_path)
     path = str(checkpoint_path(tmp_path, 2))
     with pytest.raises(UserError, match=r"other setting of model\.normalize_observations"):

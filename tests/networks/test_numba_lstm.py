@@ -1,4 +1,4 @@
-"""The compiled layer and its gradients are those of torch's cells, step by step."""
+"""Outputs and gradients of the layer compiled by Numba equal those of torch's cells, step by step."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ INPUTS, UNITS = 3, 5
 
 
 def arguments(lengths, generator):
-    """Features, hidden states and weights, all with gradients."""
+    """Return features, hidden states and weights, all with gradients."""
     steps, sequences = sum(lengths), len(lengths)
     shapes = [
         (steps, INPUTS),
@@ -26,7 +26,7 @@ def arguments(lengths, generator):
 
 
 def step_by_step(features, states, cells, weight, bias, hidden_weight, hidden_bias, lengths):
-    """The outputs (B, H) by torch's own operations."""
+    """Return the outputs (B, H) of torch's own operations."""
     outputs, begin = [], 0
     for sequence, length in enumerate(lengths):
         state, cell = states[sequence], cells[sequence]
@@ -41,7 +41,7 @@ def step_by_step(features, states, cells, weight, bias, hidden_weight, hidden_bi
 
 
 @pytest.mark.parametrize("lengths", [[1], [7], [3, 1, 5, 5, 2], [1, 1, 1]])
-def test_outputs_and_gradients_are_those_of_single_steps(lengths):
+def test_outputs_and_gradients_equal_those_of_single_steps(lengths):
     random = torch.Generator().manual_seed(len(lengths))
     given = arguments(lengths, random)
     by_outputs = torch.randn(sum(lengths), UNITS, generator=random)
@@ -54,7 +54,7 @@ def test_outputs_and_gradients_are_those_of_single_steps(lengths):
         torch.testing.assert_close(gradient, want, rtol=1e-4, atol=1e-5)
 
 
-def test_it_is_the_same_each_time():
+def test_results_are_the_same_each_time():
     given = arguments([4, 9, 2], torch.Generator().manual_seed(0))
     lengths = torch.tensor([4, 9, 2])
     first, second = LSTM.apply(*given, lengths), LSTM.apply(*given, lengths)

@@ -13,7 +13,7 @@ from tests.examples import ON_CPU, close, same, tiny_config, train, train_popula
 from trainer import PPOTrainer
 
 KINDS = ["gru", "lstm"]
-# Episodes of CartPole end within a rollout of 32 steps, most of them in its middle.
+# Most episodes of CartPole end in the middle of a rollout of 32 steps.
 MASKED = {"mask_velocities": True}
 
 
@@ -27,7 +27,7 @@ def recurrent(trainer=None, model=None, **recurrence):
 
 
 def network(kind, num_layers=1, members=None, **config):
-    """Recurrent layers over 3 features, with random weights."""
+    """Return recurrent layers over 3 features, with random weights."""
     config = RecurrenceConfig(layer_type=kind, num_layers=num_layers, hidden_state_size=4, **config)
     axis = () if members is None else (members,)
     layers = Recurrence(axis, 3, config, torch.tanh)
@@ -55,7 +55,7 @@ def naive_lstm(x, state, inputs, hidden):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_step_equals_the_papers_equations(kind):
+def test_a_step_equals_the_equations_of_the_papers(kind):
     layers = network(kind)
     parameters = [
         [getattr(part[0], name).detach().double().numpy() for name in ("weight", "bias")]
@@ -76,7 +76,7 @@ def test_a_step_equals_the_papers_equations(kind):
 @pytest.mark.parametrize("embed", [False, True])
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_padded_sequences_give_what_single_steps_give(kind, num_layers, embed):
+def test_padded_sequences_equal_single_steps(kind, num_layers, embed):
     layers = network(kind, num_layers, embed=embed, residual=embed)
     generator = torch.Generator().manual_seed(1)
     lengths = [4, 1, 3]
@@ -95,7 +95,7 @@ def test_padded_sequences_give_what_single_steps_give(kind, num_layers, embed):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_stacked_members_step_as_each_alone(kind):
+def test_stacked_members_step_as_each_does_alone(kind):
     stacked = network(kind, 2, members=3)
     generator = torch.Generator().manual_seed(1)
     features = torch.randn(3, 5, 3, generator=generator)
@@ -133,7 +133,7 @@ def test_the_stored_sequences_give_the_rollout_s_values_and_log_probabilities(
         model={"share_parameters": share_parameters},
     )
     with PPOTrainer([Run(config, 1), Run(config, 2)], ON_CPU) as trainer:
-        for _ in range(2):  # the second rollout begins within episodes, with trained networks
+        for _ in range(2):  # the second rollout starts within episodes, with trained networks
             trainer.sampler.sample(0)
             trainer.estimate_advantages()
             assert trainer.parts.buffer.ends[:, :-1].any(1).any(1).all(), (
@@ -164,7 +164,7 @@ def check_forward_pass(trainer, member):
     assert compared == buffer.size
 
 
-def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
+def test_hidden_states_are_reset_at_ends_of_episodes_only():
     with PPOTrainer([Run(recurrent(hidden_state_init="one"), 1)], ON_CPU) as trainer:
         trainer.sampler.sample(0)
         states, ends = trainer.parts.hidden_states.states[0], trainer.parts.buffer.ends[0]
@@ -175,7 +175,7 @@ def test_hidden_states_are_reset_where_an_episode_ended_and_only_there():
         assert torch.equal(trainer.parts.hidden_states.initial[0][1:], ends[:-1])
 
 
-def test_hidden_states_go_on_over_an_end_where_they_are_not_reset():
+def test_hidden_states_continue_after_an_end_if_they_are_not_reset():
     with PPOTrainer([Run(recurrent(reset_hidden_state=False), 1)], ON_CPU) as trainer:
         trainer.sampler.sample(0)
         assert trainer.parts.buffer.ends.any()
@@ -183,7 +183,7 @@ def test_hidden_states_go_on_over_an_end_where_they_are_not_reset():
         assert not trainer.parts.hidden_states.initial[0, 1:].any()
 
 
-def test_a_truncated_episode_is_worth_what_its_last_observation_is_after_what_was_remembered():
+def test_a_truncated_episode_is_worth_its_last_observation_s_value_with_the_hidden_state():
     config = recurrent(trainer={"worker_steps": 8})
     with PPOTrainer([Run(config, 1)], ON_CPU) as trainer:
         environments, cut = trainer.environments, []
@@ -217,7 +217,7 @@ def test_a_learned_initial_state_is_learned(tmp_path):
 
 
 @pytest.mark.parametrize("init", ["mean", "sample"])
-def test_initial_states_follow_the_last_rollout_s(init):
+def test_initial_states_follow_the_last_rollout(init):
     with PPOTrainer([Run(recurrent(hidden_state_init=init), 1)], ON_CPU) as trainer:
         network, generator = trainer.parts.population.each[0], torch.Generator().manual_seed(0)
         assert not network.begin_states(2, generator).any()
@@ -251,7 +251,7 @@ def test_a_member_is_trained_as_if_it_were_alone(tmp_path, kind):
         assert same(alone.return_history, together[number].return_history)
 
 
-def test_evaluation_changes_nothing_that_is_trained(tmp_path):
+def test_evaluation_does_not_change_training(tmp_path):
     config = recurrent(hidden_state_init="sample")
     evaluation = {"evaluate": True, "interval": 1, "num_workers": 2, "seeds": {"num-seeds": 3}}
     sections = config.as_dict() | {"evaluation": evaluation}

@@ -28,14 +28,14 @@ def test_each_distinct_observation_is_found_once():
     assert (wanted.tolist(), observed.tolist()) == ([0, 1], [1, 0, 1])
 
 
-def test_observations_are_the_same_only_where_all_their_parts_are():
+def test_observations_are_equal_only_if_all_their_parts_are():
     first = of_bytes([[1, 2], [1, 2], [1, 2], [1, 2], [1, 2], [1, 2]])
     second = of_bytes([3, 3, 4, 3, 4, 4]).view(6, 1, 1, 1)
     assert find_repeats({"a": first, "b": second}).numbers.tolist() == [0, 0, 1, 0, 1, 1]
 
 
 @pytest.mark.parametrize(("distinct", "found"), [(5, True), (6, False)])
-def test_they_are_looked_for_only_as_long_as_that_may_pay(distinct, found):
+def test_repeats_are_used_only_if_they_save_time(distinct, found):
     values = of_bytes([number % distinct for number in range(10)]).view(10, 1)
     assert (find_repeats({"vector": values}) is not None) == found
 
@@ -44,7 +44,7 @@ COEFFICIENTS = Coefficients(torch.tensor(0.2), torch.tensor(0.05), torch.tensor(
 
 
 def batch(observations, branches, size=30):
-    """Random numbers, with the first action of each branch, as others may be forbidden."""
+    """Return random numbers with the first action of each branch, as masks may forbid others."""
     random = np.random.default_rng(1)
 
     def draw():
@@ -62,7 +62,7 @@ SPACES = {
 
 
 def repeated(spaces, size, distinct):
-    """Observations (size, ...) of a few kinds, with masks that allow the first action at least."""
+    """Return observations (size, ...) with repeats, and masks that allow the first action."""
     random = np.random.default_rng(0)
     numbers = random.integers(distinct, size=size)
     found = {}
@@ -75,7 +75,7 @@ def repeated(spaces, size, distinct):
 
 @pytest.mark.parametrize("kind", SPACES)
 @pytest.mark.parametrize("share_parameters", [True, False])
-def test_losses_and_gradients_are_those_of_all_observations(kind, share_parameters):
+def test_losses_and_gradients_equal_those_of_all_observations(kind, share_parameters):
     members = population(SPACES[kind], members=1, share_parameters=share_parameters)
     network = members.each[0]
     whole = repeated(SPACES[kind], 30, 7)
@@ -115,7 +115,7 @@ def test_a_training_learns_the_same(pixels, share_parameters, monkeypatch):
                 "num_workers": 4,
                 "worker_steps": 64,
                 "num_mini_batches": 4,
-                # Steps that rounding doesn't make great where gradients are tiny.
+                # With a greater epsilon, rounding of tiny gradients changes steps little.
                 "adam_epsilon": 1e-3,
             },
         }

@@ -8,7 +8,7 @@ from networks.sequences import RolloutSequences, deal, split
 
 
 def naive(ends, length):
-    """The steps (t, n) of each sequence, found by walking along each worker."""
+    """Return the steps (t, n) of each sequence, found by walking along each worker."""
     steps, workers = ends.shape
     found = []
     for worker in range(workers):
@@ -24,8 +24,8 @@ def naive(ends, length):
     return found
 
 
-def test_a_small_rollout_is_split_as_by_hand():
-    # Worker 0 ends an episode with its third step of five, worker 1 none.
+def test_a_small_rollout_is_split_as_worked_out_by_hand():
+    # Worker 0 ends an episode at its third step of five, worker 1 ends none.
     ends = np.zeros((5, 2), bool)
     ends[2, 0] = True
     first, lengths = split(ends, 2)
@@ -43,7 +43,7 @@ def test_a_small_rollout_is_split_as_by_hand():
     share=st.floats(0, 1),
     length=st.integers(-1, 8),
 )
-def test_sequences_are_those_of_a_walk_along_each_worker(seed, steps, workers, share, length):
+def test_sequences_equal_those_of_a_walk_along_each_worker(seed, steps, workers, share, length):
     ends = np.random.default_rng(seed).random((steps, workers)) < share
     first, lengths = split(ends, length)
     expected = naive(ends, length)
@@ -65,7 +65,7 @@ def test_each_sequence_is_dealt_once_into_groups_of_nearly_equal_size(lengths, c
 
 
 @pytest.mark.parametrize("length", [0, 3])
-def test_mini_batches_hold_each_step_once_and_the_state_before_each_first_one(length):
+def test_mini_batches_have_each_step_once_and_the_state_before_each_sequence(length):
     random = np.random.default_rng(1)
     steps, workers = 10, 4
     ends = torch.tensor(random.random((steps, workers)) < 0.2)
@@ -82,7 +82,7 @@ def test_mini_batches_hold_each_step_once_and_the_state_before_each_first_one(le
         assert found.mask.sum() == len(chosen)
         padded = torch.full(found.mask.shape, -1)
         padded[found.mask] = chosen
-        # Each row goes on with the same worker's next step; padding comes last.
+        # Each row continues with the same worker's next step; padding comes last.
         assert torch.equal(found.states[:, 0], padded[:, 0].float())
         for row, begins in zip(padded.tolist(), found.initial.tolist(), strict=True):
             held = [number for number in row if number >= 0]

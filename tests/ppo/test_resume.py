@@ -187,7 +187,7 @@ def test_a_resumed_training_takes_the_optimiser_s_settings_from_its_config(whole
         (
             3,
             {"model": {"hidden_layer_size": 8}},
-            "is of a network of another shape than model and environment make it",
+            "holds a network of another shape than model and environment define",
         ),
         (3, {"environment": {"mask_velocities": True}}, "network of another shape"),
     ],

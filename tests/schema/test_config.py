@@ -50,12 +50,12 @@ def test_given_values_replace_the_defaults_and_nothing_else(load):
     assert config.as_dict() == expected
 
 
-def test_whole_numbers_are_numbers_where_a_fraction_may_stand(load):
+def test_a_whole_number_is_valid_for_a_float(load):
     assert load("trainer: {gamma: 1}").trainer.gamma == 1.0
 
 
 @pytest.mark.parametrize("written", ["10", "10.0", "1e1", "1.0e1"])
-def test_fractions_without_a_rest_are_whole_numbers(load, written):
+def test_a_float_without_a_fraction_is_a_whole_number(load, written):
     config = load(
         f"trainer: {{updates: {written}, beta_schedule: {{max_decay_steps: {written}}}}}\n"
         f"environment: {{resize_vis_obs: [{written}, {written}], kwargs: {{number: {written}}}}}\n"
@@ -68,7 +68,7 @@ def test_fractions_without_a_rest_are_whole_numbers(load, written):
         *config.environment.resize_vis_obs,
     ]
     assert found == [10] * 5 and {type(number) for number in found} == {int}
-    # An argument of the environment stays as it is written.
+    # Arguments of the environment aren't converted.
     assert isinstance(config.environment.kwargs["number"], int if written == "10" else float)
 
 
@@ -104,7 +104,7 @@ def test_an_unknown_key_names_the_nearest(load, tmp_path, text, line, key, neare
     assert found == f"{where}: {key}: unknown key; did you mean {nearest}?"
 
 
-def test_an_unknown_key_like_no_other_lists_all(load):
+def test_an_unknown_key_unlike_any_other_lists_all(load):
     found = only_error(load, "evaluation: {zzz: 1}")
     assert found.endswith("unknown key; must be one of evaluate, num_workers, seeds, interval")
 
@@ -146,7 +146,7 @@ def test_an_unknown_key_like_no_other_lists_all(load):
         ),
     ],
 )
-def test_a_wrong_value_says_what_belongs_there(load, tmp_path, text, key, words):
+def test_a_wrong_value_is_answered_with_a_valid_type_or_range(load, tmp_path, text, key, words):
     found = only_error(load, text)
     assert found.startswith(f"{tmp_path / 'some.yaml'}, line 1: {key}: ")
     assert words in found
@@ -184,7 +184,7 @@ def test_all_errors_are_listed_in_the_order_of_their_lines(load, tmp_path):
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
 
 
-def test_recurrence_is_off_unless_a_part_of_it_is_given(load):
+def test_recurrence_is_off_unless_one_of_its_keys_is_given(load):
     assert load("model: {recurrence: null}") == Config()
     recurrence = load("model:\n  recurrence:\n    layer_type: lstm\n").model.recurrence
     assert (recurrence.layer_type, recurrence.num_layers) == ("lstm", 1)
@@ -228,7 +228,7 @@ def test_an_environment_of_another_suite_cannot_be_run(tmp_path):
     assert failure.value.lines[0].startswith(f"{path}: environment.name: CartPole-v1 isn't of type")
 
 
-def test_a_checkpoint_that_is_not_there_cannot_be_continued(tmp_path):
+def test_a_missing_checkpoint_cannot_be_resumed(tmp_path):
     path = tmp_path / "some.yaml"
     missing = tmp_path / "update_000001.pt"
     path.write_text(
@@ -240,7 +240,7 @@ def test_a_checkpoint_that_is_not_there_cannot_be_continued(tmp_path):
     assert failure.value.lines == [f"{path}: model.model_path: no checkpoint at {missing}"]
 
 
-def test_a_config_reads_back_from_its_own_dictionary():
+def test_a_config_is_restored_from_its_own_dictionary():
     config = Config.model_validate({"evaluation": {"seeds": {"start-seed": 7}}})
     assert config.as_dict()["evaluation"]["seeds"] == {"start-seed": 7, "num-seeds": 50}
     assert Config.model_validate(config.as_dict()) == config
@@ -277,14 +277,14 @@ ATARI = {
 }
 
 
-def test_atari_has_its_usual_preprocessing_where_nothing_is_said(load):
+def test_atari_has_its_usual_preprocessing_by_default(load):
     config = load("environment: {type: Atari, name: Pong-v5}")
     written = config.as_dict()["environment"]
     assert {key: written[key] for key in ATARI} == ATARI
     assert written["sticky_actions"] == 0.0
 
 
-def test_what_is_said_of_atari_stands(load):
+def test_given_keys_of_atari_replace_its_defaults(load):
     config = load(
         "environment: {type: Atari, name: Pong-v5, frame_skip: 1, resize_vis_obs: null, "
         "clip_rewards: false}"
@@ -295,13 +295,13 @@ def test_what_is_said_of_atari_stands(load):
     assert Config.model_validate(config.as_dict()) == config
 
 
-def test_no_other_type_has_ataris_defaults(load):
+def test_no_other_type_has_the_defaults_of_atari(load):
     for text in ("", "environment: {type: Procgen, name: MazeEasy-v0}"):
         written = load(text).as_dict()["environment"]
         assert not any(written[key] == value for key, value in ATARI.items())
 
 
-def test_an_evaluation_has_ends_and_rewards_of_the_game(load):
+def test_an_evaluation_has_the_game_s_own_ends_and_rewards(load):
     config = load("environment: {type: Atari, name: Pong-v5}").environment
     played = config.for_evaluation()
     assert not played.terminal_on_life_loss
@@ -318,7 +318,7 @@ def test_an_evaluation_has_ends_and_rewards_of_the_game(load):
         (True, True, "cuda", "float32"),
     ],
 )
-def test_auto_takes_bfloat16_where_it_was_shown_to_be_as_good(
+def test_auto_chooses_bfloat16_for_images_on_a_processor_with_its_instructions(
     native, has_images, device, expected, monkeypatch, load
 ):
     monkeypatch.setattr("schema.model.multiplies_bfloat16", lambda: native)
@@ -336,7 +336,7 @@ def test_auto_takes_bfloat16_where_it_was_shown_to_be_as_good(
         ("Features : fp asimd\n", False),
     ],
 )
-def test_the_processor_s_flags_tell_of_bfloat16(text, expected, tmp_path):
+def test_bfloat16_is_detected_from_the_processor_s_flags(text, expected, tmp_path):
     path = tmp_path / "cpuinfo"
     path.write_text(text)
     assert multiplies_bfloat16(path) == expected

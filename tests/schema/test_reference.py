@@ -5,7 +5,7 @@ from schema.reference import DEFAULT_CONFIG, REFERENCE, default_yaml, reference
 
 
 def test_the_default_config_lists_every_key_with_its_default():
-    # Read by PyYAML itself, so that neither our reader nor the generator can hide a difference.
+    # PyYAML reads the file, so that neither our reader nor the generator can hide a difference.
     text = DEFAULT_CONFIG.read_text(encoding="utf-8")
     assert yaml.safe_load(text) == Config().as_dict()
     assert load_config(DEFAULT_CONFIG) == Config()

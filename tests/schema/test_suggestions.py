@@ -1,4 +1,4 @@
-"""Names that are usual elsewhere, or stand in the wrong section, are answered with the key's path."""
+"""Unknown names lead to a key's path: usual names in other libraries, and keys of other sections."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from schema.suggestions import OPTIONS, USUAL_NAMES
 PATHS = list(key_paths(Config))
 
 
-def test_usual_names_lead_to_keys_and_are_none_themselves():
+def test_usual_names_lead_to_keys_and_are_no_keys_themselves():
     usual = [name for names in USUAL_NAMES.values() for name in names]
     assert set(USUAL_NAMES) <= set(PATHS)
     assert len(set(usual)) == len(usual)
@@ -47,7 +47,7 @@ def test_usual_names_lead_to_keys_and_are_none_themselves():
         ("trainer: {seed: 1}", "the option --seed of the command"),
     ],
 )
-def test_a_base_config_s_key_is_answered_with_what_belongs_there(tmp_path, text, hint):
+def test_an_unknown_key_of_a_base_config_is_answered_with_a_hint(tmp_path, text, hint):
     path = tmp_path / "base.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as failure:

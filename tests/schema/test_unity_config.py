@@ -1,4 +1,4 @@
-"""The keys of Unity players and of what they are told, which depend on the environment's type."""
+"""The keys of Unity players and of their levels depend on the environment's type."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.e2e.commands import ROOT
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem
 )
-def test_the_configs_that_come_along_are_valid(path):
+def test_the_project_s_own_configs_are_valid(path):
     load_config(path)
 
 
@@ -55,7 +55,7 @@ def test_the_tower_has_its_own_keys(tmp_path):
     assert line == "reset_params.default-theme: 5 is out of range; must be at most 4"
 
 
-def test_keys_that_are_the_same_for_all_types_stay(tmp_path):
+def test_keys_common_to_all_types_keep_their_values(tmp_path):
     assert EnvironmentConfig(reset_params={"start-seed": 5}).reset_params.trained() == (5, 0)
     line = error_of(tmp_path, "type: CartPole, reset_params: {tower-seed: 1}")
     assert line.startswith("reset_params.tower-seed: unknown key")
@@ -78,6 +78,6 @@ def test_keys_of_other_types_are_refused(tmp_path, environment, told):
     assert error_of(tmp_path, environment).startswith(told)
 
 
-def test_what_a_type_has_alone_can_be_tuned():
+def test_a_key_of_one_type_only_can_be_tuned():
     assert resolve_key("starting-floor") == ("environment", "reset_params", "starting-floor")
     assert resolve_key("time_scale") == ("environment", "unity", "time_scale")

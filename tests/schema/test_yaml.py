@@ -73,7 +73,7 @@ def test_plain_values_have_the_types_of_yaml_1_2(read, text, value):
     assert type(found) is type(value)
 
 
-def test_not_a_number_is_read_as_such(read):
+def test_nan_is_read_as_nan(read):
     assert math.isnan(read("key: .nan\n").data["key"])
 
 
@@ -96,7 +96,7 @@ def test_a_file_without_content_is_an_empty_mapping(read, text):
 
 
 @pytest.mark.parametrize("text", ["\ufeffa:\n  b: 1\n", "a:\r\n  b: 1\r\n"])
-def test_files_of_other_systems_are_read_as_any(read, text):
+def test_files_from_other_systems_are_read_alike(read, text):
     document = read(text)
     assert document.data == {"a": {"b": 1}}
     assert document.lines == {("a",): 1, ("a", "b"): 2}
@@ -123,7 +123,7 @@ def test_files_of_other_systems_are_read_as_any(read, text):
         ("x: 1\n? [a, b]\n: 1\n", 2, "a key must be a plain name"),
     ],
 )
-def test_what_cannot_be_read_is_one_line_with_file_and_line(read, tmp_path, text, line, words):
+def test_an_unreadable_file_is_reported_with_file_and_line(read, tmp_path, text, line, words):
     with pytest.raises(UserError) as failure:
         read(text)
     message = only_line(failure)
@@ -142,7 +142,7 @@ def test_what_cannot_be_read_is_one_line_with_file_and_line(read, tmp_path, text
         'a: "\\UFFFFFFFF"\n',
     ],
 )
-def test_what_is_no_mapping_of_text_is_one_line_with_the_file(read, tmp_path, text):
+def test_a_file_without_a_mapping_is_reported_with_the_file(read, tmp_path, text):
     with pytest.raises(UserError) as failure:
         read(text)
     assert only_line(failure).startswith(f"{tmp_path / 'some.yaml'}")
@@ -152,7 +152,7 @@ def test_what_is_no_mapping_of_text_is_one_line_with_the_file(read, tmp_path, te
     ("nested", "line"),
     [
         ("  " + "[" * 60 + "]" * 60 + "\n", 3),
-        # These are deeper than Python recurses, and the brackets than libyaml (since 0.2.6) goes.
+        # Deeper than Python's recursion limit; the brackets also exceed libyaml's limit (since 0.2.6).
         ("  " + "[" * 100_000, 3),
         ("  " + "{x: " * 100_000, 3),
         ("  " + "[\n  " * 100_000, 52),
@@ -161,15 +161,13 @@ def test_what_is_no_mapping_of_text_is_one_line_with_the_file(read, tmp_path, te
     ],
     ids=["brackets", "many_brackets", "braces", "lines_of_brackets", "dashes", "indentation"],
 )
-def test_what_is_nested_too_deeply_is_the_same_line_whatever_parses_it(
-    read, tmp_path, nested, line
-):
+def test_too_deep_nesting_is_reported_alike_by_all_parsers(read, tmp_path, nested, line):
     with pytest.raises(UserError) as failure:
         read("a: 1\nb:\n" + nested)
     assert only_line(failure) == f"{tmp_path / 'some.yaml'}, line {line}: nested too deeply"
 
 
-def test_fifty_levels_of_nesting_can_be_read(read):
+def test_fifty_nested_mappings_can_be_read(read):
     value = read("a: " + "[" * 49 + "]" * 49 + "\n").data["a"]
     for _ in range(48):
         (value,) = value
@@ -177,7 +175,7 @@ def test_fifty_levels_of_nesting_can_be_read(read):
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
-def test_a_missing_file_or_a_folder_is_one_line(tmp_path, name):
+def test_a_missing_file_or_a_folder_is_reported_in_one_line(tmp_path, name):
     with pytest.raises(UserError) as failure:
         read_yaml(tmp_path / name)
     assert "can't be read" in only_line(failure)
@@ -208,7 +206,7 @@ def types_of(value):
 
 
 @given(data=st.dictionaries(_text, _values, max_size=4))
-def test_what_is_written_reads_back_unchanged(data, tmp_path_factory):
+def test_written_data_reads_back_unchanged(data, tmp_path_factory):
     path = tmp_path_factory.mktemp("round_trip") / "some.yaml"
     path.write_text(dump_yaml(data), encoding="utf-8")
     found = read_yaml(path).data
@@ -217,14 +215,14 @@ def test_what_is_written_reads_back_unchanged(data, tmp_path_factory):
     assert list(found) == list(data)
 
 
-def test_small_numbers_are_written_so_that_other_readers_take_them_for_numbers():
+def test_small_numbers_are_written_as_numbers_for_other_readers_too():
     text = dump_yaml({"rate": 1e-05, "large": 1e16, "text": "1e-05", "truth": "no"})
     assert text == "rate: 1.0e-05\nlarge: 1.0e+16\ntext: '1e-05'\ntruth: 'no'\n"
     read_by_another = yaml.safe_load(text)
     assert read_by_another == {"rate": 1e-05, "large": 1e16, "text": "1e-05", "truth": "no"}
 
 
-def test_a_replaced_file_holds_all_or_nothing(tmp_path):
+def test_a_replaced_file_has_the_whole_new_content_or_the_old_one(tmp_path):
     path = tmp_path / "new folder" / "some.txt"
     with replace_file(path) as file:
         file.write("old\n")
@@ -242,7 +240,7 @@ def test_a_replaced_file_holds_all_or_nothing(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_a_replaced_file_can_be_read_as_widely_as_any_new_file(tmp_path):
+def test_a_replaced_file_has_the_permissions_of_any_new_file(tmp_path):
     ordinary, replaced = tmp_path / "ordinary", tmp_path / "replaced"
     ordinary.write_text("")
     with replace_file(replaced) as file:
