@@ -1,4 +1,4 @@
-"""Puts the best agent of a sweep where it is found: `<out>/best/`."""
+"""Writes the best agent of a sweep into `<out>/best/`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SECONDS_TO_FILM = 120
 
 
 def write_best(answer: Answer, film: bool) -> Path | None:
-    """Writes the best agent's config, checkpoint and numbers, and a video of an episode.
+    """Write the best agent's config, checkpoint and numbers, and a video of an episode.
 
     Args:
-        answer: of the sweep.
+        answer: the sweep's answer.
         film: whether to make the video, which takes some seconds.
 
     Returns:
-        The folder; None where there is no agent yet.
+        The folder; None if there is no agent yet.
     """
     run = answer.best_run
     if run is None or not run.checkpoint:
@@ -54,9 +54,9 @@ def _is_copy(source: Path, path: Path) -> bool:
 
 
 def _film(folder: Path) -> str:
-    """Makes the video and returns why there is none.
+    """Make the video and return the reason if that fails, else "".
 
-    It does so in a process, so that no window system or environment can harm this one.
+    A process of its own makes it, so that no window system or environment can harm this one.
     """
     command = [
         *(sys.executable, str(_ENJOY), f"--checkpoint={folder / 'model.pt'}"),

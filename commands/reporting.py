@@ -1,4 +1,4 @@
-"""What `report.py` prints and writes of a sweep."""
+"""Prints and writes the answer of a sweep, for `report.py`."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from sweeps.journal.journal import journal_path
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What is to be reported of which sweep.
+    """The options of `report.py`.
 
     Attributes:
-        out: the folder that the sweep wrote into.
+        out: the sweep's output folder.
         run_id: tag of the training session.
         metric: what runs are judged by.
-        threshold: the return whose steps are looked for; None looks for none.
-        where: conditions such as `gamma=0.99` that permutations must fulfil.
-        sort: the column by which to sort; None is the rank.
-        top: how many permutations at most.
-        form: of the table.
-        to: the table's file; None is standard output.
+        threshold: the return that the metric `steps` waits for; None if there is none.
+        where: conditions such as `gamma=0.99`; only permutations that meet them are reported.
+        sort: the column to sort by; None sorts by rank.
+        top: the most permutations to show.
+        form: format of the table.
+        to: the table's file; None prints it.
         suggest: file for the next tuning config; None writes none.
-        plots: folder for the pictures; None draws none.
+        plots: folder for the plots; None draws none.
         page: whether to write the page.
-        watch: the port at which the page is served; None serves none.
+        watch: the port that serves the page; None serves none.
     """
 
     out: Path
@@ -61,7 +61,7 @@ class ReportOptions:
 
 
 def report(options: ReportOptions) -> int:
-    """Prints or writes what is asked for and returns the exit code.
+    """Print or write what the options ask for and return the exit code.
 
     Raises:
         UserError: there is no such sweep, column or choice.
@@ -80,7 +80,7 @@ def report(options: ReportOptions) -> int:
         _write(options.suggest, suggest(found))
         print(f"next grid: {options.suggest}", file=sys.stderr)
     if options.plots is not None:
-        # Matplotlib takes a while to load, which the end of a sweep needn't wait for.
+        # Matplotlib takes a while to load, and most reports need no plots.
         from reports.output.plots import write_plots
 
         pictures = write_plots(found, options.plots)
@@ -96,7 +96,7 @@ def _read(options: ReportOptions) -> Answer:
 
 
 def save_page(found: Answer) -> Path:
-    """Writes the page beside the sweep's journal and returns the file."""
+    """Write the page beside the sweep's journal and return its path."""
     outcome = found.outcome
     path = outcome.out / f"{outcome.run_id}.html"
     write_page(found, path, sentences(found))
@@ -110,7 +110,7 @@ def read_answer(
     threshold: float | None = None,
     where: Sequence[str] = (),
 ) -> Answer:
-    """Reads what a sweep says, with what leaders reached on fresh seeds.
+    """Read a sweep and return its answer, with the leaders' scores on fresh seeds.
 
     Raises:
         UserError: there is no such sweep or choice.
@@ -129,11 +129,11 @@ def _print_text(options: ReportOptions, found: Answer, rows: Sequence[tuple[int,
         print_answer(Console(file=file, width=_FILE_WIDTH), found, rows)
 
 
-_FILE_WIDTH = 160  # characters of a table that goes into a file
+_FILE_WIDTH = 160  # characters of a table in a file
 
 
 def print_answer(console: Console, found: Answer, rows: Sequence[tuple[int, Score]]) -> None:
-    """Prints some permutations as a table, and the answer in words."""
+    """Print some permutations as a table, and the answer in words."""
     if found.leader is not None:
         console.print(answer_table(console, found, rows))
         more = len(found.scores) - len(rows)

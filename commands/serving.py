@@ -1,4 +1,4 @@
-"""Serves the page of a sweep on localhost, as it is at present."""
+"""Serves the current page of a sweep on localhost."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reports.words import sentences
 from schema.errors import UserError
 from sweeps.journal.runs import PENDING
 
-_SECONDS_BETWEEN = 15  # loads of the page, while the sweep runs
+_SECONDS_BETWEEN = 15  # reloads of the page while the sweep runs
 
 
 def serve(read: Callable[[], Answer], port: int) -> int:
-    """Serves the page until Ctrl-C, and returns the exit code.
+    """Serve the page until Ctrl-C and return the exit code.
 
     Args:
-        read: the answer as it is now.
-        port: of localhost; 0 is any that is free.
+        read: reads the current answer.
+        port: port of localhost; 0 chooses a free one.
 
     Raises:
         UserError: the port is in use.
@@ -32,7 +32,7 @@ def serve(read: Callable[[], Answer], port: int) -> int:
     except OSError as error:
         raise UserError(f"--watch={port}: can't be served: {error.strerror}") from None
     with server:
-        print(f"http://localhost:{server.server_port}/ (Ctrl-C ends)", flush=True)
+        print(f"http://localhost:{server.server_port}/ (Ctrl-C stops)", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -44,10 +44,10 @@ def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
     one_at_a_time = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
-        """Answers every request for `/` with the page as it is now."""
+        """Answers every request for `/` with the current page."""
 
-        def do_GET(self) -> None:  # as http.server calls it
-            """Sends the page."""
+        def do_GET(self) -> None:  # the name that http.server expects
+            """Send the page."""
             if self.path != "/":
                 self.send_error(404)
                 return
@@ -67,7 +67,7 @@ def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(page)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing of each request."""
+            """Log nothing."""
 
     return Handler
 

@@ -1,4 +1,4 @@
-"""What `tune.py --status` shows of a sweep, while it runs or after."""
+"""Shows the state of a sweep while it runs or afterwards, for `tune.py --status`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sweeps.journal.lock import is_locked, lock_path
 from sweeps.journal.runs import FAILURES, PENDING, RunRecord, RunState
 
 _LEADERS = 5
-_ROWS = 24  # runs under way
+_ROWS = 24  # running runs
 
 
 def show_status(out: Path, run_id: str) -> int:
-    """Prints what the journal of a sweep knows and returns the exit code.
+    """Print what the journal of a sweep knows and return the exit code.
 
     Raises:
         UserError: there is no journal, or it can't be read.
@@ -51,7 +51,7 @@ def show_status(out: Path, run_id: str) -> int:
 
 
 def _print_session(console: Console, journal: Journal, counts: dict[RunState, int]) -> None:
-    """Prints who trains and how long it may take, or when that ended."""
+    """Print which process trains the sweep and the time left, or when it stopped."""
     began, ended, session = journal.sessions()[-1]
     who = f"process {session.get('process')} on {session.get('host')}"
     if ended is None and is_locked(lock_path(journal.path)):
@@ -68,7 +68,7 @@ def _date(seconds: float) -> str:
 
 
 def _time_left(journal: Journal, seconds: float, counts: dict[RunState, int]) -> str:
-    """By how many runs ended in the present session, so that it is only said when some have."""
+    """Return the time left, estimated from the runs that ended in this session; "" if none has."""
     ended = journal.ended_since_session()
     left = sum(counts.get(state, 0) for state in PENDING)
     if not ended or not left:

@@ -303,7 +303,7 @@ def _print_results(
 
 
 def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
-    """Writes the folder of the best agent and the page, without which nothing is lost."""
+    """Write the best agent's folder and the page; a full disk there is only a warning."""
     from commands.best import write_best
     from commands.reporting import save_page
 

@@ -1,4 +1,4 @@
-"""The answer that a sweep gives: which permutation, how sure, and which hyperparameter matters."""
+"""Draws conclusions from a sweep: the best permutation, its certainty, the keys that matter."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from schema.errors import UserError
 from sweeps.journal.runs import RunRecord, RunState
 from sweeps.search_space.choices import number_or_text
 
-_SEED = 0  # of what is drawn, so that the same results have the same answer
+_SEED = 0  # of all random draws, so that the same results have the same answer
 
 
 @dataclass(frozen=True)
 class ChoiceScore:
-    """One choice of a key, over all permutations that have it.
+    """The score of one choice of a key, averaged over all permutations with that choice.
 
     Attributes:
-        choice: as text.
-        mean: of their means; None without any.
-        low: lower end of its interval; None where it isn't known.
-        high: its upper end.
+        choice: the choice as text.
+        mean: mean of the permutations' scores; None without any.
+        low: lower end of the mean's 95 % interval; None if unknown.
+        high: upper end of the interval.
     """
 
     choice: str
@@ -41,21 +41,20 @@ class ChoiceScore:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a sweep says.
+    """The conclusions from a sweep.
 
     Attributes:
-        outcome: what it is read from.
+        outcome: the sweep.
         metric: what runs are judged by.
-        threshold: the return that `steps` waits for; None where nobody asked.
-        scores: the best permutation first, those without a score last.
-        decided: whether there are repetitions enough to tell permutations apart.
-        bias: how much too high the leader's mean is to be expected, as it was selected; None where it
-            isn't known.
-        more_repetitions: how many more would likely leave only the leader; None where that isn't known
-            or too many.
-        importance: which keys matter; None where it can't be said.
-        choice_scores: of each key that is varied, what its choices reached on average.
-        edges: of each key whose best choice is the last of its list, "lowest" or "highest".
+        threshold: the return that the metric `steps` waits for; None if there is none.
+        scores: scores of all permutations, best first, those without a score last.
+        decided: whether there are enough repetitions to tell permutations apart.
+        bias: the amount by which selection likely raised the leader's mean; None if unknown.
+        more_repetitions: number of further repetitions that would likely leave only the leader; None
+            if unknown or too large.
+        importance: importance of the keys; None if it can't be estimated.
+        choice_scores: for each varied key, the scores of its choices.
+        edges: for each key whose best choice is at an end of its list, "lowest" or "highest".
     """
 
     outcome: Outcome
@@ -71,21 +70,21 @@ class Answer:
 
     @property
     def leader(self) -> Score | None:
-        """The best permutation; None while none has a score."""
+        """The score of the best permutation; None while none has a score."""
         return self.scores[0] if self.scores and self.scores[0].mean is not None else None
 
     @property
     def best_run(self) -> RunRecord | None:
-        """The leader's best run; None while there is none."""
+        """The best run of the leader; None while there is none."""
         return None if self.leader is None else self.leader.best_run(self.metric)
 
     @property
     def contenders(self) -> list[Score]:
-        """Those that could be the best."""
+        """The scores of the permutations that could be the best."""
         return [score for score in self.scores if score.could_be_best]
 
     def matters(self, label: str) -> bool | None:
-        """Whether a key's effect exceeds the noise; None where that isn't known."""
+        """Return whether a key's effect exceeds the noise; None if unknown."""
         return None if self.importance is None else self.importance.matters(label)
 
 
@@ -95,16 +94,15 @@ def answer(
     threshold: float | None = None,
     confirmed: Outcome | None = None,
 ) -> Answer:
-    """Draws the conclusions from a sweep.
+    """Draw the conclusions from a sweep.
 
-    A run that failed counts as the worst score of all: hyperparameters with which one training of three
-    breaks down are no good choice, however well the other two went.
+    Permutations are ranked as in `reports.ranking`: a failed run counts as the worst score.
 
     Args:
-        outcome: of the sweep.
+        outcome: the sweep.
         metric: what runs are judged by.
-        threshold: the return that `steps` waits for.
-        confirmed: the sweep in which leaders were trained again on fresh seeds.
+        threshold: the return that the metric `steps` waits for.
+        confirmed: the sweep that trained the leaders again on fresh seeds.
     """
     ranking = rank(outcome, metric, threshold)
     judged, sign = ranking.judged, sign_of(metric)
@@ -136,7 +134,7 @@ def answer(
 
 
 def leaders(answer: Answer, count: int) -> list[Score]:
-    """The best permutations that have a score, without those that repeat another."""
+    """Return the best permutations that have a score, each combination of choices once."""
     distinct = {score.permutation.choices: score for score in reversed(answer.scores)}
     return [
         score
@@ -147,7 +145,7 @@ def leaders(answer: Answer, count: int) -> list[Score]:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """What comparing all permutations says of each; greater is better, but for `sign`."""
+    """The statistics of all permutations, in which greater is better; `sign` turns them back."""
 
     comparison: Comparison
     probabilities: Array
@@ -193,7 +191,7 @@ def _confirmed(
     metric: Metric,
     threshold: float | None,
 ) -> dict[int, tuple[float, float, float]]:
-    """By its place, what each permutation that was trained again reached, and its interval."""
+    """Return the mean on fresh seeds and its interval, by the permutation's place in the sweep."""
     if confirmed is None:
         return {}
     sign, fresh = sign_of(metric), rank(confirmed, metric, threshold).judged
@@ -216,12 +214,12 @@ def _confirmed(
 
 
 def _importance(outcome: Outcome, judged: Array, rng: np.random.Generator) -> Importance | None:
-    """Which keys matter; None where nothing varies, or where only a model that is missing could tell."""
+    """Return the importance of the keys; None if nothing varies, or if a model is needed and missing."""
     labels = outcome.varied
     if not labels:
         return None
     choices = _choices_of(outcome, labels)
-    # Choices that a list repeats are trained alike, and would count twice.
+    # A choice that a list repeats would count twice.
     _, first = np.unique(choices, axis=0, return_index=True)
     first.sort()
     choices, judged = choices[first], judged[first]
@@ -237,7 +235,7 @@ def _importance(outcome: Outcome, judged: Array, rng: np.random.Generator) -> Im
 
 
 def _choices_of(outcome: Outcome, labels: Sequence[str]) -> Choices:
-    """Which choice of each key a permutation has, (permutations, keys)."""
+    """Return the number of each permutation's choice of each key, (permutations, keys)."""
     columns = []
     for label in labels:
         number = {choice: place for place, choice in enumerate(outcome.choices_of(label))}
@@ -249,11 +247,11 @@ def _choices_of(outcome: Outcome, labels: Sequence[str]) -> Choices:
 def _choice_scores(
     outcome: Outcome, label: str, judged: Array, sign: float
 ) -> tuple[ChoiceScore, ...]:
-    """What the choices of a key reached: means over seeds of the means over all other keys."""
+    """Return the scores of a key's choices: means over seeds of the means over all other keys."""
     place = outcome.labels.index(label)
     choices = outcome.choices_of(label)
     own = np.array([choices.index(each.choices[place]) for each in outcome.permutations])
-    # A seed's mean over the permutations of a choice, (choices, repetitions).
+    # Each seed's mean over the permutations with a choice, (choices, repetitions).
     per_seed = np.array([means(judged[own == number].T) for number in range(len(choices))])
     found = estimate(per_seed)
     ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
@@ -264,7 +262,7 @@ def _choice_scores(
 
 
 def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
-    """The keys whose best choice is the last of its list, and at which end."""
+    """Return the keys whose best choice is at an end of its list, and which end."""
     edges = {}
     for label in outcome.varied:
         choices = [number_or_text(choice) for choice in outcome.choices_of(label)]

@@ -1,4 +1,4 @@
-"""What a sweep has reached so far, read from its journal."""
+"""Reads the results of a sweep from its journal, also while the sweep runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schema.errors import UserError
 from sweeps.journal.journal import Journal, journal_path
 from sweeps.journal.runs import RunRecord, RunState
 
-# What a run is judged by, and the values of one. Greater is better but for those in `LESS_IS_BETTER`.
+# The name of what runs are judged by. Greater is better, except for those in `LESS_IS_BETTER`.
 Metric = str
 METRICS = ("final", "best", "area", "steps", "time")
 LESS_IS_BETTER = ("steps", "time")
@@ -32,12 +32,12 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class PermutationRuns:
-    """One permutation and its runs.
+    """One permutation with its runs.
 
     Attributes:
-        name: what it is called.
-        choices: the tuned values as text, in the order of the labels.
-        runs: one for each repetition, whatever became of it.
+        name: name of the permutation, a number.
+        choices: choices as text, in the order of the tuned keys.
+        runs: one run for each repetition, in any state.
     """
 
     name: str
@@ -47,15 +47,15 @@ class PermutationRuns:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A sweep as its journal has it.
+    """The results of a sweep.
 
     Attributes:
         run_id: tag of the training session.
-        out: folder of everything that the sweep wrote.
+        out: the sweep's output folder.
         labels: the tuned keys.
-        permutations: in the grid's order.
-        base: the base config, completed.
-        sessions: when each session began and ended (seconds since 1970), and its description.
+        permutations: the permutations with their runs, in the grid's order.
+        base: the base config with all its defaults.
+        sessions: start and end of each session (seconds since 1970), and its description.
     """
 
     run_id: str
@@ -67,21 +67,21 @@ class Outcome:
 
     @property
     def repetitions(self) -> int:
-        """How many runs the permutations have at most."""
+        """The greatest number of runs that a permutation has."""
         return max((len(each.runs) for each in self.permutations), default=0)
 
     @property
     def runs(self) -> list[RunRecord]:
-        """All runs, those of a permutation after one another."""
+        """All runs, permutation by permutation."""
         return [run for each in self.permutations for run in each.runs]
 
     def choices_of(self, label: str) -> list[str]:
-        """The choices of a key that occur, in the order in which the tuning config lists them."""
+        """Return the choices of a key that occur, in the order of the tuning config."""
         place = self.labels.index(label)
         return list(dict.fromkeys(each.choices[place] for each in self.permutations))
 
     def ordered(self, label: str) -> list[str]:
-        """The same, but numbers by their size."""
+        """Return the choices of a key, numbers by size and others in the order of the tuning config."""
         choices = self.choices_of(label)
         try:
             return sorted(choices, key=float)
@@ -90,11 +90,11 @@ class Outcome:
 
     @property
     def varied(self) -> list[str]:
-        """The keys that have more than one choice."""
+        """The tuned keys with more than one choice."""
         return [label for label in self.labels if len(self.choices_of(label)) > 1]
 
     def where(self, conditions: Sequence[str]) -> Outcome:
-        """The part of the sweep that conditions such as `gamma=0.9` leave.
+        """Return the part of the sweep that meets conditions such as `gamma=0.9`.
 
         Raises:
             UserError: a condition names no tuned key, or none of its choices.
@@ -110,7 +110,7 @@ class Outcome:
         return replace(self, permutations=kept)
 
     def _label(self, name: str, condition: str) -> str:
-        """The tuned key of that name, which may be its last part."""
+        """Return the tuned key with that name or with that last part."""
         found = [label for label in self.labels if label == name or label.endswith(f".{name}")]
         if len(found) != 1:
             raise UserError(
@@ -124,11 +124,11 @@ class Outcome:
             raise UserError(f"--where={condition}: {label} has the choices {', '.join(choices)}")
 
     def scores(self, metric: Metric = "final", threshold: float | None = None) -> Array:
-        """What each run reached, (permutations, repetitions); NaN where there is no such number.
+        """Return the score of each run, (permutations, repetitions); NaN where it has none.
 
         Args:
-            metric: one of `METRICS`.
-            threshold: the return that `steps` waits for.
+            metric: what runs are judged by, one of `METRICS`.
+            threshold: the return that the metric `steps` waits for.
         """
         scores = np.full((len(self.permutations), self.repetitions), np.nan)
         value = _value_of(metric, threshold)
@@ -141,7 +141,7 @@ class Outcome:
 
 
 def metric_title(metric: Metric) -> str:
-    """What a metric is called where it is shown."""
+    """Return the title of a metric."""
     return _TITLES[metric]
 
 
@@ -150,7 +150,7 @@ def _value_of(metric: Metric, threshold: float | None) -> Callable[[RunRecord], 
         "final": lambda run: run.final_return,
         "best": lambda run: run.best_return,
         "area": lambda run: area(run.curve),
-        # Whoever never gets there counts with all steps.
+        # A run that never reaches the threshold counts with all its steps.
         "steps": lambda run: steps_until(run.curve, threshold) or float(run.steps),
         "time": lambda run: run.wall_time_seconds,
     }
@@ -158,7 +158,7 @@ def _value_of(metric: Metric, threshold: float | None) -> Callable[[RunRecord], 
 
 
 def area(curve: Sequence[tuple[int, float]]) -> float | None:
-    """The mean return over the steps of a learning curve, by trapezoids; None without two points."""
+    """Return a learning curve's mean return over its steps, by trapezoids; None below two points."""
     if len(curve) < 2:
         return None
     parts = [
@@ -169,14 +169,14 @@ def area(curve: Sequence[tuple[int, float]]) -> float | None:
 
 
 def steps_until(curve: Sequence[tuple[int, float]], threshold: float | None) -> float | None:
-    """The steps after which a learning curve first is at a threshold; None where it never is."""
+    """Return the steps after which a learning curve first reaches a threshold; None if it never does."""
     if threshold is None:
         return None
     return next((float(steps) for steps, value in curve if value >= threshold), None)
 
 
 def _equal(choice: str, asked: str) -> bool:
-    """Whether a choice is what was asked for, be it written otherwise (`1e-3` and `0.001`)."""
+    """Return whether two texts are the same choice, also if one is `1e-3` and the other `0.001`."""
     try:
         return float(choice) == float(asked)
     except ValueError:
@@ -216,10 +216,10 @@ def _packed(result: RunRecord) -> RunRecord:
 
 
 def read_outcome(out: Path, run_id: str) -> Outcome:
-    """Reads the journal of a sweep, which may be under way.
+    """Read the results of a sweep, which may be running.
 
     Raises:
-        UserError: there is none, or it can't be read.
+        UserError: there is no such sweep, or its journal can't be read.
     """
     journal = Journal(journal_path(out, run_id), writable=False)
     try:

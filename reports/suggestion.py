@@ -1,4 +1,4 @@
-"""The next grid: finer around the best, wider where it lies at an edge, without what doesn't matter."""
+"""Suggests the next grid: finer around the best, wider at an edge, without keys that don't matter."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sweeps.search_space.grid import deep_merge
 from sweeps.search_space.keys import resolve_key, schedule_names
 
 _SECTION = "hyperparameters"
-# Choices that lie further apart than this ratio are taken for steps of a factor.
+# Choices further apart than this ratio are taken for factors of each other.
 _FACTOR = 1.9
 _TWO = 2
-_WIDEST = 3.0  # factor of a step beyond a list, however coarse it is
+_WIDEST = 3.0  # largest factor of a step beyond a list, however coarse the list is
 
 
 def suggest(answer: Answer) -> str:
-    """A tuning config, with a comment for each key.
+    """Return a tuning config, with a comment for each key.
 
     Raises:
         UserError: no permutation has a score yet.
@@ -46,20 +46,20 @@ def suggest(answer: Answer) -> str:
 
 
 def _place(label: str) -> tuple[str, str]:
-    """The section of a tuning config that has a key, and what the key is called there."""
+    """Return the section of a tuning config that has a key, and the key's name there."""
     section, point, key = label.partition(".")
     return (section, key) if point and section in schedule_names() else (_SECTION, label)
 
 
 def _next_choices(answer: Answer, label: str) -> tuple[list[Any], str]:
-    """What to try of a key next, and why."""
+    """Return the next choices of a key, and why."""
     assert answer.leader is not None
     outcome = answer.outcome
     texts = outcome.choices_of(label)
     best_text = answer.leader.permutation.choices[outcome.labels.index(label)]
     best = _value(best_text)
     if len(texts) == 1:
-        return [best], "as it was"
+        return [best], "unchanged"
     if answer.matters(label) is False:
         return [best], "made no difference beyond the noise"
     choices = [_value(text) for text in texts]
@@ -67,14 +67,14 @@ def _next_choices(answer: Answer, label: str) -> tuple[list[Any], str]:
         isinstance(choice, (int, float)) and not isinstance(choice, bool) for choice in choices
     ):
         kept = _of_contenders(answer, label)
-        return [_value(text) for text in kept], "what those that could be the best have"
+        return [_value(text) for text in kept], "choices of the permutations that could be the best"
     found = _around(sorted(set(choices)), best)
     allowed = [choice for choice in found if _is_allowed(answer, label, choice)]
     edge = answer.edges.get(label)
     if len(choices) == _TWO:
-        why = "between the two, and beyond the better one"
+        why = "between the two and beyond the better one"
     else:
-        why = "finer around the best" if edge is None else f"the best was the {edge} of its list"
+        why = "finer around the best" if edge is None else f"the best was the {edge} in its list"
     return allowed, why
 
 
@@ -85,7 +85,7 @@ def _of_contenders(answer: Answer, label: str) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    """A choice as a config has it."""
+    """Return a choice as a config's value."""
     try:
         return json.loads(text)
     except ValueError:
@@ -93,7 +93,7 @@ def _value(text: str) -> Any:
 
 
 def _around(choices: Sequence[float], best: float) -> list[float]:
-    """The best choice, and what lies halfway to its neighbours, or as far beyond an end of the list."""
+    """Return the best choice with points halfway to its neighbours, or beyond an end of the list."""
     place = choices.index(best)
     found = [best]
     for neighbour, opposite in ((place - 1, place + 1), (place + 1, place - 1)):
@@ -110,7 +110,7 @@ def _is_whole(choices: Sequence[float]) -> bool:
 
 
 def _by_factor(first: float, second: float) -> bool:
-    """Whether two choices are told apart by a factor rather than by a difference."""
+    """Return whether two choices differ by a factor rather than by a difference."""
     if first * second <= 0:
         return False
     ratio = first / second
@@ -124,7 +124,10 @@ def _between(first: float, second: float) -> float:
 
 
 def _beyond(best: float, neighbour: float) -> list[float]:
-    """One step further and two, as large as the one from the neighbour to the best, within reason."""
+    """Return the points one and two steps beyond the best, each as large as that from its neighbour.
+
+    Where choices differ by a factor, a step is limited to `_WIDEST`.
+    """
     if _by_factor(best, neighbour):
         ratio = best / neighbour
         factor = min(ratio, _WIDEST) if ratio > 1 else max(ratio, 1 / _WIDEST)
@@ -133,7 +136,7 @@ def _beyond(best: float, neighbour: float) -> list[float]:
 
 
 def _is_allowed(answer: Answer, label: str, choice: float) -> bool:
-    """Whether a config with that choice is valid."""
+    """Return whether a config with that choice is valid."""
     section, key = _place(label)
     path = resolve_key(label) if section == _SECTION else ("trainer", section, key)
     nested: Any = choice

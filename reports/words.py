@@ -1,4 +1,4 @@
-"""The answer of a sweep in words."""
+"""Puts the answer of a sweep into sentences."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from reports.ranking import Score
     from reports.statistics.importance import Effect
 
-_FEW = 3  # repetitions up to which intervals are wide whatever the returns
-_LISTED = 5
-_SLIVER = 0.05  # of an interval
+_FEW = 3  # repetitions; up to these, intervals are wide whatever the returns
+_LISTED = 5  # effects
+_SLIVER = 0.05  # share of an interval
 _WORTH_NAMING = 0.01  # share of the variance
 
 
 def sentences(answer: Answer) -> list[str]:
-    """Which permutation is best, how sure that is, what mattered, and what to do next."""
+    """Return the answer in sentences: the best permutation, its certainty, what mattered, what next."""
     leader = answer.leader
     if leader is None:
         return [_nothing(answer)]
@@ -33,9 +33,7 @@ def sentences(answer: Answer) -> list[str]:
 def _nothing(answer: Answer) -> str:
     nothing = "No run has finished an episode yet, so there is nothing to rank"
     if any(run.state == RunState.FINISHED for run in answer.outcome.runs):
-        return (
-            f"{nothing}; train for more updates, or end episodes by environment.max_episode_steps."
-        )
+        return f"{nothing}; train for more updates, or limit episodes by environment.max_episode_steps."
     return f"{nothing}."
 
 
@@ -49,13 +47,12 @@ def _leader(answer: Answer, leader: Score) -> Iterator[str]:
     )
     if leader.is_doubtful:
         yield (
-            "Its repetitions disagree so much (some solve the task, some don't) that the interval can't "
-            "be trusted."
+            "Some of its repetitions solve the task and some don't, so the interval can't be trusted."
         )
 
 
 def describe(answer: Answer, score: Score) -> str:
-    """The choices of a permutation for the keys that vary."""
+    """Return a permutation's choices for the keys that vary."""
     outcome = answer.outcome
     labels = outcome.varied or outcome.labels
     choices = zip(outcome.labels, score.permutation.choices, strict=True)
@@ -74,13 +71,13 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
         return
     if not answer.decided:
         yield (
-            "The ranking rests on one seed, and another may turn it around; five repetitions tell more: "
+            "The ranking rests on one seed and may change with another; five repetitions tell more: "
             + command(answer, repetitions=5)
         )
         return
     contenders = answer.contenders
     if len(contenders) == 1:
-        yield "It is better than all others, chance taken into account (95 %)."
+        yield "It is significantly better than all others (95 %)."
         return
     likely = "" if leader.probability is None else f" (probability {leader.probability:.2f})"
     yield (
@@ -88,14 +85,14 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
         f"permutation {leader.permutation.name} is the likeliest{likely}."
     )
     if answer.outcome.repetitions <= _FEW:
-        yield f"{answer.outcome.repetitions} repetitions leave much doubt, so the intervals are wide."
+        yield f"The intervals are wide, as there are only {answer.outcome.repetitions} repetitions."
     yield _how_to_separate(answer)
 
 
 def _how_to_separate(answer: Answer) -> str:
     more = answer.more_repetitions
     if more is None:
-        return "They are so close that no sensible number of repetitions would tell them apart."
+        return "They are too close to be separated by any sensible number of repetitions."
     names = [int(score.permutation.name) for score in answer.contenders]
     repetitions = answer.outcome.repetitions + more
     return (
@@ -109,18 +106,18 @@ def _luck(answer: Answer, leader: Score) -> Iterator[str]:
         mean, low, high = leader.confirmed
         yield (
             f"Trained again on fresh seeds it reached {_with_interval(mean, low, high)}; "
-            f"{show_number(abs(leader.mean - mean))} of the score by which it was selected "
-            f"{'was luck' if leader.mean > mean else 'had been bad luck'}."
+            f"its score in the sweep was {show_number(abs(leader.mean - mean))} "
+            f"{'higher, by luck' if leader.mean > mean else 'lower, by bad luck'}."
         )
     elif answer.bias and _is_worth_a_word(answer.bias, leader):
         yield (
-            f"As it was picked for its score, about {show_number(answer.bias)} of that is likely luck; "
-            "--confirm=3 trains the leaders again on fresh seeds."
+            f"About {show_number(answer.bias)} of its score is likely luck, as the best score was "
+            "selected; --confirm=3 trains the leaders again on fresh seeds."
         )
 
 
 def _is_worth_a_word(bias: float, leader: Score) -> bool:
-    """Whether luck is more than a sliver of the interval."""
+    """Return whether luck is more than a sliver of the interval."""
     if leader.low is None or leader.high is None:
         return True
     return bias > _SLIVER * (leader.high - leader.low)
@@ -130,12 +127,12 @@ def _what_matters(answer: Answer, _: Score) -> Iterator[str]:
     importance = answer.importance
     if importance is None:
         return
-    by_model = "" if importance.method == "analysis of variance" else ", as a model estimates"
+    by_model = "" if importance.method == "analysis of variance" else " (a model's estimate)"
     effects = sorted((*importance.main, *importance.interactions), key=lambda e: -_share(e))
     strong = [effect for effect in effects if effect.matters is not False and _is_named(effect)]
     if strong:
         listed = ", ".join(f"{_keys(effect)} {effect.share:.0%}" for effect in strong[:_LISTED])
-        yield f"Shares of the difference between permutations{by_model}: {listed}."
+        yield f"Shares of the variance between permutations{by_model}: {listed}."
     idle = [label for label in answer.outcome.varied if answer.matters(label) is False]
     if idle:
         yield f"No effect beyond the noise of the seeds: {', '.join(idle)}."
@@ -158,7 +155,7 @@ def _edges(answer: Answer, leader: Score) -> Iterator[str]:
         if answer.matters(label) is not False:
             choice = leader.permutation.choices[answer.outcome.labels.index(label)]
             yield (
-                f"The best {label}, {choice}, is the {edge} of its list; a better one may lie beyond "
+                f"The best {label}, {choice}, is the {edge} in its list; a better one may lie beyond "
                 "(report.py --suggest writes the next grid)."
             )
 
@@ -170,7 +167,7 @@ def _failures(answer: Answer, _: Score) -> Iterator[str]:
 
 
 def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
-    """The command that goes on with the sweep, as it was given, with more repetitions."""
+    """Return the command that resumes the sweep with more repetitions."""
     sessions = answer.outcome.sessions
     given = sessions[-1][2].get("command", ["tune.py"]) if sessions else ["tune.py"]
     replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
@@ -182,7 +179,7 @@ def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """Numbers as `--only` takes them: `0,3,10-19`."""
+    """Return numbers in the form that `--only` reads: `0,3,10-19`."""
     parts: list[list[int]] = []
     for number in sorted(numbers):
         if parts and number == parts[-1][-1] + 1:

@@ -1,4 +1,4 @@
-"""Shows how far a training or a sweep is: live bars in a terminal, plain lines elsewhere."""
+"""Shows the progress of a training or a sweep: live bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sweeps.execution.events import SweepDisplay
 from sweeps.journal.runs import RunRecord, RunState
 
 if TYPE_CHECKING:
-    # It would load torch, for which not all who show something wait.
+    # It would load torch, which `--status` needn't wait for.
     from trainer import Progress
 
 _PLAIN_INTERVAL = 30.0  # seconds between plain lines of one run
 _COLUMNS = "▁▂▃▄▅▆▇█"
 _MOST_COLUMNS = 24
 _LEADERS = 4
-_ROOMY = 100  # characters of a line that has room for everything
+_ROOMY = 100  # characters; a line this wide has room for everything
 
 
 def make_console() -> Console:
-    """The console for standard output.
+    """Return the console for standard output.
 
-    Where that is no terminal, lines are as long as they are, unless the variable COLUMNS limits them.
-    Brackets are printed as such, since paths and choices may have some.
+    Outside a terminal, only the variable COLUMNS limits the length of lines. Brackets are printed as
+    they are, since paths and choices may contain them.
     """
     console = Console(highlight=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
@@ -48,13 +48,13 @@ def make_display(
     quiet: bool = False,
     ended: Iterable[RunRecord] = (),
 ) -> SweepDisplay:
-    """The display that suits the console.
+    """Return the display that suits the console.
 
     Args:
-        console: where it is shown.
-        runs: how many runs there will be.
-        steps: environment steps of all of them.
-        quiet: whether to show nothing of what happens.
+        console: where the progress is shown.
+        runs: number of runs to train.
+        steps: environment steps of all these runs.
+        quiet: whether to show nothing.
         ended: runs of earlier sessions, which may lead.
     """
     if quiet:
@@ -65,7 +65,7 @@ def make_display(
 
 
 class _Clock:
-    """Estimates the time left from the environment steps done and to be done."""
+    """Estimates the time left from the environment steps done and left."""
 
     def __init__(self, steps: int) -> None:
         self._start = time.monotonic()
@@ -105,15 +105,14 @@ class _Screen(Bars):
 
 
 class LiveDisplay:
-    """Bars in a terminal: the sweep's, and one for what each job trains at present.
+    """Bars in a terminal: one for the sweep, and one for each job's current population.
 
-    Behind a job's bar stands a column for each of its members, as high as its return, and below the bars
-    who leads.
+    Behind a job's bar, a column shows each member's return. Below the bars are the leaders.
 
     Args:
         console: a terminal.
-        runs: how many runs there will be.
-        steps: environment steps of all of them.
+        runs: number of runs to train.
+        steps: environment steps of all these runs.
         ended: runs of earlier sessions, which may lead.
     """
 
@@ -147,14 +146,14 @@ class LiveDisplay:
         self._bars.stop()
 
     def show_start(self, job: int, names: Sequence[str], updates: int) -> None:
-        """Resets the job's bar."""
+        """Reset the job's bar."""
         if job not in self._jobs:
             self._jobs[job] = self._bars.add_task("", total=None, note="")
         described = _describe(names)
         self._bars.reset(self._jobs[job], total=updates, description=described, note="")
 
     def show_progress(self, job: int, progress: Progress) -> None:
-        """Moves the job's bar and shows its return and both estimates."""
+        """Move the job's bar, and show its return and the time left."""
         self._clock.progressed(job, progress)
         note = f"return {_return(_best(progress.returns))}"
         if self._has_room:
@@ -165,7 +164,7 @@ class LiveDisplay:
     def show_end(
         self, job: int, names: Sequence[str], results: list[RunRecord], steps: int
     ) -> None:
-        """Moves the sweep's bar; a failed run leaves a line above the bars."""
+        """Move the sweep's bar; a failed run leaves a line above the bars."""
         self._clock.ended(job, steps)
         self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
         for result in results:
@@ -176,12 +175,12 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """A line for each run that ended, and one every half minute of a long training.
+    """Prints a line for each run that ended, and one every half minute of a long training.
 
     Args:
         console: where lines are printed.
-        runs: how many runs there will be.
-        steps: environment steps of all of them.
+        runs: number of runs to train.
+        steps: environment steps of all these runs.
     """
 
     def __init__(self, console: Console, runs: int, steps: int) -> None:
@@ -208,11 +207,11 @@ class PlainDisplay:
         self._last_line = time.monotonic()
 
     def show_start(self, job: int, names: Sequence[str], updates: int) -> None:
-        """Notes what the job trains."""
+        """Note the names of the job's runs."""
         self._names[job] = _describe(names)
 
     def show_progress(self, job: int, progress: Progress) -> None:
-        """Prints a line when the last one is half a minute old."""
+        """Print a line when the last one is half a minute old."""
         self._clock.progressed(job, progress)
         if time.monotonic() - self._last_line > _PLAIN_INTERVAL:
             self._print(
@@ -223,7 +222,7 @@ class PlainDisplay:
     def show_end(
         self, job: int, names: Sequence[str], results: list[RunRecord], steps: int
     ) -> None:
-        """Prints the runs' results and the estimate of the time left."""
+        """Print the runs' results and the time left."""
         self._clock.ended(job, steps)
         for name, result in zip(names, results, strict=True):
             self._ended += 1
@@ -237,14 +236,17 @@ class PlainDisplay:
 
 
 def _describe(names: Sequence[str]) -> str:
-    """One name, or the first and the last of several."""
+    """Return one name, or the first and the last of several."""
     if len(names) == 1:
         return names[0]
     return f"{names[0]} to {names[-1]} ({len(names)} runs)"
 
 
 def sparkline(returns: Sequence[float | None]) -> str:
-    """A column for each of several returns, the greatest the highest; a dot where there is none yet."""
+    """Return a column for each return, the greatest the highest; a dot stands for no return yet.
+
+    A single return needs no column.
+    """
     known = [value for value in returns if value is not None and math.isfinite(value)]
     if len(returns) < 2 or not known:
         return ""
@@ -273,7 +275,7 @@ def _return(value: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration as a person would say it: `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Return a duration in its two largest units: `12 s`, `3 min 20 s`, `2 h 5 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,7 @@
-"""Tables of permutations: a column for each tuned key, headed by a letter where the screen is narrow."""
+"""Prints tables of permutations, with a column for each tuned key.
+
+On a narrow screen, letters head these columns, and a legend explains them.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
     # It loads SciPy, which only the answer at the end needs.
     from reports.answer import Answer
 
-_TITLE_WIDTH = 12  # characters up to which a column's title has one line
+_TITLE_WIDTH = 12  # characters; longer titles have two lines
 _WIDE = 10_000  # wider than any table
-_NAMES = 12  # of runs, on one line
+_NAMES = 12  # runs on one line
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class Row:
     """One permutation's row.
 
     Attributes:
-        leading: the cells before the choices.
-        choices: the tuned values, as text in the order of the keys.
-        trailing: the cells behind the choices.
+        leading: cells before the choices.
+        choices: choices as text, in the order of the keys.
+        trailing: cells behind the choices.
     """
 
     leading: Sequence[str]
@@ -52,17 +55,17 @@ def permutation_table(
     caption: str = "",
     line_below: int = 0,
 ) -> Table:
-    """A table of permutations that fits the console.
+    """Return a table of permutations that fits the console.
 
     Args:
-        console: where it is to be printed.
+        console: where the table will be printed.
         leading: titles of the columns before the choices.
         labels: the tuned keys.
         trailing: titles of the columns behind the choices.
-        rows: one for each permutation.
-        title: of the table.
-        caption: what stands below it.
-        line_below: the number of rows after which there is a line; 0 draws none.
+        rows: one row for each permutation.
+        title: title of the table.
+        caption: text below the table.
+        line_below: number of rows above a line; 0 draws none.
     """
     names = short_names(labels)
     table = Table(title=title, caption=caption, caption_justify="left")
@@ -139,17 +142,17 @@ def ranked_table(console: Console, scores: Sequence[Score], labels: Sequence[str
 
 
 def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Score]]) -> Table:
-    """Some permutations of a sweep by rank, those that could be the best above a line.
+    """Return a table of permutations with statistics; a line is below those that could be the best.
 
     Args:
-        console: where it is to be printed.
-        answer: of the sweep.
-        rows: ranks and scores.
+        console: where the table will be printed.
+        answer: the sweep's answer.
+        rows: ranks and scores of the permutations to show.
     """
     parts = _parts(answer)
     any_failed = any(score.failed for _, score in rows)
     lead = len(answer.contenders)
-    # Those that could be the best needn't be the first: one whose runs vary much may be far below.
+    # A contender may be far below others: if its runs vary much, its low mean proves little.
     has_line = 0 < lead < len(rows) and all(score.could_be_best for _, score in rows[:lead])
     labels = answer.outcome.varied
     places = [answer.outcome.labels.index(label) for label in labels]
@@ -175,7 +178,7 @@ def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Sco
 
 
 def _parts(answer: Answer) -> list[tuple[str, Callable[[int, Score], str]]]:
-    """The columns before the choices: their titles, and what they show."""
+    """Return the columns before the choices: each title, and a function that makes the cells."""
     scores = answer.scores
     parts: list[tuple[str, Callable[[int, Score], str]]] = [
         ("rank", lambda rank, _: str(rank)),
@@ -219,12 +222,12 @@ def _caption(answer: Answer, has_line: bool) -> str:
     line = "; the line is below them" if has_line else ""
     lines = [f"best: probability of being the best, for those that could be (95 %){line}"]
     if any(score.is_doubtful for score in answer.scores):
-        lines.append("?: repetitions that disagree so much that the interval can't be trusted")
+        lines.append("?: the repetitions disagree too much for the interval to be trusted")
     return "\n".join(lines)
 
 
 def short_names(labels: Sequence[str]) -> list[str]:
-    """The tuned keys by the shortest names that mean them alone, schedules without `_schedule`."""
+    """Return the shortest unambiguous name of each tuned key, without `_schedule`."""
     names = [_shortest(label) for label in labels]
     shorter = [name.replace("_schedule.", ".") for name in names]
     return shorter if len(set(shorter)) == len(set(names)) else names
@@ -243,7 +246,7 @@ def _shortest(label: str) -> str:
 
 
 def _in_two_lines(name: str) -> str:
-    """A long name over two lines: broken at its last point, or else where both are short."""
+    """Return a long name in two lines: split at its last point, or where the lines are about equal."""
     breaks = [place + 1 for place, character in enumerate(name[:-1]) if character in "_-"]
     if "." in name:
         breaks = [name.rindex(".") + 1]
@@ -260,7 +263,7 @@ def _show(value: float | None) -> str:
 
 
 def failure_lines(results: Iterable[RunRecord]) -> list[str]:
-    """What failed, a line for each reason, with the names of the runs."""
+    """Return a line for each reason why runs failed, with the names of the runs."""
     failed: dict[str, list[str]] = {}
     for result in results:
         if result.state in FAILURES:
@@ -269,6 +272,6 @@ def failure_lines(results: Iterable[RunRecord]) -> list[str]:
 
 
 def shorten(names: list[str]) -> str:
-    """Names on one line, of many the first ones and the last."""
+    """Return names on one line; of many, the first ones and the last."""
     shown = names if len(names) <= _NAMES else [*names[: _NAMES - 1], "...", names[-1]]
     return " ".join(shown)

@@ -1,4 +1,4 @@
-"""The pictures of a sweep for a paper: PNG and SVG, with labels, units and colours for everybody."""
+"""Draws plots of a sweep for papers, as PNG and SVG, in colours for colour-blind readers, too."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ _STYLE: Any = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "legend.frameon": False,
-    "svg.fonttype": "none",  # texts stay texts
-    "svg.hashsalt": "ppo-grid",  # the same sweep makes the same file
+    "svg.fonttype": "none",  # keeps text selectable
+    "svg.hashsalt": "ppo-grid",  # gives the same sweep the same file
 }
 
 
 def write_plots(answer: Answer, folder: Path) -> list[Path]:
-    """Draws a sweep's answer into `learning_curves`, `ranking`, `effects` and `heat_map`.
+    """Draw a sweep's answer into `learning_curves`, `ranking`, `effects` and `heat_map`.
 
     Args:
-        answer: what the sweep says.
-        folder: of the pictures, each as `.png` and `.svg`.
+        answer: the sweep's answer.
+        folder: folder of the plots; each is written as `.png` and `.svg`.
 
     Returns:
-        The files; those for which there is no data are left out.
+        The files. Plots without data are left out.
     """
     with mpl.rc_context(_STYLE):
         figures = {
@@ -68,7 +68,7 @@ def write_plots(answer: Answer, folder: Path) -> list[Path]:
 
 def _save(figure: Figure, path: Path) -> Path:
     kind = path.suffix[1:]
-    # A date would make each file another.
+    # A date would make every file different.
     metadata = {"Date": None} if kind == "svg" else None
     with replace_file(path, "wb") as file:
         figure.savefig(file, format=kind, dpi=200, metadata=metadata)
@@ -81,7 +81,7 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _described(answer: Answer, score: Score) -> str:
-    """The choices by which a permutation differs from others."""
+    """Return a permutation's name and its choices of the varied keys."""
     outcome = answer.outcome
     named = zip(outcome.labels, score.permutation.choices, strict=True)
     choices = [choice for label, choice in named if label in outcome.varied]
@@ -89,13 +89,13 @@ def _described(answer: Answer, score: Score) -> str:
 
 
 def _key_title(answer: Answer) -> str:
-    """In which order `_described` has the choices."""
+    """Return the title of `_described`: the varied keys in the same order."""
     keys = ", ".join(answer.outcome.varied)
     return _escaped(f"permutation: {keys}" if keys else "permutation")
 
 
 def _escaped(text: str) -> str:
-    """A text in which Matplotlib sees no formula."""
+    """Return a text that Matplotlib doesn't read as a formula."""
     return text.replace("$", r"\$")
 
 
@@ -116,7 +116,7 @@ def _learning_curves(answer: Answer) -> Figure | None:
         _draw_curve(axes, curve, _escaped(_described(answer, score)), place)
     if answer.threshold is not None:
         axes.axhline(answer.threshold, color=_OTHERS, linewidth=0.8, linestyle="--")
-    axes.set_title("Learning curves of the best: means with 95 % intervals")
+    axes.set_title("Learning curves of the best permutations: means with 95 % intervals")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -192,7 +192,7 @@ def _effects(answer: Answer) -> Figure | None:
     figure, axes = _axes(6.4, 1.3 + 0.42 * len(rows))
     together = [each for _, each in pairs] if importance.total else []
     _draw_effects(axes, [main for main, _ in pairs], -0.1, _COLOURS[0], "o", "by itself")
-    _draw_effects(axes, together, 0.15, _COLOURS[1], "D", "with what it does together with others")
+    _draw_effects(axes, together, 0.15, _COLOURS[1], "D", "with all its interactions")
     idle = [answer.matters(label) is False for label in rows]
     names = [
         f"{label}\n(nothing beyond the noise)" if none else label
@@ -206,7 +206,7 @@ def _effects(answer: Answer) -> Figure | None:
     model = (
         "" if importance.method == "analysis of variance" else f" ({importance.method}'s estimate)"
     )
-    axes.set_title(f"Which hyperparameter matters{model}")
+    axes.set_title(f"Importance of hyperparameters{model}")
     axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
     if together:
         axes.legend(loc="lower right")
@@ -224,7 +224,7 @@ def _draw_effects(
         return
     share = np.array([effect.share for effect in effects])
     low, high = (np.array([getattr(each, end) for each in effects]) for end in ("low", "high"))
-    # A share lies within its interval but for rounding.
+    # Rounding may put a share slightly outside its interval.
     spread = np.nan_to_num(np.stack([share - low, high - share])).clip(min=0)
     axes.errorbar(
         share,
@@ -262,7 +262,7 @@ def _heat_map(answer: Answer) -> Figure | None:
 
 
 def _most_important(answer: Answer) -> list[str]:
-    """The keys that are varied, that which matters most first."""
+    """Return the varied keys, the most important first."""
     varied = answer.outcome.varied
     if answer.importance is None:
         return varied
@@ -274,7 +274,7 @@ def _most_important(answer: Answer) -> list[str]:
 def _cells(
     answer: Answer, across: str, down: str, columns: Sequence[str], rows: Sequence[str]
 ) -> Array:
-    """The mean of all permutations with each pair of choices, (rows, columns); NaN without any."""
+    """Return the mean score of each pair of choices, (rows, columns); NaN for untrained pairs."""
     labels = answer.outcome.labels
     places = labels.index(across), labels.index(down)
     found: dict[tuple[str, ...], list[float]] = {}
@@ -288,7 +288,7 @@ def _cells(
 
 
 def _write_numbers(axes: Axes, means: Array, image: Any) -> None:
-    """Writes each cell's number into it, in the colour that can be read there."""
+    """Write each number into its cell, in black or white, whichever is readable."""
     for (row, column), mean in np.ndenumerate(means):
         if not np.isnan(mean):
             red, green, blue, _ = image.cmap(image.norm(mean))

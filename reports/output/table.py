@@ -1,4 +1,4 @@
-"""The ranked table of a sweep: its columns, and how files have them."""
+"""Writes the ranked table of a sweep as CSV, JSON, Markdown or LaTeX."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Column:
     """A column of the table.
 
     Attributes:
-        title: its heading.
-        cell: what it shows of the permutation of that rank.
-        is_choice: whether it is a tuned key.
+        title: heading of the column.
+        cell: makes a cell from a permutation's rank and score.
+        is_choice: whether the column is a tuned key.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Column:
 
 
 def columns(answer: Answer) -> list[Column]:
-    """What there is to be said of each permutation; columns without any entry are left out."""
+    """Return the columns of the table, without those that would be empty."""
     found = [
         Column("rank", lambda rank, _: rank),
         Column("permutation", lambda _, score: score.permutation.name),
@@ -85,12 +85,12 @@ def _value(number: int) -> Column:
 
 
 def ranked(answer: Answer, by: str | None, limit: int) -> list[tuple[int, Score]]:
-    """The first rows of the table, with their ranks.
+    """Return the first rows of the table: ranks and scores.
 
     Args:
-        answer: of a sweep.
-        by: title of the column by which to sort; None keeps the order of the ranks.
-        limit: how many rows at most.
+        answer: the sweep's answer.
+        by: title of the column to sort by; None sorts by rank.
+        limit: number of rows at most.
 
     Raises:
         UserError: there is no such column.
@@ -107,12 +107,12 @@ def ranked(answer: Answer, by: str | None, limit: int) -> list[tuple[int, Score]
 
 
 def _least(answer: Answer) -> set[str]:
-    """The columns whose least value is the best."""
+    """Return the titles of the columns in which less is better."""
     return {"steps", "seconds", *(["score"] if answer.metric in LESS_IS_BETTER else [])}
 
 
 def _sort_key(cell: Cell, ascending: bool) -> tuple[int, float, str]:
-    """Numbers before words, and what is missing last."""
+    """Return a key that sorts numbers before words, and empty cells last."""
     if cell is None:
         return 2, 0.0, ""
     try:
@@ -123,11 +123,11 @@ def _sort_key(cell: Cell, ascending: bool) -> tuple[int, float, str]:
 
 
 def write_table(answer: Answer, rows: Sequence[tuple[int, Score]], form: str) -> str:
-    """The table as a file has it.
+    """Return the table as the text of a file.
 
     Args:
-        answer: of a sweep.
-        rows: ranks and scores.
+        answer: the sweep's answer.
+        rows: ranks and scores of the permutations to write.
         form: `csv`, `json`, `markdown` or `latex`.
     """
     found = columns(answer)
@@ -157,7 +157,7 @@ def _markdown(titles: list[str], cells: list[list[Cell]]) -> str:
 
 
 def _latex(titles: list[str], cells: list[list[Cell]]) -> str:
-    """A `tabular` with the rules of the booktabs package."""
+    """Return a `tabular` environment with the rules of the booktabs package."""
     lines = [
         rf"\begin{{tabular}}{{{'r' * len(titles)}}}",
         r"\toprule",
@@ -196,7 +196,7 @@ _WRITERS: dict[str, Callable[[list[str], list[list[Cell]]], str]] = {
 
 
 def show(cell: Cell) -> str:
-    """A cell for people: numbers with as many digits as tell something."""
+    """Return a cell as text, with the significant digits of numbers only."""
     if cell is None:
         return "–"
     if isinstance(cell, float):
@@ -205,7 +205,7 @@ def show(cell: Cell) -> str:
 
 
 def show_number(value: float) -> str:
-    """A number with four digits, or all before the point."""
+    """Return a number with three or four significant digits, or all before the point."""
     if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.4g}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"

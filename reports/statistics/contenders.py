@@ -1,9 +1,9 @@
-"""Which permutations could be the best, and how many repetitions would tell.
+"""Finds the permutations that could be the best, and the repetitions that would separate them.
 
-Runs of a repetition share their seed, so what the seed does to all permutations is taken out first. A
-permutation is out when another one is significantly better after correcting for all comparisons:
+Runs of a repetition share their seed, so the seed's effect on all permutations is subtracted first. A
+permutation is excluded if another one is significantly better after correcting for all comparisons:
 subset selection (Gupta 1965, "On some multiple decision rules"), which keeps the best one with the
-asked probability. Greater is better.
+given confidence. Greater is better.
 
 `scores` are (permutations, repetitions); a column is a seed, and NaN stands for a run without a score.
 """
@@ -20,20 +20,20 @@ from scipy import special
 from reports.statistics.averages import Array, best_first, counts, seedless_means
 from reports.statistics.variances import Variances, fit_prior, moderate, residual_variances
 
-_RIVALS = 100  # with which each permutation is compared: the best, as the others exclude nothing
+_RIVALS = 100  # best permutations that each one is compared with; worse ones exclude nothing
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How permutations compare; each array is (permutations,).
+    """A comparison of permutations; each array is (permutations,).
 
     Attributes:
-        mean: of the scores, less what their seeds do to all permutations; NaN where there is no score.
-        count: how many scores there are.
-        variances: of a permutation's scores, once that is taken out.
-        could_be_best: which can't be told from the best.
-        decided: whether there are repetitions enough to exclude any; the ranking rests on one seed
-            otherwise.
+        mean: mean score less the effects of its seeds; NaN without a score.
+        count: number of scores.
+        variances: variances of the scores without the effects of seeds.
+        could_be_best: whether the data can't tell a permutation from the best.
+        decided: whether there are enough repetitions to exclude any permutation; with one repetition
+            there aren't.
     """
 
     mean: Array
@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def leader(self) -> int:
-        """The permutation with the greatest mean."""
+        """The place of the permutation with the greatest mean."""
         return int(best_first(self.mean)[0])
 
     @property
@@ -55,11 +55,11 @@ class Comparison:
 
 
 def compare(scores: Array, confidence: float = 0.95) -> Comparison:
-    """Finds the permutations that could be the best.
+    """Find the permutations that could be the best.
 
     Args:
-        scores: (permutations, repetitions), of which one at least isn't NaN.
-        confidence: probability with which the best is to be among them.
+        scores: (permutations, repetitions), at least one of them not NaN.
+        confidence: probability that the best permutation is among those found.
     """
     own = residual_variances(scores)
     variances = moderate(own, fit_prior(own))
@@ -76,19 +76,19 @@ def compare(scores: Array, confidence: float = 0.95) -> Comparison:
 def repetitions_needed(
     comparison: Comparison, confidence: float = 0.95, power: float = 0.8, most: int = 1000
 ) -> int | None:
-    """How many more repetitions of the contenders would likely leave only the leader.
+    """Return how many more repetitions of the contenders would likely leave only the leader.
 
-    It takes the means to be as they are, but pulled together as much as their noise suggests.
+    The true means are assumed to be the shrunken ones (`shrunken_means`).
 
     Args:
-        comparison: of the scores so far.
-        confidence: as for the comparison.
-        power: probability with which each of the others is to be excluded.
-        most: repetitions beyond which it isn't worth while.
+        comparison: the comparison of the scores so far.
+        confidence: confidence of the comparison.
+        power: probability that each of the others is excluded.
+        most: largest number of repetitions to consider.
 
     Returns:
-        How many, 0 where the leader is alone already; None where `most` wouldn't do, or where there is
-        one repetition only.
+        The number, 0 if the leader is alone already; None if more than `most` are needed, or with a
+        single repetition.
     """
     others = comparison.could_be_best.copy()
     others[comparison.leader] = False
@@ -107,15 +107,15 @@ def repetitions_needed(
 
 
 def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
-    """Means as they would repeat: pulled to the grid's mean, the more the noisier they are.
+    """Shrink means towards the grid's mean, the noisier they are the more.
 
     Empirical Bayes with a normal prior (Efron and Morris 1975, "Data analysis using Stein's estimator").
 
     Args:
-        comparison: of the scores.
+        comparison: the comparison of the scores.
 
     Returns:
-        The means (permutations,), and the variance between the true ones.
+        The shrunken means (permutations,), and the variance between the true means.
     """
     scored = ~np.isnan(comparison.mean)
     noise = comparison.error[scored] ** 2
@@ -129,7 +129,7 @@ def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
 def _exclusion_probabilities(
     comparison: Comparison, others: NDArray[np.bool_], more: int, confidence: float
 ) -> Array:
-    """How likely each of the others is excluded after so many more repetitions, (others,)."""
+    """Return the probability that each of the others is excluded after more repetitions, (others,)."""
     leader = comparison.leader
     shrunken, _ = shrunken_means(comparison)
     lead = shrunken[leader] - shrunken[others]
@@ -138,7 +138,7 @@ def _exclusion_probabilities(
     freedom = np.minimum(comparison.variances.freedom[others], comparison.variances.freedom[leader])
     number = int((~np.isnan(comparison.mean)).sum())
     limit = special.stdtrit(freedom + more, _confidence_of_each(number, confidence))
-    # Where nothing varies, any lead is enough and none is not.
+    # Without any variance, every lead suffices, and no lead does not.
     certain = np.where(lead > 0, np.inf, -np.inf)
     probabilities: Array = special.ndtr(
         np.divide(lead, error, out=certain, where=error > 0) - limit
@@ -147,7 +147,7 @@ def _exclusion_probabilities(
 
 
 def _limits(variances: Variances, number: int, confidence: float) -> Array:
-    """By how many standard errors another one must be better, (permutations,); infinite if unknown."""
+    """Return the standard errors by which a rival must lead, (permutations,); infinite if unknown."""
     freedom, place = np.unique(variances.freedom, return_inverse=True)
     limit = np.full(len(freedom), np.inf)
     limit[freedom > 0] = special.stdtrit(
@@ -157,15 +157,15 @@ def _limits(variances: Variances, number: int, confidence: float) -> Array:
 
 
 def _confidence_of_each(number: int, confidence: float) -> float:
-    """The level of each comparison so that all hold together (Bonferroni)."""
+    """Return the confidence of each comparison for which all hold together (Bonferroni)."""
     return 1 - (1 - confidence) / max(number - 1, 1)
 
 
 def _excluded(mean: Array, error: Array, limit: Array) -> NDArray[np.bool_]:
-    """Which are significantly worse than another one, (permutations,)."""
+    """Return whether each permutation is significantly worse than another one, (permutations,)."""
     rivals = np.argsort(np.where(np.isnan(mean), np.inf, -mean), kind="stable")[:_RIVALS]
     excluded = np.zeros(len(mean), dtype=bool)
-    # Where nothing varies, rounding mustn't decide between equal means.
+    # Rounding mustn't decide between equal means when nothing varies.
     rounding = 1e-9 * np.nanmax(np.abs(mean))
     for rival in rivals:
         needed = np.maximum(limit, limit[rival])
@@ -176,6 +176,6 @@ def _excluded(mean: Array, error: Array, limit: Array) -> NDArray[np.bool_]:
 
 
 def _weight(between: float, noise: Array) -> Array:
-    """How much of a mean's distance to the others is real."""
+    """Return the share of a mean's distance to the others that is no noise."""
     total = between + noise
     return np.divide(between, total, out=np.ones_like(noise), where=total > 0)

@@ -1,4 +1,4 @@
-"""The learning curve of each permutation: the mean of its repetitions, with an interval."""
+"""Averages the learning curves of each permutation's repetitions, with an interval."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _Points = list[tuple[int, float]]
 
 @dataclass(frozen=True)
 class Curve:
-    """How a permutation learnt; each array is (points,), its points evenly spaced.
+    """The mean learning curve of a permutation at evenly spaced points; each array is (points,).
 
     Attributes:
         steps: environment steps.
         mean: return at that time, averaged over the repetitions.
-        low: lower end of its 95 % interval at that point; NaN where it isn't known.
-        high: its upper end.
-        runs: the repetitions by themselves, (repetitions, points).
+        low: lower end of the 95 % interval at that point; NaN if unknown.
+        high: upper end of the interval.
+        runs: the curve of each repetition, (repetitions, points).
     """
 
     steps: Array
@@ -36,18 +36,18 @@ class Curve:
 
 
 def mean_curves(permutations: Sequence[PermutationRuns], points: int = 60) -> list[Curve | None]:
-    """The learning curves of permutations.
+    """Return the mean learning curve of each permutation.
 
-    Runs that failed aren't part of a mean: it would jump where they end. While nothing of a permutation
-    has finished, its curve is that of the runs that are under way, as far as all of them are.
+    Failed runs are left out, because a mean would jump where they stop. Before any run of a permutation
+    has finished, its curve averages the running ones, up to the shortest of them.
 
     Args:
-        permutations: those of a sweep. The variances of intervals borrow from each other, so all of it
-            has narrower ones than a part.
-        points: of each curve.
+        permutations: permutations of a sweep. The variances of their intervals borrow from each other,
+            so more permutations give narrower intervals.
+        points: number of points of each curve.
 
     Returns:
-        One for each permutation; None where no run has two points.
+        A curve for each permutation; None if no run has two points.
     """
     drawn = [_drawn(permutation) for permutation in permutations]
     most = max(map(len, drawn), default=0)
@@ -75,7 +75,7 @@ def mean_curves(permutations: Sequence[PermutationRuns], points: int = 60) -> li
 
 
 def _drawn(permutation: PermutationRuns) -> list[_Points]:
-    """The curves that a permutation's is made of, without points at which a return isn't finite."""
+    """Return the curves to average, without points whose return isn't finite."""
     curves = [(run.state, _finite(run)) for run in permutation.runs]
     long = [(state, points) for state, points in curves if len(points) > 1]
     finished = [points for state, points in long if state == RunState.FINISHED]
@@ -87,7 +87,7 @@ def _finite(run: RunRecord) -> _Points:
 
 
 def _common_steps(curves: Sequence[_Points], points: int) -> Array:
-    """The stretch that all curves have; where two don't overlap, the end of the shortest."""
+    """Return steps in the range that all curves share; without one, the end of the shortest."""
     last = min(curve[-1][0] for curve in curves)
     first = min(max(curve[0][0] for curve in curves), last)
     steps: Array = np.linspace(first, last, points)

@@ -1,9 +1,9 @@
-"""Which hyperparameter matters: the variance of a complete grid, decomposed exactly.
+"""Decomposes the variance of a complete grid into the effects of its hyperparameters, exactly.
 
-On a complete grid each hyperparameter's effect can be told from all others without a model (analysis
-of variance of a randomised block design; Fisher 1925, Hutter 2014 calls it functional ANOVA). Seeds
-are the blocks: what a seed does to all permutations is taken out, and what is left between repetitions
-is the noise.
+On a complete grid, analysis of variance separates each hyperparameter's effect from all others without
+a model (randomised block design, Fisher 1925; Hutter 2014 calls it functional ANOVA). Seeds are the
+blocks: a seed's effect on all permutations is subtracted, and the remaining differences between
+repetitions are the noise.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from reports.statistics.averages import Array, counts, means, seed_effects
 from reports.statistics.variances import f_tail
 
 Choices = NDArray[np.int64]
-_Effects = tuple[tuple[int, ...], ...]  # each the keys that take part in it
+_Effects = tuple[tuple[int, ...], ...]  # the keys of each effect
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What one hyperparameter does by itself, or two do together beyond that.
+    """The main effect of one hyperparameter, or the interaction of two.
 
     Attributes:
-        keys: one or two names.
-        share: of the variance between permutations, without noise; NaN where they don't differ beyond
-            it.
-        low: lower end of the share's interval; NaN with fewer than three repetitions.
-        high: its upper end.
-        p_value: probability of an effect as large by noise alone; NaN where the noise isn't known.
+        keys: names of the one or two hyperparameters.
+        share: share of the variance between permutations, without noise; NaN if they don't differ
+            beyond the noise.
+        low: lower end of the share's 95 % interval; NaN below three repetitions.
+        high: upper end of the interval.
+        p_value: probability that noise alone gives an effect as large; NaN if the noise is unknown.
     """
 
     keys: tuple[str, ...]
@@ -44,21 +44,21 @@ class Effect:
 
     @property
     def matters(self) -> bool | None:
-        """Whether it exceeds the noise; None where the noise isn't known."""
+        """Whether the effect exceeds the noise; None if the noise is unknown."""
         return None if np.isnan(self.p_value) else self.p_value < 0.05
 
 
 @dataclass(frozen=True)
 class Importance:
-    """What makes the difference between permutations.
+    """The importance of the hyperparameters.
 
     Attributes:
-        method: "analysis of variance", or "fANOVA" where a model estimated it.
-        main: what each hyperparameter does by itself, averaged over all others.
-        total: the same with all interactions that it takes part in; these overlap, so their sum may
-            exceed 1.
-        interactions: what each two do together beyond their main effects.
-        noise: share of the variance of single runs that their seeds make; NaN where it isn't known.
+        method: "analysis of variance", or "fANOVA" if a model estimated the importance.
+        main: main effect of each hyperparameter, averaged over all others.
+        total: main effect of each with all its interactions; these overlap, so the sum of their shares
+            may exceed 1.
+        interactions: interaction of each pair beyond the main effects.
+        noise: share of the seeds in the variance of single runs; NaN if unknown.
     """
 
     method: str
@@ -68,13 +68,13 @@ class Importance:
     noise: float
 
     def matters(self, key: str) -> bool | None:
-        """Whether a hyperparameter exceeds the noise, by itself or by what it does to others.
+        """Return whether a hyperparameter's main or total effect exceeds the noise.
 
         Args:
-            key: its name.
+            key: name of the hyperparameter.
 
         Returns:
-            None where the noise isn't known.
+            Whether it does; None if the noise is unknown.
         """
         values = [effect.p_value for effect in self.main + self.total if effect.keys == (key,)]
         # Two tests for one answer (Bonferroni).
@@ -83,13 +83,13 @@ class Importance:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The variance of a grid's means in parts.
+    """The parts of the variance of a grid's means.
 
     Attributes:
-        between: of all permutations, noise included.
-        effect: of each effect, noise included, (effects,).
+        between: variance between all permutations, noise included.
+        effect: variance of each effect, noise included, (effects,).
         freedom: degrees of freedom of each effect, (effects,).
-        noise: what each degree of freedom adds to these by noise; 0 where it isn't known.
+        noise: variance that noise adds per degree of freedom; 0 if unknown.
         size: number of permutations.
     """
 
@@ -106,10 +106,10 @@ class _Parts:
 
 
 def is_complete(choices: Choices, scores: Array) -> bool:
-    """Whether permutations are a whole product of choices, each once and each with a score.
+    """Return whether permutations are a whole product of choices, each once and with a score.
 
     Args:
-        choices: which choice of each key a permutation has, (permutations, keys).
+        choices: number of each permutation's choice of each key, (permutations, keys).
         scores: (permutations, repetitions), NaN where there is none.
     """
     product = int(np.prod([len(np.unique(column)) for column in choices.T]))
@@ -118,14 +118,15 @@ def is_complete(choices: Choices, scores: Array) -> bool:
 
 
 def decompose(keys: Sequence[str], choices: Choices, scores: Array) -> Importance:
-    """Decomposes the variance of a complete grid into the effects of its keys.
+    """Decompose the variance of a complete grid into the effects of its keys.
 
-    Scores that are missing are filled with what permutation and seed suggest, and cost their degree of
-    freedom (Yates 1933, "The analysis of replicated experiments when the field results are incomplete").
+    A missing score is replaced by the sum of its permutation's and its seed's effects, and costs a
+    degree of freedom (Yates 1933, "The analysis of replicated experiments when the field results are
+    incomplete").
 
     Args:
         keys: names of the hyperparameters.
-        choices: which choice of each key a permutation has, (permutations, keys).
+        choices: number of each permutation's choice of each key, (permutations, keys).
         scores: (permutations, repetitions), NaN where there is none; complete (`is_complete`).
     """
     missing = int(np.isnan(scores).sum())
@@ -144,14 +145,14 @@ def decompose(keys: Sequence[str], choices: Choices, scores: Array) -> Importanc
 
 
 def at_edge(choices: Sequence[object], best: object) -> str | None:
-    """Whether the best choice is the last of its list, so that a better one may lie beyond.
+    """Return the end of the list at which the best choice lies; a better one may lie beyond it.
 
     Args:
-        choices: of a hyperparameter.
-        best: one of them.
+        choices: choices of a hyperparameter.
+        best: the best of them.
 
     Returns:
-        "lowest" or "highest"; None where it lies within, or where the choices aren't different numbers.
+        "lowest" or "highest"; None if the best lies between, or if the choices aren't different numbers.
     """
     numbers = [c for c in choices if isinstance(c, int | float) and not isinstance(c, bool)]
     if len(numbers) < len(choices) or len(set(numbers)) < 2:
@@ -173,14 +174,14 @@ def _effects(
 
 
 def _parts(grid: Array, effects: _Effects, total: bool) -> _Parts:
-    """Splits the variance of a grid's means.
+    """Split the variance of a grid's means.
 
     Args:
         grid: (choices of the first key, ..., of the last, repetitions).
-        effects: the keys of each.
-        total: whether all interactions with other keys belong to an effect.
+        effects: keys of each effect.
+        total: whether an effect includes all its interactions with other keys.
     """
-    # Rounding mustn't make differences of equal scores.
+    # Rounding mustn't turn equal scores into differences.
     rounding = (1e-10 * float(np.abs(grid).max())) ** 2
     mean = grid.mean(axis=-1)
     between = float(mean.var())
@@ -205,7 +206,7 @@ def _parts(grid: Array, effects: _Effects, total: bool) -> _Parts:
 
 
 def _own_effect(mean: Array, effect: tuple[int, ...]) -> tuple[float, float]:
-    """Variance and degrees of freedom of an effect without those that are contained in it."""
+    """Return the variance and degrees of freedom of an effect without those that it contains."""
     margin = mean.mean(axis=tuple(axis for axis in range(mean.ndim) if axis not in effect))
     for axis in range(margin.ndim):
         margin = margin - margin.mean(axis=axis, keepdims=True)
@@ -214,21 +215,21 @@ def _own_effect(mean: Array, effect: tuple[int, ...]) -> tuple[float, float]:
 
 
 def _total_effect(mean: Array, effect: tuple[int, ...]) -> tuple[float, float]:
-    """Variance and degrees of freedom of what changes along the axes of an effect."""
+    """Return the variance and degrees of freedom of all changes along an effect's axes."""
     residual = mean - mean.mean(axis=effect, keepdims=True)
     others = mean.size / np.prod([mean.shape[axis] for axis in effect])
     return float(np.mean(residual**2)), float(mean.size - others)
 
 
 def _shares(parts: _Parts) -> Array:
-    """The share of each effect once the noise is taken out, unclipped; NaN if nothing is left."""
+    """Return each effect's share without noise, unclipped; NaN if all variance is noise."""
     if parts.signal <= 0:
         return np.full(len(parts.effect), np.nan)
     return (parts.effect - parts.freedom * parts.noise) / parts.signal
 
 
 def _intervals(grid: Array, effects: _Effects, total: bool, share: Array) -> tuple[Array, Array]:
-    """Jackknife intervals over seeds (Tukey 1958); 0 to 1 where a seed left out leaves nothing."""
+    """Return jackknife intervals over seeds (Tukey 1958); 0 to 1 if a subset has nothing but noise."""
     repetitions = grid.shape[-1]
     if repetitions < 3 or np.isnan(share).any():
         unknown = np.full(len(share), np.nan)
@@ -249,12 +250,12 @@ def _intervals(grid: Array, effects: _Effects, total: bool, share: Array) -> tup
 
 
 def _p_values(parts: _Parts, grid: Array, missing: int) -> Array:
-    """F-tests of effects against the noise between repetitions."""
+    """Return p-values of F-tests of effects against the noise between repetitions."""
     permutations, repetitions = grid.size // grid.shape[-1], grid.shape[-1]
     freedom = (permutations - 1) * (repetitions - 1) - missing
     if freedom < 1:
         return np.full(len(parts.effect), np.nan)
-    # Filled scores have no residual of their own.
+    # Replaced scores have no residuals.
     noise = parts.noise * (freedom + missing) / freedom
     needed = parts.freedom * noise
     ratio = np.divide(
@@ -269,7 +270,7 @@ def _p_values(parts: _Parts, grid: Array, missing: int) -> Array:
 
 
 def _as_grid(choices: Choices, scores: Array) -> Array:
-    """Scores by their choices: (choices of the first key, ..., of the last, repetitions)."""
+    """Arrange scores by choices: (choices of the first key, ..., of the last, repetitions)."""
     ranks = [np.unique(column, return_inverse=True)[1] for column in choices.T]
     shape = [int(rank.max()) + 1 for rank in ranks]
     grid = np.empty((*shape, scores.shape[1]))

@@ -1,4 +1,4 @@
-"""A permutation's score with its interval: what repetitions say about the score of one more seed.
+"""Estimates each permutation's mean score over seeds, with an interval.
 
 `scores` are (permutations, repetitions); a column is a seed, and NaN stands for a run without a score.
 """
@@ -14,22 +14,21 @@ from scipy import special
 from reports.statistics.averages import Array, counts, means
 from reports.statistics.variances import Prior, moderate, sample_variances, score_prior
 
-FEWEST_FOR_QUARTILES = 8  # scores of which a quarter can be left out at both ends
-_APART = 0.6  # of the grid's range; half of it would take noise for humps in small grids
+FEWEST_FOR_QUARTILES = 8  # scores; below, too few remain without a quarter at each end
+_APART = 0.6  # of the grid's range; with half of it, noise would pass for humps in small grids
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """The scores of permutations, each array (permutations,); NaN is what can't be said.
+    """The estimated scores of permutations; each array is (permutations,), NaN if unknown.
 
     Attributes:
-        count: how many repetitions a score rests on.
-        mean: of those repetitions.
-        low: lower end of the interval of the mean.
-        high: its upper end.
-        interquartile_mean: mean of the middle half of the repetitions, from eight on.
-        two_humped: whether the repetitions fall into two groups that lie so far apart that the
-            interval can't be trusted.
+        count: number of repetitions with a score.
+        mean: mean of these scores.
+        low: lower end of the mean's interval.
+        high: upper end of the interval.
+        interquartile_mean: mean of the middle half of the scores, from eight repetitions on.
+        two_humped: whether the scores fall into two groups too far apart to trust the interval.
     """
 
     count: NDArray[np.int64]
@@ -41,12 +40,12 @@ class Estimates:
 
 
 def estimate(scores: Array, prior: Prior | None = None, confidence: float = 0.95) -> Estimates:
-    """Means with Student's t intervals, whose variances borrow from each other.
+    """Estimate means with Student's t intervals; their variances borrow from each other.
 
     Args:
         scores: (permutations, repetitions).
-        prior: from which variances borrow; by default that of these scores.
-        confidence: probability with which an interval is to hold the true mean.
+        prior: prior of the variances; None fits it to these scores.
+        confidence: probability that an interval contains the true mean.
     """
     own = sample_variances(scores)
     variances = moderate(own, prior or score_prior(scores))
@@ -61,30 +60,29 @@ def estimate(scores: Array, prior: Prior | None = None, confidence: float = 0.95
 
 
 def interquartile_means(scores: Array) -> Array:
-    """The mean of each permutation's middle half (Agarwal 2021, "Statistical precipice").
+    """Return the mean of each permutation's middle half (Agarwal 2021, "Statistical precipice").
 
-    A quarter of the scores, rounded down, is left out at both ends, as `scipy.stats.trim_mean` does.
+    A quarter of the scores, rounded down, is left out at each end, as in `scipy.stats.trim_mean`.
 
     Args:
         scores: (permutations, repetitions).
 
     Returns:
-        (permutations,), NaN where there are fewer than eight.
+        (permutations,), NaN below eight scores.
     """
     count = counts(scores)[:, None]
     place = np.arange(scores.shape[1])
-    # NaN sorts to the end, where no place is within the middle half.
+    # NaN sorts to the end, outside the middle half.
     middle = (place >= count // 4) & (place < count - count // 4)
     inner = means(np.where(middle, np.sort(scores, axis=1), np.nan))
     return np.where(count[:, 0] >= FEWEST_FOR_QUARTILES, inner, np.nan)
 
 
 def two_humped(scores: Array) -> NDArray[np.bool_]:
-    """Where repetitions fall into two groups: some solve the task and some don't.
+    """Return whether each permutation's scores fall into two groups, as if some solved the task.
 
-    That is said where two neighbouring scores of a permutation lie further apart than three fifths of
-    the distance between the best and the worst score of the whole grid. No test could say it of three
-    numbers by themselves.
+    The criterion is a gap between neighbouring scores of more than three fifths of the range of the
+    whole grid. No test could decide it from three scores alone.
 
     Args:
         scores: (permutations, repetitions).

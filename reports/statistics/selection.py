@@ -1,6 +1,6 @@
-"""What picking the best of many does to its score, and what training it again says.
+"""Corrects for selection: the best of many means is partly good and partly lucky.
 
-The best of many means is partly the best and partly the luckiest. Greater is better.
+Greater is better.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from reports.statistics.contenders import Comparison, shrunken_means
 from reports.statistics.intervals import estimate
 from reports.statistics.variances import score_prior
 
-_SAMPLES = 2000
-_CELLS = 2_000_000  # numbers drawn at once
+_SAMPLES = 2000  # draws
+_CELLS = 2_000_000  # random numbers held at a time
 
 
 @dataclass(frozen=True)
 class ConfirmedScore:
-    """The scores of leaders that were trained again on fresh seeds; each array is (leaders,).
+    """The scores of leaders on fresh seeds; each array is (leaders,).
 
     Attributes:
-        selected: the score by which each was selected.
-        confirmed: the score on the fresh seeds alone, which is unbiased.
+        selected: score in the sweep that selected the leader.
+        confirmed: score on the fresh seeds alone, which is unbiased.
         low: lower end of the confirmed score's interval.
-        high: its upper end.
-        luck: how much of the selected score didn't repeat.
+        high: upper end of the interval.
+        luck: selected score less the confirmed one.
     """
 
     selected: Array
@@ -40,18 +40,18 @@ class ConfirmedScore:
 def best_probabilities(
     comparison: Comparison, rng: np.random.Generator, samples: int = _SAMPLES
 ) -> Array:
-    """The probability that each permutation is the best.
+    """Return the probability that each permutation is the best.
 
-    True means are drawn from what is known of them: around the shrunken means, by Student's t. Drawing
-    seeds anew from the few there are (a bootstrap) is much too sure of the leader.
+    True means are drawn around the shrunken means, from Student's t distribution. A bootstrap over so
+    few seeds would be far too certain of the leader.
 
     Args:
-        comparison: of the scores.
-        rng: the generator of the draws.
-        samples: how many draws.
+        comparison: the comparison of the scores.
+        rng: generator of the draws.
+        samples: number of draws.
 
     Returns:
-        (permutations,), their sum 1; all NaN where there is one repetition only.
+        (permutations,), with a sum of 1; all NaN with a single repetition.
     """
     if not comparison.decided:
         return np.full(len(comparison.mean), np.nan)
@@ -64,7 +64,7 @@ def best_probabilities(
     wins = np.zeros(len(scored))
     for size in _batches(samples, len(scored)):
         drawn = shrunken[scored] + spread * rng.standard_t(freedom, size=(size, len(scored)))
-        # Where nothing tells permutations apart, they share the win.
+        # Equal permutations share the win.
         best = drawn == drawn.max(axis=1, keepdims=True)
         wins += (best / best.sum(axis=1, keepdims=True)).sum(axis=0)
     probabilities = np.zeros(len(comparison.mean))
@@ -75,19 +75,19 @@ def best_probabilities(
 def selection_bias(
     comparison: Comparison, rng: np.random.Generator, samples: int = _SAMPLES
 ) -> float:
-    """How much too high the score of the leader is to be expected, for having been selected.
+    """Return the expected amount by which selection raised the leader's score.
 
-    The selection is played again with noise of the known size around means that differ as much as the
-    true ones do (Louis 1984, "Estimating a population of parameter values using Bayes and empirical
+    The selection is simulated, with noise of the known size around means that differ as much as the true
+    ones do (Louis 1984, "Estimating a population of parameter values using Bayes and empirical
     Bayes methods").
 
     Args:
-        comparison: of the scores.
-        rng: the generator of the draws.
-        samples: how often it is played.
+        comparison: the comparison of the scores.
+        rng: generator of the draws.
+        samples: number of simulations.
 
     Returns:
-        A number of at least 0; NaN where there is one repetition only.
+        A number of at least 0; NaN with a single repetition.
     """
     if not comparison.decided:
         return float("nan")
@@ -106,13 +106,13 @@ def selection_bias(
 
 
 def confirm(selected: Array, confirmed: Array, sweep: Array) -> ConfirmedScore:
-    """Sets scores on fresh seeds beside those by which leaders were selected.
+    """Compare leaders' scores on fresh seeds with those that selected them.
 
     Args:
-        selected: the leaders' scores in the sweep, (leaders, repetitions).
-        confirmed: their scores on seeds that the sweep didn't use, (leaders, fresh repetitions).
-        sweep: the scores of the whole sweep, (permutations, repetitions), whose variances help with
-            the interval.
+        selected: leaders' scores in the sweep, (leaders, repetitions).
+        confirmed: leaders' scores on seeds that the sweep didn't use, (leaders, fresh repetitions).
+        sweep: scores of the whole sweep, (permutations, repetitions); their variances narrow the
+            intervals.
     """
     fresh = estimate(confirmed, score_prior(sweep))
     before = means(selected)
@@ -120,6 +120,6 @@ def confirm(selected: Array, confirmed: Array, sweep: Array) -> ConfirmedScore:
 
 
 def _batches(samples: int, width: int) -> list[int]:
-    """How many samples to draw at a time so that large grids fit into memory."""
+    """Return sizes of batches of samples that fit into memory, also for large grids."""
     size = max(_CELLS // max(width, 1), 1)
     return [min(size, samples - start) for start in range(0, samples, size)]

@@ -1,8 +1,7 @@
-"""Which hyperparameter matters where a grid isn't complete: a model's estimate.
+"""Estimates the importance of hyperparameters on an incomplete grid, by a model.
 
-Pruned, random and adaptive searches leave holes, so a random forest is fitted to the scores and its
-variance is decomposed (fANOVA; Hutter 2014, "An efficient approach for assessing hyperparameter
-importance"). Optuna has it.
+Optuna fits a random forest to the scores and decomposes its variance (fANOVA; Hutter 2014, "An
+efficient approach for assessing hyperparameter importance").
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from reports.statistics.averages import Array, means
 from reports.statistics.importance import Choices, Effect, Importance
 from schema.errors import UserError
 
-_SEED = 0  # of the forest: the same scores have the same importance
+_SEED = 0  # of the forest, so that the same scores have the same importance
 
 
 def estimate_importance(
@@ -25,21 +24,20 @@ def estimate_importance(
     rng: np.random.Generator,
     resamples: int = 20,
 ) -> Importance:
-    """Estimates each key's share of the variance between permutations.
+    """Estimate each key's share of the variance between permutations.
 
-    The intervals say how much the estimate differs between bootstrapped seeds, not how wrong the model
-    may be.
+    The intervals cover the choice of seeds, by a bootstrap, but not the model's error.
 
     Args:
         keys: names of the hyperparameters.
-        choices: which choice of each key a permutation has, (permutations, keys), in the order of the
-            choices.
+        choices: number of each permutation's choice of each key, (permutations, keys), in the order of
+            the key's list.
         scores: (permutations, repetitions), NaN where there is none.
-        rng: draws the seeds of each resample.
-        resamples: how often seeds are drawn.
+        rng: generator that draws the seeds of each resample.
+        resamples: number of resamples.
 
     Returns:
-        Main effects only. The interval is NaN with one repetition.
+        The importance with main effects only. Intervals are NaN with one repetition.
 
     Raises:
         UserError: Optuna isn't installed.
@@ -62,7 +60,7 @@ def estimate_importance(
 
 
 def _shares(choices: Choices, mean: Array) -> Array:
-    """Optuna's importance of each key, (keys,); 0 where a key has one choice or scores don't differ."""
+    """Return Optuna's importance of each key, (keys,); 0 if a key has one choice or scores are equal."""
     try:
         import optuna  # optional, and slow to import
         import sklearn  # noqa: F401  which Optuna's forest is made of

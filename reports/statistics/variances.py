@@ -1,8 +1,8 @@
-"""How much a permutation's score differs between seeds, with help from all other permutations.
+"""Estimates the variance of each permutation's score between seeds, with help from all others.
 
 A handful of repetitions says little about a variance, but a grid has many of them. Empirical Bayes
-takes each permutation's own variance and a prior that all of them together suggest, weighted by their
-degrees of freedom (Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
+averages each permutation's own variance with a prior that is fitted to all of them, weighted by degrees
+of freedom (Smyth 2004, "Linear models and empirical Bayes methods for assessing differential
 expression").
 
 `scores` are (permutations, repetitions) throughout; a column is a seed, and NaN stands for a run
@@ -19,19 +19,18 @@ from scipy import special
 
 from reports.statistics.averages import Array, counts, means, seed_effects
 
-_FEWEST = 3  # variances that suggest a prior
-_OUTLIER = (
-    0.1  # a variance that the prior exceeds with a lesser probability isn't pulled towards it
-)
+_FEWEST = 3  # variances that a prior can be fitted to
+# A variance that the prior exceeds with a smaller probability isn't pulled towards it.
+_OUTLIER = 0.1
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What variance to expect of a permutation before its own scores are seen.
+    """The expected variance of a permutation before its own scores are seen.
 
     Attributes:
-        variance: the scale of the prior.
-        freedom: its weight, in degrees of freedom; 0 says nothing.
+        variance: scale of the prior.
+        freedom: weight of the prior, in degrees of freedom; 0 means that there is none.
     """
 
     variance: float
@@ -44,7 +43,7 @@ class Variances:
 
     Attributes:
         variance: (permutations,).
-        freedom: the degrees of freedom of each, (permutations,); 0 where nothing is known.
+        freedom: degrees of freedom, (permutations,); 0 if the variance is unknown.
     """
 
     variance: Array
@@ -52,7 +51,7 @@ class Variances:
 
 
 def sample_variances(scores: Array) -> Variances:
-    """The usual variance of each permutation's scores.
+    """Return the sample variance of each permutation's scores.
 
     Args:
         scores: (permutations, repetitions).
@@ -61,10 +60,10 @@ def sample_variances(scores: Array) -> Variances:
 
 
 def residual_variances(scores: Array) -> Variances:
-    """The variance of each permutation's scores once what a seed does to all of them is taken out.
+    """Return the variance of each permutation's scores without the effects of seeds.
 
-    Residuals of the fit "permutation + seed" mix a permutation's own noise with a little of
-    everybody's; Grubbs (1948, "On estimating precision of measuring instruments") separates them,
+    Residuals of the fit "permutation + seed" mix a permutation's own noise with a little of all others'.
+    Grubbs (1948, "On estimating precision of measuring instruments") separates them,
     which needs three permutations.
 
     Args:
@@ -84,10 +83,10 @@ def residual_variances(scores: Array) -> Variances:
 
 
 def score_prior(scores: Array) -> Prior:
-    """The prior of `sample_variances`, where seeds may do the same to all permutations.
+    """Return the prior of `sample_variances`, given that permutations share seeds.
 
-    What they share makes their variances alike by chance, so that they say less: those of two
-    permutations that correlate by r correlate by r squared.
+    Shared seeds make the variances similar by chance, so they carry less information: if the scores of
+    two permutations correlate by r, their variances correlate by r squared.
 
     Args:
         scores: (permutations, repetitions).
@@ -101,39 +100,38 @@ def score_prior(scores: Array) -> Prior:
 
 
 def fit_prior(variances: Variances, independent: float = np.inf) -> Prior:
-    """The prior that a grid's variances suggest, by their first two moments.
+    """Fit a prior to a grid's variances, by their first two moments.
 
-    A variance is taken to be drawn from a scaled inverse chi-squared distribution. Smyth matches the
-    moments of its logarithm, which variances of zero ruin; those are what runs that all solve a task
-    have.
+    Variances are assumed to follow a scaled inverse chi-squared distribution. Smyth matches the moments
+    of the logarithm, which fails for variances of zero: those of runs that all solve a task.
 
     Args:
-        variances: of the grid's permutations.
-        independent: how many independent ones they are worth.
+        variances: variances of the grid's permutations.
+        independent: number of independent variances that they are worth.
     """
     known = variances.freedom > 0
     variance, freedom = variances.variance[known], variances.freedom[known]
     number = len(variance)
     if number < _FEWEST:
         return Prior(0.0, 0.0)
-    # The moments of so few variances are uncertain themselves.
+    # The moments of few variances are uncertain themselves.
     most = min(number / 2, independent)
     mean = float(variance.mean())
     squared_mean = mean**2 - float(variance.var(ddof=1)) / number
     mean_square = float(np.mean(variance**2 / (1 + 2 / freedom)))  # of the true variances
     if mean_square <= squared_mean:
         return Prior(mean, most)
-    # Of an inverse chi-squared's squared variation v, the degrees of freedom are 4 + 2 / v.
+    # An inverse chi-squared with a squared coefficient of variation v has 4 + 2 / v degrees of freedom.
     fitted = 4 + 2 * max(squared_mean, 0.0) / (mean_square - squared_mean)
     return Prior(mean * (1 - 2 / fitted), min(fitted, most))
 
 
 def moderate(variances: Variances, prior: Prior) -> Variances:
-    """Pulls variances towards a prior, but not those that are far beyond it.
+    """Pull variances towards a prior, except those far beyond it.
 
     Args:
-        variances: (permutations,).
-        prior: of the grid that they are from.
+        variances: variances of the permutations, (permutations,).
+        prior: prior of their grid.
     """
     own, freedom = variances.variance, variances.freedom
     total = freedom + prior.freedom
@@ -144,20 +142,20 @@ def moderate(variances: Variances, prior: Prior) -> Variances:
 
 
 def f_tail(ratio: Array, tested: Array, freedom: Array | float) -> Array:
-    """The probability that a ratio of two variances is greater by chance (F distribution).
+    """Return the probability that a ratio of two variances is greater by chance (F distribution).
 
     Args:
-        ratio: of the tested variance to the other one.
-        tested: degrees of freedom of the tested one.
-        freedom: of the other one; may be infinite.
+        ratio: the tested variance divided by the other one.
+        tested: degrees of freedom of the tested variance.
+        freedom: degrees of freedom of the other one; may be infinite.
     """
-    # Of `scipy.special`, as `scipy.stats` takes half a second to load; it knows no 0 there.
+    # `scipy.stats` would take half a second to load; `scipy.special` gives no tail at 0.
     tail: Array = np.where(ratio > 0, special.fdtrc(tested, freedom, ratio), 1.0)
     return tail
 
 
 def _is_beyond(variances: Variances, prior: Prior) -> NDArray[np.bool_]:
-    """Where a variance is so large that the prior doesn't hold for it, (permutations,)."""
+    """Return whether each variance is too large for the prior, (permutations,)."""
     if prior.freedom == 0 or prior.variance == 0:
         return variances.variance > prior.variance
     known = variances.freedom > 0

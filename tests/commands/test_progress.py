@@ -1,4 +1,4 @@
-"""What is shown while a sweep runs."""
+"""The live display shows members, rates and leaders."""
 
 import io
 
@@ -38,7 +38,7 @@ def test_a_wide_terminal_shows_members_rate_and_leaders():
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_a_narrow_terminal_shows_what_fits(width):
+def test_a_narrow_terminal_shows_less(width):
     lines = shown(width)
     assert max(map(len, lines)) <= width
     assert any(line.endswith("20/50 return 9") for line in lines)

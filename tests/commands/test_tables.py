@@ -1,4 +1,4 @@
-"""Tables fit the screen, and their headings say which key is meant."""
+"""Tables fit the screen, and their headings name the keys unambiguously."""
 
 import pytest
 from rich.console import Console
@@ -28,7 +28,7 @@ LABELS = ["worker_steps", "learning_rate_schedule.initial", "beta_schedule.initi
         ("environment.reset_params.num-seeds", "reset_params.num-seeds"),
     ],
 )
-def test_a_key_has_the_shortest_name_that_means_it_alone(label, short):
+def test_a_key_has_its_shortest_unambiguous_name(label, short):
     assert short_names([label, "lamda"]) == [short, "lamda"]
 
 
@@ -38,7 +38,7 @@ def test_short_names_stay_distinct():
 
 
 def lines(width, labels):
-    """What is printed on a screen of that width."""
+    """The lines of a table on a screen of that width."""
     choices = {label: f"{number}e-05" for number, label in enumerate(labels)}
     runs = tuple(
         RunRecord("a", "07", repetition, choices, 0, state=state)

@@ -1,4 +1,4 @@
-"""Sweeps that never ran: what their runs reached is drawn from a known truth."""
+"""Synthetic sweeps: their returns are drawn around a known truth."""
 
 from dataclasses import replace
 from itertools import product
@@ -31,10 +31,8 @@ SESSION = {
     "revision": "0123456789abcdef",
 }
 STEPS = 400_000
-_SLOW, _FAST = (
-    0.28,
-    0.12,
-)  # half of what there is to learn is learnt after that part of the training
+# Shares of the training after which half of the final return is learnt.
+_SLOW, _FAST = 0.28, 0.12
 
 
 def example_outcome(
@@ -44,10 +42,10 @@ def example_outcome(
     points: int = 100,
     out: Path = Path("grid_search"),
 ) -> Outcome:
-    """A sweep over a grid, in which the learning rate matters most and `worker_steps` not at all."""
+    """A sweep in which the learning rate matters most and `worker_steps` not at all."""
     rng = np.random.default_rng(7)
     labels = tuple(choices)
-    luck = rng.normal(0, 6, repetitions)  # what a seed does to all permutations
+    luck = rng.normal(0, 6, repetitions)  # each seed's effect on all permutations
     permutations = tuple(
         PermutationRuns(
             str(number),
@@ -64,7 +62,7 @@ def example_outcome(
 
 
 def with_failures(outcome: Outcome) -> Outcome:
-    """The same sweep, in which the worst permutation has a run that diverged and one that failed."""
+    """The same sweep, but one run of the last permutation diverged and one failed."""
     *others, last = outcome.permutations
     kept = last.runs[:-2]
     lost = (
@@ -80,7 +78,7 @@ def with_failures(outcome: Outcome) -> Outcome:
 
 
 def under_way(outcome: Outcome) -> Outcome:
-    """The same sweep while nothing is finished: half of the runs wait."""
+    """The same sweep before any run has finished: half of the runs are waiting."""
     permutations = tuple(
         replace(each, runs=tuple(_begun(run) for run in each.runs)) for each in outcome.permutations
     )
@@ -127,7 +125,7 @@ def _run(
 
 
 def _truth(choices: dict[str, str]) -> tuple[float, float]:
-    """The return that a permutation reaches in the end, and when it has half of it."""
+    """A permutation's true final return, and the share of the training that half of it takes."""
     rate = log10(float(choices.get("learning_rate_schedule.initial", 0.001)))
     gamma = float(choices.get("gamma", 0.99))
     epochs = float(choices.get("epochs", 4))
@@ -138,7 +136,7 @@ def _truth(choices: dict[str, str]) -> tuple[float, float]:
 
 
 def _lost(run: RunRecord, state: RunState, error: str) -> RunRecord:
-    """The run as it would be had it ended after a quarter of its steps."""
+    """The run as if it had stopped after a quarter of its steps."""
     return replace(
         run,
         steps=run.steps // 4,

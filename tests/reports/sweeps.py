@@ -1,4 +1,4 @@
-"""Sweeps with known results, for what is said of them."""
+"""Sweeps with given returns, for tests of their answers."""
 
 from itertools import product
 from pathlib import Path
@@ -14,9 +14,9 @@ def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path
     """A complete grid.
 
     Args:
-        choices: texts by label.
-        returns: final return by permutation's choices and repetition.
-        failed: (position, repetition) of the runs that failed.
+        choices: choices as text, by key.
+        returns: a function from a permutation's choices and the repetition to the final return.
+        failed: (position, repetition) of each failed run.
     """
     labels = tuple(choices)
     permutations = []

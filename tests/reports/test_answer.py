@@ -1,4 +1,4 @@
-"""What is said of sweeps whose truth is known."""
+"""Sweeps with a known truth get the right answer."""
 
 import csv
 import io
@@ -24,13 +24,13 @@ NOISE = (1.0, -1.0, 0.5)
 
 
 def returns(values, repetition):
-    """The learning rate makes the difference, gamma none; seeds add the same to all."""
+    """Only the learning rate matters; a seed adds the same to all permutations."""
     gamma, _, rate = values
     own = 0.1 * NOISE[(repetition + (gamma == "0.9")) % 3]
     return {"0.0001": 10.0, "0.001": 50.0, "0.01": 90.0}[rate] + own + 5 * repetition
 
 
-def test_permutations_are_ranked_and_those_that_could_be_best_are_told():
+def test_permutations_are_ranked_and_contenders_are_named():
     found = answer(sweep(CHOICES, returns))
     assert [score.permutation.choices[2] for score in found.scores] == [
         *["0.01"] * 2,
@@ -62,7 +62,7 @@ def test_a_run_that_failed_counts_as_the_worst():
     assert score.mean == pytest.approx((sum(values) + worst) / 3)
 
 
-def test_one_repetition_tells_no_contenders():
+def test_one_repetition_decides_no_contenders():
     found = answer(sweep(CHOICES, returns, repetitions=1))
     assert not found.decided and found.contenders == []
     text = " ".join(sentences(found))
@@ -70,7 +70,7 @@ def test_one_repetition_tells_no_contenders():
     assert "python tune.py --out=o --num-repetitions=5" in text
 
 
-def test_nothing_is_said_before_a_run_has_finished():
+def test_there_is_no_answer_before_a_run_has_finished():
     everything = {(position, repetition) for position in range(6) for repetition in range(3)}
     found = answer(sweep(CHOICES, returns, failed=everything))
     assert found.leader is None and found.best_run is None and leaders(found, 3) == []
@@ -79,7 +79,7 @@ def test_nothing_is_said_before_a_run_has_finished():
         suggest(found)
 
 
-def test_what_is_less_is_better_where_steps_count():
+def test_fewer_steps_are_better():
     found = answer(sweep(CHOICES, returns), "steps", threshold=46.0)
     assert found.leader.permutation.choices[2] == "0.01"
     assert found.leader.values == (200.0, 100.0, 100.0)
@@ -97,17 +97,17 @@ def test_leaders_repeat_no_permutation():
     assert found.importance is not None
 
 
-def test_fresh_seeds_tell_how_much_was_luck():
+def test_fresh_seeds_show_how_much_was_luck():
     fresh = sweep(CHOICES, lambda values, n: returns(values, n) - 7, run_id="default-confirmed")
     found = answer(sweep(CHOICES, returns), confirmed=fresh)
     assert found.leader.confirmed[0] == pytest.approx(found.leader.mean - 7)
     assert any(
-        "on fresh seeds it reached 88" in line and line.endswith("was luck.")
+        "on fresh seeds it reached 88" in line and line.endswith("higher, by luck.")
         for line in sentences(found)
     )
 
 
-def test_conditions_leave_a_part_of_the_sweep():
+def test_conditions_select_a_part_of_the_sweep():
     outcome = sweep(CHOICES, returns)
     part = outcome.where(["gamma=0.90", "initial=1e-3"])
     assert [each.choices for each in part.permutations] == [("0.9", "0.95", "0.001")]
@@ -119,7 +119,7 @@ def test_conditions_leave_a_part_of_the_sweep():
             outcome.where([condition])
 
 
-def test_tables_hold_the_same_in_every_format():
+def test_every_format_has_the_same_table():
     found = answer(sweep(CHOICES, returns, failed={(0, 0)}))
     rows = ranked(found, None, 3)
     (first, *_), titles = (
@@ -146,18 +146,18 @@ def test_tables_are_sorted_by_any_column():
         ranked(found, "speed", 9)
 
 
-def test_the_next_grid_is_wider_at_an_edge_and_leaves_out_what_does_not_matter():
+def test_the_next_grid_is_wider_at_an_edge_and_fixes_keys_that_do_not_matter():
     text = suggest(answer(sweep(CHOICES, returns)))
     data = yaml.safe_load(text)
     assert len(data["hyperparameters"]["gamma"]) == 1
     assert data["hyperparameters"]["lamda"] == [0.95]
     rates = data["learning_rate_schedule"]["initial"]
     assert rates == [0.00316, 0.01, 0.03, 0.09]
-    assert "# the best was the highest of its list" in text
+    assert "# the best was the highest in its list" in text
     assert "# made no difference beyond the noise" in text
 
 
-def test_the_next_grid_holds_only_what_a_config_may():
+def test_the_next_grid_has_valid_choices_only():
     choices = {"gamma": ("0.9", "0.99", "1.0"), "epochs": ("2", "4")}
     found = answer(sweep(choices, lambda v, n: 100 * float(v[0]) + 9 * int(v[1]) + 0.1 * NOISE[n]))
     data = yaml.safe_load(suggest(found))

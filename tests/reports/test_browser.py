@@ -1,4 +1,4 @@
-"""The page of a sweep in a browser: Chromium, without a window."""
+"""The page of a sweep works in a browser: headless Chromium."""
 
 import shutil
 
@@ -30,7 +30,7 @@ def browser():
 
 
 def opened(browser, path, outcome, **options):
-    """A page whose complaints and requests are in its attribute `noticed`."""
+    """A page that notes its errors and requests in an attribute `noticed`."""
     write_page(answer(outcome, **options), path, ["It is so."])
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.noticed = []
@@ -49,7 +49,7 @@ def wait_until_drawn(page):
 
 
 def until(page, condition):
-    """Waits for a condition; Playwright's own way is refused by the page's security policy."""
+    """Wait for a condition; the page's security policy refuses Playwright's own method."""
     for _ in range(3000):  # a minute at least, as the machine may be busy
         if page.evaluate(condition):
             return
@@ -66,7 +66,7 @@ def shared(browser, tmp_path_factory):
 
 @pytest.fixture
 def page(shared):
-    """The page as it was at first; nothing that happened in a test was an error."""
+    """A fresh page for a test, which fails if the page reports an error."""
     yield shared
     shared.emulate_media(color_scheme="light", media="screen")
     shared.set_viewport_size({"width": 1280, "height": 900})
@@ -85,7 +85,7 @@ def colour_of(page, chart):
     return page.evaluate(f"document.getElementById('{chart}').layout.font.color")
 
 
-def test_all_charts_are_drawn_and_have_words(page):
+def test_all_charts_are_drawn_and_have_captions(page):
     for name in CHARTS:
         chart = page.locator(f"#{name}")
         assert chart.locator(".main-svg").count() > 0, name
@@ -167,7 +167,7 @@ def test_pointing_at_a_curve_names_its_permutation(page):
     until(page, "state.hovered === null")
 
 
-def test_a_row_brings_out_its_curve(page):
+def test_a_row_highlights_its_curve(page):
     button = page.locator("#table tbody button").nth(2)
     button.focus()
     button.press("Enter")
@@ -186,7 +186,7 @@ def test_the_heat_map_never_has_a_key_twice(page):
     assert page.evaluate("byId('heat').data[0].z.flat().every(Number.isFinite)")
 
 
-def test_it_is_dark_where_the_reader_wants_that(page):
+def test_it_is_dark_if_the_reader_prefers_that(page):
     light = colour_of(page, "curves")
     page.emulate_media(color_scheme="dark")
     until(page, f"byId('curves').layout.font.color !== '{light}'")
@@ -194,7 +194,7 @@ def test_it_is_dark_where_the_reader_wants_that(page):
     assert {colour_of(page, name) for name in CHARTS} == {"#e7e9ea"}
 
 
-def test_paper_is_white_also_in_the_dark(page):
+def test_paper_is_white_also_in_dark_mode(page):
     page.emulate_media(color_scheme="dark")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert colour_of(page, "heat") == "#1b1f23"
@@ -232,7 +232,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(page):
     ],
     ids=["names that look like HTML", "one run", "under way"],
 )
-def test_other_sweeps_are_drawn_without_complaint(browser, tmp_path, outcome, options):
+def test_other_sweeps_are_drawn_without_errors(browser, tmp_path, outcome, options):
     page = opened(browser, tmp_path / "page.html", outcome, **options)
     assert page.noticed == []
     assert page.locator("img").count() == 0

@@ -1,4 +1,4 @@
-"""The page of a sweep, as a file."""
+"""The page of a sweep is safe, complete and independent of any network."""
 
 import json
 import re
@@ -19,7 +19,7 @@ NASTY = '</script><img src=x onerror="alert(1)">&amp;{{data}}'
 
 
 class Elements(HTMLParser):
-    """The elements of a page with their attributes, and its texts but for scripts and styles."""
+    """The elements of a page with their attributes, and its texts without scripts and styles."""
 
     def __init__(self, text):
         super().__init__()
@@ -55,7 +55,7 @@ def with_name(outcome, name):
     return replace(outcome, permutations=(replace(first, name=name), *others))
 
 
-def test_it_needs_nothing_from_anywhere(tmp_path):
+def test_it_loads_nothing_from_elsewhere(tmp_path):
     elements = Elements(written(tmp_path, example_outcome()))
     names = ("src", "href", "action", "data", "poster")
     addresses = [attrs[name] for _, attrs in elements.found for name in names if name in attrs]
@@ -77,7 +77,7 @@ def test_it_begins_with_the_answer_in_words(tmp_path):
     assert "<p>Do this: <code>python tune.py --only=1</code></p>" in text
 
 
-def test_it_shows_the_best_permutation_and_what_each_repetition_reached(tmp_path):
+def test_it_shows_the_best_permutation_and_each_repetition(tmp_path):
     found = answer(example_outcome())
     data = data_of(written(tmp_path, example_outcome()))
     best = data["permutations"][0]
@@ -92,7 +92,7 @@ def test_it_shows_the_best_permutation_and_what_each_repetition_reached(tmp_path
     assert chosen == list(found.leader.permutation.choices)
 
 
-def test_choices_and_what_they_reach_are_in_the_order_of_their_size():
+def test_choices_and_their_scores_are_sorted_by_size():
     found = answer(example_outcome())
     rate = page_data(found)["keys"][0]
     assert rate["choices"] == ["0.0003", "0.001", "0.003"]
@@ -104,7 +104,7 @@ def test_choices_and_what_they_reach_are_in_the_order_of_their_size():
     )
 
 
-def test_what_failed_is_told_with_its_reason(tmp_path):
+def test_failures_are_shown_with_their_reasons(tmp_path):
     text = written(tmp_path, example_outcome())
     told = " ".join(Elements(text).texts)
     assert "the losses aren't finite after update 17" in told
@@ -113,7 +113,7 @@ def test_what_failed_is_told_with_its_reason(tmp_path):
     assert sorted(run["state"] for run in lost) == ["diverged", "failed"]
 
 
-def test_configuration_machine_and_cost_are_there(tmp_path):
+def test_configuration_machine_and_cost_are_shown(tmp_path):
     told = " ".join(Elements(written(tmp_path, example_outcome())).texts)
     for part in ("num_workers: 16", "workstation", "torch 2.13.0", "2 h 30 min", "47,400,000"):
         assert part in told

@@ -1,4 +1,4 @@
-"""The pictures of a sweep for a paper."""
+"""Plots for papers show a sweep's answer."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def names(paths):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_picture_is_there_as_png_and_svg(folder, name):
+def test_each_plot_is_written_as_png_and_svg(folder, name):
     picture = imageio.imread(folder / f"{name}.png")
     assert picture.shape[1] > 600
     assert picture[..., :3].std() > 5
@@ -41,7 +41,7 @@ def test_each_picture_is_there_as_png_and_svg(folder, name):
         ("heat_map", ["mean return", "learning_rate_schedule.initial", "epochs", "0.0003"]),
     ],
 )
-def test_it_says_what_is_shown_and_in_which_unit(folder, name, texts):
+def test_each_plot_has_titles_labels_and_units(folder, name, texts):
     svg = (folder / f"{name}.svg").read_text(encoding="utf-8")
     for text in texts:
         assert text in svg
@@ -52,7 +52,7 @@ def test_the_same_sweep_makes_the_same_files(folder, tmp_path):
         assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
 
 
-def test_what_has_no_data_has_no_picture(tmp_path):
+def test_without_data_there_is_no_plot(tmp_path):
     assert write_plots(answer(Outcome("empty", Path("out"), (), (), {}, ())), tmp_path) == []
     single = answer(example_outcome({"gamma": ("0.99", "0.9")}, 1, failures=False), metric="time")
     written = names(write_plots(single, tmp_path))
@@ -61,6 +61,6 @@ def test_what_has_no_data_has_no_picture(tmp_path):
     ]
 
 
-def test_a_choice_is_no_formula(tmp_path):
+def test_a_choice_is_not_read_as_a_formula(tmp_path):
     outcome = example_outcome({"$x^": ("$a_{", "$b"), **CHOICES}, 2, failures=False)
     assert len(write_plots(answer(outcome), tmp_path)) == 2 * len(NAMES)

@@ -1,10 +1,10 @@
-// The charts: each function makes Plotly's traces and layout of the data, and the caption in words.
-// Without traces there is nothing to draw, and the caption says why.
+// Charts: each function makes Plotly's traces, the layout and a caption from the data.
+// Without data it returns a caption alone, which says why.
 
 const NARROW = 640; // pixels
 const TOUCH = matchMedia("(pointer: coarse)").matches;
 
-/** A layout with the page's colours and what all charts share. */
+/** A layout with the page's colours and the settings that all charts share. */
 function layout(height, more = {}) {
   const { text, soft, rule, ground } = theme();
   const axis = {
@@ -21,7 +21,7 @@ function layout(height, more = {}) {
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: text },
     hoverlabel: { bgcolor: ground, bordercolor: soft, font: { color: text, size: 13 }, align: "left" },
     hovermode: "closest",
-    // A finger scrolls the page; it doesn't zoom a chart.
+    // Touch scrolls the page instead of zooming a chart.
     dragmode: TOUCH ? false : "zoom",
     modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: text },
     ...rest,
@@ -39,7 +39,7 @@ const legend = (title, width) => ({
 
 const AXES = { steps: "environment steps", updates: "updates", time: `wall time, ${timeUnit[0]}` };
 
-/** By what steps are multiplied on an axis; null where that isn't known. */
+/** The factor from steps to an axis's unit; null if unknown. */
 function curveFactor(permutation, axis) {
   if (axis === "updates") return permutation.batch ? 1 / permutation.batch : null;
   if (axis === "time") return permutation.seconds ? permutation.seconds / timeUnit[1] / permutation.curve.last : null;
@@ -54,7 +54,7 @@ function curveTimes({ curve, ...permutation }) {
 
 const curveHover = () => `%{text}<br>return %{y:.4~g} after %{x:.4~s} ${AXES[state.axis].replace("wall time, ", "")}<extra></extra>`;
 
-/** One trace for many curves: a browser draws a few long lines much faster than many short ones. */
+/** One trace for many curves, because a browser draws few long lines much faster than many short ones. */
 function joined(shown, values, more) {
   const trace = { x: [], y: [], customdata: [], text: [], type: "scatter", mode: "lines", ...more };
   for (const each of shown) {
@@ -81,7 +81,7 @@ function bandsOf(shown, colour) {
   return trace;
 }
 
-/** The groups that have a colour and an entry of the legend each. */
+/** The groups of curves, each with a colour and a legend entry. */
 function curveGroups() {
   const { best, soft } = theme();
   if (state.colour === "contender") {
@@ -102,7 +102,7 @@ function curveTraces(shown) {
   const banded = shown.filter((each) => state.bands === "all" || (state.bands === "contenders" && each.contender));
   for (const group of curveGroups()) {
     const own = shown.filter(group.has);
-    // Those that could be the best are drawn above the others and stronger.
+    // Curves that could be the best are drawn above the others, with stronger lines.
     const parts = data.decided ? [own.filter((each) => !each.contender), own.filter((each) => each.contender)] : [[], own];
     traces.push({ ...bandsOf(banded.filter(group.has), faint(group.colour, 0.12)), legendgroup: group.name, order: 0 });
     parts.forEach((part, strong) => traces.push({
@@ -111,14 +111,14 @@ function curveTraces(shown) {
       line: { color: group.colour, width: strong ? 2 : 1.2 }, opacity: strong ? 1 : 0.7,
     }));
     if (own.length) {
-      // The legend shows the colour as strong as it gets.
+      // The legend shows the full colour.
       traces.push({ x: [null], y: [null], type: "scatter", mode: "lines", name: group.name, legendgroup: group.name, line: { color: group.colour, width: 3 }, order: 3 });
     }
   }
   return traces.sort((a, b) => a.order - b.order).map(({ order, ...trace }) => trace);
 }
 
-/** The curve that is brought out: its interval, its repetitions, its mean. */
+/** The highlighted curve: its interval, its repetitions, its mean. */
 function outstanding() {
   const { text } = theme();
   const rank = state.hovered ?? state.highlighted;
@@ -135,7 +135,7 @@ function outstanding() {
   return [bandsOf(one, faint(text, 0.16)), runs, mean];
 }
 
-/** Redraws what is brought out and nothing else. */
+/** Redraws the highlighted line alone. */
 function bringOut(root) {
   const traces = root.id === "curves" ? outstanding() : outstandingPath();
   const places = traces.map((_, place) => root.data.length - traces.length + place);
@@ -143,7 +143,7 @@ function bringOut(root) {
   Plotly.restyle(root, { ...changed, name: traces.map((trace) => trace.name ?? "") }, places);
 }
 
-/** A range that holds all that can be brought out, so that nothing moves below the mouse. */
+/** A range that fits every highlighted curve, so that nothing moves below the mouse. */
 function curveRange(shown) {
   const ends = shown.flatMap(({ curve }) => [curve.mean, curve.low, curve.high, ...curve.runs].map((each) => extent(finite(each))));
   const [low, high] = extent(ends.flat().filter(Number.isFinite));
@@ -166,20 +166,20 @@ function drawCurves(width) {
       xaxis: { title: { text: AXES[state.axis] }, range: [0, extent(shown.map((each) => each.curve.last * curveFactor(each, state.axis)))[1]] },
       yaxis: { title: { text: "return" }, range: curveRange(shown) },
     }),
-    caption: `The mean return of ${shown.length} permutations while they are trained, against ${AXES[state.axis]}. `
-      + "The black or white line is the highlighted one, with its 95 % interval as a band at each point and its repetitions as thin lines. "
-      + "Point at a curve to see which permutation it is. Runs that failed aren't part of a mean.",
+    caption: `The mean return of ${shown.length} permutations during training, against ${AXES[state.axis]}. `
+      + "The black or white line is the highlighted permutation, with its 95 % interval as a band and its repetitions as thin lines. "
+      + "Point at a curve to see its permutation. Failed runs are left out of the means.",
   };
 }
 
 // Effects.
 
-/** A key or two that take part in an effect, in words. */
+/** The keys of an effect as text. */
 const effectName = (effect) => effect.keys.map(plain).join(" × ");
 
 function drawImportance(width) {
   const found = data.importance;
-  if (!found) return { caption: "There isn't enough yet to say what matters." };
+  if (!found) return { caption: "There are too few results yet to estimate what matters." };
   const { text, soft, accent } = theme();
   const totals = new Map(found.total.map((effect) => [effect.keys[0], effect]));
   const largest = (effect) => Math.max(effect.share ?? 0, totals.get(effect.keys[0])?.share ?? 0);
@@ -209,9 +209,9 @@ function drawImportance(width) {
   const traces = [trace(rows, "by itself", 0, accent, "circle")];
   if (found.total.length) {
     const totalled = main.map((effect) => totals.get(effect.keys[0]));
-    traces.push(trace(totalled, "with all it does together with others", 0.22, text, "diamond-open"));
+    traces.push(trace(totalled, "with all its interactions", 0.22, text, "diamond-open"));
   }
-  const unsure = found.method === "fANOVA" ? " These are a model's estimates, as the grid isn't complete." : "";
+  const unsure = found.method === "fANOVA" ? " A model estimated the shares, as the grid is incomplete." : "";
   return {
     traces,
     layout: layout(90 + 58 * rows.length, {
@@ -219,16 +219,16 @@ function drawImportance(width) {
       xaxis: { title: { text: "share of the variance, %" }, range: [-2, 102] },
       yaxis: { range: [rows.length - 0.5, -0.75], visible: false },
     }),
-    caption: "How much of the differences between permutations each hyperparameter makes, with 95 % intervals. "
+    caption: "The share of each hyperparameter in the variance between permutations, with 95 % intervals. "
       + rows.slice(0, 4).map((effect) => `${effect.keys.join(" × ")}: ${percent(effect.share)}`).join("; ") + "."
-      + (found.noise === null ? "" : ` Seeds alone make ${percent(found.noise)} of the variance of single runs.`) + unsure,
+      + (found.noise === null ? "" : ` Seeds cause ${percent(found.noise)} of the variance of single runs.`) + unsure,
   };
 }
 
 const percentage = (value) => (value === null || Number.isNaN(value) ? null : 100 * value);
 const rangeText = ({ low, high }) => (low === null ? "" : ` (${percent(low)} to ${percent(high)})`);
 
-/** Whether an effect exceeds the noise; a key's may do so by what it does together with others. */
+/** Whether an effect exceeds the noise; a key may do so by its interactions alone. */
 function matters(effect) {
   if (effect.keys.length > 1) return effect.matters;
   return data.keys.find((key) => key.label === effect.keys[0])?.matters ?? null;
@@ -236,7 +236,7 @@ function matters(effect) {
 
 function drawChoices(width) {
   const keys = data.keys.filter((key) => key.choiceScores.some(({ mean }) => mean !== null));
-  if (!keys.length) return { caption: "No hyperparameter is varied, or nothing has finished yet." };
+  if (!keys.length) return { caption: "No hyperparameter is varied, or no run has finished yet." };
   const { text, soft, accent } = theme();
   const across = Math.min(keys.length, Math.max(1, Math.min(4, Math.floor(width / 230))));
   const down = Math.ceil(keys.length / across);
@@ -269,7 +269,7 @@ function drawChoices(width) {
   });
   return {
     traces, layout: { ...result, annotations },
-    caption: `The mean ${data.metric} of each choice over all permutations that have it, with 95 % intervals. All parts share one scale.`,
+    caption: `The mean ${data.metric} of each choice, over all permutations with that choice, with 95 % intervals. All parts share one scale.`,
   };
 }
 
@@ -279,13 +279,13 @@ function remark(key) {
 }
 
 function drawHeat(width) {
-  if (data.keys.length < 2) return { caption: "This needs two hyperparameters that are varied." };
+  if (data.keys.length < 2) return { caption: "This chart needs two varied hyperparameters." };
   const [across, down] = [data.keys[state.across], data.keys[state.down]];
   const cells = down.choices.map((_, y) => across.choices.map((__, x) => finite(visible()
     .filter((each) => each.choices[state.across] === x && each.choices[state.down] === y)
     .map((each) => each.mean))));
   const means = cells.map((row) => row.map((values) => (values.length ? average(values) : null)));
-  if (!finite(means.flat()).length) return { caption: "Nothing that is shown has a score yet." };
+  if (!finite(means.flat()).length) return { caption: "No permutation shown has a score yet." };
   const { soft } = theme();
   return {
     traces: [{
@@ -300,23 +300,24 @@ function drawHeat(width) {
       xaxis: { type: "category", title: { text: plain(across.label) }, showgrid: false },
       yaxis: { type: "category", title: { text: plain(down.label) }, showgrid: false, autorange: "reversed" },
     }),
-    caption: `The mean ${data.metric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs that weren't trained.`,
+    caption: `The mean ${data.metric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs without a score.`,
   };
 }
 
-// Parallel coordinates. Plotly's own need a graphics card, and don't say which line the mouse is at.
+// Parallel coordinates. Plotly's own need a graphics card, and can't tell which line the mouse points at.
 
-const SHADES = 10; // colours of lines, each of which is one trace
+const SHADES = 10; // colours of lines, one trace each
+const MOST_DRAWN = 1000; // of the best permutations, which keeps a browser fast
 
-/** How high a permutation's line is at each axis, from 0 to 1. */
+/** The height of a permutation's line at each axis, from 0 to 1. */
 function heights(permutation, [low, high]) {
-  // Lines of the same choices lie a little apart, the better the higher, so that none hides the others.
+  // Lines of the same choice lie slightly apart, the better the higher, so that none hides another.
   const shift = 0.5 * (0.5 - permutation.rank / (permutations.length + 1));
   const choices = data.keys.map((key, place) => (permutation.choices[place] + 0.5 + shift) / key.choices.length);
   return [...choices, high > low ? (permutation.mean - low) / (high - low) : 0.5];
 }
 
-/** The lines of permutations, bent so that they leave each axis at a right angle. */
+/** The lines of permutations, curved so that they leave each axis at a right angle. */
 function paths(shown, range, more) {
   const trace = { x: [], y: [], customdata: [], text: [], type: "scatter", mode: "lines", ...more };
   const parts = shown.length > 300 ? 4 : 12;
@@ -335,7 +336,7 @@ function paths(shown, range, more) {
   return trace;
 }
 
-/** The axes: a line each, with its name above it and its choices beside it. */
+/** The axes: lines with a name above and choices beside them. */
 function parallelAxes([low, high]) {
   const { text, soft, ground } = theme();
   const names = [...data.keys.map((key) => inLines(key.label)), plain(data.metric)];
@@ -351,19 +352,22 @@ function parallelAxes([low, high]) {
   };
 }
 
-const scored = (shown) => shown.filter((each) => each.mean !== null);
+/** The best of the permutations shown that have a score. */
+const scored = () => visible().filter((each) => each.mean !== null).slice(0, MOST_DRAWN);
 
-/** The line that is brought out. */
+const counted = (shown) => (shown.length < MOST_DRAWN ? shown.length : `the best ${MOST_DRAWN}`);
+
+/** The highlighted line. */
 function outstandingPath() {
   const rank = state.hovered ?? state.highlighted;
-  const range = extent(scored(visible()).map((each) => each.mean));
-  const one = scored(visible()).filter((each) => each.rank === rank);
+  const range = extent(scored().map((each) => each.mean));
+  const one = scored().filter((each) => each.rank === rank);
   return [paths(one, range, { line: { color: theme().text, width: 3 }, hoverinfo: "skip" })];
 }
 
 function drawParallel() {
-  const shown = scored(visible());
-  if (!shown.length || !data.keys.length) return { caption: "Nothing that is shown has a score yet." };
+  const shown = scored();
+  if (!shown.length || !data.keys.length) return { caption: "No permutation shown has a score yet." };
   const range = extent(shown.map((each) => each.mean));
   const goodness = (each) => {
     const part = range[1] > range[0] ? (each.mean - range[0]) / (range[1] - range[0]) : 1;
@@ -381,14 +385,14 @@ function drawParallel() {
       xaxis: { range: [-0.02, data.keys.length + 0.02], visible: false, fixedrange: true },
       yaxis: { range: [-0.04, 1.04], visible: false, fixedrange: true },
     }),
-    caption: `A line for each of ${shown.length} permutations through its choices to its ${data.metric}, by which it is coloured. `
-      + "Point at a line to see which permutation it is; the strong one is highlighted.",
+    caption: `A line for each of ${counted(shown)} permutations, through its choices to its ${data.metric}, which gives its colour. `
+      + "Point at a line to see its permutation. The strong line is the highlighted permutation.",
   };
 }
 
 function drawRepetitions(width) {
   const shown = visible().filter((each) => each.mean !== null).slice(0, Number(state.count));
-  if (!shown.length) return { caption: "Nothing that is shown has a score yet." };
+  if (!shown.length) return { caption: "No permutation shown has a score yet." };
   const { text, bad } = theme();
   const colours = palette(Array.from({ length: data.repetitions }, (_, place) => `repetition ${place}`));
   const symbols = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon"];
@@ -408,7 +412,7 @@ function drawRepetitions(width) {
       arrayminus: shown.map((each) => (each.low === null ? null : each.mean - each.low)),
     },
   };
-  const lost = (each) => (each.failed ? ` <span style="color:${bad}">${each.failed} lost</span>` : "");
+  const lost = (each) => (each.failed ? ` <span style="color:${bad}">${each.failed} failed</span>` : "");
   return {
     traces: [mean, ...seeds],
     layout: layout(130 + 26 * shown.length, {
@@ -416,13 +420,13 @@ function drawRepetitions(width) {
       xaxis: { title: { text: plain(data.metric) } },
       yaxis: { title: { text: "permutation" }, tickvals: shown.map((_, at) => at), ticktext: shown.map((each) => plain(each.name) + lost(each)), range: [shown.length - 0.4, -0.6] },
     }),
-    caption: `What every repetition of ${shown.length === 1 ? "the permutation" : `the best ${shown.length} permutations`} reached, the best at the top. The same seed has the same mark everywhere.`,
+    caption: `The ${data.metric} of every repetition of ${shown.length === 1 ? "the permutation" : `the best ${shown.length} permutations`}, the best at the top. Each seed has the same mark in all rows.`,
   };
 }
 
 function drawPrice(width) {
-  const shown = visible().filter((each) => each.mean !== null && each.seconds !== null);
-  if (!shown.length) return { caption: "Nothing that is shown has finished yet." };
+  const shown = scored().filter((each) => each.seconds !== null);
+  if (!shown.length) return { caption: "No permutation shown has finished yet." };
   const { best, soft } = theme();
   const groups = [["others", soft, shown.filter((each) => !each.contender)], ["could be the best", best, shown.filter((each) => each.contender)]];
   return {
@@ -435,7 +439,7 @@ function drawPrice(width) {
       legend: legend("", width), margin: { l: 62, r: 16, t: 40, b: 48 }, showlegend: data.decided,
       xaxis: { title: { text: `wall time of a run, ${timeUnit[0]}` }, rangemode: "tozero" }, yaxis: { title: { text: plain(data.metric) } },
     }),
-    caption: `What ${shown.length} permutations reached against the wall time of one run.`,
+    caption: `The ${data.metric} of ${counted(shown)} permutations, against the wall time of one run.`,
   };
 }
 

@@ -1,4 +1,4 @@
-"""What the page of a sweep draws, as plain values: the only thing that its JavaScript reads."""
+"""Turns an answer into plain values, the only data that the page's JavaScript reads."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
 from reports.statistics.importance import Effect, Importance
 
-_MOST_CURVES = 1000  # the best permutations; more lines couldn't be told apart
-_POINTS = 12_000  # of all mean curves together, so that a browser stays quick
+_MOST_CURVES = 1000  # of the best permutations; nobody could tell more lines apart
+_POINTS = 12_000  # of all mean curves together, which keeps a browser fast
 _DIGITS = 5  # of each number; a screen shows three of them
 
 
 def page_data(answer: Answer) -> dict[str, Any]:
-    """The answer as plain values; numbers that aren't finite are None."""
+    """Return the answer as plain values; numbers that aren't finite become None."""
     outcome = answer.outcome
     shown = [score.permutation for score in answer.scores[:_MOST_CURVES]]
     choices = {label: outcome.ordered(label) for label in outcome.varied}
@@ -43,9 +43,9 @@ def page_data(answer: Answer) -> dict[str, Any]:
 
 
 def to_json(data: Any) -> str:
-    """The data as JSON that may stand within a script element of a page."""
+    """Return the data as JSON that is safe within a script element."""
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    # Whatever a name contains, it neither ends the element nor begins a comment.
+    # No name may close the element or open a comment.
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
@@ -102,13 +102,13 @@ def _permutation(
 
 
 def _batch(outcome: Outcome, permutation: PermutationRuns) -> int | None:
-    """Environment steps of an update; None where the config doesn't say."""
+    """Return the environment steps of an update; None if the config doesn't say."""
     sizes = [_tuned(outcome, permutation, key) for key in ("num_workers", "worker_steps")]
     return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
 
 def _tuned(outcome: Outcome, permutation: PermutationRuns, key: str) -> int | None:
-    """A whole number of the section `trainer`, as a permutation has it."""
+    """Return an integer of a permutation's section `trainer`; None if the config lacks it."""
     for label, choice in zip(outcome.labels, permutation.choices, strict=True):
         if label in (key, f"trainer.{key}"):
             return int(float(choice))

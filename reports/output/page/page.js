@@ -1,9 +1,9 @@
-// What the reader has chosen, and when which part of the page is drawn.
+// The reader's choices, and the order in which parts of the page are drawn.
 
 const byId = (id) => document.getElementById(id);
 
 const state = {
-  filters: data.keys.map(() => null), // of each key, the choice that is shown; null for all
+  filters: data.keys.map(() => null), // for each key, the choice shown; null for all
   contendersOnly: false,
   highlighted: permutations.find((each) => each.curve)?.rank ?? null,
   hovered: null,
@@ -15,7 +15,7 @@ const state = {
   count: "15",
 };
 
-/** The permutations that the filters leave, the best first. */
+/** The permutations that pass the filters, best first. */
 function visible() {
   return permutations.filter((each) => (
     (!state.contendersOnly || each.contender)
@@ -31,12 +31,12 @@ function highlight(rank) {
   refresh("curves", "parallel");
 }
 
-// Charts are drawn when they come near the screen or when there is time, whichever is first.
+// Charts are drawn when they come near the screen or when the browser is idle, whichever is first.
 
 const CONFIG = {
   displaylogo: false,
   displayModeBar: TOUCH ? false : "hover",
-  // Named one by one, as Plotly's own choice has one that sends the data to a server.
+  // Named one by one, as Plotly's default has a button that sends the data to a server.
   modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
   plotlyServerURL: "",
 };
@@ -62,7 +62,7 @@ function draw(name) {
   if (["curves", "parallel"].includes(name)) followMouse(root);
 }
 
-/** Has charts drawn anew: at once where they can be seen. */
+/** Redraws charts, those near the screen at once. */
 function refresh(...names) {
   for (const name of names) {
     waiting.add(name);
@@ -80,14 +80,14 @@ function drawWhenIdle() {
   });
 }
 
-/** Brings out the curve that the mouse was at last, and that which was chosen when it leaves. */
+/** Highlights the curve below the mouse, and the chosen curve when the mouse leaves. */
 function followMouse(root) {
   if (root.dataset.followed) return;
   root.dataset.followed = "yes";
   let wanted = null;
   const show = (rank) => {
     wanted = rank;
-    // Not at once: redrawing within Plotly's event would cause the next one.
+    // Later, because redrawing within Plotly's event would trigger the next one.
     setTimeout(() => {
       if (wanted === state.hovered) return;
       state.hovered = wanted;
@@ -98,7 +98,7 @@ function followMouse(root) {
   root.addEventListener("mouseleave", () => show(null));
 }
 
-/** Begins to draw, when Plotly is there. */
+/** Starts drawing, once Plotly is loaded. */
 function drawCharts() {
   watch();
   drawWhenIdle();
@@ -122,7 +122,7 @@ function watch() {
   window.addEventListener("afterprint", () => print(false));
 }
 
-/** Paper is white and narrow, whatever the screen is. */
+/** Draws for paper, which is white and narrow, or for the screen again. */
 function print(begins) {
   printing = begins;
   document.documentElement.toggleAttribute("data-print", begins);
@@ -171,11 +171,11 @@ function filtered() {
 function sayHowMany() {
   const [count, all] = [visible().length, permutations.length];
   byId("shown").textContent = count === all
-    ? `All ${all} permutations are shown. Filters hold for the charts below, too.`
-    : `${count} of ${all} permutations are shown, in the charts below, too.`;
+    ? `Showing all ${all} permutations. Filters also apply to the charts below.`
+    : `Showing ${count} of ${all} permutations, also in the charts below.`;
 }
 
-/** The two keys that matter most, by which the charts begin. */
+/** The keys, the most important first; the charts start with the first two. */
 function mostImportant() {
   const total = data.importance?.total.length ? data.importance.total : data.importance?.main ?? [];
   const share = new Map(total.map((effect) => [effect.keys[0], effect.share ?? 0]));
@@ -199,7 +199,7 @@ function prepareControls() {
     button.addEventListener("change", () => { state.axis = button.value; refresh("curves"); });
   }
   ["colour", "bands"].forEach((id) => bind(id, ["curves"]));
-  // A key across and down at once would say nothing, so the two change places.
+  // The same key across and down would show nothing, so the two swap.
   bind("across", ["heat"], () => swapped("across", "down"));
   bind("down", ["heat"], () => swapped("down", "across"));
   bind("count", ["repetitions"]);

@@ -1,4 +1,4 @@
-"""The page of a sweep: one HTML file with everything in it, which needs no network."""
+"""Writes the page of a sweep: one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MARKER = re.compile(r"\{\{(\w+)\}\}")
 
 
 def write_page(answer: Answer, path: Path, sentences: Sequence[str]) -> None:
-    """Writes the page of a sweep, at once or not at all.
+    """Write the page of a sweep; no half-written file is left behind.
 
     Args:
-        answer: what the sweep says.
-        path: of the page.
-        sentences: the answer in words, the most important first; what stands between backquotes is
-            shown as code.
+        answer: the sweep's answer.
+        path: file of the page.
+        sentences: the answer in words, the most important first; text between backquotes is shown as
+            code.
     """
     text = _filled(
         _read("template.html"),
@@ -52,7 +52,7 @@ def write_page(answer: Answer, path: Path, sentences: Sequence[str]) -> None:
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:
-    """The template with a part for each marker; markers within the parts are left as they are."""
+    """Replace each marker of the template by its part; markers within parts stay."""
     return _MARKER.sub(lambda found: parts[found[1]], template)
 
 
@@ -61,7 +61,7 @@ def _read(name: str) -> str:
 
 
 def _plotly() -> str:
-    # Imported late, as only the page needs it and it takes a while.
+    # Imported late, because it takes a while and only the page needs it.
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())

@@ -1,4 +1,4 @@
-"""The parts of the page that are there without JavaScript: answer, cost, configuration."""
+"""Makes the parts of the page that need no JavaScript: answer, cost, configuration."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
 _CODE = re.compile(r"`([^`]+)`|(?<=: )(python \S+\.py .*)$")
 _VIDEOS = {"episode.mp4": "video/mp4", "episode.gif": "image/gif"}
-_MOST_FAILURES = 200  # rows; what fails so often fails for the same reasons
+_MOST_FAILURES = 200  # rows; more failures would repeat the same reasons
 
 
 def heading_part(answer: Answer) -> str:
-    """Which sweep it is, and how large."""
+    """Return the heading: the sweep's name, its size and its state."""
     outcome = answer.outcome
     environment = outcome.base.get("environment", {})
     size = f"{len(outcome.permutations)} permutations × {outcome.repetitions} repetitions"
@@ -38,7 +38,7 @@ def heading_part(answer: Answer) -> str:
 
 
 def _progress(outcome: Outcome) -> str:
-    """How many runs are in which state."""
+    """Return the number of runs in each state, in words."""
     runs = outcome.runs
     states = Counter(run.state for run in runs)
     if states[RunState.FINISHED] == len(runs):
@@ -47,8 +47,8 @@ def _progress(outcome: Outcome) -> str:
 
 
 def answer_part(answer: Answer, sentences: Sequence[str]) -> str:
-    """The answer in words, and the best permutation's choices."""
-    first, *others = [*sentences] or ["Nothing can be said yet."]
+    """Return the answer in words, and the best permutation's choices."""
+    first, *others = [*sentences] or ["There is no answer yet."]
     words = f'<p class="lead">{_prose(first)}</p>' + "".join(
         f"<p>{_prose(sentence)}</p>" for sentence in others
     )
@@ -57,7 +57,7 @@ def answer_part(answer: Answer, sentences: Sequence[str]) -> str:
 
 
 def _prose(sentence: str) -> str:
-    """A sentence, in which a command at its end, or what stands between backquotes, is code."""
+    """Return a sentence as HTML; backquoted text and a command at its end become code."""
     return _CODE.sub(lambda found: f"<code>{found[1] or found[2]}</code>", escape(sentence))
 
 
@@ -78,7 +78,7 @@ def _leader(answer: Answer, leader: Score) -> str:
 
 
 def video_part(folder: Path) -> str:
-    """A video of the best agent, where there is one."""
+    """Return the video of the best agent; "" if there is none."""
     for name, kind in _VIDEOS.items():
         path = folder / name
         if path.is_file():
@@ -95,14 +95,14 @@ def video_part(folder: Path) -> str:
 
 
 def cost_part(outcome: Outcome) -> str:
-    """What the sweep took, and what went wrong."""
+    """Return the cost of the sweep, and its failures."""
     runs = outcome.runs
     lost = [run for run in runs if run.state in FAILURES]
     tiles = {
         "runs": f"{len(runs):,}",
         "environment steps": f"{sum(run.steps for run in runs):,}",
         "wall time of all runs": span(sum(run.wall_time_seconds for run in runs)),
-        "runs lost": f"{len(lost):,}",
+        "failed runs": f"{len(lost):,}",
     }
     shown = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
     return f'<dl class="tiles">{shown}</dl>{_failures(lost)}'
@@ -124,13 +124,13 @@ def _failures(lost: Sequence[RunRecord]) -> str:
     more = len(lost) - len(rows)
     note = f"<p>And {more:,} more.</p>" if more else ""
     titles = ("permutation", "repetition", "seed", "state", "reason")
-    return f"<h3>What failed, and why</h3>{_table(titles, rows, 'Runs that were lost')}{note}"
+    return f"<h3>Failed runs</h3>{_table(titles, rows, 'Failed runs')}{note}"
 
 
 def configuration_part(outcome: Outcome) -> str:
-    """The base config, and where the sweep was trained."""
+    """Return the tuned keys, the sessions that trained the sweep, and the base config."""
     rows = [_session(*session) for session in outcome.sessions]
-    titles = ("began", "took", "machine", "device", "software", "command")
+    titles = ("start", "time", "machine", "device", "software", "command")
     sessions = _table(titles, rows, "Sessions") if rows else ""
     tuned = "".join(
         f"<li><code>{breakable(label)}</code>: {escape(', '.join(outcome.choices_of(label)))}</li>"
@@ -138,7 +138,7 @@ def configuration_part(outcome: Outcome) -> str:
     )
     base = escape(dump_yaml(outcome.base))
     return (
-        f'<h3>Tuned</h3><ul class="tuned">{tuned}</ul><h3>Trained by</h3>{sessions}'
+        f'<h3>Tuned keys</h3><ul class="tuned">{tuned}</ul><h3>Sessions</h3>{sessions}'
         f"<details><summary>Base config</summary><pre tabindex='0'>{base}</pre></details>"
     )
 
@@ -151,7 +151,7 @@ def _session(began: float, ended: float | None, description: dict[str, Any]) -> 
     command = description.get("command") or ""
     return (
         f"{datetime.fromtimestamp(began, timezone.utc):%Y-%m-%d %H:%M} UTC",
-        "not ended" if ended is None else span(ended - began),
+        "unfinished" if ended is None else span(ended - began),
         " · ".join(str(description[key]) for key in ("host", "processor") if description.get(key)),
         str(description.get("device") or ""),
         ", ".join([*versions, *([f"revision {revision[:12]}"] if revision else [])]),
@@ -171,12 +171,12 @@ def _table(titles: Iterable[str], rows: Iterable[Sequence[str]], name: str) -> s
 
 
 def breakable(label: str) -> str:
-    """A key that may be broken behind its dots and underscores."""
+    """Return a key as HTML that may break behind its dots and underscores."""
     return re.sub(r"([._])", r"\1<wbr>", escape(label))
 
 
 def number(value: float | None) -> str:
-    """A number with as many digits as are worth reading."""
+    """Return a number with its significant digits."""
     if value is None:
         return "–"
     if abs(value) >= 1000:
@@ -185,7 +185,7 @@ def number(value: float | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time span in its two largest units, such as `2 h 30 min`."""
+    """Return a time span in its two largest units, such as `2 h 30 min`."""
     whole = round(seconds)
     units = [("d", whole // 86400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60)]
     parts = [f"{count} {unit}" for unit, count in [*units, ("s", whole % 60)] if count]

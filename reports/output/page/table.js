@@ -1,11 +1,11 @@
-// The ranked table: a row for each permutation, sorted by any column.
+// The ranked table: one row for each permutation, sortable by any column.
 
-const ROWS = 200; // shown at first, so that a large sweep opens quickly
+const ROWS = 200; // rows shown at first, so that the page of a large sweep opens quickly
 const [axisLow, axisHigh] = extent(finite(permutations.flatMap((each) => (
   [each.low, each.high, ...each.runs.map((run) => run.value)]
 ))));
 
-/** The columns: title, what rows are sorted by, the cell's content; best says which end is good. */
+/** The columns: title, value to sort by, content of a cell; `best` is the direction from good to bad. */
 function columns() {
   const some = (value) => permutations.some((each) => value(each) !== null);
   const keys = data.keys.map((key, place) => ({
@@ -23,18 +23,18 @@ function columns() {
     { title: "interval and repetitions", cell: barCell, kind: "bar" },
     ...keys,
     { title: "each repetition", cell: valuesCell, kind: "values" },
-    { title: "is best with", value: (each) => each.probability, cell: (each) => percent(each.probability), best: -1, optional: true },
+    { title: "probability of being best", value: (each) => each.probability, cell: (each) => percent(each.probability), best: -1, optional: true },
     { title: "on fresh seeds", value: confirmed, cell: confirmedCell, best: -1, optional: true },
     { title: "interquartile mean", value: (each) => each.interquartileMean, cell: (each) => score(each.interquartileMean), best: -1, optional: true },
-    { title: "mean while training", value: (each) => each.area, cell: (each) => score(each.area), best: -1, optional: true },
+    { title: "mean during training", value: (each) => each.area, cell: (each) => score(each.area), best: -1, optional: true },
     { title: `steps until ${number(data.threshold)}`, value: (each) => each.steps, cell: (each) => number(each.steps), best: 1, optional: true },
     { title: "wall time", value: (each) => each.seconds, cell: (each) => span(each.seconds), best: 1, optional: true },
-    { title: "lost runs", value: (each) => each.failed || null, cell: lostCell, best: 1, optional: true },
+    { title: "failed runs", value: (each) => each.failed || null, cell: lostCell, best: 1, optional: true },
   ];
   return all.filter((column) => !column.optional || some(column.value));
 }
 
-/** The place of each choice when a key is sorted: numbers by size, others as listed. */
+/** The rank of each choice for sorting: numbers by size, others as listed. */
 function orderOf(key) {
   const numbers = key.choices.map(Number);
   return numbers.every(Number.isFinite) ? ranks(numbers) : key.choices.map((_, place) => place);
@@ -70,7 +70,7 @@ function intervalCell(permutation) {
   const text = `${score(permutation.low)} to ${score(permutation.high)}`;
   if (!permutation.doubtful) return text;
   return element("span", {}, `${text} `, element("abbr", {
-    class: "bad", title: "Its repetitions disagree so much that the interval can't be trusted",
+    class: "bad", title: "The repetitions disagree too much for the interval to be trusted",
   }, "?"));
 }
 
@@ -97,7 +97,7 @@ function valuesCell(permutation) {
 
 const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
-/** A drawing of what the neighbouring cells say: the interval as a line, each repetition as a ring. */
+/** Draws the interval as a line and each repetition as a ring. */
 function barCell(permutation) {
   const svg = drawn("svg", { viewBox: "0 0 176 27", "aria-hidden": "true" });
   const at = (value) => 6 + (164 * (value - axisLow)) / (axisHigh - axisLow || 1);
@@ -138,7 +138,7 @@ const table = {
 
   header(column, place) {
     const classes = { scope: "col", class: this.isNumeric(column) ? "number" : column.kind };
-    // Keys may be broken behind their dots and underscores.
+    // Keys may break behind their dots and underscores.
     const parts = column.title.split(/(?<=[._])/);
     const title = parts.flatMap((part, at) => (at ? [element("wbr"), part] : [part]));
     if (!column.value) return element("th", classes, ...title);
@@ -149,7 +149,7 @@ const table = {
 
   isNumeric: (column) => column.numeric || column.best !== undefined,
 
-  /** Sorts by a column, the good end first; by the same again the other way round. */
+  /** Sorts by a column, the good end first; a second call reverses the order. */
   sort(place) {
     const again = this.sorted.place === place;
     const direction = again ? -this.sorted.direction : this.columns[place].best || 1;
@@ -167,7 +167,7 @@ const table = {
     const value = this.columns[place].value;
     const compared = (a, b) => {
       const [first, second] = [value(a), value(b)];
-      // What isn't known is last in both directions.
+      // Unknown values are last in both directions.
       if (first === null || second === null) return (first === null) - (second === null);
       return direction * (first > second ? 1 : first < second ? -1 : 0) || a.rank - b.rank;
     };
@@ -179,14 +179,14 @@ const table = {
     this.more.textContent = `Show all ${found.length} permutations`;
   },
 
-  /** Draws a line below those that could be the best, where they stand above all others. */
+  /** Draws a line below those that could be the best, if they are above all others. */
   line(shown, rows) {
     const count = shown.filter((each) => each.contender).length;
     const separates = count > 0 && count < rows.length && shown.slice(0, count).every((each) => each.contender);
     rows.forEach((row, place) => row.classList.toggle("last", separates && place === count - 1));
     document.getElementById("marks").textContent = data.decided
       ? `● could be the best: the data can't tell it from the leader.${separates ? " The line is below them." : ""}`
-      : "There are too few repetitions to tell permutations apart, so no line is drawn.";
+      : "There are too few repetitions to tell permutations apart, so there is no line.";
   },
 
   row(permutation) {

@@ -1,10 +1,10 @@
-// Colours, numbers and texts, as all parts of the page show them.
+// Colours, numbers and texts for all parts of the page.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const permutations = data.permutations;
 permutations.forEach((each, place) => { each.rank = place + 1; });
 
-/** The colours of the style sheet as they are at present, for charts, which don't know variables. */
+/** The current colours of the style sheet, for charts, which can't read its variables. */
 function theme() {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
@@ -15,18 +15,18 @@ function theme() {
   };
 }
 
-// Okabe and Ito's colours, which the colour-blind can tell apart, without those too pale for the ground.
+// Okabe and Ito's colours, which colour-blind readers can tell apart, without those too pale here.
 const DISTINCT = {
   light: ["#0072b2", "#d55e00", "#009e73", "#a8558a", "#8a6d00", "#1b1f23", "#3a92c4", "#7f7f7f"],
   dark: ["#56b4e9", "#e69f00", "#2fc296", "#d98cb8", "#f0e442", "#e7e9ea", "#ff8a4c", "#9aa3ab"],
 };
-// Viridis without the end that is too near to the ground.
+// Viridis without the end that is too close to the background.
 const ORDERED = {
   light: ["#440154", "#414487", "#2a788e", "#22a884", "#6aae2c"],
   dark: ["#9a94f0", "#3a9dbb", "#2fb98f", "#8fd744", "#fde725"],
 };
 
-/** A colour for each choice of a key: in order for numbers, else as distinct as can be. */
+/** A colour for each choice of a key: along a scale for numbers, else as distinct as possible. */
 function palette(choices) {
   const mode = theme().dark ? "dark" : "light";
   const numeric = choices.every((choice) => choice !== "" && Number.isFinite(Number(choice)));
@@ -42,7 +42,7 @@ function ranks(values) {
   return values.map((value) => sorted.indexOf(value));
 }
 
-/** The colour at a part of the way along a scale. */
+/** The colour at a fraction of a scale. */
 function blend(scale, part) {
   const at = part * (scale.length - 1);
   const start = Math.min(Math.floor(at), scale.length - 2);
@@ -54,7 +54,7 @@ function blend(scale, part) {
   return `#${mixed.join("")}`;
 }
 
-/** A colour through which the ground can be seen. */
+/** A translucent colour. */
 function faint(colour, opacity) {
   return colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
 }
@@ -71,14 +71,14 @@ const scoreDecimals = (() => {
   return Math.min(Math.max(digits, 0), 6);
 })();
 
-/** A score: all have the same decimals, so that columns line up. */
+/** A score as text; all have the same decimals, so that columns line up. */
 function score(value) {
   if (value === null || value === undefined) return "–";
   const format = { minimumFractionDigits: scoreDecimals, maximumFractionDigits: scoreDecimals };
   return value.toLocaleString("en", format).replace("-", "−");
 }
 
-/** Any other number, with as many digits as are worth reading. */
+/** Any other number as text, with three significant digits. */
 function number(value) {
   if (value === null || value === undefined) return "–";
   const format = Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 };
@@ -90,7 +90,7 @@ function percent(value) {
   return value > 0 && value < 0.01 ? "<\u00a01\u00a0%" : `${Math.round(100 * value)}\u00a0%`;
 }
 
-/** The unit of axes with wall times: its name and its seconds. */
+/** The unit of wall times on axes: its name and its seconds. */
 const timeUnit = (() => {
   const [, longest] = extent(finite(permutations.map((each) => each.seconds)));
   if (longest < 180) return ["seconds", 1];
@@ -107,15 +107,15 @@ function span(seconds) {
   return parts.filter(([count]) => count).slice(0, 2).map((part) => part.join(" ")).join(" ") || "0 s";
 }
 
-/** A text that Plotly shows as it is, though it takes some HTML. */
+/** A text that Plotly, which reads some HTML, shows literally. */
 function plain(text) {
   return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
-/** A key in lines of its parts, for narrow places. */
+/** A key in two lines, for narrow places. */
 const inLines = (label) => plain(label).replace(/\.(?=[^.]+$)/, ".<br>");
 
-/** What a mouse sees of a permutation: its name and choices. */
+/** The label of a permutation below the mouse: its name and choices. */
 function description(permutation) {
   const choices = data.keys.map((key, place) => (
     `${plain(key.label)} = ${plain(key.choices[permutation.choices[place]])}`
@@ -124,7 +124,7 @@ function description(permutation) {
   return [head, ...choices].join("<br>");
 }
 
-/** An element with attributes and content, whose texts are never taken for HTML. */
+/** An element with attributes and content; texts are never read as HTML. */
 function element(name, attributes = {}, ...content) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
