@@ -1,1 +1,1 @@
-"""The parts of the algorithm that `trainer.py` puts in order."""
+"""The steps of PPO, which `trainer.py` calls in order: sampling, advantages, learning, logging."""

@@ -1,4 +1,4 @@
-"""Estimates advantages, by Numba where the networks learn by Numba."""
+"""Estimates advantages, by Numba where the networks learn by Numba and by torch elsewhere."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ppo.parts import Parts
 
 
 def estimate_advantages(parts: Parts, last_values: Tensor, gamma: Tensor, lamda: Tensor) -> None:
-    """Do as `RolloutBuffer.estimate_advantages`, which defines advantages.
+    """Estimate the buffer's advantages and returns, as `RolloutBuffer.estimate_advantages` defines them.
 
     Args:
         parts: the population in training.
-        last_values: (M, N).
-        gamma: (M, 1).
-        lamda: (M, 1).
+        last_values: (M, N), values of the observations after the rollout.
+        gamma: (M, 1), discount factors.
+        lamda: (M, 1), the lambda of generalised advantage estimation.
     """
     if not parts.uses_numba:
         parts.buffer.estimate_advantages(last_values, gamma, lamda)
         return
-    # Importing Numba takes half a second, which other trainings needn't wait for.
+    # Imported here because Numba takes half a second to load.
     from ppo.by_numba import advantages
 
     advantages.estimate_advantages(parts.buffer, last_values, gamma, lamda)

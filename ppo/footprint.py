@@ -1,7 +1,7 @@
-"""How much memory a training needs, and how much there is.
+"""Estimates the RAM that a training needs, and reads how much is available.
 
-It is an estimate in whole arrays: what a network, a rollout and a mini-batch are made of, by their
-sizes, and environments by what some were measured to take (see `docs/results.md`).
+The estimate adds up the arrays of networks, rollouts and mini-batches by their sizes, and measured
+sizes of environments (see `docs/results.md`).
 
 Axes: members M, workers N, steps T (see `buffer.py`).
 """
@@ -26,12 +26,12 @@ from schema.model import ModelConfig, RecurrenceConfig
 from schema.yaml_file import KeyPath
 
 MIB = 2**20
-# Of a process that trains: Python, torch, Gymnasium and the suite.
+# Bytes of a process that trains: Python, torch, Gymnasium and the suite.
 BASE = 300 * MIB
-# Of a process that steps environments.
+# Bytes of a process that steps environments.
 _PROCESS = 80 * MIB
-# Of one environment besides its observations, at least; Gymnasium's simplest take as much as CartPole.
-# Those of Procgen were taken to be as large as Atari's; a player's is that of an empty scene.
+# Least bytes of one environment, without its observations. Gymnasium's simplest ones take as much as
+# CartPole. Procgen's weren't measured; Atari's size stands in. Unity's is the size of an empty scene.
 _ENVIRONMENT = {
     "CartPole": 8 * 2**10,
     "Gymnasium": 8 * 2**10,
@@ -41,37 +41,37 @@ _ENVIRONMENT = {
     "Unity": 64 * MIB,
     "ObstacleTower": 64 * MIB,
 }
-_FLOAT = 4  # bytes
+_FLOAT = 4  # bytes of a float32
 
 _HIDDEN: KeyPath = ("model", "hidden_layer_size")
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes that a training needs above `BASE`, by the key that decides on them.
+    """The bytes of RAM that a training needs above `BASE`, by the config key that determines them.
 
     Attributes:
-        own: of each member.
-        common: once, however many members there are.
+        own: bytes of each member.
+        common: bytes that all members share.
     """
 
     own: dict[KeyPath, int]
     common: dict[KeyPath, int]
 
     def of(self, members: int) -> int:
-        """Bytes of a whole process that trains so many members."""
+        """Return the bytes of a process that trains a number of members."""
         return BASE + members * sum(self.own.values()) + sum(self.common.values())
 
     @property
     def largest(self) -> tuple[KeyPath, int]:
-        """The key that decides on most of what one member needs, and how much that is."""
+        """The key that determines most bytes of a single member, and these bytes."""
         both = {
             key: self.own.get(key, 0) + self.common.get(key, 0) for key in self.own | self.common
         }
         return max(both.items(), key=lambda item: item[1])
 
 
-# Keys that no size depends on, in which most permutations of a grid differ.
+# Keys that change no size. Most permutations of a grid differ in these alone, so the cache ignores them.
 _OF_NO_SIZE = {
     "trainer": {
         *("gamma", "lamda", "updates", "epochs", "value_coefficient", "max_grad_norm"),
@@ -82,7 +82,7 @@ _OF_NO_SIZE = {
 
 
 def footprint(config: Config) -> Footprint:
-    """What a training of a config needs, whose environment can be built."""
+    """Return the footprint of training a config; its environment must be buildable."""
     return _cached_footprint(config.model_dump_json(by_alias=True, exclude=_OF_NO_SIZE))
 
 
@@ -93,17 +93,17 @@ def _cached_footprint(config_json: str) -> Footprint:
 
 
 def footprint_in(probed: Probe, config: Config) -> Footprint:
-    """What a training of a config needs in an environment that was found to be like this."""
+    """Return the footprint of training a config in a probed environment."""
     spaces, environment = probed.spaces, _bytes_of_an_environment(config, probed)
     config = config.resolved(spaces.has_images)
     trainer = config.trainer
     workers, steps = trainer.num_workers, trainer.worker_steps
     of_steps: KeyPath = ("trainer", "num_workers" if workers >= steps else "worker_steps")
     own = {key: 4 * _FLOAT * count for key, count in _weights(config, spaces)}
-    # A checkpoint holds a copy of weights and moments.
+    # Saving a checkpoint copies the weights and both moments.
     common = {key: 3 * _FLOAT * count for key, count in _weights(config, spaces)}
     _add(own, of_steps, trainer.batch_size * _bytes_of_a_step(config, spaces))
-    # Acting may look at more at once than learning does.
+    # Acting reads one observation of each worker at once, which may exceed a mini-batch.
     batch = max(trainer.batch_size // trainer.num_mini_batches, workers)
     _add(common, of_steps, batch * _bytes_of_learning(config.model, spaces))
     if config.model.recurrence is None and not spaces.has_images:
@@ -123,12 +123,12 @@ def _add(parts: dict[KeyPath, int], key: KeyPath, size: int) -> None:
 
 
 def count_weights(config: Config, spaces: Spaces) -> int:
-    """The number of weights of one member."""
+    """Return the number of weights of one member."""
     return sum(count for _, count in _weights(config.resolved(spaces.has_images), spaces))
 
 
 def _weights(config: Config, spaces: Spaces) -> list[tuple[KeyPath, int]]:
-    """Weights by the key that decides on how many there are."""
+    """Return numbers of weights, each with the key that determines it."""
     model = config.model
     counts: dict[KeyPath, int] = {}
     for _ in range(1 if model.share_parameters else 2):
@@ -138,7 +138,7 @@ def _weights(config: Config, spaces: Spaces) -> list[tuple[KeyPath, int]]:
     heads = _connections(model.hidden_layer_size, outputs) + _connections(
         model.hidden_layer_size, 1
     )
-    # Those of continuous actions' deviations don't depend on what is observed.
+    # Each dimension of a continuous action has one weight for its deviation.
     _add(counts, _HIDDEN, heads + len(spaces.bounds))
     return list(counts.items())
 
@@ -154,7 +154,7 @@ def _trunk_weights(model: ModelConfig, spaces: Spaces) -> Iterator[tuple[KeyPath
         yield from _recurrent_weights(model.recurrence, width)
         width = model.recurrence.hidden_state_size
     size = model.hidden_layer_size
-    # Where so much is observed, or so much lies between, it isn't the layers that are too large.
+    # With many inputs or many layers, blame these rather than the layers' size.
     observed: KeyPath = ("environment", "resize_vis_obs" if images else "name")
     is_wide = width > size and model.recurrence is None
     yield observed if is_wide else _HIDDEN, _connections(width, size)
@@ -181,12 +181,12 @@ def _state_size(recurrence: RecurrenceConfig) -> int:
 
 
 def _connections(inputs: int, outputs: int) -> int:
-    """Weights and biases of a layer."""
+    """Return the number of weights and biases of a layer."""
     return (inputs + 1) * outputs
 
 
 def _observed(spaces: Spaces) -> tuple[int, list[tuple[int, ...]]]:
-    """The size of all vectors that a network sees, and the shapes of the images."""
+    """Return the size of all observed vectors together, and the shapes of observed images."""
     shapes: list[tuple[int, ...]] = [
         shape for name, (shape, _) in spaces.observations.items() if name != ACTION_MASK
     ]
@@ -201,16 +201,16 @@ def _observation_bytes(spaces: Spaces) -> int:
     )
 
 
-# Numbers of each step of a rollout: the reward, the last value, values, advantages, returns, and what is
-# computed on the way to them.
+# Numbers stored for each step of a rollout: reward, last value, value, advantage, return, and temporary
+# results on the way to them.
 _NUMBERS_OF_A_STEP = 20
-# How often what a policy does at a step is there at most: noise, parameters and log-probabilities, each
-# also as what they are made of.
+# Greatest number of copies of a policy's outputs at a step: noise, parameters and log-probabilities, and
+# the arrays from which these are computed.
 _COPIES_OF_OUTPUTS = 5
 
 
 def _bytes_of_a_step(config: Config, spaces: Spaces) -> int:
-    """Bytes of one step of one worker in a rollout."""
+    """Return the bytes of one worker's step in a rollout."""
     model = config.model
     observed = _observation_bytes(spaces)
     outputs = sum(spaces.branches) or 2 * len(spaces.bounds)
@@ -222,17 +222,17 @@ def _bytes_of_a_step(config: Config, spaces: Spaces) -> int:
         numbers += model.hidden_layer_size
     if model.recurrence is not None:
         numbers += trunks * _state_size(model.recurrence)
-    # Actions are there as they were taken one by one, together, and in the buffer.
+    # Actions exist three times: step by step, stacked, and in the buffer.
     return observed + _FLOAT * numbers + 3 * 8 * spaces.action_size
 
 
 def _bytes_of_learning(model: ModelConfig, spaces: Spaces) -> int:
-    """Bytes of one step of a mini-batch: what is observed, what layers make of it, the gradients."""
+    """Return the bytes of one step of a mini-batch: observations, layers' outputs and gradients."""
     _, images = _observed(spaces)
-    # As the network takes it, besides the copy in its own type.
+    # Observations in the network's type; the return value adds the copy in their own type.
     numbers = sum(_numbers_looked_at(*form) for form in spaces.observations.values())
     of_layers = model.num_hidden_layers * model.hidden_layer_size
-    # Torch keeps what goes into an activation and what comes out of it, as numbers and as gradients.
+    # Torch stores inputs and outputs of activations, and gradients of both.
     of_layers += sum(2 * sum(convolved_sizes(shape)) for shape in images)
     if model.recurrence is not None:
         of_layers += _numbers_of_recurrence(model.recurrence)
@@ -242,20 +242,20 @@ def _bytes_of_learning(model: ModelConfig, spaces: Spaces) -> int:
 
 
 def _numbers_of_workspace(model: ModelConfig, spaces: Spaces) -> int:
-    """What fully connected networks learn with: the largest layer's gradient, transposed weights."""
+    """Return the numbers of a dense network's largest weight gradient and transposed weights."""
     size, (width, _) = model.hidden_layer_size, _observed(spaces)
     trunks = 1 if model.share_parameters else 2
     return max(width, size) * size + trunks * (model.num_hidden_layers - 1) * size * size
 
 
-# How often torch has each gate of a recurrent layer at a step, while it learns.
+# Copies of each gate of a recurrent layer at a step while torch learns.
 _COPIES_OF_GATES = 6
 
 
 def _numbers_of_recurrence(recurrence: RecurrenceConfig) -> int:
-    """What recurrent layers make of one step, and of the padding that comes with it.
+    """Return the numbers that recurrent layers store for one step and its share of padding.
 
-    How much that is depends on how much longer the longest sequence is than others.
+    The padding depends on how much longer the longest sequence is than the others.
     """
     gates = GATES[recurrence.layer_type] * recurrence.num_layers * recurrence.hidden_state_size
     padded = 3.0 if recurrence.sequence_length <= 0 else 1.5
@@ -263,28 +263,28 @@ def _numbers_of_recurrence(recurrence: RecurrenceConfig) -> int:
 
 
 def _numbers_looked_at(shape: tuple[int, ...], kind: str) -> int:
-    """How many numbers of an observation a network looks at, of a one-hot vector about a quarter."""
+    """Return how many numbers of an observation a network reads: of one-hot vectors about a quarter."""
     size = math.prod(shape)
     return size // 4 if len(shape) == 1 and kind == "uint8" else size
 
 
 def _bytes_of_an_environment(config: Config, probed: Probe) -> int:
-    """Bytes of one environment: its own, and what is observed, here and on the way through wrappers."""
+    """Return the bytes of one environment: its own, and its observations here and in wrappers."""
     own = _ENVIRONMENT[config.environment.type] // probed.seats
     return own + 4 * _observation_bytes(probed.spaces)
 
 
 def show_bytes(count: int) -> str:
-    """Bytes as people read them."""
+    """Return a number of bytes in MiB or GiB."""
     return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / MIB:,.0f} MiB"
 
 
 @cache
 def available_ram(root: Path = Path("/")) -> int | None:
-    """Bytes of memory that this process may use at most; None where the system doesn't say.
+    """Return the bytes of RAM that this process may use; None if the system doesn't tell.
 
     Args:
-        root: where the files are by which Linux tells the limits of a container.
+        root: folder of `proc` and `sys`, where Linux lists a container's limits.
     """
     try:
         installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -296,7 +296,7 @@ def available_ram(root: Path = Path("/")) -> int | None:
 def _container_limits(root: Path) -> Iterator[int]:
     groups = root / "sys" / "fs" / "cgroup"
     for line in _text(root / "proc" / "self" / "cgroup").splitlines():
-        # Its number, what it controls (nothing where one group controls everything) and its path.
+        # A line is number, controllers and path; cgroup v2 lists no controllers.
         _, controllers, path = line.split(":", 2)
         if not controllers:
             folder, name = groups, "memory.max"
@@ -305,7 +305,7 @@ def _container_limits(root: Path) -> Iterator[int]:
         else:
             continue
         own = folder / path.lstrip("/")
-        # Limits of the groups around it hold for it, too.
+        # The limits of all parent groups apply, too.
         for group in (own, *own.parents):
             text = _text(group / name).strip()
             if text.isdecimal():
@@ -315,7 +315,7 @@ def _container_limits(root: Path) -> Iterator[int]:
 
 
 def _text(path: Path) -> str:
-    """What a file holds; nothing where there is none."""
+    """Return the text of a file; an empty string if it can't be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""The hidden states of workers that act with recurrent policies."""
+"""Stores and resets the hidden states of workers that act with recurrent networks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class HiddenStates:
     """The hidden states of M x N workers, now and at each step of the present rollout.
 
     Args:
-        population: the networks.
-        generators: each member's, for initial states that are drawn.
+        population: the members' networks.
+        generators: each member's generator of random initial states.
         shape: members M, steps T and workers N.
-        resets: whether an episode's end resets a worker's hidden state.
+        resets: whether the end of an episode resets a worker's hidden state.
 
     Attributes:
-        resets: whether an episode's end resets a worker's hidden state.
-        states: (M, T, N, state_size), before each step of the rollout.
-        initial: (M, T, N) bool, where that is an initial state.
+        resets: whether the end of an episode resets a worker's hidden state.
+        states: (M, T, N, state_size), hidden states before each step of the rollout.
+        initial: (M, T, N) bool, whether each of these is an initial state.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class HiddenStates:
         return self.now()
 
     def advance(self, states: Tensor, ends: np.ndarray) -> None:
-        """Replace the present hidden states by those after a step.
+        """Replace the present hidden states by those after a step, and reset those of ended episodes.
 
         Args:
-            states: (M, N, state_size), after the step.
-            ends: (M * N,) bool, whether each worker's episode ended with it.
+            states: (M, N, state_size), hidden states after the step.
+            ends: (M * N,) bool, whether each worker's episode ended with the step.
         """
         self._now.copy_(states)
         self._now_initial.zero_()
@@ -82,13 +82,13 @@ class HiddenStates:
         self._now_initial[member, workers] = True
 
     def member_state(self, member: int) -> dict[str, Tensor]:
-        """Return the present hidden states of one member's workers, on the CPU, for a checkpoint."""
+        """Return one member's present hidden states on the CPU, for a checkpoint."""
         return {
             "hidden_states": self._now[member].cpu().clone(),
             "initial": self._now_initial[member].cpu().clone(),
         }
 
     def restore(self, member: int, state: dict[str, Tensor]) -> None:
-        """Restore what `member_state` returned."""
+        """Restore one member's hidden states from `member_state`."""
         self._now[member].copy_(state["hidden_states"])
         self._now_initial[member].copy_(state["initial"])

@@ -1,4 +1,4 @@
-"""The interfaces that torch's and Numba's parts of the algorithm share: acting and learning.
+"""The interfaces of acting and learning, which `by_torch` and `by_numba` implement alike.
 
 Axes: members M, workers N, steps T (see `buffer.py`), numbers A of an action.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from environments.interface import Observations
 
-# Logged of each mini-batch, in this order.
+# Tags of the numbers logged for each mini-batch, in their order.
 LOGGED = (
     "loss/policy",
     "loss/value",
@@ -24,7 +24,7 @@ LOGGED = (
     "loss/gradient_norm",
 )
 
-# Factor by which the divergence of a mini-batch may exceed the target.
+# Learning stops at a mini-batch with a KL divergence above `target_kl` times this factor.
 KL_MARGIN = 1.5
 
 
@@ -32,8 +32,8 @@ class Acting(Protocol):
     """Chooses the actions of a rollout.
 
     Attributes:
-        value_features: (M, T, N, size), the features from which the value head computes values; None
-            where acting doesn't compute them.
+        value_features: (M, T, N, size), inputs of the value head; None where acting doesn't compute
+            them.
     """
 
     value_features: Tensor | None
@@ -42,14 +42,15 @@ class Acting(Protocol):
         """Draw the random numbers of a rollout, each member's from its own generator."""
 
     def act(self, step: int, states: Tensor | None) -> tuple[np.ndarray, Tensor | None]:
-        """Choose actions for the observations that the buffer holds of a step.
+        """Choose actions for the buffer's observations of a step.
 
         Args:
-            step: the position in the rollout.
-            states: hidden states (M, N, state_size) before the step; None without recurrent layers.
+            step: the step's position in the rollout.
+            states: (M, N, state_size), hidden states before the step; None without recurrent layers.
 
         Returns:
-            Actions (M * N, A) as environments take them, and the hidden states after the step.
+            Actions (M * N, A) as environments take them, and hidden states (M, N, state_size) after the
+            step.
         """
 
     def values(self, observations: Observations, states: Tensor | None) -> Tensor:
@@ -66,19 +67,20 @@ class Epochs(Protocol):
         """Prepare the rollout for learning, and return its values ([M,] T, N).
 
         Args:
-            features: ([M,] T, N, size), the features of the values, where acting computed them; else
-                None.
+            features: ([M,] T, N, size), inputs of the value head; None where acting doesn't compute
+                them.
         """
 
     def learn(self, rates: Sequence[dict[str, float]]) -> Tensor:
-        """Take an optimiser step for each mini-batch, and return the numbers that `LOGGED` names.
+        """Take an optimiser step for each mini-batch.
 
-        Learning stops before a step from a policy that is too far from the one that acted (as in
-        Spinning Up and, for each mini-batch, in Stable-Baselines3).
+        With a `target_kl`, learning stops before the first step from a policy that is too far from the
+        one that acted (as Spinning Up checks before each step, and Stable-Baselines3 for each
+        mini-batch).
 
         Args:
             rates: each member's learning rate, entropy coefficient and clip range.
 
         Returns:
-            (mini-batches, [M,] 7).
+            (mini-batches, [M,] 7), the numbers that `LOGGED` names.
         """

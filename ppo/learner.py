@@ -1,8 +1,8 @@
 """Trains networks on a rollout: epochs of mini-batches, PPO's losses, gradients, optimiser steps.
 
-A learner trains either one member or all members of a population. On a CPU members learn one after the
-other, as a member's weights and mini-batch then stay in the cache; on a GPU all learn at once, as most
-of the time goes into launching kernels there.
+A learner trains one member or a whole population. On a CPU members learn one after the other, so that
+a member's weights and mini-batch stay in the processor's cache. On a GPU all members learn at once, as
+launching kernels takes most of the time there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Learner:
         self._buffer = parts.buffer
         self.epochs: Epochs
         if isinstance(rows, int) and parts.uses_numba:
-            # Importing Numba takes half a second, which other trainings needn't wait for.
+            # Imported here because Numba takes half a second to load.
             from ppo.by_numba.epochs import NumbaEpochs
 
             self.epochs = NumbaEpochs(rows, parts)
@@ -50,31 +50,31 @@ class Learner:
         """Estimate the values of the rollout in the buffer, and prepare to learn from it.
 
         Args:
-            features: ([M,] T, N, size), the features of the values, where acting computed them; else
-                None.
+            features: ([M,] T, N, size), inputs of the value head; None where acting doesn't compute
+                them.
         """
         self._buffer.values[self.rows] = self.epochs.estimate_values(features)
 
     @property
     def failed(self) -> bool:
-        """Whether all of its members have failed."""
+        """Whether all members of this learner have failed."""
         return all(member.failure for member in self._members)
 
     @torch.no_grad()
     def learn(self, update: int) -> None:
         """Train on the rollout after `estimate_values`, and set the members' scalars.
 
-        A member gets a `failure` if its losses or weights are no longer finite.
+        Sets a member's `failure` if its losses or weights are no longer finite.
 
         Args:
-            update: how many updates are done before this one.
+            update: number of updates done before this one.
         """
         if self._members[0].config.advantage_normalization == "batch":
             self._buffer.normalise_advantages(self.rows)
         rates = [member.scheduled(update) for member in self._members]
         logged = self.epochs.learn(rates)
         means = logged.mean(0).view(-1, len(LOGGED)).tolist()
-        # The last step may break weights without a sign in the losses; no checkpoint should keep them.
+        # The last step may break the weights after finite losses, and no checkpoint should keep them.
         intact = self._weights.isfinite().all(-1).view(-1).tolist()
         for member, losses, whole, rate in zip(self._members, means, intact, rates, strict=True):
             finite = all(map(math.isfinite, losses))

@@ -1,4 +1,4 @@
-"""The parts that a trainer shares with its sampler and its learners."""
+"""The state that a trainer shares with its sampler and its learners."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Parts:
     """A population in training: its members and the arrays that they share.
 
     Attributes:
-        members: in the order of the arrays' axis M.
+        members: the members, in the order of the arrays' axis M.
         population: the members' networks.
         buffer: the members' rollouts.
-        optimiser: of all networks.
-        hidden_states: of all workers; None without recurrent layers.
+        optimiser: the optimiser of all networks.
+        hidden_states: the hidden states of all workers; None without recurrent layers.
         torch_compile: whether to compile the losses with `torch.compile`.
     """
 
@@ -35,7 +35,7 @@ class Parts:
 
     @property
     def uses_numba(self) -> bool:
-        """Whether the networks act and learn in code that Numba compiles."""
+        """Whether the networks act and learn by Numba."""
         return not self.torch_compile and by_numba.can_train(self.population)
 
     def selected(self, rows: MemberSelection) -> Sequence[Member]:

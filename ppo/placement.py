@@ -1,4 +1,4 @@
-"""The machine's share that a training gets: ports, device, cores."""
+"""The device, ports and cores on which a population trains."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how a population trains.
+    """The part of a machine that a population trains on.
 
     Attributes:
-        device: where networks are trained.
+        device: device of the networks.
         worker_id: offset of the environments' communication ports.
-        low_memory: keep rollouts in host memory and move one mini-batch at a time to the device.
+        low_memory: whether to keep rollouts in RAM and move one mini-batch at a time to the device.
         torch_compile: whether to compile the losses with `torch.compile`.
-        cores: the numbers of the cores that the training may use; None is all.
+        cores: numbers of the cores that the training may use; None for all.
     """
 
     device: torch.device

@@ -1,4 +1,4 @@
-"""Collects rollouts: the workers of a population act, T steps at a time.
+"""Collects rollouts: T steps of all workers of a population.
 
 Axes: members M, workers N, steps T (see `buffer.py`).
 """
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 
 class Sampler:
-    """Collects rollouts.
+    """Collects rollouts, a step of all workers at a time.
 
     Args:
         parts: the population in training.
-        environments: of all workers, member by member.
+        environments: the environments of all workers, member by member.
         acting: chooses actions.
 
     Attributes:
-        observations: of all workers at present, (M * N, ...) by name. Set it before the first rollout.
+        observations: the workers' present observations, (M * N, ...) by name. Set them before the first
+            rollout.
     """
 
     observations: Observations
@@ -47,17 +48,17 @@ class Sampler:
 
     @property
     def features(self) -> Tensor | None:
-        """The features of the rollout's values, (M, T, N, size); None where acting computes none."""
+        """Inputs of the value head, (M, T, N, size); None where acting doesn't compute them."""
         return self._acting.value_features
 
     @torch.inference_mode()
     def sample(self, update: int) -> None:
-        """Collect T steps of every worker.
+        """Fill the buffer with T steps of each worker.
 
-        A member gets a `failure` if one of its environments fails; its rollout is void then.
+        Sets a member's `failure` if one of its environments fails; its rollout is void then.
 
         Args:
-            update: how many updates are done.
+            update: number of updates done.
         """
         buffer = self._buffer
         self._acting.begin()
@@ -82,7 +83,7 @@ class Sampler:
                 self._members[environment // buffer.workers].crashes += 1
             self.observations = outcome.observations
         for member, count in zip(self._members, known, strict=True):
-            # All at once, which takes less time.
+            # Adding all returns at once takes less time than one by one.
             member.return_history.add_episodes(
                 [ended["return"] for ended in member.episodes[count:]]
             )
@@ -132,7 +133,7 @@ class Sampler:
 
 @dataclass(frozen=True)
 class _Truncation:
-    """A truncated episode: its place in the rollout, final observations and hidden state then."""
+    """A truncated episode: its position in the rollout, final observations and final hidden state."""
 
     step: int
     member: int
@@ -142,15 +143,15 @@ class _Truncation:
 
 
 def make_sampler(parts: Parts, environments: VectorEnvironment) -> Sampler | NumbaSampler:
-    """Choose how rollouts are collected: by Numba where it can, else by torch.
+    """Return a sampler that acts by Numba if the networks allow it, and otherwise by torch.
 
     Args:
         parts: the population in training.
-        environments: of all workers, member by member.
+        environments: the environments of all workers, member by member.
     """
     if not parts.uses_numba:
         return Sampler(parts, environments, TorchActing(parts))
-    # Importing Numba takes half a second, which other trainings needn't wait for.
+    # Imported here because Numba takes half a second to load.
     if environments.backend == "compiled":
         from environments.compiled.vector import CompiledEnvironments
         from ppo.by_numba.rollout_sampler import NumbaSampler

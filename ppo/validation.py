@@ -1,4 +1,4 @@
-"""Checks that need more than the schema: that an environment exists and suits the network."""
+"""Checks a config beyond the schema: environment, network, RAM and checkpoint."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.yaml_file import KeyPath
 
-# Height and width below which the convolutional encoder has nothing left to see: its layers (8x8 by
-# 4, 4x4 by 2, 3x3 by 1) reduce 36 pixels to one.
+# Least height and width of images in pixels: the convolutional layers (8x8 by 4, 4x4 by 2, 3x3 by 1)
+# reduce 36 pixels to one.
 MINIMUM_VISUAL_SIZE = 36
 
 
 def load_runnable_config(path: Path, trained: bool = True) -> Config:
-    """Reads a config and makes sure that it can be trained or played.
+    """Load a config that can be trained or played.
 
     Args:
-        path: the file.
-        trained: whether it is to be trained; what is only played needs memory for no rollout.
+        path: the config's file.
+        trained: whether to train the config; playing alone needs no RAM for a rollout.
 
     Raises:
-        UserError: a line for each error.
+        UserError: the config can't run; one line per problem.
     """
     config = load_config(path)
     problems = runnable_problems(config, trained)
@@ -38,18 +38,18 @@ def load_runnable_config(path: Path, trained: bool = True) -> Config:
 
 
 def runnable_problems(config: Config, trained: bool = True) -> list[tuple[KeyPath, str]]:
-    """Key and message of whatever would stop a config that fits the schema from running.
+    """Return the key and message of each problem that keeps a config from running.
 
     Args:
-        config: the config.
-        trained: as for `load_runnable_config`.
+        config: a config that fits the schema.
+        trained: whether to train the config; playing alone needs no RAM for a rollout.
     """
     problems, agents = _environment_problems(config.environment)
     workers = config.trainer.num_workers
     if workers % agents:
         message = f"{workers} isn't a multiple of the {agents} agents in a player"
         problems = [*problems, (("trainer", "num_workers"), message)]
-    # Spaces are known only of an environment that could be built.
+    # The checks below need the spaces of an environment that could be built.
     problems = problems or _network_problems(config)
     sized = config if trained else _without_rollout(config)
     problems = problems or _ram_problems(sized)
@@ -59,7 +59,7 @@ def runnable_problems(config: Config, trained: bool = True) -> list[tuple[KeyPat
     return problems
 
 
-# Key and message of each problem, and how many environments exist only together.
+# The key and message of each problem, and the number of environments that one Unity player holds.
 _Found = tuple[list[tuple[KeyPath, str]], int]
 
 
@@ -90,7 +90,7 @@ def _cached_environment_problems(environment_json: str) -> _Found:
 
 
 def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
-    """What the environment's spaces don't allow of the network's keys."""
+    """Return the problems of the network's keys with the environment's spaces."""
     model = config.model
     if model.squash_actions:
         bounds = probe(config.environment).spaces.bounds
@@ -102,11 +102,11 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
                 (("model", "squash_actions"), "needs actions with finite bounds; must be false")
             ]
     if model.recurrence is not None and model.recurrence.residual:
-        # Imported here because torch takes seconds to load, which most configs needn't wait for.
+        # Imported here because torch takes seconds to load, and few configs need it here.
         from model import ActorCritic
 
         try:
-            # On no device, so that it takes no memory.
+            # Its weights are on no device, so they take no RAM.
             ActorCritic(probe(config.environment).spaces, config)
         except ValueError as error:
             return [(("model", "recurrence", "residual"), str(error))]
@@ -119,13 +119,13 @@ def _without_rollout(config: Config) -> Config:
 
 
 def _ram_problems(config: Config) -> list[tuple[KeyPath, str]]:
-    """That a training needs more memory than there is, at the key that takes most of it."""
+    """Return a problem at the key that needs most RAM, if training needs more than available."""
     available, needed = available_ram(), footprint(config)
     if available is None or needed.of(1) <= available:
         return []
     key, size = needed.largest
     message = (
-        f"the training needs about {show_bytes(needed.of(1))} of memory, {show_bytes(size)} of it "
+        f"the training needs about {show_bytes(needed.of(1))} of RAM, {show_bytes(size)} of it "
         f"because of this key, and this machine has {show_bytes(available)}; choose a smaller value"
     )
     return [(key, message)]

@@ -1,12 +1,15 @@
 import pytest
 import torch
 
+from environments.levels import RandomLevels
 from ppo.learner import Learner
 from ppo.placement import Placement
 from ppo.run.member import Run
 from sweeps.search_space.grid import deep_merge
-from tests.examples import CPU, ON_CPU, same, tiny_config, train, train_population
+from tests.environments import scripted
+from tests.examples import CPU, ON_CPU, close, same, tiny_config, train, train_population
 from trainer import PPOTrainer
+from utils import Stream, derive_seed
 
 
 def rate(value):
@@ -136,3 +139,77 @@ def trained_stacked(configs, stacked):
     with PPOTrainer(runs, ON_CPU) as trainer:
         if stacked:
             trainer.learners = [Learner(slice(None), trainer.parts)]
+        trainer.run()
+        scalars = [member.scalars for member in trainer.parts.members]
+        return trainer.parts.population.weights.clone(), scalars
+
+
+@pytest.mark.parametrize("normalisation", ["minibatch", "batch", "none"])
+def test_members_that_learn_at_once_learn_as_one_by_one(normalisation):
+    # One update, and steps that rounding doesn't make great where gradients are tiny.
+    common = {"updates": 1, "adam_epsilon": 1e-3, "advantage_normalization": normalisation}
+    configs = [
+        tiny_config(trainer=common | own)
+        for own in (
+            {"weight_decay": 0.3, "beta_schedule": {"initial": 0.2}},
+            {"adam_epsilon": 0.01, "value_coefficient": 2.0, "max_grad_norm": 0.05},
+            {"learning_rate_schedule": {"initial": 0.01}, "clip_range_schedule": {"initial": 0.05}},
+        )
+    ]
+    (one_by_one, expected), (at_once, found) = (
+        trained_stacked(configs, stacked) for stacked in (False, True)
+    )
+    torch.testing.assert_close(at_once, one_by_one, rtol=1e-4, atol=1e-5)
+    for own, other in zip(expected, found, strict=True):
+        assert own.keys() == other.keys()
+        assert all(
+            own[name] == pytest.approx(other[name], abs=1e-3) for name in own if "time" not in name
+        )
+
+
+def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
+    usual = tiny_config()
+    bad = tiny_config(
+        trainer={"learning_rate_schedule": {"initial": 1.0}, "value_coefficient": 1e38}
+    )
+    runs = [
+        Run(config, 5, checkpoints=tmp_path / str(number))
+        for number, config in enumerate((usual, bad))
+    ]
+    with PPOTrainer(runs, ON_CPU) as trainer:
+        trainer.run()
+        none, failure = trainer.failures
+        assert none is None
+        assert (str(failure.error), failure.updates) == ("a loss is not finite in update 1", 0)
+        weights = trainer.parts.population.member_weights(0)
+    assert not (tmp_path / "1").exists()
+    close(train(usual, 5, tmp_path / "alone").weights, weights)
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_member_whose_environment_fails_leaves_the_others_alone(tmp_path, processes):
+    # In its second update, in the first episode of its second worker.
+    levels = RandomLevels([derive_seed(6, Stream.ENVIRONMENTS, 1)], 0, 2**20)
+    kwargs = {"fault": "raises", "at": 50, "level": levels(0, 0)}
+    config = tiny_config(
+        environment={
+            "type": "Gymnasium",
+            "name": scripted.name("Faulty"),
+            "kwargs": kwargs,
+            "processes": processes,
+            "reset_params": {"start-seed": 0, "num-seeds": 2**20},
+        }
+    )
+    seeds = (5, 6, 7)
+    runs = [Run(config, seed, checkpoints=tmp_path / str(seed)) for seed in seeds]
+    with PPOTrainer(runs, ON_CPU) as trainer:
+        trainer.run()
+        failures = trainer.failures
+        weights = [trainer.parts.population.member_weights(number) for number in range(3)]
+    assert [failure and failure.updates for failure in failures] == [None, 1, None]
+    assert str(failures[1].error).endswith("step raised KeyError: 'motor'")
+    assert failures[1].error.details.startswith("environment 5, episode 0")
+    assert not (tmp_path / "6").exists()
+    for number in (0, 2):
+        alone = train(config, seeds[number], tmp_path / f"alone {number}")
+        assert same(alone.weights, weights[number])

@@ -1,1 +1,1 @@
-"""PPO's parts by PyTorch, for every network and on every device."""
+"""Acting and learning by PyTorch, for all networks and devices."""

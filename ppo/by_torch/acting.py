@@ -1,4 +1,4 @@
-"""Chooses actions by torch, a step at a time.
+"""Chooses actions by torch, for all workers at a step.
 
 Axes: members M, workers N, steps T (see `buffer.py`), numbers A of an action.
 """
@@ -16,7 +16,7 @@ from ppo.parts import Parts
 
 
 class TorchActing:
-    """Implements `ppo.interface.Acting` for every network and on every device.
+    """Implements `ppo.interface.Acting` for all networks and devices.
 
     Args:
         parts: the population in training.
@@ -38,7 +38,7 @@ class TorchActing:
         )
 
     def begin(self) -> None:
-        """Draws the random numbers of a rollout."""
+        """Draw the random numbers of a rollout, each member's from its own generator."""
         shape = (self._buffer.steps, self._buffer.workers)
         draws = [
             self._distribution.noise(shape, member.action_generator) for member in self._members
@@ -48,7 +48,7 @@ class TorchActing:
         self._outputs.clear()
 
     def act(self, step: int, states: Tensor | None) -> tuple[np.ndarray, Tensor | None]:
-        """Actions (M * N, A) as environments take them, and hidden states after the step."""
+        """Return actions (M * N, A) as environments take them, and hidden states after the step."""
         acted = self._population.act(self._buffer.observed(step), states)
         actions = self._distribution.sample(acted.parameters, self._noise[step])
         self._outputs.append((acted.parameters, actions))
@@ -59,7 +59,7 @@ class TorchActing:
         return taken.cpu().numpy(), acted.states
 
     def values(self, observations: Observations, states: Tensor | None) -> Tensor:
-        """The values (M, N) of observations (M * N, ...)."""
+        """Return the values (M, N) of observations (M * N, ...)."""
         shape = (len(self._members), self._buffer.workers)
         observed = {
             name: torch.from_numpy(values).unflatten(0, shape).to(self._device)
@@ -68,7 +68,7 @@ class TorchActing:
         return self._population.values(observed, states)
 
     def finish(self) -> None:
-        """Completes the rollout by the actions and how likely they were."""
+        """Store the rollout's actions and their log-probabilities in the buffer."""
         # T of M x N x ... -> M x T x N x ...
         parameters, actions = (torch.stack(each, 1) for each in zip(*self._outputs, strict=True))
         log_probabilities = torch.stack(

@@ -1,4 +1,4 @@
-"""Trains epochs of mini-batches by torch, for every network and on every device."""
+"""Trains epochs of mini-batches by torch, for all networks and devices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ warnings.filterwarnings("ignore", message="grad and param do not obey the gradie
 
 
 class TorchEpochs:
-    """Implements `ppo.interface.Epochs`.
+    """Implements `ppo.interface.Epochs` for all networks and devices.
 
     Args:
         rows: the members to train; all have the same epochs, mini-batches and normalisation. Recurrent
@@ -64,7 +64,7 @@ class TorchEpochs:
         self._weight_decay = self._stack([m.config.weight_decay for m in members])
 
     def _stack(self, values: list[float]) -> Tensor:
-        """Return one number a member as a tensor ([M,] 1)."""
+        """Return one number per member as a tensor ([M,] 1)."""
         stacked = torch.tensor(values, device=self._device)
         return stacked if isinstance(self._rows, int) else stacked.unsqueeze(1)
 
@@ -135,7 +135,7 @@ class TorchEpochs:
         return values.unflatten(-1, (self._buffer.steps, -1))
 
     def learn(self, rates: Sequence[dict[str, float]]) -> Tensor:
-        """Take an optimiser step for each mini-batch; return the numbers of `LOGGED`, (n, [M,] 7)."""
+        """Take an optimiser step for each mini-batch; return `LOGGED` (mini-batches, [M,] 7)."""
         learning_rate = self._stack([rate["learning_rate"] for rate in rates])
         coefficients = Coefficients(
             clip_range=self._stack([rate["clip_range"] for rate in rates]),
@@ -167,9 +167,9 @@ class TorchEpochs:
         )
 
     def _deal(self) -> Iterator[tuple[Tensor, Sequences | None]]:
-        """Yield the steps' positions ([M,] B) of each mini-batch, and its sequences if there are any.
+        """Yield each mini-batch's positions ([M,] B) in the rollout, and its sequences if recurrent.
 
-        The order is random; each member's own generator draws it.
+        Each member's own generator draws the order.
         """
         count = self._shared.num_mini_batches
         if self._rollout_sequences is not None:

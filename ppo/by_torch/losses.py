@@ -1,4 +1,4 @@
-"""The losses of PPO (Schulman et al., 2017, Proximal policy optimization algorithms)."""
+"""Computes the losses of PPO (Schulman et al., 2017, Proximal policy optimization algorithms)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from networks.distributions import Distribution
 
 @dataclass
 class Losses:
-    """The parts of PPO's objective and what describes an update, each of shape ([M]).
+    """PPO's losses and diagnostics of a mini-batch, each of shape ([M]).
 
     Attributes:
-        total: what is minimised, the only one with a gradient.
+        total: the loss to minimise, the only one with a gradient.
         policy: negative clipped surrogate (equation 7).
-        value: mean squared error of the values; or, clipped, the mean of the greater of the squared
-            errors of the value and of the clipped value, which gains nothing by moving further than
-            the clip range from its estimate when acting (Engstrom et al., 2020, Implementation
-            matters in deep policy gradients).
+        value: mean squared error of the values. With clipping, the mean of the greater of two squared
+            errors: that of the value, and that of the value clipped to within the clip range of its
+            estimate when acting (Engstrom et al., 2020, Implementation matters in deep policy
+            gradients).
         entropy: mean entropy of the policy in nats.
-        kl_divergence: estimate of the divergence of the new policy from the old one, in nats, over
-            all branches (Schulman, 2020, Approximating KL divergence, the estimator k3).
-        clip_fraction: share of steps whose probability ratio was clipped.
+        kl_divergence: estimated KL divergence of the new policy from the old one in nats, summed over
+            branches (Schulman, 2020, Approximating KL divergence, estimator k3).
+        clip_fraction: share of probability ratios that were clipped.
     """
 
     total: Tensor
@@ -39,15 +39,15 @@ class Losses:
 
 @dataclass
 class Coefficients:
-    """What weighs and limits the losses in an update, each number of shape ([M,] 1).
+    """The weights and limits of the losses in an update, each tensor of shape ([M,] 1).
 
     Attributes:
-        clip_range: of the probability ratio and of the change in value.
+        clip_range: greatest change of the probability ratio and of the value.
         beta: coefficient of the entropy bonus.
         value_coefficient: weight of the value loss.
         clip_value: whether the value loss is clipped.
         least_ratio, greatest_ratio: limits of the probability ratio.
-        least_change: of the value; the greatest is the clip range.
+        least_change: limit of the value's decrease; that of its increase is the clip range.
     """
 
     clip_range: Tensor
@@ -56,7 +56,7 @@ class Coefficients:
     clip_value: bool
 
     def __post_init__(self) -> None:
-        # Once for all mini-batches of an update.
+        # Computed once for all mini-batches of an update.
         self.least_ratio, self.greatest_ratio = 1 - self.clip_range, 1 + self.clip_range
         self.least_change = -self.clip_range
 
@@ -68,14 +68,14 @@ def ppo_losses(
     distribution: Distribution,
     coefficients: Coefficients,
 ) -> Losses:
-    """PPO's losses on a mini-batch.
+    """Return PPO's losses on a mini-batch.
 
     Args:
-        parameters: ([M,] B, parameters) of the distributions, from the network that is trained.
-        values: ([M,] B), from the same.
-        batch: the mini-batch; its advantages are used as they are.
+        parameters: ([M,] B, parameters), the distributions' parameters from the network in training.
+        values: ([M,] B), values from the same network.
+        batch: the mini-batch; its advantages aren't normalised here.
         distribution: turns parameters into probabilities.
-        coefficients: of the members.
+        coefficients: the members' coefficients.
     """
     policy = distribution.evaluate(parameters, batch.actions)
     total, *others = _Objective.apply(
@@ -86,7 +86,13 @@ def ppo_losses(
 
 @dataclass
 class Slopes:
-    """The gradient of the total loss: ([branches,] [M,] B), ([M,] B) and ([M,] B)."""
+    """The gradient of the total loss.
+
+    Attributes:
+        log_probability: ([branches,] [M,] B), its derivative by each log-probability.
+        entropy: ([M,] B), its derivative by each entropy.
+        value: ([M,] B), its derivative by each value.
+    """
 
     log_probability: Tensor
     entropy: Tensor
@@ -100,12 +106,17 @@ def objective(
     batch: MiniBatch,
     coefficients: Coefficients,
 ) -> tuple[Losses, Slopes]:
-    """PPO's losses from log-probabilities, entropies and values ([M,] B), and their gradient.
+    """Return PPO's losses and the gradient of the total loss.
 
-    Where each branch of an action has a probability ratio of its own, log-probabilities are
-    (branches, [M,] B), and the mean over branches counts.
+    The gradient is written out, which takes a third of autograd's time.
 
-    The gradient is written out, which takes a third of the time that recording every operation does.
+    Args:
+        log_probabilities: ([M,] B), or (branches, [M,] B) where each branch of an action has its own
+            probability ratio; losses are means over branches then.
+        entropy: ([M,] B).
+        values: ([M,] B).
+        batch: the mini-batch.
+        coefficients: the members' coefficients.
     """
     steps = values.shape[-1]
     log_ratio = log_probabilities - batch.log_probabilities
@@ -113,7 +124,7 @@ def objective(
     clipped = torch.clamp(ratio, coefficients.least_ratio, coefficients.greatest_ratio)
     gain, clipped_gain = ratio * batch.advantages, clipped * batch.advantages
     ratios = log_probabilities.numel() // values.numel()
-    # Where the clipped gain is the smaller one it is constant.
+    # Where the clipped gain is smaller, the surrogate is constant.
     by_log_probability = gain * (gain <= clipped_gain) / (-steps * ratios)
     policy_parts = [
         torch.min(gain, clipped_gain).neg_(),
@@ -124,7 +135,7 @@ def objective(
         policy_parts = [part.mean(0) for part in policy_parts]
 
     value_part, by_value = _value_loss(values, batch, coefficients)
-    # One mean of all parts takes less time than five: 5 x [M x] B -> 5 x [M]
+    # 5 x [M x] B -> 5 x [M]; one mean of all parts takes less time than five means.
     parts = (*policy_parts, value_part, entropy)
     policy, divergence, clips, value, mean_entropy = torch.stack(parts).mean(-1)
     total = (
@@ -142,7 +153,7 @@ def objective(
 def _value_loss(
     values: Tensor, batch: MiniBatch, coefficients: Coefficients
 ) -> tuple[Tensor, Tensor]:
-    """Squared errors ([M,] B), and the slope of their weighted mean by the values."""
+    """Return squared errors ([M,] B), and the derivative of their weighted mean by each value."""
     error = values - batch.returns
     square = error.square()
     slope = error * (2 * coefficients.value_coefficient / values.shape[-1])
@@ -151,18 +162,18 @@ def _value_loss(
     change = values - batch.values
     moved = torch.clamp(change, coefficients.least_change, coefficients.clip_range)
     clipped_square = (batch.values + moved - batch.returns).square()
-    # Where the clipped error is the greater one it is constant. Where nothing is clipped the two differ
-    # by rounding only.
+    # Where the clipped error is greater, the loss is constant. Where the change isn't clipped, the two
+    # errors differ by rounding only.
     counts = (square >= clipped_square) | (moved == change)
     return torch.max(square, clipped_square), slope * counts
 
 
 class _Objective(torch.autograd.Function):
-    """`objective` as a part of what torch records."""
+    """`objective` as an operation of torch's autograd."""
 
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
-        """The losses, in their order."""
+        """Return the losses in the order of the fields of `Losses`."""
         losses, slopes = objective(*arguments)
         ctx.save_for_backward(slopes.log_probability, slopes.entropy, slopes.value)
         total, *others = (getattr(losses, field.name) for field in fields(losses))
@@ -171,14 +182,14 @@ class _Objective(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient of the total loss."""
+        """Return the gradient of the total loss; the other losses have none."""
         outer = gradients[0].unsqueeze(-1)
         return *(outer * inner for inner in ctx.saved_tensors), None, None
 
 
 def explained_variance(values: Tensor, returns: Tensor) -> list[float]:
-    """1 - Var(returns - values) / Var(returns) of (M, B), for each member; 0 for constant returns."""
-    # By NumPy, whose calls take a third of the time of torch's.
+    """Return 1 - Var(returns - values) / Var(returns) of (M, B) per member; 0 for constant returns."""
+    # NumPy's calls take a third of the time of torch's.
     wanted = returns.cpu().numpy()
     variances, unexplained = wanted.var(-1), (wanted - values.cpu().numpy()).var(-1)
     return [

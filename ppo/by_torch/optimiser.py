@@ -1,8 +1,8 @@
 """AdamW over the flat weights of a population (Loshchilov and Hutter, 2019, Decoupled weight decay
 regularization).
 
-It is torch's own where one member is trained at a time. Torch's takes one learning rate for all, so
-members that are trained at once, with a learning rate each, have the same arithmetic written out.
+A single member takes steps of torch's own AdamW. That has one learning rate for all weights, so for
+members that train at once, each with its own learning rate, the same arithmetic is written out here.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class AdamW:
     def step(
         self, rows: MemberSelection, learning_rate: Tensor, epsilon: Tensor, decay: Tensor
     ) -> None:
-        """Takes a step with the weights of one member, or of all.
+        """Take a step with the weights of one member or of all members.
 
         Args:
-            rows: whose.
+            rows: the member's row, or a slice of all rows.
             learning_rate: ([M,] 1).
             epsilon: ([M,] 1), added to the root of the second moment.
-            decay: ([M,] 1), of the weights, decoupled from the gradient.
+            decay: ([M,] 1), weight decay, decoupled from the gradient.
         """
         if isinstance(rows, int):
             self._step_one(rows, learning_rate.item(), epsilon.item(), decay.item())
@@ -71,21 +71,21 @@ class AdamW:
         self._weights.mul_(1 - learning_rate * decay)
         self._first_moments.lerp_(self._gradients, 1 - _BETA_1)
         self._second_moments.lerp_(self._gradients.square(), 1 - _BETA_2)
-        # Both moments begin at zero, which these make up for.
+        # Correct the bias of moments that start at zero.
         first_share, second_share = 1 - _BETA_1**self._steps, 1 - _BETA_2**self._steps
         deviation = (self._second_moments / second_share).sqrt_().add_(epsilon)
         self._weights.addcmul_(self._first_moments / deviation, -learning_rate / first_share)
 
     def member_state(self, member: int) -> dict[str, Tensor]:
-        """The state of one member on the CPU, for a checkpoint."""
+        """Return a copy of one member's state on the CPU, for a checkpoint."""
         return {name: values.cpu().clone() for name, values in self.state_of(member).items()}
 
     def state_of(self, member: int) -> dict[str, Tensor]:
-        """The state of one member, as it is in memory: moments (P,) and the number of steps (1,)."""
+        """Return views of one member's state: moments (P,) and the number of steps (1,)."""
         return {name: values[member] for name, values in self._state().items()}
 
     def restore(self, member: int, state: dict[str, Tensor]) -> None:
-        """Takes over what `member_state` gave."""
+        """Restore one member's state from `member_state`."""
         for name, values in self.state_of(member).items():
             values.copy_(state[name])
 

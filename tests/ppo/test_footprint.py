@@ -188,6 +188,7 @@ LARGE = {
 PEAK = """
 import re, sys, torch
 from pathlib import Path
+from ppo.placement import Placement
 from ppo.run.member import Run
 from schema.config import Config
 from trainer import PPOTrainer

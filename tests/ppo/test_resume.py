@@ -111,11 +111,14 @@ def test_another_seed_goes_on_with_the_weights_but_other_randomness(whole, tmp_p
 
 
 def written_steps(folder):
-    """The steps of each tag, as TensorBoard reads them from the files, and those of the config."""
-    # Nothing is left to TensorBoard's own way of dropping points.
+    """The steps of each tag in a run's event files, and those of the config, in ascending order."""
+    # TensorBoard shan't drop any points itself.
     events = EventAccumulator(str(folder), purge_orphaned_data=False).Reload()
-    steps = {tag: [point.step for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-    return steps, [point.step for point in events.Tensors("config")]
+    # Files of the same second are read in the order of their names, the tenth before the ninth.
+    steps = {
+        tag: sorted(point.step for point in events.Scalars(tag)) for tag in events.Tags()["scalars"]
+    }
+    return steps, sorted(point.step for point in events.Tensors("config"))
 
 
 class KilledError(Exception):
