@@ -19,15 +19,15 @@ from commands.terminal.tables import Row, failure_lines, permutation_table, rank
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
-from sweeps.confirmation import Confirmation, confirmation_options
+from sweeps.confirmation import ConfirmationPlan, confirmation_options
 from sweeps.execution.worker import SUMMARIES
 from sweeps.journal.runs import FAILURES
 from sweeps.journal.scores import best_scores
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
-from sweeps.planning.disk import Space
+from sweeps.planning.disk import DiskUsage
 from sweeps.planning.populations import count_jobs, count_steps
-from sweeps.planning.ram import check_memory, memory_of
+from sweeps.planning.ram import check_ram, ram_needed
 from sweeps.planning.rehearsal import rehearse
 from sweeps.search_space.choices import show
 from sweeps.search_space.grid import Grid
@@ -48,7 +48,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
         UserError: as `tune`.
     """
     console = make_console()
-    check_memory(grid, options)
+    check_ram(grid, options)
     with rehearse(grid, options) as (journal, agenda):
         # What is printed of environments and networks is the same for all of a shape.
         configs = [config for config, _ in agenda.kinds]
@@ -90,9 +90,9 @@ def _print_plan(
     """Shows what memory is needed, and which runs train together, where any do."""
     populations = agenda.populations
     _warn_of_jobs(options, populations)
-    needed, memory = memory_of(grid, populations, options.jobs), options.memory
-    there_is = f"; this machine has {show_bytes(memory)}" if memory else ""
-    console.print(f"memory: about {show_bytes(needed)} at a time{there_is}", soft_wrap=True)
+    needed, ram = ram_needed(grid, populations, options.jobs), options.ram
+    there_is = f"; this machine has {show_bytes(ram)}" if ram else ""
+    console.print(f"RAM: about {show_bytes(needed)} at a time{there_is}", soft_wrap=True)
     if not _is_shared_out(options, populations):
         return
     console.print(_populations_line(options, populations), soft_wrap=True)
@@ -138,7 +138,7 @@ def _may_use_numba(options: SweepOptions) -> bool:
 
 
 def tune(
-    grid: Grid, options: SweepOptions, overwrite: bool, confirmation: Confirmation | None = None
+    grid: Grid, options: SweepOptions, overwrite: bool, confirmation: ConfirmationPlan | None = None
 ) -> int:
     """Trains a validated grid, prints the answer and returns the exit code.
 
@@ -199,12 +199,12 @@ def _train(
         _warn_of_jobs(options, agenda.populations)
         if _is_shared_out(options, agenda.populations):
             told.print(_populations_line(options, agenda.populations), soft_wrap=True)
-        space = Space(agenda, options.out, options.jobs)
-        _print_space(told, options, space)
+        disk = DiskUsage(agenda, options.out, options.jobs)
+        _print_disk(told, options, disk)
         with interruptible(sweep.stop) as interruption:
             try:
                 with make_display(console, agenda.runs, agenda.steps, options.quiet) as display:
-                    sweep.run(display, space)
+                    sweep.run(display, disk)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
@@ -239,11 +239,11 @@ def _print_what_is_kept(console: Console, options: SweepOptions, agenda: Agenda)
         console.print(f"{count:,} runs begin again: {notice}", soft_wrap=True)
 
 
-def _print_space(console: Console, options: SweepOptions, space: Space) -> None:
-    line = f"up to {show_bytes(space.needed)} will be written; {show_bytes(space.free)} are free"
-    if space.needed > space.free:
+def _print_disk(console: Console, options: SweepOptions, disk: DiskUsage) -> None:
+    line = f"up to {show_bytes(disk.needed)} will be written; the disk has {show_bytes(disk.free)} left"
+    if disk.needed > disk.free:
         warn([f"{options.out}: {line}"])
-    elif space.needed > _WORTH_A_LINE:
+    elif disk.needed > _WORTH_A_LINE:
         console.print(line)
 
 

@@ -19,7 +19,7 @@ _REPETITIONS = 5
 
 
 @dataclass(frozen=True)
-class Confirmation:
+class ConfirmationPlan:
     """What is to be confirmed.
 
     Attributes:
@@ -31,7 +31,7 @@ class Confirmation:
     repetitions: int
 
 
-def parse_confirmation(text: str) -> Confirmation:
+def parse_confirmation(text: str) -> ConfirmationPlan:
     """Reads `3` or `3x10`: leaders, and repetitions of each.
 
     Raises:
@@ -40,7 +40,7 @@ def parse_confirmation(text: str) -> Confirmation:
     found = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,5}))?", text.strip())
     if found is None:
         raise UserError(f"--confirm={text}: must be a number of leaders, such as 3, or 3x10")
-    return Confirmation(int(found[1]), int(found[2] or _REPETITIONS))
+    return ConfirmationPlan(int(found[1]), int(found[2] or _REPETITIONS))
 
 
 def confirmation_id(run_id: str) -> str:
@@ -49,19 +49,19 @@ def confirmation_id(run_id: str) -> str:
 
 
 def confirmation_options(
-    options: SweepOptions, confirmation: Confirmation, leaders: Iterable[int]
+    options: SweepOptions, plan: ConfirmationPlan, leaders: Iterable[int]
 ) -> SweepOptions:
     """How leaders are trained again: on seeds that the sweep doesn't use.
 
     Args:
         options: of the sweep.
-        confirmation: how often.
+        plan: how often to train them.
         leaders: their numbers in the grid.
     """
     return replace(
         options,
         run_id=confirmation_id(options.run_id),
         seed=options.seed + _SEEDS_BETWEEN,
-        repetitions=confirmation.repetitions,
+        repetitions=plan.repetitions,
         only=frozenset(leaders),
     )

@@ -51,10 +51,10 @@ class SweepOptions:
     only: frozenset[int] | None = None
 
     @property
-    def memory(self) -> int | None:
-        """Bytes of memory that may be used; None where there is no limit, or another machine's.
+    def ram(self) -> int | None:
+        """Bytes of RAM that the sweep may use; None without a known limit.
 
-        What is trained on a GPU lies in its memory.
+        Training on a GPU has no such limit, because it uses the GPU's memory.
         """
         return available_memory() if self.device.type == "cpu" else None
 

@@ -23,9 +23,9 @@ from sweeps.journal.results import write_results
 from sweeps.journal.runs import ENDED, RunIdentity, RunRecord
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
-from sweeps.planning.disk import Space
+from sweeps.planning.disk import DiskUsage
 from sweeps.planning.populations import PlannedRun, count_jobs
-from sweeps.planning.ram import check_memory
+from sweeps.planning.ram import check_ram
 from sweeps.search_space.config_files import write_config, write_index
 from sweeps.search_space.grid import Grid
 from sweeps.search_space.identity import Identities
@@ -62,7 +62,7 @@ class Sweep:
         self.stop = Stop()
         if options.out.exists() and not options.out.is_dir():
             raise UserError(f"{options.out}: is a file; --out must be a folder")
-        check_memory(grid, options)
+        check_ram(grid, options)
         with ExitStack() as opened:
             lock = SweepLock(lock_path(options.journal))
             opened.callback(lock.release)
@@ -92,7 +92,7 @@ class Sweep:
     def run(
         self,
         display: SweepDisplay,
-        space: Space | None = None,
+        disk: DiskUsage | None = None,
         backend: Backend = run_in_processes,
     ) -> None:
         """Trains what isn't finished yet, until all is or `stop` is requested.
@@ -101,10 +101,10 @@ class Sweep:
 
         Args:
             display: is told what happens.
-            space: on the disk; None doesn't watch it.
+            disk: the disk to watch; None watches none.
             backend: trains populations.
         """
-        shortage = (lambda: None) if space is None else space.shortage
+        shortage = (lambda: None) if disk is None else disk.shortage
         stop, fail_fast = self.stop, self._options.fail_fast
         recorder = Recorder(self._journal, self._write_table, display, stop, fail_fast, shortage)
         placements = place_jobs(self._options, self.agenda)

@@ -12,7 +12,7 @@ from sweeps.journal.journal import Journal, JournalRow
 from sweeps.journal.runs import RunState
 from sweeps.options import SweepOptions
 from sweeps.planning.populations import Shapes, plan_populations
-from sweeps.planning.ram import fitting
+from sweeps.planning.ram import ram_capacity
 from sweeps.planning.resume import Start, find_start
 from sweeps.search_space.grid import Grid
 
@@ -47,7 +47,7 @@ class Agenda:
         self.runs = len(left)
         self.continued = len(self._starts)
         self.populations = plan_populations(
-            left, self._group_of, options.together, options.jobs, fitting(grid, options)
+            left, self._group_of, options.together, options.jobs, ram_capacity(grid, options)
         )
         self.kinds, self.steps = self._summarise()
 

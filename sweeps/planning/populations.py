@@ -103,7 +103,7 @@ def plan_populations(
     group_of: Callable[[int], Hashable],
     together: int,
     jobs: int,
-    fitting: Callable[[int], float] = lambda _: math.inf,
+    capacity: Callable[[int], float] = lambda _: math.inf,
 ) -> list[Sequence[int]]:
     """Parts runs into populations of equal shape, in the order of their first runs.
 
@@ -115,7 +115,7 @@ def plan_populations(
         group_of: what runs that may train together have in common.
         together: the greatest size of a population.
         jobs: how many populations are trained in parallel.
-        fitting: how many runs of a run's shape have room in the memory of a job.
+        capacity: maps a run's number to how many runs of its shape fit into a job's RAM.
     """
     groups: dict[Hashable, array[int]] = {}
     for run in runs:
@@ -124,7 +124,7 @@ def plan_populations(
     populations = [
         population
         for group in groups.values()
-        for population in _split(group, min(limit, fitting(group[0])))
+        for population in _split(group, min(limit, capacity(group[0])))
     ]
     return sorted(populations, key=lambda population: population[0])
 
