@@ -11,7 +11,9 @@ from pathlib import Path
 
 from schema.errors import UserError
 
-# What file systems answer that have no locks, or whose server for them isn't there.
+# Written by hand because filelock can't tell whether a lock is held without taking it, as `is_locked` must.
+
+# Errors of file systems without locks, or without the server that keeps them.
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 

@@ -6,18 +6,7 @@ from schema.config import load_config
 from schema.errors import UserError
 from sweeps.search_space import config_files
 from sweeps.search_space.config_files import write_grid
-from sweeps.search_space.grid import load_grid
-from tests.sweeps.test_grid import CARTPOLE, DOCUMENTED
-
-
-@pytest.fixture
-def load(tmp_path):
-    def load_text(tune, base=CARTPOLE):
-        (tmp_path / "base.yaml").write_text(base)
-        (tmp_path / "tune.yaml").write_text(tune)
-        return load_grid(tmp_path / "base.yaml", tmp_path / "tune.yaml")
-
-    return load_text
+from tests.sweeps.scene import DOCUMENTED
 
 
 def contents(folder):

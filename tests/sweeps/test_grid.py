@@ -8,33 +8,9 @@ from hypothesis import strategies as st
 
 from schema.errors import UserError
 from schema.yaml_file import Document
-from sweeps.search_space.grid import Grid, deep_merge, load_grid
+from sweeps.search_space.grid import Grid, deep_merge
 from sweeps.search_space.keys import Axis, resolve_key
-
-DOCUMENTED = """
-hyperparameters:
-  worker_steps: [64, 128]
-  num_workers: [8, 16]
-
-learning_rate_schedule:
-  initial: [3.0e-3, 1.0e-4]
-  final: [1.0e-5, 1.0e-6]
-
-beta_schedule:
-  initial: [0.01, 0.001, 0.001]
-  final: [0.0001]
-"""
-CARTPOLE = "environment: {type: CartPole, name: CartPole-v1}\n"
-
-
-@pytest.fixture
-def load(tmp_path):
-    def load_text(tune, base=CARTPOLE):
-        (tmp_path / "base.yaml").write_text(base)
-        (tmp_path / "tune.yaml").write_text(tune)
-        return load_grid(tmp_path / "base.yaml", tmp_path / "tune.yaml")
-
-    return load_text
+from tests.sweeps.scene import CARTPOLE, DOCUMENTED
 
 
 def errors_of(action, *arguments):

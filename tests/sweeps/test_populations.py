@@ -3,13 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.planning.populations import Shapes, plan_populations
-from sweeps.search_space.grid import load_grid
-
-
-def grid_of(tmp_path, space):
-    (tmp_path / "base.yaml").write_text("environment: {type: CartPole, name: CartPole-v1}\n")
-    (tmp_path / "space.yaml").write_text(space)
-    return load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
+from tests.sweeps.scene import make_grid
 
 
 def planned(runs, group_of, together, jobs):
@@ -17,7 +11,7 @@ def planned(runs, group_of, together, jobs):
 
 
 def test_runs_of_equal_shape_train_together(tmp_path):
-    grid = grid_of(
+    grid = make_grid(
         tmp_path,
         """
 hyperparameters:
@@ -43,7 +37,7 @@ clip_range_schedule: {initial: [0.1, 0.2]}
     ["epochs: [1, 2]", "hidden_layer_size: [8, 16]", "num_workers: [2, 4]", "updates: [1, 2]"],
 )
 def test_what_members_share_makes_a_shape(tmp_path, key):
-    shape_of = Shapes(grid_of(tmp_path, f"hyperparameters: {{{key}}}"))
+    shape_of = Shapes(make_grid(tmp_path, f"hyperparameters: {{{key}}}"))
     assert shape_of(0) != shape_of(1)
 
 
@@ -60,7 +54,7 @@ def test_what_members_share_makes_a_shape(tmp_path, key):
     ],
 )
 def test_what_each_member_has_makes_none(tmp_path, section):
-    shape_of = Shapes(grid_of(tmp_path, section))
+    shape_of = Shapes(make_grid(tmp_path, section))
     assert shape_of(0) == shape_of(1)
 
 
