@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 from schema.errors import UserError
 
 if TYPE_CHECKING:
-    # It needs torch, which writing configs needn't wait for.
+    # It loads torch, which writing configs doesn't need.
     from sweeps.options import SweepOptions
 
-# Further than any sweep's repetitions go, so that no seed is used twice.
+# More than any sweep has repetitions, so that no seed is used twice.
 _SEEDS_BETWEEN = 1_000_000
 _REPETITIONS = 5
 
 
 @dataclass(frozen=True)
 class ConfirmationPlan:
-    """What is to be confirmed.
+    """The number of leaders to train again, and how often.
 
     Attributes:
-        leaders: how many permutations.
-        repetitions: how often each is trained.
+        leaders: number of permutations.
+        repetitions: number of repetitions of each.
     """
 
     leaders: int
@@ -32,10 +32,10 @@ class ConfirmationPlan:
 
 
 def parse_confirmation(text: str) -> ConfirmationPlan:
-    """Reads `3` or `3x10`: leaders, and repetitions of each.
+    """Parse `3` or `3x10`: the number of leaders, and the repetitions of each.
 
     Raises:
-        UserError: it is something else.
+        UserError: the text has another form.
     """
     found = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,5}))?", text.strip())
     if found is None:
@@ -44,19 +44,19 @@ def parse_confirmation(text: str) -> ConfirmationPlan:
 
 
 def confirmation_id(run_id: str) -> str:
-    """The run id of what confirms a sweep."""
+    """Return the run id of the sweep that confirms another."""
     return f"{run_id}-confirmed"
 
 
 def confirmation_options(
     options: SweepOptions, plan: ConfirmationPlan, leaders: Iterable[int]
 ) -> SweepOptions:
-    """How leaders are trained again: on seeds that the sweep doesn't use.
+    """Return the options that train leaders again, on seeds that the sweep doesn't use.
 
     Args:
-        options: of the sweep.
+        options: options of the sweep.
         plan: how often to train them.
-        leaders: their numbers in the grid.
+        leaders: the leaders' numbers in the grid.
     """
     return replace(
         options,

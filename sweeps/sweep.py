@@ -1,4 +1,4 @@
-"""Runs a grid: plans its populations, trains them and keeps the results."""
+"""Runs a sweep: plans its populations, trains them and records the results."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from sweeps.search_space.identity import Identities
 
 
 class Sweep:
-    """A grid that is trained into a folder; what was trained there before is gone on with.
+    """Trains a grid into a folder, and resumes what is there already.
 
     Args:
         grid: the permutations, validated.
-        options: how they are run.
-        overwrite: replace what the folder holds of this run id.
-        description: of the session, for the journal.
+        options: the sweep's options.
+        overwrite: whether to replace what the folder holds of this run id.
+        description: description of the session, for the journal.
 
     Attributes:
-        agenda: what is to be trained.
-        stop: may be requested while the sweep runs.
+        agenda: the runs left to train.
+        stop: the stop flag, which may be set while the sweep runs.
 
     Raises:
-        UserError: the folder holds another sweep, or one that another process trains, or so many jobs
-            need more memory than there is; nothing was written.
+        UserError: the folder holds another sweep, another process trains this one, or the jobs need more
+            RAM than there is. Nothing is changed then.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class Sweep:
         self.close()
 
     def close(self) -> None:
-        """Closes the journal and lets others train the sweep; calling it again does nothing."""
+        """Close the journal and release the lock; calling it again does nothing."""
         self._opened.close()
 
     def _index(self) -> Iterator[tuple[str, list[str]]]:
-        """Name and choices of each permutation, in the grid's order."""
+        """Yield the name and choices of each permutation, in the grid's order."""
         for index, name in enumerate(self._journal.names()):
             yield name, self._identify.shown(index)
 
@@ -95,14 +95,14 @@ class Sweep:
         disk: DiskUsage | None = None,
         backend: Backend = run_in_processes,
     ) -> None:
-        """Trains what isn't finished yet, until all is or `stop` is requested.
+        """Train the runs that are left, until all have ended or `stop` is requested.
 
-        A run that fails or diverges is recorded as such and doesn't stop the others.
+        A run that fails or diverges doesn't stop the others.
 
         Args:
-            display: is told what happens.
+            display: shows the progress.
             disk: the disk to watch; None watches none.
-            backend: trains populations.
+            backend: the sweep backend, which trains populations.
         """
         shortage = (lambda: None) if disk is None else disk.shortage
         stop, fail_fast = self.stop, self._options.fail_fast
@@ -116,7 +116,7 @@ class Sweep:
             self._journal.end_session()
 
     def _begin(self, population: Sequence[int]) -> list[PlannedRun]:
-        """The runs of a population, whose configs are written."""
+        """Write the configs of a population's runs, and return the runs."""
         planned = [self._planned(run) for run in population]
         for each in planned:
             write_config(self._options.configs, each.run.permutation, each.permutation)
@@ -168,12 +168,12 @@ def place_jobs(options: SweepOptions, agenda: Agenda) -> list[Placement]:
 
 
 def _count_ports(config: Config, size: int) -> int:
-    """How many environments a population has at most, each of which may need a port."""
+    """Return a population's maximum number of environments, each of which may need a port."""
     return size * config.trainer.num_workers + config.evaluation.num_workers
 
 
 def _device_of(job: int, device: torch.device) -> torch.device:
-    """Spreads jobs over all GPUs, unless the user named one of them."""
+    """Return the device of a job: jobs share all GPUs, unless the user has named one."""
     if device.type != "cuda" or device.index is not None:
         return device
     return torch.device("cuda", job % torch.cuda.device_count())

@@ -97,7 +97,7 @@ def test_another_grid_is_refused_and_nothing_is_written(load, tmp_path, tune):
     assert contents(folder) == before
 
 
-def test_overwriting_replaces_and_removes_what_is_stale_and_nothing_else(load, tmp_path):
+def test_overwriting_replaces_the_grid_and_keeps_other_files(load, tmp_path):
     folder, fresh = tmp_path / "out", tmp_path / "fresh"
     write_grid(load(DOCUMENTED), folder)
     (folder / "notes.yaml").write_text("mine")
@@ -124,7 +124,7 @@ def test_an_interrupted_write_is_completed_by_the_next_one(load, tmp_path):
     assert {name: after[name] for name in kept} == kept
 
 
-def test_a_write_that_breaks_off_leaves_whole_files_and_no_index(load, tmp_path, monkeypatch):
+def test_an_interrupted_write_leaves_whole_files_and_no_index(load, tmp_path, monkeypatch):
     folder = tmp_path / "out"
     grid = load(DOCUMENTED)
     write_grid(grid, tmp_path / "complete")
@@ -149,7 +149,7 @@ def test_a_write_that_breaks_off_leaves_whole_files_and_no_index(load, tmp_path,
     assert texts(folder) == complete
 
 
-def test_an_index_that_was_changed_is_mended(load, tmp_path):
+def test_a_changed_index_is_repaired(load, tmp_path):
     folder = tmp_path / "out"
     grid = load(DOCUMENTED)
     write_grid(grid, folder)

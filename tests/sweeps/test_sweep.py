@@ -39,7 +39,7 @@ def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
     failure = tmp_path / "out" / "summaries" / "a" / "1_0" / "failure.txt"
     assert "RuntimeError: out of luck" in failure.read_text()
     monkeypatch.undo()
-    # The same sweep again trains only what failed.
+    # The same sweep again trains only the failed run.
     before = Path(tmp_path / "out" / results[0].checkpoint).stat().st_mtime_ns
     assert [result.status for result in run(grid, tmp_path / "out")] == ["finished"] * 3
     assert Path(tmp_path / "out" / results[0].checkpoint).stat().st_mtime_ns == before
@@ -80,7 +80,7 @@ def test_another_seed_is_refused_and_loses_nothing(grid, tmp_path):
         "choose another --run-id or --out, or replace them with --overwrite"
     ]
     assert files == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    # More repetitions of the same seed are the same sweep.
+    # More repetitions with the same seed belong to the same sweep.
     assert len(run(grid, out, run_id="b", seed=0, repetitions=2)) == 6
 
 
