@@ -21,14 +21,14 @@ from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
 from schema.config import Config
-from sweeps.confirmation import Confirmation, confirmation_options
+from sweeps.confirmation import ConfirmationPlan, confirmation_options
 from sweeps.execution.worker import SUMMARIES
 from sweeps.journal.runs import FAILURES
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
-from sweeps.planning.disk import Space
+from sweeps.planning.disk import DiskUsage
 from sweeps.planning.populations import count_jobs, count_steps
-from sweeps.planning.ram import check_memory, memory_of
+from sweeps.planning.ram import check_ram, ram_needed
 from sweeps.planning.rehearsal import rehearse
 from sweeps.search_space.choices import show
 from sweeps.search_space.grid import Grid
@@ -100,12 +100,12 @@ class _Plan:
         self._console.print(permutation_table(self._console, *titles, rows, title="Permutations"))
         self._print_more(len(numbers))
 
-    def print_memory(self) -> None:
+    def print_ram(self) -> None:
         """Print the RAM that the sweep needs."""
         options = self._options
-        needed = memory_of(self._grid, self._agenda.populations, options.jobs)
-        there_is = f"; this machine has {show_bytes(options.memory)}" if options.memory else ""
-        self._print(f"memory: about {show_bytes(needed)} at a time{there_is}")
+        needed = ram_needed(self._grid, self._agenda.populations, options.jobs)
+        there_is = f"; this machine has {show_bytes(options.ram)}" if options.ram else ""
+        self._print(f"RAM: about {show_bytes(needed)} at a time{there_is}")
 
     def warn_of_jobs(self) -> None:
         """Warn if there are more jobs than cores."""
@@ -144,14 +144,12 @@ class _Plan:
         self._console.print(table)
         self._print_more(len(populations))
 
-    def print_space(self, space: Space) -> None:
+    def print_disk(self, disk: DiskUsage) -> None:
         """Print the disk space that the sweep needs if it is much, or warn if it isn't free."""
-        line = (
-            f"the sweep writes up to {show_bytes(space.needed)}; {show_bytes(space.free)} are free"
-        )
-        if space.needed > space.free:
+        line = f"the sweep writes up to {show_bytes(disk.needed)}; {show_bytes(disk.free)} are free"
+        if disk.needed > disk.free:
             warn([f"{self._options.out}: {line}"])
-        elif space.needed > _WORTH_A_LINE:
+        elif disk.needed > _WORTH_A_LINE:
             self._print(line)
 
     @property
@@ -174,7 +172,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     Raises:
         UserError: as `tune`.
     """
-    check_memory(grid, options)
+    check_ram(grid, options)
     with rehearse(grid, options) as (journal, agenda):
         print_notices(_configs(agenda), _may_use_numba(options))
         plan = _Plan(make_console(), grid, options, agenda)
@@ -182,7 +180,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
         plan.print_runs()
         plan.print_permutations(names)
         plan.warn_of_jobs()
-        plan.print_memory()
+        plan.print_ram()
         plan.print_populations(names)
     return ExitCode.SUCCESS
 
@@ -197,7 +195,7 @@ def _may_use_numba(options: SweepOptions) -> bool:
 
 
 def tune(
-    grid: Grid, options: SweepOptions, overwrite: bool, confirmation: Confirmation | None = None
+    grid: Grid, options: SweepOptions, overwrite: bool, confirmation: ConfirmationPlan | None = None
 ) -> int:
     """Train a validated grid, print the answer and return the exit code.
 
@@ -254,14 +252,14 @@ def _train(
         plan.print_runs()
         plan.warn_of_jobs()
         plan.print_populations()
-        space = Space(agenda, options.out, options.jobs)
-        plan.print_space(space)
+        disk = DiskUsage(agenda, options.out, options.jobs)
+        plan.print_disk(disk)
         with interruptible(sweep.stop) as interruption:
             try:
                 with make_display(
                     console, agenda.runs, agenda.steps, options.quiet, sweep.records()
                 ) as display:
-                    sweep.run(display, space)
+                    sweep.run(display, disk)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start

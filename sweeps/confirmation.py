@@ -10,58 +10,58 @@ from typing import TYPE_CHECKING
 from schema.errors import UserError
 
 if TYPE_CHECKING:
-    # It needs torch, which writing configs needn't wait for.
+    # It loads torch, which writing configs doesn't need.
     from sweeps.options import SweepOptions
 
-# Further than any sweep's repetitions go, so that no seed is used twice.
+# More than any sweep has repetitions, so that no seed is used twice.
 _SEEDS_BETWEEN = 1_000_000
 _REPETITIONS = 5
 
 
 @dataclass(frozen=True)
-class Confirmation:
-    """What is to be confirmed.
+class ConfirmationPlan:
+    """The number of leaders to train again, and how often.
 
     Attributes:
-        leaders: how many permutations.
-        repetitions: how often each is trained.
+        leaders: number of permutations.
+        repetitions: number of repetitions of each.
     """
 
     leaders: int
     repetitions: int
 
 
-def parse_confirmation(text: str) -> Confirmation:
-    """Reads `3` or `3x10`: leaders, and repetitions of each.
+def parse_confirmation(text: str) -> ConfirmationPlan:
+    """Parse `3` or `3x10`: the number of leaders, and the repetitions of each.
 
     Raises:
-        UserError: it is something else.
+        UserError: the text has another form.
     """
     found = re.fullmatch(r"([1-9]\d{0,5})(?:x([1-9]\d{0,5}))?", text.strip())
     if found is None:
         raise UserError(f"--confirm={text}: must be a number of leaders, such as 3, or 3x10")
-    return Confirmation(int(found[1]), int(found[2] or _REPETITIONS))
+    return ConfirmationPlan(int(found[1]), int(found[2] or _REPETITIONS))
 
 
 def confirmation_id(run_id: str) -> str:
-    """The run id of what confirms a sweep."""
+    """Return the run id of the sweep that confirms another."""
     return f"{run_id}-confirmed"
 
 
 def confirmation_options(
-    options: SweepOptions, confirmation: Confirmation, leaders: Iterable[int]
+    options: SweepOptions, plan: ConfirmationPlan, leaders: Iterable[int]
 ) -> SweepOptions:
-    """How leaders are trained again: on seeds that the sweep doesn't use.
+    """Return the options that train leaders again, on seeds that the sweep doesn't use.
 
     Args:
-        options: of the sweep.
-        confirmation: how often.
-        leaders: their numbers in the grid.
+        options: options of the sweep.
+        plan: how often to train them.
+        leaders: the leaders' numbers in the grid.
     """
     return replace(
         options,
         run_id=confirmation_id(options.run_id),
         seed=options.seed + _SEEDS_BETWEEN,
-        repetitions=confirmation.repetitions,
+        repetitions=plan.repetitions,
         only=frozenset(leaders),
     )

@@ -1,4 +1,4 @@
-"""How a grid is run, and where its files are."""
+"""The options of a sweep, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sweeps.journal.journal import journal_path
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """How a grid is run.
+    """The options of a sweep.
 
     Attributes:
-        out: folder of everything that is written.
+        out: the output folder.
         run_id: tag of the training session, in the names of summaries and checkpoints.
-        repetitions: how often each permutation is trained.
-        seed: a run's seed is this plus its repetition.
-        placement: the device and how it is used; the ports' offset of the first job.
-        together: how many runs of equal shape train as one population at most.
-        jobs: how many populations are trained in parallel.
-        retries: how often a run that failed is tried again.
-        fail_fast: whether the first failure ends the sweep.
-        quiet: whether to show nothing of what happens until the end.
-        sinks: what the runs are logged to.
-        only: numbers of the permutations to which the sweep is restricted; None is all.
+        repetitions: number of repetitions.
+        seed: seed of the first repetition; each repetition adds 1.
+        placement: device, and the first job's ports.
+        together: maximum number of runs in a population.
+        jobs: number of populations trained in parallel.
+        retries: number of retries of a failed run.
+        fail_fast: whether the first failure stops the sweep.
+        quiet: whether to show nothing before the answer.
+        sinks: names of the sinks that runs are logged to.
+        only: numbers of the permutations to train; None trains all.
     """
 
     out: Path
@@ -44,24 +44,24 @@ class SweepOptions:
     only: frozenset[int] | None = None
 
     @property
-    def memory(self) -> int | None:
-        """Bytes of memory that may be used; None where there is no limit, or another machine's.
+    def ram(self) -> int | None:
+        """Bytes of RAM that the sweep may use; None without a known limit.
 
-        What is trained on a GPU lies in its memory.
+        Training on a GPU has no such limit, because it uses the GPU's memory.
         """
         return available_ram() if self.placement.device.type == "cpu" else None
 
     @property
     def journal(self) -> Path:
-        """Where the sweep's journal is."""
+        """Path of the journal."""
         return journal_path(self.out, self.run_id)
 
     @property
     def results(self) -> Path:
-        """Where the table of all results is, which sweeps of other run ids share."""
+        """Path of the table of results, which sweeps with other run ids share."""
         return self.out / "results.csv"
 
     @property
     def configs(self) -> Path:
-        """The folder of the sweep's configs."""
+        """Folder of the permutations' configs."""
         return self.out / "configs" / self.run_id

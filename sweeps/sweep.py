@@ -1,4 +1,4 @@
-"""Runs a grid: plans its populations, trains them and keeps the results."""
+"""Runs a sweep: plans its populations, trains them and records the results."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from sweeps.journal.results import write_results
 from sweeps.journal.runs import ENDED, RunIdentity, RunRecord
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
-from sweeps.planning.disk import Space
+from sweeps.planning.disk import DiskUsage
 from sweeps.planning.populations import PlannedRun, count_jobs
-from sweeps.planning.ram import check_memory
+from sweeps.planning.ram import check_ram
 from sweeps.search_space.config_files import write_config, write_index
 from sweeps.search_space.grid import Grid
 from sweeps.search_space.identity import Identities
 
 
 class Sweep:
-    """A grid that is trained into a folder; what was trained there before is gone on with.
+    """Trains a grid into a folder, and resumes what is there already.
 
     Args:
         grid: the permutations, validated.
-        options: how they are run.
-        overwrite: replace what the folder holds of this run id.
-        description: of the session, for the journal.
+        options: the sweep's options.
+        overwrite: whether to replace what the folder holds of this run id.
+        description: description of the session, for the journal.
 
     Attributes:
-        agenda: what is to be trained.
-        stop: may be requested while the sweep runs.
+        agenda: the runs left to train.
+        stop: the stop flag, which may be set while the sweep runs.
 
     Raises:
-        UserError: the folder holds another sweep, or one that another process trains, or so many jobs
-            need more memory than there is; nothing was written.
+        UserError: the folder holds another sweep, another process trains this one, or the jobs need more
+            RAM than there is. Nothing is changed then.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Sweep:
         self.stop = Stop()
         if options.out.exists() and not options.out.is_dir():
             raise UserError(f"{options.out}: is a file; --out must be a folder")
-        check_memory(grid, options)
+        check_ram(grid, options)
         with ExitStack() as opened:
             lock = SweepLock(lock_path(options.journal))
             opened.callback(lock.release)
@@ -82,30 +82,30 @@ class Sweep:
         self.close()
 
     def close(self) -> None:
-        """Closes the journal and lets others train the sweep; calling it again does nothing."""
+        """Close the journal and release the lock; calling it again does nothing."""
         self._opened.close()
 
     def _index(self) -> Iterator[tuple[str, list[str]]]:
-        """Name and choices of each permutation, in the grid's order."""
+        """Yield the name and choices of each permutation, in the grid's order."""
         for index, name in enumerate(self._journal.names()):
             yield name, self._identify.shown(index)
 
     def run(
         self,
         display: SweepDisplay,
-        space: Space | None = None,
+        disk: DiskUsage | None = None,
         backend: Backend = run_in_processes,
     ) -> None:
-        """Trains what isn't finished yet, until all is or `stop` is requested.
+        """Train the runs that are left, until all have ended or `stop` is requested.
 
-        A run that fails or diverges is recorded as such and doesn't stop the others.
+        A run that fails or diverges doesn't stop the others.
 
         Args:
-            display: is told what happens.
-            space: on the disk; None doesn't watch it.
-            backend: trains populations.
+            display: shows the progress.
+            disk: the disk to watch; None watches none.
+            backend: the sweep backend, which trains populations.
         """
-        shortage = (lambda: None) if space is None else space.shortage
+        shortage = (lambda: None) if disk is None else disk.shortage
         stop, fail_fast = self.stop, self._options.fail_fast
         recorder = Recorder(self._journal, self._write_table, display, stop, fail_fast, shortage)
         placements = place_jobs(self._options, self.agenda)
@@ -117,7 +117,7 @@ class Sweep:
             self._journal.end_session()
 
     def _begin(self, population: Sequence[int]) -> list[PlannedRun]:
-        """The runs of a population, whose configs are written."""
+        """Write the configs of a population's runs, and return the runs."""
         planned = [self._planned(run) for run in population]
         for each in planned:
             write_config(self._options.configs, each.run.permutation, each.permutation)
@@ -170,12 +170,12 @@ def place_jobs(options: SweepOptions, agenda: Agenda) -> list[WorkerOptions]:
 
 
 def _count_ports(config: Config, size: int) -> int:
-    """How many environments a population has at most, each of which may need a port."""
+    """Return a population's maximum number of environments, each of which may need a port."""
     return size * config.trainer.num_workers + config.evaluation.num_workers
 
 
 def _device_of(job: int, device: torch.device) -> torch.device:
-    """Spreads jobs over all GPUs, unless the user named one of them."""
+    """Return the device of a job: jobs share all GPUs, unless the user has named one."""
     if device.type != "cuda" or device.index is not None:
         return device
     return torch.device("cuda", job % torch.cuda.device_count())

@@ -1,4 +1,4 @@
-"""What a sweep tells of its progress, to whatever shows it."""
+"""The interface of displays, which show the progress of a sweep."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 from sweeps.journal.runs import RunRecord
 
 if TYPE_CHECKING:
-    # It would load torch, for which not all who show something wait.
+    # It loads torch, which not every command with a display needs.
     from trainer import Progress
 
 
 class SweepDisplay(Protocol):
-    """Is told what happens in a sweep and shows it."""
+    """Shows the events of a sweep."""
 
     def __enter__(self) -> SweepDisplay:
-        """Begins to show."""
+        """Open the display."""
 
     def __exit__(
         self,
@@ -25,15 +25,15 @@ class SweepDisplay(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Ends, and leaves the terminal as it was."""
+        """Close the display, and restore the terminal."""
 
     def show_start(self, job: int, names: Sequence[str], updates: int) -> None:
-        """A job begins to train runs together."""
+        """Show that a job starts a population, by its runs' names and number of updates."""
 
     def show_progress(self, job: int, progress: Progress) -> None:
-        """A job's runs did an update."""
+        """Show that a job's population finished an update."""
 
     def show_end(
         self, job: int, names: Sequence[str], results: list[RunRecord], steps: int
     ) -> None:
-        """A job's runs are over; they were to take so many environment steps in all."""
+        """Show that a job's population ended; `steps` is what was planned for all its runs."""

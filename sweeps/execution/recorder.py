@@ -1,4 +1,4 @@
-"""Keeps what a sweep is told: in its journal at once, and in `results.csv` every now and then."""
+"""Records the events of a sweep: in the journal at once, in `results.csv` now and then."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sweeps.planning.populations import PlannedRun
 from trainer import Progress
 
 _SECONDS_BETWEEN_LOOKS = 3.0
-# The table of a large sweep takes a while to write. So much of the time may go into that.
+# Maximum share of the time for writing the table, which takes a while for a large sweep.
 _SHARE_OF_TABLES = 0.02
-_ALIKE = 3  # runs that fail with one error, before any other ended, end the sweep
+_ALIKE = 3  # the sweep stops if so many runs end first, all with the same error
 
 
 class Recorder:
-    """Is told by whoever trains, notes it down, and tells the display.
+    """An observer that writes the journal and `results.csv`, and updates the display.
 
     Args:
-        journal: of the sweep.
+        journal: the sweep's journal.
         write_table: writes `results.csv`.
-        display: shows what happens.
-        stop: is requested where failures end the sweep.
-        fail_fast: whether the first failure does.
-        shortage: says what is wrong where the disk is nearly full, else None.
+        display: shows the events.
+        stop: the stop flag, set when failures or a full disk stop the sweep.
+        fail_fast: whether the first failure stops the sweep.
+        shortage: returns a message if the disk is nearly full, else None.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class Recorder:
         self._first_ends: list[RunRecord] = []
 
     def started(self, job: int, population: Sequence[PlannedRun]) -> None:
-        """A job begins with a population."""
+        """Record that a job starts a population."""
         self._under_way[job] = _UnderWay(population, [[] for _ in population])
         self._journal.begin(planned.run for planned in population)
         names = [run.name for run in population]
         self._display.show_start(job, names, population[0].permutation.config.trainer.updates)
 
     def progressed(self, job: int, progress: Progress) -> None:
-        """A job's population did an update."""
+        """Record that a job's population finished an update."""
         under_way = self._under_way[job]
         under_way.steps = progress.steps
         if is_drawn(progress.update, progress.updates):
@@ -74,7 +74,7 @@ class Recorder:
         self._display.show_progress(job, progress)
 
     def _show_curves(self) -> None:
-        """Lets whoever reads the journal see how far the runs under way are."""
+        """Write the progress of running populations to the journal, for its readers."""
         with self._journal.transaction():
             for under_way in self._under_way.values():
                 for planned, curve in zip(under_way.population, under_way.curves, strict=True):
@@ -86,7 +86,7 @@ class Recorder:
             self._stop.request(shortage)
 
     def ended(self, job: int, population: Sequence[PlannedRun], results: list[RunRecord]) -> None:
-        """A job is through with its population."""
+        """Record what a job's population has reached."""
         self._under_way.pop(job, None)
         updates = population[0].permutation.config.trainer.updates
         with self._journal.transaction():
@@ -100,14 +100,14 @@ class Recorder:
         self._display.show_end(job, names, results, sum(run.steps for run in population))
 
     def write_table(self) -> None:
-        """Writes `results.csv`, and not again before long."""
+        """Write `results.csv`, and set when it may be written next."""
         start = time.monotonic()
         self._write_table()
         seconds = time.monotonic() - start
         self._next_table = start + seconds / _SHARE_OF_TABLES
 
     def _watch(self, result: RunRecord) -> None:
-        """Ends the sweep where that is wished for, or where nothing seems to work."""
+        """Stop the sweep after a failure if `fail_fast` is set, or if all runs seem to fail."""
         if result.state == RunState.INTERRUPTED:
             if result.error:
                 self._stop.request(result.error)
@@ -119,13 +119,13 @@ class Recorder:
             errors = {end.error for end in self._first_ends}
             if len(self._first_ends) == _ALIKE and len(errors) == 1 and errors != {""}:
                 self._stop.request(
-                    f"the first {_ALIKE} runs ended alike ({result.status}), so others would, too"
+                    f"the first {_ALIKE} runs had the same error ({result.status}), so others would, too"
                 )
 
 
 @dataclass
 class _UnderWay:
-    """A population that is trained: its runs, their learning curves and their steps so far."""
+    """A population in training: its runs, their learning curves and their steps so far."""
 
     population: Sequence[PlannedRun]
     curves: list[list[tuple[int, float]]]

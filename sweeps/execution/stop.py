@@ -1,4 +1,4 @@
-"""Whether a sweep is to end before all of its runs are finished."""
+"""A stop flag: callers set it, backends poll it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 
 class Stop:
-    """Is asked by whoever trains, and told by whoever wants the sweep to end.
+    """Stops a sweep or a training early.
 
     Attributes:
-        reason: why it is to end, for the user; None while it isn't.
-        deadline: the time (of `time.monotonic`) after which what is still trained is killed; None
-            leaves it the time that an update takes.
+        reason: the reason to show the user; None while no stop is requested.
+        deadline: time (of `time.monotonic`) after which running jobs are killed; None lets each finish
+            its present update.
     """
 
     def __init__(self) -> None:
@@ -20,15 +20,15 @@ class Stop:
 
     @property
     def is_requested(self) -> bool:
-        """Whether the sweep is to end."""
+        """Whether a stop is requested."""
         return self.reason is not None
 
     def request(self, reason: str, seconds: float | None = None) -> None:
-        """Ends the sweep as soon as what is trained at present has saved its state.
+        """Request a stop as soon as running populations have saved their checkpoints.
 
         Args:
-            reason: why. What was said first counts.
-            seconds: how long that may take.
+            reason: the reason; later requests don't change it.
+            seconds: time limit for saving; None sets none.
         """
         self.reason = self.reason or reason
         if seconds is not None:
@@ -36,5 +36,5 @@ class Stop:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether the time to save anything is over."""
+        """Whether the deadline has passed."""
         return self.deadline is not None and time.monotonic() > self.deadline

@@ -1,4 +1,4 @@
-"""One task of a sweep: a population that is trained, wherever that happens."""
+"""Trains one population of a sweep, in the process of a job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SUMMARIES, CHECKPOINTS = "summaries", "checkpoints"
 
 Report = Callable[[Progress], None]
 IsStopped = Callable[[], bool]
-# What says that nothing can be written any more, whoever trains.
+# Errors that say that nothing can be written, whichever run tries.
 _STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _PERMISSION_ERRORS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
 
@@ -50,16 +50,16 @@ def train_population(
     report: Report,
     is_stopped: IsStopped,
 ) -> list[RunRecord] | None:
-    """Trains runs of equal shape together and returns their results in the same order.
+    """Train runs of equal shape together, and return their records in the same order.
 
-    A run that fails or diverges has a result that says so. Where an error stopped a population of
-    several, there are no results: each run is to go on alone, so that it stops the one whose it is.
+    A run that fails or diverges has a record that says so. Return None if an error stops a population of
+    several runs: each has to be trained alone, so that only the run that caused the error fails.
 
     Args:
         population: the runs.
-        options: where it trains, and where it writes.
-        report: is told of the progress.
-        is_stopped: whether they are to be interrupted, with checkpoints, after the present update.
+        options: where to train, and where to write.
+        report: called with the progress after each update.
+        is_stopped: returns whether to save checkpoints and stop after the present update.
     """
     if is_stopped():
         return [RunRecord(planned.run, RunState.INTERRUPTED) for planned in population]
@@ -75,14 +75,14 @@ def train_population(
         results = _train(population, options, note, is_stopped)
     except Exception as error:
         if is_stopped():
-            # What stops a whole group of processes stops those of environments, too.
+            # A signal to the whole process group stops the processes of environments, too.
             return [RunRecord(planned.run, RunState.INTERRUPTED) for planned in population]
         if _nothing_can_be_written(error, options.out):
             why = str(error)
             return [RunRecord(each.run, RunState.INTERRUPTED, error=why) for each in population]
         if len(population) > 1:
             return None
-        # Whatever stops one run, the others go on; what it was stands beside its summaries.
+        # No error of one run stops the others. The details are written beside its summaries.
         details = getattr(error, "details", "") or traceback.format_exc()
         results = [
             record_failure(population[0], options.out, RunState.FAILED, _line(error), done, details)
@@ -92,7 +92,7 @@ def train_population(
 
 
 def part(population: Sequence[PlannedRun], out: Path) -> list[list[PlannedRun]]:
-    """Each run of a population alone, from the last checkpoint that it has by now."""
+    """Return each run of a population alone, resumed from its latest checkpoint."""
     folders = [run_folder(planned, out / CHECKPOINTS) for planned in population]
     return [
         [replace(planned, interrupted_at=last_intact_checkpoint(folder))]
@@ -101,7 +101,7 @@ def part(population: Sequence[PlannedRun], out: Path) -> list[list[PlannedRun]]:
 
 
 def _nothing_can_be_written(error: Exception, out: Path) -> bool:
-    """Whether an error is the output folder's, so that any other run would fail alike."""
+    """Return whether the output folder caused an error, so that all other runs would fail, too."""
     if not isinstance(error, OSError):
         return False
     is_ours = error.filename is not None and out.resolve() in Path(error.filename).resolve().parents
@@ -130,7 +130,7 @@ def _train(
 
 
 def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) -> RunRecord:
-    """What a member of a population reached."""
+    """Return the record of a member of a population."""
     record, failure = trainer.return_histories[number], trainer.failures[number]
     if failure:
         diverged = isinstance(failure.error, TrainingDivergedError)
@@ -152,15 +152,15 @@ def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) ->
 def record_failure(
     planned: PlannedRun, out: Path, state: RunState, error: str, updates: int, details: str = ""
 ) -> RunRecord:
-    """Writes why a run ended beside its summaries, and returns its result.
+    """Write the error that ended a run beside its summaries, and return the run's record.
 
     Args:
         planned: the run.
-        out: folder of everything that is written.
+        out: the output folder.
         state: failed or diverged.
-        error: what happened, on one line.
-        updates: how many it had done.
-        details: where it happened; may be empty.
+        error: the error, on one line.
+        updates: number of updates that the run had finished.
+        details: the traceback or the environment's own details; may be empty.
     """
     batch_size = planned.permutation.config.trainer.batch_size
     result = RunRecord(
@@ -175,13 +175,13 @@ def record_failure(
 
 
 def _last_checkpoint(planned: PlannedRun, out: Path) -> str:
-    """The run's last good checkpoint, relative to the output folder; empty if there is none."""
+    """Return the run's last intact checkpoint, relative to the output folder; empty without one."""
     path = last_intact_checkpoint(run_folder(planned, out / CHECKPOINTS))
     return "" if path is None else str(path.relative_to(out))
 
 
 def _line(error: Exception) -> str:
-    """An error on one line."""
+    """Return an error on one line."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
@@ -192,7 +192,7 @@ def _prepare(planned: PlannedRun, options: WorkerOptions) -> Run:
     assert run.summaries and run.checkpoints
     if planned.interrupted_at is None:
         for folder in (run.summaries, run.checkpoints):
-            # What another training of the same run left would mix with this one's.
+            # The files of an earlier training of this run would mix with those of this one.
             shutil.rmtree(folder, ignore_errors=True)
     (run.summaries / FAILURE).unlink(missing_ok=True)
     return run
@@ -206,5 +206,5 @@ def _run(planned: PlannedRun, out: Path) -> Run:
 
 
 def run_folder(planned: PlannedRun, kind: Path) -> Path:
-    """Where a run's summaries or checkpoints lie."""
+    """Return the folder of a run's summaries or checkpoints."""
     return kind / planned.run.run_id / planned.name

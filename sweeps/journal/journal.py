@@ -1,7 +1,7 @@
-"""The journal of a sweep: one SQLite file that knows of every run what became of it.
+"""The journal of a sweep: one SQLite file with the state and the record of every run.
 
-One process writes it, and any number may read it meanwhile. What is told to it is kept when that process
-is killed. Checkpoints are found in their folders; the journal needn't know of them to go on.
+One process writes it; any number may read it meanwhile. It keeps what was written when that process is
+killed. It isn't needed to resume runs: their checkpoints are found in their folders.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from typing import Any
 from schema.errors import UserError
 from sweeps.journal.runs import FAILURES, PENDING, RunIdentity, RunRecord, RunState
 
-# A permutation's position is where the present grid has it. What it is called stays, whatever the grid
-# gains later.
+# A permutation's position is its index in the present grid. Its name stays the same when the grid grows.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sweep (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS session (
@@ -45,7 +44,7 @@ CREATE TABLE IF NOT EXISTS run (
 
 
 def journal_path(out: Path, run_id: str) -> Path:
-    """Where the journal of a sweep is."""
+    """Return the path of a sweep's journal."""
     return out / f"{run_id}.sqlite"
 
 
@@ -69,14 +68,14 @@ class JournalRow:
 
 
 class Journal:
-    """The record of a sweep.
+    """The journal of one sweep.
 
     Args:
-        path: the file, which is created if need be.
-        writable: whether this is the process that writes it.
+        path: the file; it is created if `writable` is set.
+        writable: whether this process writes it.
 
     Raises:
-        UserError: it can't be opened, is damaged, or is no journal.
+        UserError: the file can't be opened, is damaged, or isn't a journal.
     """
 
     def __init__(self, path: Path, writable: bool = True) -> None:
@@ -103,13 +102,13 @@ class Journal:
         (mode,) = self._database.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise sqlite3.OperationalError("locking protocol")
-        # A loss of power may take the latest results, but their checkpoints have them, too.
+        # A power failure may lose the latest records, but the checkpoints have their contents, too.
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.executescript(_TABLES)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turns what SQLite says into a line that tells what to do."""
+        """Turn SQLite's errors into a line that says what to do."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -117,7 +116,7 @@ class Journal:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written within is written, or nothing."""
+        """Write everything within the block, or nothing if it raises an exception."""
         with self._explained():
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -128,13 +127,13 @@ class Journal:
             self._database.execute("COMMIT")
 
     def close(self) -> None:
-        """Closes the file; calling it again does nothing."""
+        """Close the file; calling it again does nothing."""
         self._database.close()
 
-    # What holds for the sweep as a whole.
+    # The sweep as a whole.
 
     def __getitem__(self, key: str) -> Any:
-        """A value of the sweep as a whole; None if there is none."""
+        """Return a value that belongs to the whole sweep; None if there is none."""
         row = self._one("SELECT value FROM sweep WHERE key = ?", key)
         return None if row is None else json.loads(row[0])
 
@@ -147,7 +146,7 @@ class Journal:
         return self["labels"] or []
 
     def begin_session(self, description: dict[str, Any]) -> None:
-        """Notes who trains the sweep from now on; runs that are under way by the record aren't."""
+        """Add a session, with the process that trains; runs recorded as running wait again."""
         text = json.dumps(description)
         with self.transaction():
             self._write("INSERT INTO session (began, description) VALUES (?, ?)", time.time(), text)
@@ -156,17 +155,17 @@ class Journal:
             )
 
     def end_session(self) -> None:
-        """Notes that the present session is over."""
+        """Record the end of the latest session."""
         last = "(SELECT max(number) FROM session)"
         self._write(f"UPDATE session SET ended = ? WHERE number = {last}", time.time())
 
     def sessions(self) -> list[tuple[float, float | None, dict[str, Any]]]:
-        """When each session began and ended, and its description."""
+        """Return each session's start and end in seconds since 1970, and its description."""
         rows = self._all("SELECT began, ended, description FROM session ORDER BY number")
         return [(began, ended, json.loads(text)) for began, ended, text in rows]
 
     def ended_since_session(self) -> int:
-        """How many runs ended in the latest session."""
+        """Return how many runs ended in the latest session."""
         row = self._one(
             "SELECT count(*) FROM run WHERE state NOT IN (?, ?) AND "
             "ended >= (SELECT began FROM session ORDER BY number DESC LIMIT 1)",
@@ -179,15 +178,15 @@ class Journal:
     def place(
         self, labels: Sequence[str], permutations: Iterable[tuple[str, str, Sequence[str]]]
     ) -> list[str]:
-        """Gives each permutation of the present grid its position; to be called in a transaction.
+        """Set the position of each permutation of the present grid; call it in a transaction.
 
         Args:
             labels: the names of the tuned keys.
-            permutations: in the grid's order, what identifies each, what it would be called in a new
-                sweep, and its choices as text.
+            permutations: each permutation's identity, name in a new sweep and choices as text, in the
+                grid's order.
 
         Returns:
-            The names of permutations that the journal has and the grid doesn't.
+            The names of the permutations in the journal that the grid lacks.
         """
         self["labels"] = list(labels)
         self._write("UPDATE permutation SET position = NULL")
@@ -200,7 +199,7 @@ class Journal:
                 *(position, text, identity),
             ):
                 continue
-            # In a sweep that is new, the number is the position.
+            # In a new sweep, the number is the position.
             self._write(
                 "INSERT INTO permutation VALUES (?, ?, ?, ?, ?)",
                 *(following, name if not known else str(following), identity, position, text),
@@ -211,7 +210,7 @@ class Journal:
         ]
 
     def add_runs(self, repetitions: int, seed: int) -> None:
-        """Adds the runs that each permutation lacks, waiting."""
+        """Add the runs that permutations lack; these wait."""
         for repetition in range(repetitions):
             self._write(
                 "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
@@ -220,14 +219,14 @@ class Journal:
             )
 
     def names(self) -> Iterator[str]:
-        """What the permutations are called, in the grid's order."""
+        """Return the permutations' names in the grid's order."""
         rows = self._database.execute(
             "SELECT name FROM permutation WHERE position IS NOT NULL ORDER BY position"
         )
         return (name for (name,) in rows)
 
     def name(self, position: int) -> str:
-        """What the permutation at a position of the grid is called."""
+        """Return the name of the permutation at a position of the grid."""
         row = self._one("SELECT name FROM permutation WHERE position = ?", position)
         assert row is not None
         return str(row[0])
@@ -235,7 +234,7 @@ class Journal:
     # Runs.
 
     def runs(self, run_id: str, repetitions: int) -> Iterator[JournalRow]:
-        """All runs of the present grid, in the order in which they are trained."""
+        """Yield all runs of the present grid, in the order of training, repetition by repetition."""
         labels = self.labels
         rows = self._database.execute(
             "SELECT name, repetition, seed, choices, position, state, attempts, updates FROM run "
@@ -248,7 +247,7 @@ class Journal:
             yield JournalRow(run, position, RunState(state), attempts, updates)
 
     def begin(self, population: Iterable[RunIdentity]) -> None:
-        """Notes that runs are under way."""
+        """Record that runs are in training."""
         machine = f"{platform.node()}, process {os.getpid()}"
         with self.transaction():
             for run in population:
@@ -259,12 +258,12 @@ class Journal:
                 )
 
     def show(self, run: RunIdentity, steps: int, curve: Sequence[tuple[int, float]]) -> None:
-        """Notes how far a run is; to be called in a transaction."""
+        """Record the progress of a run; call it in a transaction."""
         self._change(run, "steps = ?, curve = ?", steps, json.dumps(curve))
 
     def record(self, record: RunRecord, updates: int) -> None:
-        """Notes what became of a run of so many updates; to be called in a transaction."""
-        # An interrupted run waits for the next session, which goes on with it.
+        """Record what a run of so many updates has reached; call it in a transaction."""
+        # An interrupted run waits for the next session, which resumes it.
         state = RunState.WAITING if record.state == RunState.INTERRUPTED else record.state
         finished = state == RunState.FINISHED
         self._change(
@@ -289,8 +288,8 @@ class Journal:
 
         Args:
             run_id: tag of the training session.
-            by_permutation: the repetitions of each permutation follow each other, instead of all
-                permutations of each repetition.
+            by_permutation: whether to go through the grid permutation by permutation, rather than
+                repetition by repetition.
         """
         labels = self.labels
         order = "position, repetition" if by_permutation else "repetition, position"
@@ -326,7 +325,7 @@ class Journal:
             self._database.execute(statement, values)
 
     def _update(self, statement: str, *values: Any) -> bool:
-        """Whether a row was changed."""
+        """Execute a statement, and return whether it changed a row."""
         with self._explained():
             return self._database.execute(statement, values).rowcount > 0
 
@@ -338,19 +337,19 @@ def _by_label(labels: Sequence[str], choices: str) -> dict[str, str]:
 
 def _advice(error: sqlite3.DatabaseError) -> str:
     said = str(error)
-    # Nobody else writes it, so that it can't be locked where locks work.
+    # No other process writes the journal, so it is never locked where locks work.
     if any(words in said for words in ("locking protocol", "disk I/O error", "is locked")):
         return (
             f"SQLite can't work in this folder (a network folder?): {said}; "
             "choose an --out on a local disk"
         )
     if "no such table" in said:
-        return "holds no sweep; one that is just beginning may be there in a moment"
+        return "holds no sweep yet; if one is just starting, try again in a moment"
     if "full" in said:
-        return f"{said}; make room, then the same command goes on"
+        return f"{said}; free some disk, then run the same command again to resume"
     if isinstance(error, sqlite3.OperationalError):
         return f"can't be opened or written: {said}"
     return (
-        f"is damaged, or no journal of a sweep: {said}; move it away, and the same command goes on "
-        "from the checkpoints"
+        f"is damaged, or isn't a sweep's journal: {said}; move it away, then run the same command again "
+        "to resume from the checkpoints"
     )

@@ -1,4 +1,4 @@
-"""Makes sure that a sweep is trained by one process at a time."""
+"""A lock that lets only one process at a time train a sweep."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from pathlib import Path
 
 from schema.errors import UserError
 
-# What file systems answer that have no locks, or whose server for them isn't there.
+# Not by the library filelock, which can't tell whether a lock is held without taking it.
+
+# Errors of file systems without locks, or without the server that keeps them.
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class SweepLock:
-    """A lock that ends with the process that has it, however that ends.
+    """A lock on a file; the system releases it when the process exits or is killed.
 
     Args:
-        path: the file that is locked and says by whom; it is removed with the lock.
+        path: the file to lock. It names the process that holds the lock, and is removed with it.
 
     Raises:
-        UserError: another process has the lock, or there can be none in that folder.
+        UserError: another process holds the lock, or the folder doesn't support locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,7 +39,7 @@ class SweepLock:
                     raise self._refusal(error, file.name) from None
             if _is_at(path, file.fileno()):
                 break
-            # Whoever had it before removed the file after it was opened here.
+            # The process that held the lock removed the file after it was opened here.
             file.close()
         self._file = file
         file.truncate(0)
@@ -51,19 +53,19 @@ class SweepLock:
                 f"{error.strerror}; choose an --out on a local disk"
             )
         return UserError(
-            f"{name}: this sweep is being trained by {_owner(self._path)}; wait for it, end it, "
+            f"{name}: this sweep is being trained by {_owner(self._path)}; wait for it, stop it, "
             "or choose another --run-id or --out"
         )
 
     def release(self) -> None:
-        """Lets others train the sweep."""
+        """Release the lock; calling it again does nothing."""
         if not self._file.closed:
             self._path.unlink(missing_ok=True)
             self._file.close()
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process has the lock at a path, which is left as it is."""
+    """Return whether a process holds the lock at a path, without disturbing it."""
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -75,12 +77,12 @@ def is_locked(path: Path) -> bool:
 
 
 def lock_path(journal: Path) -> Path:
-    """Where the lock of the sweep with that journal is."""
+    """Return the path of the lock that belongs to a journal."""
     return journal.with_name(f"{journal.name}.lock")
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether a path still leads to the file that is open."""
+    """Return whether a path still leads to an open file."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:

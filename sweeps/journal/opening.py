@@ -1,4 +1,4 @@
-"""Opens the journal of a sweep for a grid, and refuses where it is of another one."""
+"""Opens the journal of a sweep, and makes sure that it belongs to the grid."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _REPORTED = 10  # differences and permutations that an error names
 def open_journal(
     grid: Grid, identify: Identities, options: SweepOptions, overwrite: bool
 ) -> Journal:
-    """The journal of a grid, with all its permutations and runs; nothing is changed by a refusal.
+    """Open the journal of a grid, and add the permutations and runs that it lacks.
 
     Args:
         grid: the permutations.
-        identify: tells them apart.
-        options: how they are run.
-        overwrite: begin anew, whatever there is of this run id.
+        identify: identifies them.
+        options: the sweep's options.
+        overwrite: whether to remove everything of this run id first.
 
     Raises:
-        UserError: it is of another grid, base config or seed, or can't be opened.
+        UserError: the journal belongs to another grid, base config or seed, or can't be opened. It isn't
+            changed then.
     """
     if overwrite:
         _remove_sweep(options)
@@ -58,7 +59,9 @@ def open_journal(
 
 def _refuse_another_sweep(journal: Journal, grid: Grid, options: SweepOptions) -> None:
     if journal["format"] != _FORMAT:
-        raise UserError(f"{journal.path}: is of another version; choose another --run-id or --out")
+        raise UserError(
+            f"{journal.path}: was written by another version; choose another --run-id or --out"
+        )
     _refuse_another_seed(journal.path, journal["seed"], options)
     lines = differences(complete(journal["base"]), complete(grid.base.data))
     if lines:
@@ -96,7 +99,7 @@ def _place(journal: Journal, grid: Grid, identify: Identities) -> None:
 def _take_over_older_results(
     journal: Journal, grid: Grid, identify: Identities, options: SweepOptions
 ) -> None:
-    """Keeps what was finished by versions that had no journal."""
+    """Record the finished runs of versions without a journal, which `results.csv` holds."""
     if not options.results.exists():
         return
     for record in read_results(options.results, grid.labels):
@@ -111,16 +114,16 @@ def _take_over_older_results(
 
 
 def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> list[RunRecord]:
-    """What `results.csv` has of other run ids.
+    """Return the records in `results.csv` of other run ids.
 
     Raises:
-        UserError: it has some, of other keys (and isn't to be replaced), or is damaged.
+        UserError: they have other tuned keys (and `overwrite` isn't set), or the file is damaged.
     """
     try:
         found = list(read_results(options.results, grid.labels))
     except UserError:
         lines = options.results.read_text(encoding="utf-8").splitlines()[1:]
-        # What there is of this run id is written anew from the journal.
+        # The rows of this run id are written again from the journal.
         if overwrite or all(line.startswith(f"{options.run_id},") for line in lines):
             return []
         raise
@@ -128,7 +131,7 @@ def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> lis
 
 
 def _remove_sweep(options: SweepOptions) -> None:
-    """Removes all that there is of a run id, but for its lines in `results.csv`."""
+    """Remove everything of a run id except its rows in `results.csv`."""
     _remove_journal(options.journal)
     for folder in (
         options.configs,
@@ -139,6 +142,6 @@ def _remove_sweep(options: SweepOptions) -> None:
 
 
 def _remove_journal(path: Path) -> None:
-    """Removes a journal and what SQLite has beside it."""
+    """Remove a journal and the files that SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

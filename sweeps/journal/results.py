@@ -57,7 +57,7 @@ def read_results(path: Path, labels: Sequence[str]) -> Iterator[RunRecord]:
         reader = csv.DictReader(file)
         if reader.fieldnames != [*_LEADING, *labels, *_TRAILING]:
             raise UserError(
-                f"{path}: holds results of other keys; choose another --out, "
+                f"{path}: holds results for other tuned keys; choose another --out, "
                 "or replace them with --overwrite"
             )
         try:
@@ -65,7 +65,7 @@ def read_results(path: Path, labels: Sequence[str]) -> Iterator[RunRecord]:
                 yield _record(row, labels)
         except (ValueError, TypeError):
             raise UserError(
-                f"{path}, line {reader.line_num}: is damaged; mend or remove it"
+                f"{path}, line {reader.line_num}: is damaged; repair or remove it"
             ) from None
 
 

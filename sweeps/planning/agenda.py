@@ -1,4 +1,4 @@
-"""What of a sweep is still to be trained, and which of that goes on from a checkpoint."""
+"""Lists the runs left to train, and the checkpoints that they resume from."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from sweeps.journal.journal import Journal, JournalRow
 from sweeps.journal.runs import RunState
 from sweeps.options import SweepOptions
 from sweeps.planning.populations import Shapes, plan_populations
-from sweeps.planning.ram import fitting
+from sweeps.planning.ram import ram_capacity
 from sweeps.planning.resume import Start, find_start
 from sweeps.search_space.grid import Grid
 
 
 class Agenda:
-    """The runs that are left, in populations.
+    """The runs left to train, in populations.
 
     Args:
         grid: the permutations.
-        options: how they are run.
-        journal: what is known of their runs.
+        options: the sweep's options.
+        journal: the sweep's journal.
 
     Attributes:
-        populations: the numbers of the runs that train together, in the order in which they begin.
-        runs: how many runs there are to be trained.
-        steps: environment steps of them.
-        kept: how many runs are finished, or failed too often, and are not trained.
-        continued: how many runs go on from a checkpoint.
-        notices: why runs begin again that have checkpoints, and how many do.
-        kinds: a config for each shape that is trained, and the size of its largest population.
+        populations: the numbers of each population's runs, in the order in which populations start.
+        runs: number of runs to train.
+        steps: their environment steps in total.
+        kept: number of runs not to train: they are finished, or have failed too often.
+        continued: number of runs that resume from a checkpoint.
+        notices: reasons why runs with checkpoints start again, with their number of runs.
+        kinds: a config of each shape to train, and the size of the shape's largest population.
     """
 
     def __init__(self, grid: Grid, options: SweepOptions, journal: Journal) -> None:
@@ -47,16 +47,16 @@ class Agenda:
         self.runs = len(left)
         self.continued = len(self._starts)
         self.populations = plan_populations(
-            left, self._group_of, options.together, options.jobs, fitting(grid, options)
+            left, self._group_of, options.together, options.jobs, ram_capacity(grid, options)
         )
         self.kinds, self.steps = self._summarise()
 
     def start(self, run: int) -> Start:
-        """Where the run of that number begins or goes on."""
+        """Return where the run of a number starts or resumes."""
         return self._starts.get(run, Start())
 
     def _left(self) -> Iterator[int]:
-        """The numbers of the runs that are to be trained."""
+        """Yield the numbers of the runs to train."""
         begun = self._begun()
         only = self._options.only
         for row in self._journal.runs(self._options.run_id, self._options.repetitions):
@@ -66,20 +66,20 @@ class Agenda:
                 self.kept += 1
                 continue
             run = row.run.repetition * len(self._grid) + row.position
-            # Most runs of a large sweep haven't begun, and needn't be looked at closely.
+            # Most runs of a large sweep haven't started, and need no closer look.
             if row.run.name in begun:
                 self._find_start(run, row.run.name)
             yield run
 
     def _begun(self) -> set[str]:
-        """The names of runs that have a folder of checkpoints."""
+        """Return the names of the runs that have a folder of checkpoints."""
         try:
             return set(os.listdir(self._options.out / CHECKPOINTS / self._options.run_id))
         except FileNotFoundError:
             return set()
 
     def _is_over(self, row: JournalRow) -> bool:
-        """Whether a run has all of its updates, or has failed too often."""
+        """Return whether a run has finished all updates, or has failed too often."""
         if row.state == RunState.FINISHED:
             return row.updates >= self._grid.permutation(row.position).config.trainer.updates
         return row.attempts > self._options.retries
@@ -97,11 +97,11 @@ class Agenda:
             self.notices[start.notice] += 1
 
     def _group_of(self, run: int) -> tuple[int, tuple[str, ...]]:
-        """What runs that may train together have in common: where they are, and their shape."""
+        """Return what runs must have in common to train together: the updates done, and the shape."""
         return self.start(run).update, self._shape_of(run % len(self._grid))
 
     def _summarise(self) -> tuple[list[tuple[Config, int]], int]:
-        """`kinds` and `steps`."""
+        """Return `kinds` and `steps`."""
         configs: dict[tuple[int, tuple[str, ...]], Config] = {}
         sizes: Counter[tuple[int, tuple[str, ...]]] = Counter()
         steps = 0

@@ -1,7 +1,7 @@
-"""How many runs train as one population, and how many populations at once, where users leave that open.
+"""Chooses the size of populations and the number of jobs, unless the user sets them.
 
-What is chosen was measured to be best (docs/results.md): several runs fill a call of EnvPool's or a
-product, and more than some gain nothing; a job for each core, where it has enough to do.
+The choices were the fastest in measurements (docs/results.md). Several runs together make better use of
+a call to EnvPool or of a matrix product, up to a point. Each core gets a job if there is enough to do.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from sweeps.planning.populations import count_steps
 from sweeps.search_space.grid import Grid
 
 _TOGETHER, _TOGETHER_ON_GPU = 8, 32
-# Seconds of training for which another process, which takes some to start, pays.
+# Seconds of training for which it is worth starting another job.
 _SECONDS_OF_A_JOB = 3.0
-# Environment steps per second of one core, by and large.
-_RATE, _RATE_WITH_MEMORY, _RATE_OF_IMAGES = 100_000, 20_000, 1_000
+# Rough environment steps per second of one core.
+_RATE, _RATE_OF_RECURRENCE, _RATE_OF_IMAGES = 100_000, 20_000, 1_000
 
 
 def share_out(
     grid: Grid, options: SweepOptions, together: int | None, jobs: int | None
 ) -> SweepOptions:
-    """Options with both numbers.
+    """Return the options with the size of populations and the number of jobs.
 
     Args:
-        grid: what is trained, validated.
-        options: how.
-        together: as the user wants it; None leaves it open.
-        jobs: the same; 0 is one for each core.
+        grid: the permutations, validated.
+        options: the sweep's options.
+        together: maximum number of runs in a population; None leaves it open.
+        jobs: number of jobs; 0 is one per core, None leaves it open.
     """
     first = grid.permutation(0)
     steps = options.repetitions * len(grid) * count_steps(first)
@@ -48,7 +48,7 @@ def _has_images(config: Config) -> bool:
 
 
 def _choose_together(config: Config, options: SweepOptions) -> int:
-    # Players need processes and memory of their own, and images room.
+    # Unity players need processes and RAM of their own, and images need much RAM.
     if config.environment.type in PLAYER_TYPES:
         return 1
     if options.placement.device.type != "cpu":
@@ -59,7 +59,7 @@ def _choose_together(config: Config, options: SweepOptions) -> int:
 def _choose_jobs(config: Config, options: SweepOptions, steps: int) -> int:
     if config.environment.type in PLAYER_TYPES or options.placement.device.type != "cpu":
         return 1
-    rate = _RATE if config.model.recurrence is None else _RATE_WITH_MEMORY
+    rate = _RATE if config.model.recurrence is None else _RATE_OF_RECURRENCE
     if _has_images(config):
         rate = _RATE_OF_IMAGES
     return max(1, min(available_cores(), int(steps / rate / _SECONDS_OF_A_JOB)))

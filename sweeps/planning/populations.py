@@ -1,7 +1,7 @@
-"""What a sweep trains: its runs, and the populations in which they train together.
+"""Plans populations: groups the runs left to train by their shapes.
 
-Runs are planned by number, since a grid may have very many of them: the number of a run is its position
-in the order in which runs are trained one by one, all permutations once and then all again.
+Runs are planned by number, because a grid may have very many. A run's number is its place in the order
+of training: repetition by repetition, and in the grid's order within each.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from sweeps.journal.runs import RunIdentity
 from sweeps.search_space.choices import canonical
 from sweeps.search_space.grid import Grid, Permutation
 
-# Hyperparameters of the trainer that members of one population may each have their own of. All else
-# must be equal.
+# Keys of the trainer that may differ between the members of a population. All others must be equal.
 _OWN_TO_A_MEMBER = {
     "gamma",
     "lamda",
@@ -54,27 +53,27 @@ class PlannedRun:
 
     @property
     def update(self) -> int:
-        """How many updates are done when it begins or goes on."""
+        """Number of updates done when the run starts or resumes."""
         return 0 if self.interrupted_at is None else update_of(self.interrupted_at)
 
     @property
     def steps(self) -> int:
-        """Environment steps of what is left of the training."""
+        """Environment steps left to train."""
         trainer = self.permutation.config.trainer
         return (trainer.updates - self.update) * trainer.batch_size
 
 
 def count_steps(permutation: Permutation) -> int:
-    """Environment steps of one training of a permutation."""
+    """Return the environment steps of one run of a permutation."""
     trainer = permutation.config.trainer
     return trainer.updates * trainer.batch_size
 
 
 class Shapes:
-    """Tells which permutations have equal shapes, by their choices alone.
+    """Compares the shapes of permutations, by their choices alone.
 
     Args:
-        grid: whose permutations.
+        grid: the permutations.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -85,7 +84,7 @@ class Shapes:
         ]
 
     def __call__(self, index: int) -> tuple[str, ...]:
-        """What the permutations of one shape have in common."""
+        """Return the shape of a permutation; equal shapes may train together."""
         positions = self._grid.positions(index)
         return tuple(
             texts[position]
@@ -103,19 +102,19 @@ def plan_populations(
     group_of: Callable[[int], Hashable],
     together: int,
     jobs: int,
-    fitting: Callable[[int], float] = lambda _: math.inf,
+    capacity: Callable[[int], float] = lambda _: math.inf,
 ) -> list[Sequence[int]]:
-    """Parts runs into populations of equal shape, in the order of their first runs.
+    """Split runs into populations of equal shape, in the order of their first runs.
 
-    Populations are smaller than they may be where some of the jobs would have nothing to do otherwise,
-    and where so many jobs with such populations would need more memory than there is.
+    Populations are smaller than `together` if some jobs would be idle otherwise, or if the jobs would
+    need more RAM than there is.
 
     Args:
-        runs: the numbers of what is trained, in order.
-        group_of: what runs that may train together have in common.
-        together: the greatest size of a population.
-        jobs: how many populations are trained in parallel.
-        fitting: how many runs of a run's shape have room in the memory of a job.
+        runs: the numbers of the runs to train, in order.
+        group_of: maps a run's number to what runs must have in common to train together.
+        together: maximum size of a population.
+        jobs: number of populations trained in parallel.
+        capacity: maps a run's number to how many runs of its shape fit into a job's RAM.
     """
     groups: dict[Hashable, array[int]] = {}
     for run in runs:
@@ -124,18 +123,18 @@ def plan_populations(
     populations = [
         population
         for group in groups.values()
-        for population in _split(group, min(limit, fitting(group[0])))
+        for population in _split(group, min(limit, capacity(group[0])))
     ]
     return sorted(populations, key=lambda population: population[0])
 
 
 def count_jobs(jobs: int, populations: Sequence[Sequence[int]]) -> int:
-    """How many of the jobs have something to do."""
+    """Return how many of the jobs have a population to train."""
     return max(1, min(jobs, len(populations)))
 
 
 def _split(runs: array[int], limit: float) -> Iterator[Sequence[int]]:
-    """Parts of nearly equal sizes, of `limit` runs at most."""
+    """Split runs into parts of nearly equal sizes, of at most `limit` runs."""
     parts = math.ceil(len(runs) / limit)
     for part in range(parts):
         yield runs[part * len(runs) // parts : (part + 1) * len(runs) // parts]

@@ -1,4 +1,4 @@
-"""Whether populations have room beside each other in the machine's memory."""
+"""Estimates the RAM of populations, and makes sure that those trained in parallel fit."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from sweeps.planning.populations import Shapes
 from sweeps.search_space.grid import Grid
 
 
-def fitting(grid: Grid, options: SweepOptions) -> Callable[[int], float]:
-    """What says of a run by its number how many of its shape have room in the memory of a job."""
-    memory, runs = options.memory, options.repetitions * len(grid)
-    if memory is None:
+def ram_capacity(grid: Grid, options: SweepOptions) -> Callable[[int], float]:
+    """Return a function from a run's number to how many runs of its shape fit into a job's RAM."""
+    ram, runs = options.ram, options.repetitions * len(grid)
+    if ram is None:
         return lambda _: math.inf
-    share = memory // max(1, min(options.jobs, runs))
+    share = ram // max(1, min(options.jobs, runs))
 
-    def fit(run: int) -> int:
+    def capacity(run: int) -> int:
         needed = footprint(grid.permutation(run % len(grid)).config)
         return max(1, (share - needed.of(0)) // sum(needed.own.values()))
 
-    return fit
+    return capacity
 
 
-def memory_of(grid: Grid, populations: Iterable[Sequence[int]], jobs: int) -> int:
-    """Bytes that populations need at most while so many of them are trained in parallel.
+def ram_needed(grid: Grid, populations: Iterable[Sequence[int]], jobs: int) -> int:
+    """Return the bytes of RAM that the largest populations need when trained in parallel.
 
     Args:
         grid: the permutations.
-        populations: the numbers of the runs that train together.
-        jobs: how many are trained in parallel.
+        populations: numbers of the runs of each population.
+        jobs: number of populations trained in parallel.
     """
     shape_of = Shapes(grid)
     counts: Counter[tuple[tuple[str, ...], int]] = Counter()
@@ -57,19 +57,19 @@ def _bytes(grid: Grid, index: int, members: int) -> int:
     return footprint(grid.permutation(index).config).of(members)
 
 
-def check_memory(grid: Grid, options: SweepOptions) -> None:
-    """Makes sure that so many runs have room beside each other.
+def check_ram(grid: Grid, options: SweepOptions) -> None:
+    """Raise an error if `--jobs` runs, each trained alone, need more RAM than there is.
 
     Raises:
-        UserError: they haven't.
+        UserError: they don't fit.
     """
-    memory, jobs, runs = options.memory, options.jobs, options.repetitions * len(grid)
-    if jobs == 1 or memory is None:
-        return  # each for itself was validated
-    needed = memory_of(grid, ([run] for run in range(runs)), jobs)
-    if needed > memory:
+    ram, jobs, runs = options.ram, options.jobs, options.repetitions * len(grid)
+    if jobs == 1 or ram is None:
+        return  # validating the grid has checked that each run fits
+    needed = ram_needed(grid, ([run] for run in range(runs)), jobs)
+    if needed > ram:
         at_once = min(jobs, runs)
         raise UserError(
-            f"--jobs: {at_once} trainings at a time need about {show_bytes(needed)} of memory, and "
-            f"this machine has {show_bytes(memory)}; choose at most {memory * at_once // needed}"
+            f"--jobs: {at_once} trainings at a time need about {show_bytes(needed)} of RAM, and "
+            f"this machine has {show_bytes(ram)}; choose at most {ram * at_once // needed}"
         )

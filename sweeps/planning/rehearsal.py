@@ -1,4 +1,4 @@
-"""What a sweep would do, without doing it."""
+"""Plans a sweep without changing its folder, for `--dry-run`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sweeps.search_space.identity import Identities
 
 @contextmanager
 def rehearse(grid: Grid, options: SweepOptions) -> Iterator[tuple[Journal, Agenda]]:
-    """The journal and the agenda as they would be if the sweep went on now; nothing of it is written.
+    """Yield the journal and the agenda that the sweep would have if it ran now.
 
     Raises:
-        UserError: it would be refused.
+        UserError: the sweep would be refused.
     """
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = replace(options, out=Path(folder))
@@ -33,7 +33,7 @@ def rehearse(grid: Grid, options: SweepOptions) -> Iterator[tuple[Journal, Agend
 
 
 def _copy(path: Path, copy: Path) -> None:
-    Journal(path, writable=False).close()  # says what is wrong with it
+    Journal(path, writable=False).close()  # raises the error if it is damaged
     copy.parent.mkdir(parents=True, exist_ok=True)
     address = f"{path.resolve().as_uri()}?mode=ro"
     with (

@@ -1,4 +1,4 @@
-"""Where a run goes on that was interrupted, or that is to be trained for longer."""
+"""Finds the checkpoint that an interrupted or extended run resumes from."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from schema.trainer import TrainerConfig
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins or goes on.
+    """The point at which a run starts or resumes.
 
     Attributes:
-        checkpoint: at which it goes on; None begins it.
-        update: how many updates are done then.
-        notice: why it begins although there are checkpoints; empty where there is no such reason.
+        checkpoint: the checkpoint to resume from; None starts from the beginning.
+        update: number of updates done by then.
+        notice: why the run starts again although it has checkpoints; empty otherwise.
     """
 
     checkpoint: Path | None = None
@@ -29,45 +29,45 @@ class Start:
 
 
 def find_start(folder: Path, config: Config, seed: int) -> Start:
-    """Where a run goes on by the checkpoints in its folder.
+    """Find where a run starts or resumes, by the checkpoints in its folder.
 
     Args:
-        folder: of its checkpoints.
-        config: what is to be trained.
-        seed: of the run.
+        folder: the folder of the run's checkpoints.
+        config: the config to train.
+        seed: the run's seed.
     """
     path = last_intact_checkpoint(folder)
     if path is None:
-        return Start(notice="its checkpoints are damaged" if any(folder.glob("*.pt")) else "")
+        return Start(notice="their checkpoints are damaged" if any(folder.glob("*.pt")) else "")
     try:
         checkpoint = load_checkpoint(path)
         saved = checkpoint.read_config(path)
     except UserError as error:
         return Start(notice=error.lines[0])
-    # A checkpoint says what was chosen where the config leaves that to the observations.
+    # A checkpoint holds the values of keys whose defaults depend on the observations.
     config = config.resolved(probe(config.environment).spaces.has_images)
     if checkpoint.seed != seed or _without_updates(saved) != _without_updates(config):
-        return Start(notice="its checkpoints are of another config or seed")
+        return Start(notice="their checkpoints belong to another config or seed")
     if saved.trainer.updates != config.trainer.updates:
         bound = _schedule_bound_to_updates(config.trainer)
         if bound is not None:
             return Start(
                 notice=f"trainer.updates is {config.trainer.updates}, was {saved.trainer.updates}, and "
-                f"trainer.{bound}.max_decay_steps is null, so that the schedule was another one"
+                f"trainer.{bound}.max_decay_steps is null, so the schedule has changed"
             )
     if checkpoint.update > config.trainer.updates:
-        return Start(notice="its checkpoints are of more updates")
+        return Start(notice="their checkpoints have more updates")
     return Start(path, checkpoint.update)
 
 
 def _without_updates(config: Config) -> Config:
-    """The config but for what may grow while the training stays the same."""
+    """Return the config without the number of updates, which may grow."""
     trainer = config.trainer.model_copy(update={"updates": 1})
     return config.model_copy(update={"trainer": trainer})
 
 
 def _schedule_bound_to_updates(trainer: TrainerConfig) -> str | None:
-    """The first schedule that would run otherwise with another number of updates."""
+    """Return the first schedule that depends on the number of updates; None if none does."""
     for name in TrainerConfig.model_fields:
         schedule = getattr(trainer, name)
         if (

@@ -1,4 +1,4 @@
-"""Choices of tuned keys: how they are shown, and which of them mean the same."""
+"""Shows and compares choices, the listed values of tuned keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def canonical(choice: Any) -> str:
-    """Equal for values that mean the same, such as 1 and 1.0 (but not 1 and true)."""
+    """Return a text that is equal for equal values, such as 1 and 1.0 (but not 1 and true)."""
 
     def normal(value: Any) -> Any:
         if isinstance(value, dict):
@@ -23,14 +23,14 @@ def canonical(choice: Any) -> str:
 
 
 def show(choice: Any) -> str:
-    """A choice as a config would have it, on one line."""
+    """Return a choice as a config spells it, on one line."""
     if isinstance(choice, str) and choice.isprintable():
         return choice
     return json.dumps(choice)
 
 
 def number_or_text(shown: str) -> float | str:
-    """A choice that was shown, as a number where it is one."""
+    """Return a shown choice as a number if it is one, else as it is."""
     try:
         return float(shown)
     except ValueError:
@@ -38,5 +38,5 @@ def number_or_text(shown: str) -> float | str:
 
 
 def show_choices(choices: Mapping[str, Any]) -> str:
-    """Choices on one line: `worker_steps=64, num_workers=8`."""
+    """Return choices on one line: `worker_steps=64, num_workers=8`."""
     return ", ".join(f"{label}={show(choice)}" for label, choice in choices.items())

@@ -1,4 +1,4 @@
-"""Writes a grid as one config file per permutation, and `index.csv` beside them."""
+"""Writes a grid as one config file per permutation, with an `index.csv`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ _GENERATED = re.compile(r"[0-9]+\.yaml")
 
 
 def write_grid(grid: Grid, folder: Path, overwrite: bool = False) -> int:
-    """Writes every permutation of a validated grid directly into a folder.
+    """Write every permutation of a validated grid into a folder.
 
-    Writing the same grid again changes nothing. An interrupted write is completed by the next one.
+    Writing the same grid again changes nothing, or completes an interrupted write.
+
+    Args:
+        grid: the permutations.
+        folder: the folder of the files.
+        overwrite: whether to replace the configs of another grid.
 
     Returns:
-        The number of files that were new or changed.
+        The number of files that were new or have changed.
 
     Raises:
-        UserError: the folder holds another grid (and `overwrite` is false); nothing was written.
+        UserError: the folder holds another grid (and `overwrite` isn't set). Nothing is written then.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; --out must be a folder")
@@ -48,7 +53,7 @@ def write_grid(grid: Grid, folder: Path, overwrite: bool = False) -> int:
 
 
 def write_config(folder: Path, name: str, permutation: Permutation) -> None:
-    """Writes the config of one permutation of a sweep, unless it is there."""
+    """Write the config of one permutation of a sweep, unless the file has it already."""
     _write_if_changed(folder / f"{name}.yaml", _text(f"permutation {name}", permutation))
 
 
@@ -65,8 +70,8 @@ def _text(title: str, permutation: Permutation) -> str:
     return f"# {title}: {show_choices(permutation.choices)}\n{''.join(texts)}"
 
 
-# Permutations share most of their sections and nearly all of their keys. Emitting each text once,
-# rather than once for each permutation, is what makes large grids quick to write.
+# Permutations share most sections and nearly all keys. Large grids are quick to write because each text
+# is emitted once, rather than once per permutation.
 @lru_cache(maxsize=64)
 def _section_text(name: str, section_json: str) -> str:
     keys = json.loads(section_json).items()
@@ -79,7 +84,7 @@ def _key_text(key: str, value_json: str) -> str:
 
 
 def _stale_files(grid: Grid, folder: Path) -> list[Path]:
-    """Configs of another, larger grid, which a loop over the folder would take for this one's."""
+    """Return configs of a larger grid, which a loop over the folder would mistake for this one's."""
     width = len(grid.name(0))
     return [
         path
@@ -121,9 +126,9 @@ def write_index(
     labels: Sequence[str],
     permutations: Callable[[], Iterable[tuple[str, Sequence[str]]]],
 ) -> bool:
-    """Writes the names and choices of permutations as a table; returns whether it changed.
+    """Write the names and choices of permutations as a table, and return whether the file changed.
 
-    It is written row by row, since that of a large grid is large, and last, as all else stands.
+    The table is written row by row, because a large grid has a large one.
     """
     path = folder / INDEX
     if path.exists() and _same_index(path, _index_lines(labels, permutations())):

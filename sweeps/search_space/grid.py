@@ -1,8 +1,8 @@
-"""Search space in, permutations out: reads a tuning config and expands it over a base config.
+"""Reads a tuning config, and expands it over a base config into permutations.
 
 A tuning config lists choices under `hyperparameters` (any key of the config) and under each decay
 schedule. A grid is their Cartesian product in the order of the file, the last key varying fastest.
-It is generated lazily: neither the time to the first permutation nor memory grows with its size.
+It is generated lazily: neither the time to the first permutation nor the RAM grows with its size.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from schema.yaml_file import Document, KeyPath, read_yaml
 from sweeps.search_space.choices import canonical, show, show_choices
 from sweeps.search_space.keys import Axis, resolve_axes, schedule_names
 
-_REPORTED = 10  # errors and warnings of a large grid are counted beyond this many
+_REPORTED = 10  # errors and warnings listed; the others are counted
 
 
 @dataclass(frozen=True)
 class Permutation:
-    """One combination of choices and the whole config it makes.
+    """One combination of choices, with the config it makes.
 
     Attributes:
-        index: its position in the grid, from 0.
-        choices: the value of each tuned key, by the axis's label.
-        config: the base config with the choices merged in, valid.
+        index: position in the grid, from 0.
+        choices: the value of each tuned key, by label.
+        config: the base config with the choices merged in, validated.
     """
 
     index: int
@@ -48,13 +48,13 @@ class Permutation:
 
 
 class _Causes:
-    """The errors of permutations, each once however many have it.
+    """The distinct errors of permutations.
 
     Attributes:
-        failed: how many permutations have any.
-        first: of each error (key and message): how many permutations have it, and index and choices
-            of the first; of the first ten errors only.
-        are_more: whether there are other errors.
+        failed: number of permutations with errors.
+        first: number of permutations with an error, and the index and choices of the first of them, by
+            the error's key and message; for the first ten errors only.
+        are_more: whether there are more errors.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class _Causes:
     def note(
         self, index: int, values: tuple[Any, ...], problems: list[tuple[KeyPath, str]]
     ) -> None:
-        """Counts what is wrong with a permutation."""
+        """Add the errors of a permutation."""
         self.failed += bool(problems)
         for problem in problems:
             if problem not in self.first and len(self.first) == _REPORTED:
@@ -81,7 +81,7 @@ class Grid:
     Args:
         base: the base config's document.
         tune: the tuning config's document.
-        axes: what is tuned.
+        axes: the tuned keys.
     """
 
     def __init__(self, base: Document, tune: Document, axes: list[Axis]) -> None:
@@ -91,30 +91,30 @@ class Grid:
 
     @property
     def size(self) -> int:
-        """The number of permutations, however large."""
+        """Number of permutations; unlike `len`, it has no upper limit."""
         return math.prod(len(axis.choices) for axis in self.axes)
 
     def __len__(self) -> int:
-        """The number of permutations."""
+        """Return the number of permutations."""
         return self.size
 
     @property
     def labels(self) -> list[str]:
-        """The names of the tuned keys."""
+        """Names of the tuned keys."""
         return [axis.label for axis in self.axes]
 
     def name(self, index: int) -> str:
-        """The index of a permutation, zero-padded so that names sort as numbers."""
+        """Return the index of a permutation, zero-padded so that names sort as numbers."""
         return str(index).zfill(len(str(len(self) - 1)))
 
     def permutations(self) -> Iterator[Permutation]:
-        """Every permutation of a validated grid, in order."""
+        """Yield every permutation of a validated grid, in order."""
         validate = _SharedSections()
         for index, (values, data) in enumerate(self._merged()):
             yield Permutation(index, dict(zip(self.labels, values, strict=True)), validate(data))
 
     def permutation(self, index: int) -> Permutation:
-        """The permutation of that index of a validated grid."""
+        """Return the permutation at an index of a validated grid."""
         data, values = self.base.data, self.values(index)
         for axis, value in zip(self.axes, values, strict=True):
             data = deep_merge(data, _nested(axis.key_path, value))
@@ -122,14 +122,14 @@ class Grid:
         return Permutation(index, choices, Config.model_validate(data))
 
     def values(self, index: int) -> tuple[Any, ...]:
-        """The choices of the permutation of that index, without making its config."""
+        """Return the choices of the permutation at an index, without making its config."""
         positions = self.positions(index)
         return tuple(
             axis.choices[position] for axis, position in zip(self.axes, positions, strict=True)
         )
 
     def positions(self, index: int) -> tuple[int, ...]:
-        """Where in the lists of choices those of a permutation stand."""
+        """Return the positions of a permutation's choices in the lists of choices."""
         found = []
         for axis in reversed(self.axes):
             index, position = divmod(index, len(axis.choices))
@@ -137,17 +137,18 @@ class Grid:
         return tuple(reversed(found))
 
     def unique(self) -> Grid:
-        """The grid without the permutations that repeat an earlier one."""
+        """Return the grid without permutations that repeat an earlier one."""
         return Grid(self.base, self.tune, [axis.unique() for axis in self.axes])
 
     def validate(self) -> list[str]:
-        """Validates the base config, every choice and every permutation.
+        """Validate the base config, every choice and every permutation.
 
         Returns:
-            Warnings, a line each.
+            The warnings, a line each.
 
         Raises:
-            UserError: a line for each error (the first ten of permutations, and how many have them).
+            UserError: there are errors, a line each. For permutations, it has the first ten errors and
+                how many permutations have them.
         """
         errors = self._base_errors() + [line for axis in self.axes for line in self._errors(axis)]
         if errors:
@@ -191,20 +192,18 @@ class Grid:
         return [self._rising_warning(name, found) for name, found in rising.items() if found]
 
     def _permutation_errors(self, causes: _Causes) -> list[str]:
-        """A line for each error, with the first permutation that has it, and one that counts them."""
+        """Return a line for each error, with the first permutation that has it, and a total."""
         lines = []
         for (path, message), (count, index, values) in causes.first.items():
             choices = show_choices(dict(zip(self.labels, values, strict=True)))
-            several = (
-                f"{count} permutations, of which the first is " if count > 1 else "permutation "
-            )
+            several = f"{count} permutations, starting with " if count > 1 else "permutation "
             lines.append(
                 f"{self.tune.path}: {several}{self.name(index)} ({choices}): "
                 f"{'.'.join(path)}: {message}"
             )
         if causes.are_more:
             lines.append(
-                f"{self.tune.path}: {causes.failed} of {len(self)} permutations are not valid"
+                f"{self.tune.path}: {causes.failed} of {len(self)} permutations are invalid"
             )
         return lines
 
@@ -231,10 +230,10 @@ class Grid:
 
 
 def load_grid(base_path: Path, tune_path: Path) -> Grid:
-    """Reads a base config and a tuning config and resolves what is tuned.
+    """Read a base config and a tuning config, and return their grid.
 
     Raises:
-        UserError: a file can't be read, or the tuning config names what doesn't exist.
+        UserError: a file can't be read, or the tuning config names a key that doesn't exist.
     """
     base = read_config(base_path)
     tune = read_yaml(tune_path)
@@ -244,14 +243,14 @@ def load_grid(base_path: Path, tune_path: Path) -> Grid:
         )
     grid = Grid(base, tune, resolve_axes(tune))
     if grid.size > sys.maxsize:
-        raise UserError(f"{tune_path}: {grid.size:.1e} permutations are more than can be counted")
+        raise UserError(f"{tune_path}: {grid.size:.1e} permutations are too many")
     return grid
 
 
 def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """The base with the override's values; mappings merge key by key, anything else replaces.
+    """Return the base with the override's values; mappings merge key by key, other values replace.
 
-    Neither argument is changed; the result shares the parts that only one of them has.
+    The arguments aren't changed; the result shares the parts that only one of them has.
     """
     merged = dict(base)
     for key, value in override.items():
@@ -266,7 +265,7 @@ def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str
 def _merge_all(
     data: dict[str, Any], axes: list[Axis], values: tuple[Any, ...] = ()
 ) -> Iterator[_Merged]:
-    """Merges what neighbours have in common once."""
+    """Yield the merged configs; what neighbours have in common is merged once."""
     if not axes:
         yield values, data
         return
@@ -277,17 +276,17 @@ def _merge_all(
 
 
 class _SharedSections:
-    """Validates merged configs, of which neighbours share most sections, each section once."""
+    """Validates merged configs; a section that neighbours share is validated once."""
 
     def __init__(self) -> None:
-        # The mapping itself is kept, so that no other one can have its id.
+        # The mapping is kept, because a new one could reuse its identity otherwise.
         self._latest: dict[str, tuple[Any, Section]] = {}
 
     def __call__(self, data: dict[str, Any]) -> Config:
-        """The config that `data` describes.
+        """Return the validated config of merged data.
 
         Raises:
-            ValidationError: of the section at fault or of the whole.
+            ValidationError: a section or the whole is invalid.
         """
         shared = {name: self._section(name, data[name]) for name in _SHARED if name in data}
         return Config.model_validate({**data, **shared})
@@ -300,7 +299,7 @@ class _SharedSections:
         return section
 
 
-# What one permutation is made of: the choices, and the base config with them.
+# A permutation's choices, and the base config with them.
 _Merged = tuple[tuple[Any, ...], dict[str, Any]]
 _SHARED: dict[str, type[Section]] = {
     "environment": EnvironmentConfig,
@@ -316,7 +315,7 @@ def _nested(key_path: KeyPath, value: Any) -> dict[str, Any]:
 
 
 def _key_errors(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
-    """Errors of single keys; combinations are left to the permutations."""
+    """Return errors of single keys; those of combinations are found in permutations."""
     try:
         Config.model_validate(data)
     except ValidationError as error:

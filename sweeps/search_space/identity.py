@@ -1,4 +1,4 @@
-"""What makes a permutation the same when its grid has grown, and a grid another one."""
+"""Identifies permutations, so that they are found again after their grid has grown."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from sweeps.search_space.choices import canonical, show
 from sweeps.search_space.grid import Grid, deep_merge
 from sweeps.search_space.keys import Axis
 
-# What may grow from one session of a sweep to the next.
+# The key that may grow from one session of a sweep to the next.
 _UPDATES: KeyPath = ("trainer", "updates")
 
 
 class Identities:
-    """Identifies permutations by the values of their choices, wherever the grid has them.
+    """Identifies permutations by their choices, whatever their index in the grid.
 
-    A choice that is the base config's value isn't mentioned, so that a key that is tuned from now on
-    leaves the permutations with its former value what they were.
+    An identity leaves out choices that equal the base config's value. So a permutation keeps its
+    identity when a key is added to the search space with the base config's value as a choice.
 
     Args:
-        grid: whose permutations.
+        grid: the permutations.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -32,19 +32,19 @@ class Identities:
         self._shown = [list(map(show, axis.choices)) for axis in grid.axes]
 
     def __call__(self, index: int) -> str:
-        """What identifies the permutation of that index."""
+        """Return the identity of the permutation at an index."""
         positions = self._grid.positions(index)
         texts = [texts[place] for texts, place in zip(self._texts, positions, strict=True)]
         return ";".join(filter(None, texts))
 
     def shown(self, index: int) -> list[str]:
-        """The permutation's choices as text."""
+        """Return the choices of the permutation at an index as text."""
         positions = self._grid.positions(index)
         return [shown[place] for shown, place in zip(self._shown, positions, strict=True)]
 
 
 def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
-    """What each choice adds to an identity; what a list repeats is told apart by its number."""
+    """Return what each choice adds to an identity; repeated choices of a key are numbered."""
     usual = None if axis.key_path == _UPDATES else canonical(_value_at(base, axis.key_path))
     seen: Counter[str] = Counter()
     texts = []
@@ -65,12 +65,12 @@ def _value_at(data: Any, key_path: KeyPath) -> Any:
 
 
 def complete(base: dict[str, Any]) -> dict[str, Any]:
-    """A base config with the defaults of what it leaves out."""
+    """Return a base config with the defaults of the keys that it leaves out."""
     return deep_merge(Config().as_dict(), base)
 
 
 def differences(before: Any, now: Any, key_path: KeyPath = ()) -> list[str]:
-    """A line for each key that isn't the same in two completed base configs, but for the updates."""
+    """Return a line for each key that differs between completed base configs, except the updates."""
     if key_path == _UPDATES or (canonical(before) == canonical(now)):
         return []
     if isinstance(before, dict) and isinstance(now, dict):

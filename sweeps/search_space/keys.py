@@ -1,4 +1,4 @@
-"""Which keys of the config a tuning config tunes, and with which choices."""
+"""Resolves the keys of a tuning config: finds each in the config, with its choices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath
 from sweeps.search_space.choices import canonical, show
 
-# Sections whose keys the schema doesn't know.
+# Sections that take any key.
 _FREE: tuple[KeyPath, ...] = (("environment", "kwargs"),)
 
 
@@ -24,10 +24,10 @@ class Axis:
     """One tuned key and its choices.
 
     Attributes:
-        key_path: the key, from the config's root.
-        label: the key as the tuning config writes it, a schedule's with the schedule's name.
-        choices: the values in their order.
-        line_path: where the tuning config has it.
+        key_path: path of the key from the config's root.
+        label: name of the key in the tuning config, with the schedule's name for a schedule's key.
+        choices: the values, in the order of the file.
+        line_path: path of the key in the tuning config.
     """
 
     key_path: KeyPath
@@ -36,17 +36,17 @@ class Axis:
     line_path: KeyPath
 
     def unique(self) -> Axis:
-        """The same key with each choice once, where it first stood."""
+        """Return the axis without repeated choices."""
         first = {canonical(choice): choice for choice in reversed(self.choices)}
         ordered = dict.fromkeys(map(canonical, self.choices))
         return Axis(self.key_path, self.label, tuple(first[key] for key in ordered), self.line_path)
 
 
 def resolve_axes(tune: Document) -> list[Axis]:
-    """The tuned keys of a tuning config, in its order.
+    """Return the tuned keys of a tuning config, in its order.
 
     Raises:
-        UserError: a line for each key that doesn't exist, has no choices or is tuned twice.
+        UserError: a key doesn't exist, has no choices or is tuned twice; a line for each.
     """
     axes, errors = _resolve_axes(tune)
     errors += _conflicts(axes, tune)
@@ -76,7 +76,7 @@ def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
 
 
 def _lack_of_keys(section: str, found: Any) -> str:
-    """What is wrong with something that stands in the place of a section's keys."""
+    """Return the error of a section that has no keys."""
     if not found:
         return "holds no keys; list some or remove it"
     example = "gamma: [0.9, 0.99]" if section == "hyperparameters" else f"initial: {show(found)}"
@@ -101,18 +101,18 @@ def _resolve_in_schedule(section: str, key: str) -> KeyPath:
 
 
 def resolve_key(key: str) -> KeyPath:
-    """The path of the config's key that a name under `hyperparameters` means.
+    """Return the path of the config's key that a name under `hyperparameters` means.
 
-    A dotted path from the root names exactly one. Any other name means the trainer's key if the
-    trainer has it, else the one section's that has it.
+    A dotted path from the root names exactly one key. Any other name is looked up in the trainer's
+    section first, then in all others.
 
     Raises:
-        UserError: no key or several keys have that name.
+        UserError: no key has that name, or several sections have one.
     """
     parts = tuple(key.split("."))
     paths = list(key_paths(Config))
     for section in _FREE:
-        # What stands below is the environment's business, so any name may.
+        # The environment checks the keys of these sections, so any name is accepted.
         for written in (section, section[-1:]):
             if parts[: len(written)] == written and len(parts) > len(written):
                 return (*section, *parts[len(written) :])
@@ -128,7 +128,7 @@ def resolve_key(key: str) -> KeyPath:
 
 
 def _section_hint(name: str, sections: list[str]) -> str:
-    """What was meant by a section that a tuning config can't have."""
+    """Return a hint for a section that a tuning config can't have."""
     if name in keys_of(Config):
         return "; list its keys under hyperparameters"
     if name in OPTIONS:
@@ -141,7 +141,7 @@ def _section_hint(name: str, sections: list[str]) -> str:
 
 
 def _key_hint(key: str, paths: list[KeyPath]) -> str:
-    """What was meant by a key under `hyperparameters` that doesn't exist."""
+    """Return a hint for a key under `hyperparameters` that doesn't exist."""
     if key in OPTIONS:
         return _option_hint(key)
     dotted = "." in key
@@ -163,30 +163,30 @@ def _key_hint(key: str, paths: list[KeyPath]) -> str:
 
 def _option_hint(name: str) -> str:
     if name == "seed":
-        return "; use --num-repetitions=<n>, which trains with n seeds, from that of --seed on"
+        return "; use --num-repetitions=<n>, which trains with n seeds from --seed on"
     return f"; did you mean the option --{name.replace('_', '-')} of tune.py?"
 
 
 def _show_schedule_key(path: KeyPath) -> str | None:
-    """How a tuning config has a key of a schedule; None for any other key."""
+    """Return how a tuning config spells a schedule's key; None for any other key."""
     if len(path) == 3 and path[1] in schedule_names():
         return f"the section {path[1]} with the key {path[2]}"
     return None
 
 
 def _show_key(path: KeyPath) -> str:
-    """How a key is written under `hyperparameters`."""
+    """Return how a key is spelt under `hyperparameters`."""
     return path[-1] if path[0] == "trainer" else ".".join(path)
 
 
 def schedule_names() -> list[str]:
-    """The decay schedules, each of which may be a section of the tuning config."""
+    """Return the names of the decay schedules; each may be a section of the tuning config."""
     inner = {key: subsection(TrainerConfig, key) for key in keys_of(TrainerConfig)}
     return [key for key, section in inner.items() if section and issubclass(section, DecaySchedule)]
 
 
 def _conflicts(axes: list[Axis], tune: Document) -> list[str]:
-    """Keys that are tuned twice, under two names or as a section and one of its keys."""
+    """Return errors of keys tuned twice: under two names, or as a section and one of its keys."""
     errors = []
     for position, later in enumerate(axes):
         for earlier in axes[:position]:

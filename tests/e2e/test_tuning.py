@@ -166,10 +166,10 @@ def test_a_config_that_exceeds_the_memory_is_refused(command, section, key, tmp_
 
 def test_a_dry_run_estimates_the_memory(tmp_path):
     shown = succeed("tune", *write_tiny(tmp_path), "--dry-run", cwd=tmp_path)
-    assert re.search(r"^memory: about 30\d MiB at a time; this machine has ", shown, re.MULTILINE)
+    assert re.search(r"^RAM: about 30\d MiB at a time; this machine has ", shown, re.MULTILINE)
     more = ["--dry-run", "--jobs=2", "--together=2"]
     shown = succeed("tune", *write_tiny(tmp_path), *more, cwd=tmp_path)
-    assert re.search(r"^memory: about 60\d MiB at a time; this machine has ", shown, re.MULTILINE)
+    assert re.search(r"^RAM: about 60\d MiB at a time; this machine has ", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A small sweep, run in this process, for tests of what becomes of it."""
+"""Small grids and sweeps for tests; a sweep trains in this process."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import torch
 from commands.terminal.progress import PlainDisplay, make_console
 from ppo.placement import Placement
 from ppo.run.checkpoint import load_checkpoint
+from sweeps.execution import worker
 from sweeps.execution.backends.local import Queue
 from sweeps.execution.worker import train_population
 from sweeps.options import SweepOptions
@@ -20,14 +21,31 @@ trainer: {updates: 6, epochs: 1, num_workers: 2, worker_steps: 32, num_mini_batc
 """
 
 
+CARTPOLE = "environment: {type: CartPole, name: CartPole-v1}\n"
+# The search space of README.md: 48 permutations, 16 of which repeat another.
+DOCUMENTED = """
+hyperparameters:
+  worker_steps: [64, 128]
+  num_workers: [8, 16]
+
+learning_rate_schedule:
+  initial: [3.0e-3, 1.0e-4]
+  final: [1.0e-5, 1.0e-6]
+
+beta_schedule:
+  initial: [0.01, 0.001, 0.001]
+  final: [0.0001]
+"""
+
+
 def make_grid(folder: Path, space="hyperparameters: {gamma: [0.9, 0.95, 0.99]}\n", base=BASE):
     (folder / "base.yaml").write_text(base)
-    (folder / "space.yaml").write_text(space)
-    return load_grid(folder / "base.yaml", folder / "space.yaml")
+    (folder / "tune.yaml").write_text(space)
+    return load_grid(folder / "base.yaml", folder / "tune.yaml")
 
 
 class Display(PlainDisplay):
-    """Notes what is trained, and calls a function after each update."""
+    """Records what is trained, and calls a function after each update."""
 
     def __init__(self, on_update=lambda sweep, progress: None):
         super().__init__(make_console(), 1, 1)
@@ -47,7 +65,7 @@ class Display(PlainDisplay):
 
 
 def run_here(populations, placements, observer, stop):
-    """A backend that trains in this process, where things can be replaced and noted."""
+    """A backend that trains in this process, where tests can replace parts of the trainer."""
     queue = Queue(populations, placements[0].out)
     while not stop.is_requested and (population := queue.next()):
         observer.started(0, population)
@@ -63,13 +81,29 @@ def run_here(populations, placements, observer, stop):
             observer.ended(0, population, results)
 
 
+def fail(monkeypatch, gamma, message):
+    """Make each population raise an error if a member has that gamma."""
+
+    class Failing(worker.PPOTrainer):
+        def __init__(self, runs, placement):
+            super().__init__(runs, placement)
+            self.fails = any(run.config.trainer.gamma == gamma for run in runs)
+
+        def run(self, on_update):
+            if self.fails:
+                raise RuntimeError(message)
+            super().run(on_update)
+
+    monkeypatch.setattr(worker, "PPOTrainer", Failing)
+
+
 def options_for(out, worker_id=2, device="cpu", **options):
     chosen = {"run_id": "a", "repetitions": 1, "seed": 0, **options}
     return SweepOptions(out=out, placement=Placement(torch.device(device), worker_id), **chosen)
 
 
 def run(grid, out, display=None, overwrite=False, **options):
-    """Runs a sweep and returns the results of all its runs."""
+    """Run a sweep and return the records of all its runs."""
     display = display or Display()
     with Sweep(grid, options_for(out, **options), overwrite) as sweep:
         display.sweep = sweep
@@ -78,7 +112,7 @@ def run(grid, out, display=None, overwrite=False, **options):
 
 
 def comparable(results, out):
-    """All that must be the same however often a sweep was interrupted."""
+    """Everything that must be the same however often a sweep was interrupted."""
     return [
         (
             result.name,

@@ -6,18 +6,7 @@ from schema.config import load_config
 from schema.errors import UserError
 from sweeps.search_space import config_files
 from sweeps.search_space.config_files import write_grid
-from sweeps.search_space.grid import load_grid
-from tests.sweeps.test_grid import CARTPOLE, DOCUMENTED
-
-
-@pytest.fixture
-def load(tmp_path):
-    def load_text(tune, base=CARTPOLE):
-        (tmp_path / "base.yaml").write_text(base)
-        (tmp_path / "tune.yaml").write_text(tune)
-        return load_grid(tmp_path / "base.yaml", tmp_path / "tune.yaml")
-
-    return load_text
+from tests.sweeps.scene import DOCUMENTED
 
 
 def contents(folder):
@@ -108,7 +97,7 @@ def test_another_grid_is_refused_and_nothing_is_written(load, tmp_path, tune):
     assert contents(folder) == before
 
 
-def test_overwriting_replaces_and_removes_what_is_stale_and_nothing_else(load, tmp_path):
+def test_overwriting_replaces_the_grid_and_keeps_other_files(load, tmp_path):
     folder, fresh = tmp_path / "out", tmp_path / "fresh"
     write_grid(load(DOCUMENTED), folder)
     (folder / "notes.yaml").write_text("mine")
@@ -135,7 +124,7 @@ def test_an_interrupted_write_is_completed_by_the_next_one(load, tmp_path):
     assert {name: after[name] for name in kept} == kept
 
 
-def test_a_write_that_breaks_off_leaves_whole_files_and_no_index(load, tmp_path, monkeypatch):
+def test_an_interrupted_write_leaves_whole_files_and_no_index(load, tmp_path, monkeypatch):
     folder = tmp_path / "out"
     grid = load(DOCUMENTED)
     write_grid(grid, tmp_path / "complete")
@@ -160,7 +149,7 @@ def test_a_write_that_breaks_off_leaves_whole_files_and_no_index(load, tmp_path,
     assert texts(folder) == complete
 
 
-def test_an_index_that_was_changed_is_mended(load, tmp_path):
+def test_a_changed_index_is_repaired(load, tmp_path):
     folder = tmp_path / "out"
     grid = load(DOCUMENTED)
     write_grid(grid, folder)

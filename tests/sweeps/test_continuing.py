@@ -1,4 +1,4 @@
-"""The same command again goes on with a sweep, and trains nothing twice."""
+"""Resuming a sweep: nothing is trained twice, and the results are those of an uninterrupted one."""
 
 import csv
 import sqlite3
@@ -13,11 +13,11 @@ from tests.sweeps.scene import BASE, Display, comparable, make_grid, options_for
 
 
 class KilledError(BaseException):
-    """Ends everything at once, as no error of a run does."""
+    """Kills the sweep at once, as no error of a run does."""
 
 
 def killed_at(*updates):
-    """A display that ends the sweep in these of all its updates, without any warning."""
+    """A display that kills the sweep at these updates, counted over all runs, without warning."""
     left = list(updates)
     count = iter(range(1, 10_000))
 
@@ -38,7 +38,7 @@ def names(display):
 
 
 @pytest.mark.parametrize("options", [{}, {"together": 2}, {"together": 6}], ids=["1", "2", "6"])
-def test_a_sweep_that_is_interrupted_ends_as_one_that_is_not(tmp_path, options):
+def test_an_interrupted_sweep_ends_as_an_uninterrupted_one(tmp_path, options):
     grid = make_grid(tmp_path)
     whole = run(grid, tmp_path / "whole", repetitions=2, **options)
     out = tmp_path / "out"
@@ -56,10 +56,10 @@ def test_a_sweep_that_is_interrupted_ends_as_one_that_is_not(tmp_path, options):
     ]
 
 
-def test_what_is_finished_is_not_trained_again_and_what_is_not_goes_on(tmp_path):
+def test_finished_runs_are_kept_and_others_resume(tmp_path):
     grid, out = make_grid(tmp_path), tmp_path / "out"
     with pytest.raises(KilledError):
-        # In the fifth update of the second run, of which the checkpoint of the fourth is there.
+        # In the fifth update of the second run, which has a checkpoint of the fourth.
         run(grid, out, killed_at(11))
     display = Display()
     with Sweep(grid, options_for(out), overwrite=False) as sweep:
@@ -74,7 +74,7 @@ def test_what_is_finished_is_not_trained_again_and_what_is_not_goes_on(tmp_path)
     assert not names(again)
 
 
-def test_a_resumed_population_may_be_cut_differently(tmp_path):
+def test_a_resumed_population_may_be_split_differently(tmp_path):
     grid, out = make_grid(tmp_path), tmp_path / "out"
     whole = run(grid, tmp_path / "whole")
     with pytest.raises(KilledError):
@@ -98,7 +98,7 @@ def test_members_whose_checkpoints_differ_train_apart(tmp_path):
     assert comparable(found, out) == comparable(whole, tmp_path / "whole")
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
+def test_a_run_with_a_damaged_checkpoint_resumes_from_the_one_before(tmp_path):
     grid, out = make_grid(tmp_path), tmp_path / "out"
     whole = run(grid, tmp_path / "whole")
     with pytest.raises(KilledError):
@@ -118,7 +118,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
     assert comparable(found, out) == comparable(whole, tmp_path / "whole")
 
 
-def test_a_run_whose_end_was_not_noted_is_not_trained_again(tmp_path):
+def test_a_run_that_finished_without_a_record_is_not_trained_again(tmp_path):
     grid, out = make_grid(tmp_path), tmp_path / "out"
     whole = run(grid, out)
     with sqlite3.connect(out / "a.sqlite") as database:
@@ -139,7 +139,7 @@ def test_a_grid_that_gained_choices_trains_only_those(tmp_path):
         "hyperparameters: {gamma: [0.8, 0.9, 0.95, 0.99]}\nbeta_schedule: {initial: [0.01, 0.1]}\n",
     )
     after = run(grid, out, display)
-    # 0.01 is what the base config has. The permutations keep their names, the others get the next.
+    # The base config has 0.01. Known permutations keep their names; others get the next numbers.
     assert [(result.run.permutation, *result.run.choices.values()) for result in after] == [
         ("2", "0.8", "0.01"),
         ("3", "0.8", "0.1"),
@@ -165,7 +165,7 @@ def test_repeated_choices_are_permutations_of_their_own(tmp_path):
     assert not names(display)
 
 
-def test_more_repetitions_train_what_is_missing(tmp_path):
+def test_more_repetitions_train_only_the_missing_runs(tmp_path):
     grid, out, display = make_grid(tmp_path), tmp_path / "out", Display()
     run(grid, out)
     run(grid, out, display, repetitions=2)
@@ -179,7 +179,7 @@ def longer(tmp_path, updates=10, more=""):
     )
 
 
-def test_more_updates_go_on_where_the_schedules_allow_it(tmp_path):
+def test_more_updates_resume_if_the_schedules_allow_it(tmp_path):
     out = tmp_path / "out"
     run(longer(tmp_path, 6), out)
     display = Display()
@@ -189,7 +189,7 @@ def test_more_updates_go_on_where_the_schedules_allow_it(tmp_path):
     assert comparable(found, out) == comparable(whole, tmp_path / "whole")
 
 
-def test_more_updates_begin_again_where_a_schedule_depends_on_them(tmp_path):
+def test_more_updates_start_again_if_a_schedule_depends_on_them(tmp_path):
     out, decay = tmp_path / "out", ", learning_rate_schedule: {initial: 1e-3, final: 1e-4}"
     run(longer(tmp_path, 6, decay), out)
     with Sweep(longer(tmp_path, 10, decay), options_for(out), overwrite=False) as sweep:
@@ -204,7 +204,7 @@ def test_more_updates_begin_again_where_a_schedule_depends_on_them(tmp_path):
         assert sweep.agenda.continued == 3
 
 
-def test_fewer_updates_keep_what_is_there(tmp_path):
+def test_fewer_updates_keep_the_finished_runs(tmp_path):
     out, display = tmp_path / "out", Display()
     run(longer(tmp_path, 6), out)
     run(longer(tmp_path, 4), out, display)
@@ -268,7 +268,7 @@ def test_a_second_process_is_refused_and_a_dead_one_is_not_waited_for(tmp_path):
         # Another run id is another sweep.
         Sweep(grid, options_for(out, run_id="b"), overwrite=False).close()
     assert not list(out.glob("*.lock"))
-    # As a crash leaves it.
+    # A lock as a crash leaves it.
     (out / "a.sqlite.lock").write_text('{"host": "elsewhere", "process": 1}')
     assert len(run(grid, out)) == 3
     assert not list(out.glob("*.lock"))
@@ -294,7 +294,7 @@ def test_a_damaged_journal_is_one_line_and_nothing_is_lost(tmp_path, content):
     )
 
 
-def test_the_journal_knows_how_it_came_about(tmp_path):
+def test_the_journal_has_sessions_counts_and_curves(tmp_path):
     grid, out = make_grid(tmp_path), tmp_path / "out"
     with Sweep(grid, options_for(out), False, {"revision": "abc"}) as sweep:
         sweep.run(Display(), backend=run_here)
@@ -308,8 +308,8 @@ def test_the_journal_knows_how_it_came_about(tmp_path):
     reader.close()
 
 
-def test_a_journal_that_is_just_beginning_is_told_from_a_damaged_one(tmp_path):
+def test_a_journal_that_is_just_being_created_is_not_called_damaged(tmp_path):
     path = tmp_path / "default.sqlite"
     sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
-    with pytest.raises(UserError, match="holds no sweep; one that is just beginning"):
+    with pytest.raises(UserError, match="holds no sweep yet; if one is just starting"):
         Journal(path, writable=False)

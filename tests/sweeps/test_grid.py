@@ -8,33 +8,9 @@ from hypothesis import strategies as st
 
 from schema.errors import UserError
 from schema.yaml_file import Document
-from sweeps.search_space.grid import Grid, deep_merge, load_grid
+from sweeps.search_space.grid import Grid, deep_merge
 from sweeps.search_space.keys import Axis, resolve_key
-
-DOCUMENTED = """
-hyperparameters:
-  worker_steps: [64, 128]
-  num_workers: [8, 16]
-
-learning_rate_schedule:
-  initial: [3.0e-3, 1.0e-4]
-  final: [1.0e-5, 1.0e-6]
-
-beta_schedule:
-  initial: [0.01, 0.001, 0.001]
-  final: [0.0001]
-"""
-CARTPOLE = "environment: {type: CartPole, name: CartPole-v1}\n"
-
-
-@pytest.fixture
-def load(tmp_path):
-    def load_text(tune, base=CARTPOLE):
-        (tmp_path / "base.yaml").write_text(base)
-        (tmp_path / "tune.yaml").write_text(tune)
-        return load_grid(tmp_path / "base.yaml", tmp_path / "tune.yaml")
-
-    return load_text
+from tests.sweeps.scene import CARTPOLE, DOCUMENTED
 
 
 def errors_of(action, *arguments):
@@ -138,7 +114,7 @@ def test_a_key_is_found_by_its_name_or_its_path(key, path):
         ),
     ],
 )
-def test_a_name_that_several_sections_have_lists_their_paths(key, paths):
+def test_a_name_in_several_sections_lists_their_paths(key, paths):
     assert errors_of(resolve_key, key) == [f"several sections have it; write {' or '.join(paths)}"]
 
 
@@ -166,7 +142,7 @@ def test_an_unknown_name_hints_at_the_nearest(key, nearest):
     assert errors_of(resolve_key, key) == [f"unknown key; did you mean {nearest}?"]
 
 
-def test_a_seed_is_no_choice_but_a_repetition():
+def test_a_seed_is_a_repetition_rather_than_a_choice():
     (line,) = errors_of(resolve_key, "seed")
     assert "--num-repetitions=<n>" in line and "--seed" in line
 
@@ -185,11 +161,11 @@ def test_a_seed_is_no_choice_but_a_repetition():
         ("trainer: {gamma: [0.9]}", "list its keys under hyperparameters"),
         (
             "seed: [1, 2]",
-            "use --num-repetitions=<n>, which trains with n seeds, from that of --seed on",
+            "use --num-repetitions=<n>, which trains with n seeds from --seed on",
         ),
     ],
 )
-def test_a_section_that_is_none_is_answered_with_what_belongs_there(load, section, hint):
+def test_an_unknown_section_hints_at_the_right_one(load, section, hint):
     (line,) = errors_of(load, section)
     assert line.endswith(f": unknown section; {hint}")
 
@@ -264,7 +240,7 @@ def test_an_empty_tuning_config_is_an_error(load, tmp_path):
         "hyperparameters: {beta_schedule: [{initial: 1}]}\nbeta_schedule: {final: [0]}\n",
     ],
 )
-def test_what_is_tuned_twice_is_an_error(load, tune):
+def test_a_key_that_is_tuned_twice_is_an_error(load, tune):
     lines = errors_of(load, tune)
     assert len(lines) == 1
     assert "tunes what hyperparameters." in lines[0]
@@ -343,7 +319,7 @@ def test_many_wrong_combinations_are_counted(load):
     tune = f"hyperparameters:\n  num_workers: 1\n  num_mini_batches: 2\n  worker_steps: {steps}\n"
     lines = errors_of(load(tune).validate)
     assert len(lines) == 11
-    assert lines[-1].endswith("15 of 30 permutations are not valid")
+    assert lines[-1].endswith("15 of 30 permutations are invalid")
 
 
 def test_an_error_that_many_permutations_have_is_one_line(load, tmp_path):
@@ -353,26 +329,26 @@ def test_an_error_that_many_permutations_have_is_one_line(load, tmp_path):
     )
     tune = tmp_path / "tune.yaml"
     assert errors_of(grid.validate) == [
-        f"{tune}: 3 permutations, of which the first is {first} (gamma=0.9, "
+        f"{tune}: 3 permutations, starting with {first} (gamma=0.9, "
         f"num_mini_batches={batches}, worker_steps={steps}): trainer.num_mini_batches: {batches} "
         f"doesn't divide the batch of {16 * steps} (num_workers 16 x worker_steps {steps})"
         for first, batches, steps in [("02", 3, 64), ("04", 5, 64), ("05", 5, 96)]
     ]
-    # What stands in the base config is no permutation's.
+    # An error of the base config is listed once.
     base = CARTPOLE.replace("CartPole-v1", "CartPole-v9")
     (line,) = errors_of(load("hyperparameters: {gamma: [0.9, 0.95]}\n", base).validate)
-    assert "2 permutations, of which the first is 0 (gamma=0.9): environment.name: " in line
+    assert "2 permutations, starting with 0 (gamma=0.9): environment.name: " in line
     grid = load("hyperparameters: {gamma: [1.5, 1.5]}\n")
     assert len(errors_of(grid.validate)) == 1
 
 
-def test_combinations_that_only_permutations_mend_are_valid(load):
+def test_a_base_config_that_only_choices_make_valid_is_accepted(load):
     base = CARTPOLE + "trainer: {num_workers: 1, worker_steps: 9, num_mini_batches: 4}\n"
     assert load("hyperparameters: {worker_steps: [8, 16]}\n", base).validate() == []
     assert len(errors_of(load("hyperparameters: {gamma: [0.9, 1]}\n", base).validate)) == 1
 
 
-def test_rising_schedules_are_warned_of_with_their_permutations(load, tmp_path):
+def test_a_warning_names_the_permutations_with_rising_schedules(load, tmp_path):
     tune = (
         "learning_rate_schedule:\n  initial: [1e-3, 1e-5]\n  final: [1e-4, 1e-5, 1e-6]\n"
         "beta_schedule:\n  initial: [0.01]\n"

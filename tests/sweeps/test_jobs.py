@@ -1,4 +1,4 @@
-"""What is chosen where --together and --jobs are left out."""
+"""The choice of --together and --jobs if the user leaves them out."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def chosen(tmp_path, grid, together=None, jobs=None, **options):
     return shared.together, shared.jobs
 
 
-def test_what_the_user_says_holds(tmp_path, cores):
+def test_the_options_of_the_user_are_kept(tmp_path, cores):
     grid = make_grid(tmp_path)
     assert chosen(tmp_path, grid, 3, 2) == (3, 2)
     assert chosen(tmp_path, grid, 3, 0) == (3, 4)
@@ -39,7 +39,7 @@ def test_each_job_has_some_seconds_to_do(tmp_path, cores, repetitions, jobs):
     assert chosen(tmp_path, make_grid(tmp_path), repetitions=repetitions) == (8, jobs)
 
 
-def test_images_take_room_and_time(tmp_path, cores, monkeypatch):
+def test_images_take_ram_and_time(tmp_path, cores, monkeypatch):
     monkeypatch.setattr(jobs, "probe", lambda _: Probe(IMAGES))
     assert chosen(tmp_path, make_grid(tmp_path), repetitions=50) == (1, 4)
 

@@ -3,13 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.planning.populations import Shapes, plan_populations
-from sweeps.search_space.grid import load_grid
-
-
-def grid_of(tmp_path, space):
-    (tmp_path / "base.yaml").write_text("environment: {type: CartPole, name: CartPole-v1}\n")
-    (tmp_path / "space.yaml").write_text(space)
-    return load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
+from tests.sweeps.scene import make_grid
 
 
 def planned(runs, group_of, together, jobs):
@@ -17,7 +11,7 @@ def planned(runs, group_of, together, jobs):
 
 
 def test_runs_of_equal_shape_train_together(tmp_path):
-    grid = grid_of(
+    grid = make_grid(
         tmp_path,
         """
 hyperparameters:
@@ -27,7 +21,7 @@ hyperparameters:
 clip_range_schedule: {initial: [0.1, 0.2]}
 """,
     )
-    # 12 permutations, of which the places 0, 1, 4 and 5 of each six have 32 steps.
+    # 12 permutations; in each half, those at 0, 1, 4 and 5 have 32 steps.
     shape_of = Shapes(grid)
     assert planned(range(12), shape_of, together=20, jobs=1) == [
         [0, 1, 4, 5, 6, 7, 10, 11],
@@ -42,8 +36,8 @@ clip_range_schedule: {initial: [0.1, 0.2]}
     "key",
     ["epochs: [1, 2]", "hidden_layer_size: [8, 16]", "num_workers: [2, 4]", "updates: [1, 2]"],
 )
-def test_what_members_share_makes_a_shape(tmp_path, key):
-    shape_of = Shapes(grid_of(tmp_path, f"hyperparameters: {{{key}}}"))
+def test_keys_that_members_share_change_the_shape(tmp_path, key):
+    shape_of = Shapes(make_grid(tmp_path, f"hyperparameters: {{{key}}}"))
     assert shape_of(0) != shape_of(1)
 
 
@@ -59,8 +53,8 @@ def test_what_members_share_makes_a_shape(tmp_path, key):
         "learning_rate_schedule: {power: [1.0, 2.0]}",
     ],
 )
-def test_what_each_member_has_makes_none(tmp_path, section):
-    shape_of = Shapes(grid_of(tmp_path, section))
+def test_keys_that_each_member_has_do_not_change_the_shape(tmp_path, section):
+    shape_of = Shapes(make_grid(tmp_path, section))
     assert shape_of(0) == shape_of(1)
 
 

@@ -13,24 +13,17 @@ from ppo.placement import Placement
 from schema.errors import UserError
 from sweeps import sweep
 from sweeps.execution import worker
-from sweeps.execution.backends import local as jobs
 from sweeps.options import SweepOptions
-from sweeps.search_space.grid import load_grid
 from sweeps.sweep import Sweep, place_jobs
-from tests.sweeps.scene import options_for, run
+from tests.sweeps.scene import BASE, fail, make_grid, options_for, run
 
-BASE = """\
-environment: {type: CartPole, name: CartPole-v1, processes: 0}
-model: {hidden_layer_size: 8}
-trainer: {updates: 1, epochs: 1, num_workers: 2, worker_steps: 32, num_mini_batches: 1}
-"""
+# One update, in the environment backend that the config leaves open.
+TINY = BASE.replace("updates: 6", "updates: 1").replace(" backend: gymnasium,", "")
 
 
 @pytest.fixture
 def grid(tmp_path):
-    (tmp_path / "base.yaml").write_text(BASE)
-    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.95, 0.99]}\n")
-    return load_grid(tmp_path / "base.yaml", tmp_path / "space.yaml")
+    return make_grid(tmp_path, base=TINY)
 
 
 def run_in_jobs(grid, out, **options):
@@ -40,20 +33,14 @@ def run_in_jobs(grid, out, **options):
 
 
 def test_a_run_that_fails_does_not_stop_the_others(grid, tmp_path, monkeypatch):
-    class Failing(worker.PPOTrainer):
-        def run(self, on_update):
-            if self.parts.members[0].config.gamma == 0.95:
-                raise RuntimeError("out of luck\nsecond line")
-            super().run(on_update)
-
-    monkeypatch.setattr(worker, "PPOTrainer", Failing)
+    fail(monkeypatch, 0.95, "out of luck\nsecond line")
     results = run(grid, tmp_path / "out")
     statuses = [result.status for result in results]
     assert statuses == ["finished", "failed: out of luck", "finished"]
     failure = tmp_path / "out" / "summaries" / "a" / "1_0" / "failure.txt"
     assert "RuntimeError: out of luck" in failure.read_text()
     monkeypatch.undo()
-    # The same sweep again trains only what failed.
+    # The same sweep again trains only the failed run.
     before = Path(tmp_path / "out" / results[0].checkpoint).stat().st_mtime_ns
     assert [result.status for result in run(grid, tmp_path / "out")] == ["finished"] * 3
     assert Path(tmp_path / "out" / results[0].checkpoint).stat().st_mtime_ns == before
@@ -94,7 +81,7 @@ def test_another_seed_is_refused_and_loses_nothing(grid, tmp_path):
         "choose another --run-id or --out, or replace them with --overwrite"
     ]
     assert files == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    # More repetitions of the same seed are the same sweep.
+    # More repetitions with the same seed belong to the same sweep.
     assert len(run(grid, out, run_id="b", seed=0, repetitions=2)) == 6
 
 
@@ -132,51 +119,34 @@ def test_populations_and_jobs_change_no_result(grid, tmp_path):
             assert (tmp_path / folder / result.checkpoint).is_file()
 
 
-def test_a_failure_in_a_population_stops_only_the_run_whose_it_is(grid, tmp_path, monkeypatch):
-    class Failing(worker.PPOTrainer):
-        def run(self, on_update):
-            if any(member.config.gamma == 0.95 for member in self.parts.members):
-                raise RuntimeError("out of luck")
-            super().run(on_update)
-
-    monkeypatch.setattr(worker, "PPOTrainer", Failing)
+def test_a_failure_in_a_population_stops_only_the_run_that_caused_it(grid, tmp_path, monkeypatch):
+    fail(monkeypatch, 0.95, "out of luck")
     results = run(grid, tmp_path / "out", together=3)
     statuses = [result.status for result in results]
     assert statuses == ["finished", "failed: out of luck", "finished"]
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path, monkeypatch):
-    killed = []
+def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path):
+    killed, started = [], []
 
-    class Watching(PlainDisplay):
+    class Killing(PlainDisplay):
+        def started(self, job, names, updates):
+            super().started(job, names, updates)
+            started.extend(names)
+
         def show_progress(self, job, progress):
             super().show_progress(job, progress)
             if not killed:
-                (victim,) = [
-                    process
-                    for process in multiprocessing.active_children()
-                    if process.pid == self.processes[job]
-                ]
-                killed.append(victim.pid)
-                victim.kill()
-                victim.join()
+                killed.append(multiprocessing.active_children()[0])
+                killed[0].kill()
+                killed[0].join()
 
-    started = []
-    begin = jobs._Job.begin
-
-    def begin_and_note(self, population):
-        begin(self, population)
-        Watching.processes[self.number] = self._process.pid
-        started.append(population[0].name)
-
-    Watching.processes = {}
-    monkeypatch.setattr(jobs._Job, "begin", begin_and_note)
     options = SweepOptions(
         tmp_path, "a", 2, 0, Placement(torch.device("cpu"), 2), together=1, jobs=2
     )
-    with Sweep(longer(grid), options, overwrite=False) as made:
-        made.run(Watching(make_console(), 6, 1))
+    with Sweep(longer(tmp_path), options, overwrite=False) as made:
+        made.run(Killing(make_console(), 6, 1))
         results = list(made.records())
     assert started == ["0_0", "1_0", "2_0", "0_1", "1_1", "2_1"]
     statuses = [result.status for result in results]
@@ -186,10 +156,9 @@ def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path, monke
     assert not multiprocessing.active_children()
 
 
-def longer(grid):
-    """The same grid with more updates, so that no run is over at its first sign of life."""
-    grid.base.data["trainer"]["updates"] = 20
-    return grid
+def longer(folder):
+    """The same grid with more updates, so that no run is over at its first update."""
+    return make_grid(folder, base=TINY.replace("updates: 1", "updates: 20"))
 
 
 def test_jobs_have_ports_devices_and_cores_of_their_own(grid, tmp_path):

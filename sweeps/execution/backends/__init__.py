@@ -1,1 +1,1 @@
-"""Where the populations of a sweep are trained."""
+"""Sweep backends, which run the jobs that train populations."""

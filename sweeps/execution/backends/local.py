@@ -1,7 +1,7 @@
-"""Trains populations in processes, one or several at a time.
+"""Trains populations in jobs, which are processes of this machine.
 
-A process that dies, or that an environment keeps from running, takes its population with it, which is
-recorded; the others go on. That is why there is a process even where there is one at a time only.
+A process that dies or hangs loses only its own population, which is recorded as failed. For this reason,
+even a single job is a process of its own.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from sweeps.planning.populations import PlannedRun
 from trainer import Progress
 
 Population = Sequence[PlannedRun]
-# What a job sends: how far it is, why it ends itself, or what became of its population (None where
-# each run of it is to go on alone).
+# A message from a job: its progress, the failure because of which it exits, or its population's records
+# (None if each run has to be trained alone).
 _Message = Progress | EnvironmentFailure | list[RunRecord] | None
 _SECONDS_TO_END = 2.0
 
 
 class Observer(Protocol):
-    """Is told what happens to populations; `job` counts from 0."""
+    """Receives the events of a sweep; jobs are numbered from 0."""
 
     def started(self, job: int, population: Population) -> None:
-        """A job begins with a population."""
+        """Note that a job starts a population."""
 
     def progressed(self, job: int, progress: Progress) -> None:
-        """A job's population did an update."""
+        """Note that a job's population finished an update."""
 
     def ended(self, job: int, population: Population, results: list[RunRecord]) -> None:
-        """A job is through with its population."""
+        """Note that a job's population ended."""
 
 
-# What trains populations as `run_in_processes` does, wherever that may be.
+# A sweep backend: trains populations as `run_in_processes` does, on any machine.
 Backend = Callable[[Iterable[Population], Sequence[WorkerOptions], Observer, Stop], None]
 
 
@@ -56,9 +56,9 @@ def run_in_processes(
     observer: Observer,
     stop: Stop,
 ) -> None:
-    """Trains populations in one process for each of the options, until `stop` is requested.
+    """Train populations in one process for each element of options until done, or stopped.
 
-    However this ends, no process is left behind.
+    No process outlives the call, even if it raises an exception.
     """
     queue = Queue(populations, options[0].out)
     context = server_context()
@@ -83,11 +83,11 @@ def run_in_processes(
 
 
 class Queue:
-    """Populations that wait, before them the runs of those that could not be trained together.
+    """The populations that wait for a job; runs of a population that failed come first, one by one.
 
     Args:
-        populations: in the order in which they begin.
-        out: folder of everything that is written.
+        populations: the populations, in the order in which they start.
+        out: the output folder.
     """
 
     def __init__(self, populations: Iterable[Population], out: Path) -> None:
@@ -96,21 +96,21 @@ class Queue:
         self._alone: list[Population] = []
 
     def next(self) -> Population | None:
-        """What begins next; None where nothing is left."""
+        """Return the next population; None if the queue is empty."""
         return self._alone.pop() if self._alone else next(self._populations, None)
 
     def part(self, population: Population) -> None:
-        """Has each run of a population go on alone, as any of them may have stopped all of them."""
+        """Queue each run of a population alone, because any of them may have caused its failure."""
         self._alone += reversed(part(population, self._out))
 
 
 class _Job:
-    """A process that trains one population after another, begun when it is first needed.
+    """A process that trains one population after another; it starts with the first.
 
     Attributes:
-        population: what it trains at present; None while it has nothing to do.
-        updates: how many of it are done.
-        last_words: why the process ends itself, where it does.
+        population: the population in training; None while the job is idle.
+        updates: number of updates that the population has finished.
+        last_words: the failure because of which the process exits or is killed, if any.
     """
 
     def __init__(self, number: int, options: WorkerOptions, context: ForkServerContext) -> None:
@@ -126,7 +126,7 @@ class _Job:
         self._is_interrupted = False
 
     def begin(self, population: Population) -> None:
-        """Gives the process a population to train."""
+        """Send a population to the process, which starts if need be."""
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
             self._process = self._context.Process(
@@ -141,7 +141,7 @@ class _Job:
         self.connection.send(population)
 
     def interrupt(self, kill: bool) -> None:
-        """Has the process save its state and give back its population; or kills it."""
+        """Ask the process to save checkpoints and return its population, or kill it."""
         assert self._process is not None
         if kill:
             self._process.kill()
@@ -150,13 +150,13 @@ class _Job:
         self._is_interrupted = True
 
     def end_if_stopped(self) -> None:
-        """Kills the process where nothing of it runs any more, so that it counts as dead."""
+        """Kill the process if its heartbeat has stopped."""
         if self._process is not None and self.last_words is None and self._heartbeat.stopped():
             self.last_words = self._heartbeat.failure("the process that trained it")
             self._process.kill()
 
     def bury(self) -> str:
-        """Cleans up after a process that died, and says how it did."""
+        """Release what a dead process held, and return its signal or exit code."""
         assert self._process is not None
         self._process.join()
         code = self._process.exitcode or 0
@@ -165,7 +165,7 @@ class _Job:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def died(self) -> list[RunRecord]:
-        """Cleans up after a process that died, and records that as its runs' failure."""
+        """Release what a dead process held, and return its runs' records, which are failed."""
         assert self.population is not None
         cause = self.bury()
         error, details = f"the process that trained it died ({cause})", ""
@@ -178,19 +178,19 @@ class _Job:
         ]
 
     def close(self) -> None:
-        """Ends the process, whatever it does."""
+        """Stop the process; an idle one may exit by itself."""
         if self._process is None:
             return
         self.connection.close()
         if self.population is None:
-            # It waits for more to do, and ends when there is nobody to give it.
+            # It waits for a population, and exits because the connection is closed.
             self._process.join(_SECONDS_TO_END)
         self._process.kill()
         self._process.join()
 
 
 def _hand_out(queue: Queue, jobs: Iterable[_Job], observer: Observer) -> None:
-    """Gives all jobs that have nothing to do something, as far as there is something."""
+    """Give each idle job a population, as long as the queue has any."""
     for job in jobs:
         if job.population is None and (population := queue.next()):
             observer.started(job.number, population)
@@ -198,7 +198,7 @@ def _hand_out(queue: Queue, jobs: Iterable[_Job], observer: Observer) -> None:
 
 
 def _receive(job: _Job, observer: Observer, stop: Stop, queue: Queue) -> None:
-    """Passes on what a job sends: how far it is, or what became of its population."""
+    """Pass on a message from a job: its progress, or its population's records."""
     population = job.population
     assert population is not None
     try:
@@ -219,7 +219,7 @@ def _receive(job: _Job, observer: Observer, stop: Stop, queue: Queue) -> None:
 
 
 def _after_death(job: _Job, stop: Stop) -> list[RunRecord] | None:
-    """What became of runs whose process died; None where each is to go on alone."""
+    """Return the records of a dead job's runs; None if each has to be trained alone."""
     assert job.population is not None
     if stop.is_requested:
         job.bury()
@@ -231,28 +231,28 @@ def _after_death(job: _Job, stop: Stop) -> list[RunRecord] | None:
 
 
 def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> None:
-    """The life of a job's process."""
+    """Train populations until the connection closes: the main loop of a job's process."""
     stopped: list[int] = []
-    # Ctrl-C reaches the whole group of processes; the one that the user began ends the others. So it
-    # may be with what clusters send, which then says twice what is to be done.
+    # Ctrl-C reaches the whole process group, but the main process interrupts its jobs itself. A cluster
+    # may signal the whole group, too; a job then receives SIGTERM twice.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: stopped.append(received))
-    # The server kept them back, so as not to end itself.
+    # The fork server blocks them so that they don't kill it, and its children inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SHIELDED)
-    # Together with the threads of its environments: they take turns, so that neither waits for a core
-    # that another job is on.
+    # The job's environment threads inherit this. They and the training take turns, so that no job waits
+    # for a core that another uses.
     stay_on(options.placement.cores or ())
 
     def send(message: _Message) -> None:
         try:
             connection.send(message)
         except ConnectionError:
-            # The process that gave the work is gone, however that came about.
+            # The main process is gone.
             sys.exit(1)
 
     watch.heartbeat = heartbeat
-    # The main thread sends nothing any more when that happens.
+    # By then, the main thread hangs and sends nothing.
     watch.give_up = send
     watch.start()
     while True:

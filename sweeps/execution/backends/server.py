@@ -1,4 +1,4 @@
-"""The process from which those that train are forked, so that they needn't import everything anew."""
+"""Starts the fork server: jobs are forked from it, with all imports done."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from multiprocessing.context import ForkServerContext
 
 
 def server_context() -> ForkServerContext:
-    """What starts processes that have imported what training needs."""
+    """Return the context that starts processes which have already imported what training needs."""
     context = multiprocessing.get_context("forkserver")
-    # The server may be unable to find this repository's modules; most of the time is torch's anyway.
+    # The server may not find this repository's modules, but torch takes most of the time anyway.
     context.set_forkserver_preload(["torch", "sweeps.execution.worker"])
     return context
 
 
-# Signals for a whole group of processes, after which those that train still have something to do.
-# Without the server, nobody would learn when they end. It ignores Ctrl-C only once it has imported
-# everything.
+# Signals that may reach the whole process group, after which jobs still save checkpoints. The server
+# must survive them, because only it learns when a job exits. It ignores Ctrl-C by itself, but only after
+# its imports.
 SHIELDED = {signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
 
 
 def start_server() -> None:
-    """Begins these imports, which go on while this process does other things."""
+    """Start the server, which imports modules while this process continues."""
     server_context()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SHIELDED)
     try:
