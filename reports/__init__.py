@@ -1,1 +1,1 @@
-"""What a sweep's scores say, and how sure it is."""
+"""Answers of sweeps: rankings, statistics, tables, plots and pages."""

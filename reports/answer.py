@@ -20,6 +20,9 @@ from sweeps.journal.runs import RunRecord, RunState
 from sweeps.search_space.choices import number_or_text
 
 _SEED = 0  # of all random draws, so that the same results have the same answer
+MOST_MODELLED = (
+    10_000  # runs; the importance of larger incomplete grids would take minutes to hours
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,12 @@ class Answer:
     def contenders(self) -> list[Score]:
         """The scores of the permutations that could be the best."""
         return [score for score in self.scores if score.could_be_best]
+
+    @property
+    def is_too_large_for_a_model(self) -> bool:
+        """Whether the importance is left out because a model of so many runs takes too long."""
+        has_keys = self.leader is not None and bool(self.outcome.varied)
+        return has_keys and self.importance is None and len(self.outcome.runs) > MOST_MODELLED
 
     def matters(self, label: str) -> bool | None:
         """Return whether a key's effect exceeds the noise; None if unknown."""
@@ -214,7 +223,7 @@ def _confirmed(
 
 
 def _importance(outcome: Outcome, judged: Array, rng: np.random.Generator) -> Importance | None:
-    """Return the importance of the keys; None if nothing varies, or if a model is needed and missing."""
+    """Return the importance of the keys; None if it can't be estimated."""
     labels = outcome.varied
     if not labels:
         return None
@@ -225,6 +234,8 @@ def _importance(outcome: Outcome, judged: Array, rng: np.random.Generator) -> Im
     choices, judged = choices[first], judged[first]
     if is_complete(choices, judged):
         return decompose(labels, choices, judged)
+    if len(outcome.runs) > MOST_MODELLED:
+        return None
     scored = ~np.isnan(judged).all(axis=1)
     if len({tuple(row) for row in choices[scored]}) <= len(labels):
         return None

@@ -1,1 +1,1 @@
-"""The statistics of a sweep: intervals, contenders, importances, luck."""
+"""Statistics of sweeps: averages, intervals, contenders, importance, luck."""

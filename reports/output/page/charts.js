@@ -179,7 +179,7 @@ const effectName = (effect) => effect.keys.map(plain).join(" × ");
 
 function drawImportance(width) {
   const found = data.importance;
-  if (!found) return { caption: "There are too few results yet to estimate what matters." };
+  if (!found) return { caption: "There is no estimate of the importance." };
   const { text, soft, accent } = theme();
   const totals = new Map(found.total.map((effect) => [effect.keys[0], effect]));
   const largest = (effect) => Math.max(effect.share ?? 0, totals.get(effect.keys[0])?.share ?? 0);
