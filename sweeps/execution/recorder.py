@@ -17,7 +17,7 @@ from trainer import Progress
 _SECONDS_BETWEEN_LOOKS = 3.0
 # Maximum share of the time for writing the table, which takes a while for a large sweep.
 _SHARE_OF_TABLES = 0.02
-_ALIKE = 3  # the sweep stops if so many runs end first, all with the same error
+_ALIKE = 3  # the sweep stops if its first runs, this many, all end with the same error
 
 
 class Recorder:

@@ -50,7 +50,7 @@ def journal_path(out: Path, run_id: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """What planning needs to know of a run.
+    """A run as planning sees it, without what it has reached.
 
     Attributes:
         run: which run it is.
@@ -262,7 +262,12 @@ class Journal:
         self._change(run, "steps = ?, curve = ?", steps, json.dumps(curve))
 
     def record(self, record: RunRecord, updates: int) -> None:
-        """Record what a run of so many updates has reached; call it in a transaction."""
+        """Record what a run has reached; call it in a transaction.
+
+        Args:
+            record: the run's record.
+            updates: number of updates in the run's config.
+        """
         # An interrupted run waits for the next session, which resumes it.
         state = RunState.WAITING if record.state == RunState.INTERRUPTED else record.state
         finished = state == RunState.FINISHED

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from schema.errors import UserError
 
-# Not by the library filelock, which can't tell whether a lock is held without taking it.
+# `fcntl` rather than the library filelock, which can't tell whether a lock is held without taking it.
 
 # Errors of file systems without locks, or without the server that keeps them.
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}

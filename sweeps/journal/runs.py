@@ -1,4 +1,4 @@
-"""Values that describe runs: which run it is, the state it is in, and what it has reached."""
+"""Values that describe a run: its identity, its state and its record."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RunIdentity:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """The state of a run and what it has reached; returned by workers, kept by the journal.
+    """The state of a run, and its results so far; workers return it, the journal keeps it.
 
     Attributes:
         run: which run it is.

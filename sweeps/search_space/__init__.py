@@ -1,1 +1,1 @@
-"""The search space: reads what is tuned and expands it into permutations."""
+"""The search space: reads a tuning config and expands it into permutations."""

@@ -22,7 +22,7 @@ trainer: {updates: 6, epochs: 1, num_workers: 2, worker_steps: 32, num_mini_batc
 
 
 CARTPOLE = "environment: {type: CartPole, name: CartPole-v1}\n"
-# The search space of README.md: 48 permutations, 16 of which repeat another.
+# The documented example: 48 permutations; 16 repeat another.
 DOCUMENTED = """
 hyperparameters:
   worker_steps: [64, 128]

@@ -12,7 +12,7 @@ from tests.sweeps.scene import make_grid, options_for
 
 @pytest.fixture
 def limited(monkeypatch, tmp_path):
-    """Options on a machine with so many bytes of RAM."""
+    """Options on a machine with that many bytes of RAM."""
 
     def limit(ram, **options):
         monkeypatch.setattr(SweepOptions, "ram", ram)
@@ -31,11 +31,11 @@ def sizes(grid, options):
 def test_populations_are_as_small_as_the_ram_requires(tmp_path, limited):
     grid = make_grid(tmp_path)
     needed = footprint(grid.permutation(0).config)
-    room = needed.of(4) + sum(needed.own.values()) // 2
+    enough = needed.of(4) + sum(needed.own.values()) // 2
     more = {"repetitions": 4, "together": 12}
-    assert sizes(grid, limited(room, **more)) == [4, 4, 4]
-    assert sizes(grid, limited(2 * room, jobs=2, **more)) == [4, 4, 4]
-    assert sizes(grid, limited(3 * room, **more)) == [12]
+    assert sizes(grid, limited(enough, **more)) == [4, 4, 4]
+    assert sizes(grid, limited(2 * enough, jobs=2, **more)) == [4, 4, 4]
+    assert sizes(grid, limited(3 * enough, **more)) == [12]
     # Validating the grid refuses a run that doesn't even fit alone.
     assert sizes(grid, limited(1, **more)) == [1] * 12
     assert ram_capacity(grid, limited(None, **more))(0) == math.inf
