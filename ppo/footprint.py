@@ -263,7 +263,7 @@ def _numbers_of_recurrence(recurrence: RecurrenceConfig) -> int:
 
 
 def _numbers_looked_at(shape: tuple[int, ...], kind: str) -> int:
-    """Return how many numbers of an observation a network reads: of one-hot vectors about a quarter."""
+    """Return the numbers of an observation that a network reads; of one-hot vectors, about a quarter."""
     size = math.prod(shape)
     return size // 4 if len(shape) == 1 and kind == "uint8" else size
 

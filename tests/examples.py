@@ -1,4 +1,4 @@
-"""Configs, trainings and comparisons that several tests share."""
+"""Configs, trainings and comparisons for tests."""
 
 import random
 from dataclasses import replace
@@ -35,19 +35,19 @@ _TINY = {
 
 
 def tiny_config(**sections: dict) -> Config:
-    """A CartPole config that trains in a moment, with sections merged in."""
+    """Return a CartPole config that trains in a moment, with sections merged in."""
     return Config.model_validate(deep_merge(_TINY, sections))
 
 
 def train(config: Config, seed: int, folder: Path, low_memory: bool = False) -> Checkpoint:
-    """Trains one run and returns its last checkpoint."""
+    """Train one run, and return its last checkpoint."""
     return train_population([config], [seed], folder, low_memory)[0]
 
 
 def train_population(
     configs: list[Config], seeds: list[int], folder: Path, low_memory: bool = False
 ) -> list[Checkpoint]:
-    """Trains members beside each other and returns the last checkpoint of each."""
+    """Train a population, and return the last checkpoint of each member."""
     folders = [folder / str(number) for number in range(len(configs))]
     runs = [
         Run(config, seed, own / "summaries", own / "checkpoints")
@@ -60,14 +60,14 @@ def train_population(
 
 
 def close(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
-    """Asserts that named tensors are equal but for rounding."""
+    """Assert that named tensors are equal up to rounding."""
     assert first.keys() == second.keys()
     for name, weight in first.items():
         torch.testing.assert_close(weight, second[name], rtol=1e-5, atol=1e-5)
 
 
 def same(first: object, second: object) -> bool:
-    """Whether nested dictionaries, lists and tensors are equal bit for bit."""
+    """Return whether nested dictionaries, lists and tensors are equal bit for bit."""
     if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
         return first.dtype == second.dtype and torch.equal(first, second)
     if isinstance(first, dict) and isinstance(second, dict):
@@ -78,6 +78,6 @@ def same(first: object, second: object) -> bool:
 
 
 def global_random_state() -> tuple:
-    """The state of every generator that code could use by accident."""
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002  # the global one is what is meant
+    """Return the state of every global random generator."""
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002  # the global generator is meant
     return random.getstate(), name, keys.tolist(), rest, torch.get_rng_state().tolist()

@@ -8,7 +8,7 @@ from trainer import PPOTrainer
 
 
 def scalars(folder):
-    """All scalars of a run, except how long things took."""
+    """All scalars of a run, except durations and speeds."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]
@@ -45,13 +45,13 @@ def test_training_leaves_the_global_generators_alone(tmp_path):
     assert global_random_state() == before
 
 
-def test_low_memory_changes_nothing(tmp_path):
+def test_low_memory_does_not_change_training(tmp_path):
     usual = train(tiny_config(), 5, tmp_path / "usual")
     low = train(tiny_config(), 5, tmp_path / "low", low_memory=True)
     assert same(vars(usual), vars(low))
 
 
-def test_evaluation_changes_nothing_of_the_training(tmp_path):
+def test_evaluation_does_not_change_training(tmp_path):
     evaluation = {"evaluate": True, "interval": 1, "num_workers": 2, "seeds": {"num-seeds": 3}}
     without = train(tiny_config(), 5, tmp_path / "without")
     with_it = train(tiny_config(evaluation=evaluation), 5, tmp_path / "with")
@@ -65,14 +65,14 @@ def test_evaluation_changes_nothing_of_the_training(tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_change_nothing(tmp_path):
+def test_processes_do_not_change_training(tmp_path):
     here = train(tiny_config(), 5, tmp_path / "here")
     elsewhere = train(tiny_config(environment={"processes": 2}), 5, tmp_path / "elsewhere")
     for part in ("weights", "optimiser", "generators", "environments", "return_history"):
         assert same(getattr(here, part), getattr(elsewhere, part)), part
 
 
-def test_progress_is_told_after_each_update():
+def test_progress_is_reported_after_each_update():
     seen = []
     with PPOTrainer([Run(tiny_config(), 5)], ON_CPU) as trainer:
         trainer.run(seen.append)
@@ -97,7 +97,7 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     assert str(failure.error) == "a loss is not finite in update 1"
 
 
-def test_weights_that_are_not_finite_are_kept_in_no_checkpoint(tmp_path, monkeypatch):
+def test_no_checkpoint_keeps_weights_that_are_not_finite(tmp_path, monkeypatch):
     config = tiny_config(model={"checkpoint_interval": 1})
     with PPOTrainer([Run(config, 5, checkpoints=tmp_path)], ON_CPU) as trainer:
         epochs = trainer.learners[0].epochs

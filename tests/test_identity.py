@@ -1,4 +1,4 @@
-"""Can an agent learn to copy what it observes? If not, nothing else matters."""
+"""Tests that training learns to copy an observation, the simplest of all tasks."""
 
 import gymnasium
 import numpy as np
@@ -13,7 +13,7 @@ LENGTH = 16
 
 
 class Identity(gymnasium.Env):
-    """Observes one number per branch, one-hot; copying all of them is worth 1 a step."""
+    """Observations are one number per branch, one-hot; copying all of them earns 1 a step."""
 
     def __init__(self, branches):
         self.branches = branches
@@ -58,7 +58,7 @@ def identity():
 
 @pytest.mark.parametrize("share_parameters", [True, False])
 @pytest.mark.parametrize("branches", [[4], [3, 2]])
-def test_an_identity_is_learned(identity, branches, share_parameters):
+def test_copying_observations_is_learned(identity, branches, share_parameters):
     config = tiny_config(
         environment={"type": "Gymnasium", "name": identity(branches)},
         model={"share_parameters": share_parameters},
@@ -75,7 +75,7 @@ def test_an_identity_is_learned(identity, branches, share_parameters):
     first = []
     with PPOTrainer([Run(config, 3)], ON_CPU) as trainer:
         trainer.run(lambda progress: first.append(progress.returns[0]))
-        record = trainer.return_histories[0]
+        history = trainer.return_histories[0]
     chance = LENGTH * sum(1 / count for count in branches) / len(branches)
-    assert first[0] < chance + 3, "it can't know anything yet"
-    assert record.final >= 0.99 * LENGTH
+    assert first[0] < chance + 3, "an untrained policy knows nothing yet"
+    assert history.final >= 0.99 * LENGTH

@@ -1,4 +1,4 @@
-"""Each of the trainer's options does what it says, and nothing else."""
+"""Tests that each option of the trainer has its effect, and no other."""
 
 import gymnasium
 import numpy as np
@@ -23,7 +23,7 @@ from utils import Stream, make_generator
 PENDULUM = {"type": "Gymnasium", "name": "Pendulum-v1", "processes": 0}
 
 
-def test_a_ratio_for_each_branch_is_clipped_for_itself():
+def test_each_branch_s_ratio_is_clipped_alone():
     arrays = {name: torch.tensor(array) for name, array in example(0).items()}
     logits = (arrays["features"] @ arrays["policy"]).requires_grad_()
     distribution = MultiCategorical(BRANCHES, ratio_of_each_branch=True)
@@ -31,7 +31,7 @@ def test_a_ratio_for_each_branch_is_clipped_for_itself():
     zeros = torch.zeros_like(arrays["returns"])
     batch = MiniBatch({}, arrays["actions"], old, zeros, arrays["advantages"], zeros)
     found = ppo_losses(logits, zeros, batch, distribution, coefficients(0.2, 0.0, 0.5))
-    # Each branch alone is a discrete action; the loss is the mean of both.
+    # Each branch alone is a discrete action; the loss is the mean over both.
     expected, divergence = 0.0, 0.0
     for branch, part in enumerate(logits.split(BRANCHES, -1)):
         own = arrays["actions"][:, branch : branch + 1]
@@ -65,7 +65,7 @@ def test_a_plain_value_loss_is_the_mean_squared_error():
     torch.testing.assert_close(values.grad, 2 * (values.detach() - arrays["returns"]) / 40)
 
 
-def test_a_target_divergence_ends_an_update_early():
+def test_a_target_divergence_stops_an_update_early():
     trainer = {"epochs": 10, "learning_rate_schedule": {"initial": 0.05, "final": None}}
     counts = {}
     for target in (1e-6, 1e6, None):
@@ -75,11 +75,11 @@ def test_a_target_divergence_ends_an_update_early():
             trained.run()
             counts[target] = trained.parts.members[0].scalars["policy/mini_batches"]
             assert not torch.equal(before, trained.parts.population.weights)
-    # The first mini-batch comes from the policy that acted, and no other is as close to it.
+    # Only at the first mini-batch does the policy equal the one that acted.
     assert counts == {1e-6: 2, 1e6: 20, None: 20}
 
 
-def test_an_entry_that_is_masked_is_never_chosen_and_gets_no_gradient():
+def test_a_masked_action_is_never_chosen_and_gets_no_gradient():
     space = Spaces({"vector": ((4,), "float32"), ACTION_MASK: ((5,), "uint8")}, (3, 2))
     population = Population(space, Config(), 1, CPU)
     population.initialise(0, make_generator(0, Stream.INITIALISATION))
@@ -97,7 +97,7 @@ def test_an_entry_that_is_masked_is_never_chosen_and_gets_no_gradient():
     assert set(map(tuple, actions[1::2].tolist())) == {(0, 1)}
     evaluation = distribution.evaluate(parameters, actions)
     assert torch.isfinite(evaluation.log_probability).all()
-    # What is certain is certain: nothing to choose has no entropy.
+    # With a single permitted action, entropy and log-probability are 0.
     assert evaluation.entropy[1::2].abs().max() == 0
     assert evaluation.log_probability[1::2].abs().max() == 0
     (evaluation.log_probability + evaluation.entropy).sum().backward()
@@ -134,7 +134,7 @@ def test_normalised_rewards_leave_the_reported_returns_alone_and_survive_resumpt
     resumed = train(tiny_config(**sections, model=model), 3, tmp_path / "resumed")
     for part in ("weights", "rewards", "return_history"):
         assert same(getattr(whole, part), getattr(resumed, part)), part
-    # The first rollout is the same, whatever is learned from it.
+    # The first rollout doesn't depend on the normalisation.
     plain = train(tiny_config(trainer={"updates": 1}), 3, tmp_path / "plain")
     sections = {"trainer": {"normalize_rewards": True, "updates": 1}}
     normalised = train(tiny_config(**sections), 3, tmp_path / "normalised")
@@ -142,7 +142,7 @@ def test_normalised_rewards_leave_the_reported_returns_alone_and_survive_resumpt
     assert not same(normalised.weights, plain.weights)
 
 
-def test_without_bootstrapping_a_time_limit_is_an_end():
+def test_without_bootstrapping_a_time_limit_counts_as_an_end():
     found = []
     for bootstraps in (True, False):
         trainer = {"worker_steps": 210, "num_workers": 2, "bootstrap_truncated": bootstraps}
@@ -175,7 +175,7 @@ def test_actions_within_bounds_reach_a_continuous_environment(squash, share_para
 
 
 class Target(gymnasium.Env):
-    """Observes two numbers; an action is worth more the nearer it is to them."""
+    """Observations are two numbers; the nearer an action is to them, the greater is its reward."""
 
     observation_space = spaces.Box(-1, 1, (2,), np.float32)
     action_space = spaces.Box(-1.5, 1.5, (2,), np.float32)
@@ -210,7 +210,7 @@ def test_a_continuous_target_is_learned(squash):
         )
         with PPOTrainer([Run(config, 3)], ON_CPU) as trainer:
             trainer.run()
-            # Of 16: a policy that knows nothing gets about 4.
+            # The greatest return is 16; a random policy reaches about 4.
             assert trainer.return_histories[0].final > 12
     finally:
         del gymnasium.registry["Target-v0"]

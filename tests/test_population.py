@@ -18,7 +18,7 @@ def rate(value):
 
 KINDS = {
     "dense": {},
-    # Parts of vectors, which processors compute otherwise than whole ones.
+    # Sizes that don't fill a processor's vectors, whose remainders are computed by other code.
     "odd sizes": {
         "model": {"hidden_layer_size": 13, "activation": "swish", "share_parameters": False},
         "trainer": {"num_workers": 3, "worker_steps": 10, "num_mini_batches": 3},
@@ -68,7 +68,7 @@ def runs_of(kind, count):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_weights_are_the_same_to_the_bit_alone_and_in_any_population(kind):
+def test_weights_are_equal_bit_for_bit_alone_and_in_any_population(kind):
     runs = runs_of(kind, 24 if kind == "dense" else 7)
     all_weights = trained_weights(runs)
     assert same(trained_weights(runs[3:5]), all_weights[3:5])
@@ -78,7 +78,7 @@ def test_weights_are_the_same_to_the_bit_alone_and_in_any_population(kind):
 
 
 @pytest.mark.parametrize("kind", ["images", "recurrent"])
-def test_weights_are_the_same_to_the_bit_with_any_number_of_cores(kind):
+def test_weights_are_equal_bit_for_bit_with_any_number_of_cores(kind):
     runs = runs_of(kind, 2)
     threads = torch.get_num_threads()
     try:
@@ -87,7 +87,7 @@ def test_weights_are_the_same_to_the_bit_with_any_number_of_cores(kind):
         torch.set_num_threads(threads)
 
 
-def test_a_member_is_trained_as_if_it_were_alone(tmp_path):
+def test_a_member_trains_as_if_it_were_alone(tmp_path):
     configs, seeds = [rate(1e-2), rate(3e-3), rate(1e-4)], [11, 12, 13]
     together = train_population(configs, seeds, tmp_path / "together")
     for number, (config, seed) in enumerate(zip(configs, seeds, strict=True)):
@@ -116,7 +116,7 @@ def test_a_member_is_trained_as_if_it_were_alone(tmp_path):
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_each_member_has_hyperparameters_of_its_own(tmp_path, changes):
+def test_each_member_has_its_own_hyperparameters(tmp_path, changes):
     usual, other = tiny_config(), tiny_config(trainer=changes)
     together = train_population([usual, other], [5, 5], tmp_path / "together")
     assert same(train(other, 5, tmp_path / "alone").weights, together[1].weights)
@@ -127,14 +127,14 @@ def test_each_member_has_hyperparameters_of_its_own(tmp_path, changes):
     assert max(differences) > 1e-4, "the hyperparameter has no effect"
 
 
-def test_members_that_are_equal_stay_equal(tmp_path):
+def test_equal_members_stay_equal(tmp_path):
     first, second = train_population([tiny_config()] * 2, [5, 5], tmp_path)
     assert same(first.weights, second.weights)
     assert same(first.return_history, second.return_history)
 
 
 def trained_stacked(configs, stacked):
-    """Weights after an update of members that learn at once, as on a GPU, or one by one."""
+    """Weights and scalars after an update in which members learn at once, as on a GPU, or one by one."""
     runs = [Run(config, seed) for seed, config in enumerate(configs)]
     with PPOTrainer(runs, ON_CPU) as trainer:
         if stacked:
@@ -145,8 +145,8 @@ def trained_stacked(configs, stacked):
 
 
 @pytest.mark.parametrize("normalisation", ["minibatch", "batch", "none"])
-def test_members_that_learn_at_once_learn_as_one_by_one(normalisation):
-    # One update, and steps that rounding doesn't make great where gradients are tiny.
+def test_members_learn_the_same_at_once_and_one_by_one(normalisation):
+    # A large epsilon keeps rounding of tiny gradients from making large steps.
     common = {"updates": 1, "adam_epsilon": 1e-3, "advantage_normalization": normalisation}
     configs = [
         tiny_config(trainer=common | own)
@@ -187,8 +187,8 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
 
 
 @pytest.mark.parametrize("processes", [0, 2])
-def test_a_member_whose_environment_fails_leaves_the_others_alone(tmp_path, processes):
-    # In its second update, in the first episode of its second worker.
+def test_a_failing_environment_leaves_the_other_members_alone(tmp_path, processes):
+    # The second member's second worker fails in its first episode, in the second update.
     levels = RandomLevels([derive_seed(6, Stream.ENVIRONMENTS, 1)], 0, 2**20)
     kwargs = {"fault": "raises", "at": 50, "level": levels(0, 0)}
     config = tiny_config(

@@ -1,4 +1,4 @@
-"""A member with a rollout of random numbers, on which it can learn in several ways."""
+"""A member with a random rollout, on which Numba and torch can both learn."""
 
 from dataclasses import replace
 
@@ -20,10 +20,10 @@ ONE_BRANCH = Spaces({"vector": ((5,), "float32")}, (4,))
 
 
 class Scene:
-    """Two members, of which the second learns.
+    """Two members with random rollouts; only the second member learns.
 
-    Weights are larger than the initial ones, and actions less probable than by the present policy, so
-    that both sides of every kink are tried.
+    Weights are larger than initial ones, and stored log-probabilities differ from the present policy's,
+    so that ratios and values are clipped on both sides.
     """
 
     def __init__(self, spaces=ONE_BRANCH, model=None, **trainer):
@@ -32,7 +32,7 @@ class Scene:
             "worker_steps": STEPS,
             "num_mini_batches": 2,
             "epochs": 2,
-            "adam_epsilon": 1e-3,  # steps that rounding doesn't make great where gradients are tiny
+            "adam_epsilon": 1e-3,  # keeps rounding of tiny gradients from making large steps
             "max_grad_norm": 10.0,
         }
         config = tiny_config(model=model or {}, trainer=common | trainer).resolved(False)
@@ -80,11 +80,11 @@ class Scene:
         return Parts(self.members, self.population, self.buffer, self.optimiser)
 
     def by_torch(self, torch_compile=False):
-        """The second member's epochs by torch."""
+        """Torch's epochs for the second member."""
         return TorchEpochs(1, replace(self.parts, torch_compile=torch_compile))
 
     def learn(self, epochs):
-        """Values, weights and first moments after an update, and what is logged of it."""
+        """Values, weights and first moments after an update, and its logged numbers."""
         features = None
         if self.population.stacked.acts_with_values:
             features = self.population.each[1].act(self.buffer.batch_observations(1)).value_features

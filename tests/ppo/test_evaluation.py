@@ -13,7 +13,7 @@ from utils import Stream, make_generator
 
 
 class Balancing:
-    """Pushes towards where the pole falls; no network, so that its episodes are known."""
+    """A policy without a network, which pushes the cart to the side to which the pole falls."""
 
     def begin(self, count):
         self.ended = []
@@ -62,7 +62,7 @@ def test_each_level_is_played_once_whatever_the_number_of_workers(num_workers):
     assert [episode["length"] for episode in episodes] == expected
 
 
-def test_an_evaluation_can_be_repeated():
+def test_a_repeated_evaluation_gives_the_same_episodes():
     config = tiny_config(evaluation={"num_workers": 2, "seeds": {"num-seeds": 3}})
     evaluator = Evaluator(config, 2)
     assert evaluator.spaces == Spaces({"vector": ((4,), "float32")}, (2,))
@@ -85,7 +85,7 @@ def policy(network, seed, stochastic=False):
     return Policy(network, CPU, torch.Generator().manual_seed(seed), stochastic)
 
 
-def test_a_policy_that_draws_nothing_takes_the_most_probable_action(network):
+def test_a_deterministic_policy_takes_the_most_probable_action(network):
     observed = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     logits = network({"vector": torch.tensor(observed)})[0].detach().numpy()
     actions = policy(network, 0).act({"vector": observed})
@@ -103,7 +103,7 @@ def test_a_stochastic_policy_draws_the_same_actions_from_the_same_seed(network):
     assert set(drawn[0]) == {0, 1, 2}
 
 
-def test_the_generator_is_used_up_by_the_actions(network):
+def test_drawing_actions_advances_the_generator(network):
     drawing = policy(network, 1, stochastic=True)
     observed = {"vector": np.zeros((200, 4), np.float32)}
     assert drawing.act(observed).tolist() != drawing.act(observed).tolist()

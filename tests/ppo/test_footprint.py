@@ -1,4 +1,4 @@
-"""The memory that a training needs is estimated before it begins."""
+"""Tests of the estimate of a training's RAM, and of the RAM that is available."""
 
 import subprocess
 import sys
@@ -40,19 +40,19 @@ GRU = {"hidden_state_size": 24, "embed": True, "hidden_state_init": "learned"}
         {"recurrence": GRU},
     ],
 )
-def test_weights_are_counted_as_the_network_has_them(spaces, model):
+def test_the_counted_weights_are_those_of_the_network(spaces, model):
     config = tiny_config(model=model)
     assert count_weights(config, spaces) == ActorCritic(spaces, config).size
 
 
-def test_the_parts_are_what_they_are_by_hand():
-    # CartPole: 4 float32 and a choice of 2. One layer of 16: 4 * 16 + 16, and heads of 16 * 3 + 3.
+def test_the_parts_equal_those_computed_by_hand():
+    # CartPole: observations of 4 float32, 2 actions. A layer of 16: 4 * 16 + 16; heads: 16 * 3 + 3.
     weights = 80 + 51
-    # Observation; reward, last value, values and so on (20), 5 x 2 outputs, 16 features; 3 actions.
+    # An observation, 20 numbers such as the reward, 5 x 2 outputs, 16 features, 3 copies of an action.
     step = 16 + 4 * (20 + 10 + 16) + 3 * 8
-    # Two mini-batches of 4 x 32 steps: observed twice, a layer of 16 and the gradients of two.
+    # 4 x 32 steps in two mini-batches: observations twice, a layer of 16, the gradients of two layers.
     learning = 16 + 4 * (4 + 16 + 2 * 16)
-    # The gradient of 16 x 16 weights at most.
+    # The largest gradient is that of 16 x 16 weights.
     workspace = 4 * 16 * 16
     environment = 8 * 1024 + 4 * 16
     found = footprint(tiny_config(model={"share_parameters": True}))
@@ -90,7 +90,7 @@ def test_the_parts_are_what_they_are_by_hand():
         ),
     ],
 )
-def test_what_is_too_large_is_named(sections, key):
+def test_the_key_that_needs_too_much_is_named(sections, key):
     ((found, message),) = runnable_problems(tiny_config(**sections))
     assert ".".join(found) == key
     assert message.startswith("the training needs about ")
@@ -99,7 +99,7 @@ def test_what_is_too_large_is_named(sections, key):
     )
 
 
-def test_what_no_size_depends_on_changes_nothing():
+def test_keys_that_change_no_size_leave_the_footprint_alone():
     trainer = {
         **{"gamma": 0.5, "lamda": 0.5, "updates": 9, "epochs": 9, "value_coefficient": 0.1},
         **{"max_grad_norm": 9.0, "adam_epsilon": 0.1, "weight_decay": 0.1, "target_kl": 0.1},
@@ -107,18 +107,18 @@ def test_what_no_size_depends_on_changes_nothing():
             f"{name}_schedule": {"initial": 0.5} for name in ("learning_rate", "beta", "clip_range")
         },
     }
-    # The very same, as it was computed once.
+    # The same object, from the cache.
     assert footprint(tiny_config(trainer=trainer)) is footprint(tiny_config())
 
 
-def test_what_is_only_played_needs_no_rollout():
+def test_playing_alone_needs_no_rollout():
     config = tiny_config(trainer={"worker_steps": 10**9})
     assert runnable_problems(config, trained=False) == []
     wide = tiny_config(model={"hidden_layer_size": 10**6, "num_hidden_layers": 2})
     assert runnable_problems(wide, trained=False)
 
 
-def test_images_count_with_what_convolutions_make_of_them():
+def test_images_count_with_the_outputs_of_convolutions():
     config = tiny_config(model={"share_parameters": True})
     images, vectors = (
         footprint_in(Probe(spaces), config) for spaces in (VISUAL_SPACES, VECTOR_SPACES)
@@ -132,18 +132,18 @@ def test_images_count_with_what_convolutions_make_of_them():
     assert images.common[key] - vectors.common[key] == 64 * more
 
 
-def test_the_agents_of_a_player_share_it():
+def test_the_agents_of_a_unity_player_share_its_ram():
     unity = Config.model_validate({"environment": {"type": "Unity", "name": "player"}})
     key = ("trainer", "num_workers")
     alone, shared = (
         footprint_in(Probe(VECTOR_SPACES, agents), unity).own[key] for agents in (1, 8)
     )
-    # 16 workers, each of which observes 5 float32.
+    # 16 workers, each with observations of 5 float32.
     assert alone == 16 * (64 * MIB + 4 * 20)
     assert shared == 16 * (8 * MIB + 4 * 20)
 
 
-def test_a_container_s_limit_counts(tmp_path):
+def test_the_limit_of_a_container_counts(tmp_path):
     def limit(name, text):
         path = tmp_path / "sys" / "fs" / "cgroup" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,16 +171,16 @@ def test_a_container_s_limit_counts(tmp_path):
     available_ram.cache_clear()
 
 
-def test_bytes_are_shown_as_people_read_them():
+def test_bytes_are_shown_in_mib_or_gib():
     assert show_bytes(300 * MIB) == "300 MiB"
     assert show_bytes(25 * 2**29) == "12.5 GiB"
     assert show_bytes(2**50) == "1,048,576.0 GiB"
 
 
-# What is large in it, as sections over a small CartPole.
+# Sections that make a small CartPole training large.
 LARGE = {
     "network": {"model": {"hidden_layer_size": 2000, "num_hidden_layers": 2}},
-    "memory": {
+    "recurrence": {
         "model": {"recurrence": {"layer_type": "lstm", "hidden_state_size": 512}},
         "trainer": {"num_workers": 16, "worker_steps": 128},
     },

@@ -18,7 +18,7 @@ def coefficients(clip_range, beta, value_coefficient, clip_value=True):
 
 
 def example(seed, size=40):
-    """Features and a batch that a linear policy and value function are trained on, in float64."""
+    """Features, a linear policy and value function, and a batch to train them on, in float64."""
     random = np.random.default_rng(seed)
     arrays = {
         "features": random.normal(size=(size, 4)),
@@ -41,7 +41,7 @@ def joint_log_probabilities(logits, actions):
 
 
 def reference(arrays, policy, value):
-    """PPO's losses, step by step as the paper has them."""
+    """PPO's losses by the paper's equations, step by step."""
     logits, values = arrays["features"] @ policy, arrays["features"] @ value
     logs = joint_log_probabilities(logits, arrays["actions"])
     surrogate, errors, entropy, clips, divergence = [], [], [], [], []
@@ -89,14 +89,14 @@ def computed(arrays, policy, value):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_each_part_equals_the_paper_s(seed):
+def test_each_loss_equals_that_of_the_paper(seed):
     arrays = example(seed)
     found = computed(arrays, torch.tensor(arrays["policy"]), torch.tensor(arrays["value"]))
     expected = reference(arrays, arrays["policy"], arrays["value"])
     assert 0 < expected["clip_fraction"] < 1
     for name, value in expected.items():
         assert getattr(found, name).shape == (1,)
-        tolerance = 1e-6 if name == "clip_fraction" else 1e-12  # a fraction is kept in float32
+        tolerance = 1e-6 if name == "clip_fraction" else 1e-12  # the fraction is float32
         assert getattr(found, name).item() == pytest.approx(value, abs=tolerance), name
 
 
@@ -120,7 +120,7 @@ def test_the_gradient_equals_finite_differences(seed):
 
 
 def single_step(advantage, old_probability=0.5):
-    """One step of an even policy over two actions of which the first was taken."""
+    """The logits after a gradient step of a uniform policy over two actions that took the first one."""
     logits = torch.zeros(1, 1, 2, requires_grad=True)
     value = torch.zeros(1, 1, requires_grad=True)
     batch = MiniBatch(
@@ -146,7 +146,7 @@ def test_a_step_makes_a_better_action_likelier_and_a_worse_one_rarer(advantage, 
     ("advantage", "old_probability", "moves"),
     [(1.0, 0.4, False), (-1.0, 0.4, True), (1.0, 0.7, True), (-1.0, 0.7, False)],
 )
-def test_a_ratio_beyond_the_clip_range_moves_only_back(advantage, old_probability, moves):
+def test_a_ratio_beyond_the_clip_range_only_moves_back(advantage, old_probability, moves):
     # The ratios are 0.5 / 0.4 = 1.25 and 0.5 / 0.7 = 0.71.
     assert bool(single_step(advantage, old_probability).abs().max() > 0) == moves
 
@@ -178,8 +178,8 @@ def test_the_value_loss_is_the_greater_of_both_errors(target, loss, slope):
     assert value.grad.item() == pytest.approx(slope)
 
 
-def test_rounding_does_not_stop_a_value_that_is_not_clipped():
-    # old + (value - old) isn't quite the value in float32, where the two have different signs.
+def test_rounding_does_not_stop_an_unclipped_value():
+    # In float32, old + (value - old) may differ from value if the two have different signs.
     random = np.random.default_rng(0)
     old = torch.tensor(random.uniform(0, 0.1, 1000), dtype=torch.float32)
     values = torch.tensor(random.uniform(-0.05, 0, 1000), dtype=torch.float32, requires_grad=True)
@@ -193,7 +193,7 @@ def test_rounding_does_not_stop_a_value_that_is_not_clipped():
     torch.testing.assert_close(values.grad, 2 * (values.detach() - targets) / 1000)
 
 
-def test_members_have_losses_of_their_own():
+def test_each_member_has_its_own_losses():
     first, second = example(0), example(1)
     both = {name: np.stack([first[name], second[name]]) for name in first}
     tensors = {name: torch.tensor(array) for name, array in both.items()}
@@ -218,8 +218,8 @@ def test_members_have_losses_of_their_own():
     assert found.total.tolist() == pytest.approx([losses["total"] for losses in expected])
 
 
-def test_explained_variance_is_worked_out_by_hand():
-    # Returns 2, 2, 5 vary by 2; what the values 1, 2, 3 leave is 1, 0, 2, which varies by 2/3.
+def test_explained_variance_equals_that_computed_by_hand():
+    # Returns 2, 2, 5 have variance 2; their differences 1, 0, 2 from values 1, 2, 3 have variance 2/3.
     values = torch.tensor([[1.0, 2, 3], [2, 2, 5], [3, 3, 3], [-2, -2, -5], [1, 2, 3]])
     returns = torch.tensor([[2.0, 2, 5], [2, 2, 5], [2, 2, 5], [2, 2, 5], [4, 4, 4]])
     found = explained_variance(values, returns)

@@ -35,7 +35,7 @@ def resumed(path, **sections):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A training of six updates, with checkpoints after the third and the sixth."""
+    """The checkpoints of a training of six updates, after the third and the sixth."""
     folder = tmp_path_factory.mktemp("whole")
     train(six_updates(), 5, folder)
     return folder / "0" / "checkpoints"
@@ -49,7 +49,7 @@ def test_checkpoints_are_written_at_each_interval_and_at_the_end(whole, tmp_path
     assert names == ["update_000002.pt", "update_000003.pt"]
 
 
-def test_a_checkpoint_says_what_was_chosen_for_a_key_that_is_null(tmp_path):
+def test_a_checkpoint_records_the_choice_for_a_null_key(tmp_path):
     for given, found in ((None, False), (True, True), (False, False)):
         config = tiny_config(model={"share_parameters": given}, trainer={"updates": 1})
         checkpoint = train(config, 1, tmp_path / str(given))
@@ -81,12 +81,12 @@ def test_a_checkpoint_loads_without_running_code(whole):
     ],
     ids=["plain", "wrapped", "envpool", "envpool-minigrid"],
 )
-def test_a_resumed_training_ends_as_one_in_one_piece(tmp_path, environment):
+def test_a_resumed_training_ends_like_an_uninterrupted_one(tmp_path, environment):
     if "backend" in environment:
         pytest.importorskip("envpool")
     expected = train(six_updates(environment=environment), 5, tmp_path / "whole")
     middle = checkpoint_path(tmp_path / "whole" / "0" / "checkpoints", 3)
-    # How long an environment may take has no part in it.
+    # Timeouts may differ from the checkpoint's.
     environment = environment | {"step_timeout": 7.0}
     found = train(resumed(middle, environment=environment), 5, tmp_path / "resumed")
     assert expected.update == found.update == 6
@@ -99,7 +99,7 @@ def test_a_resumed_training_ends_as_one_in_one_piece(tmp_path, environment):
     assert [path.name for path in list_checkpoints(resumed_folder)] == ["update_000006.pt"]
 
 
-def test_another_seed_goes_on_with_the_weights_but_other_randomness(whole, tmp_path):
+def test_another_seed_resumes_the_weights_with_other_randomness(whole, tmp_path):
     path = checkpoint_path(whole, 3)
     start = load_checkpoint(path)
     with PPOTrainer([Run(resumed(path), 6)], ON_CPU) as trainer:
@@ -112,7 +112,7 @@ def test_another_seed_goes_on_with_the_weights_but_other_randomness(whole, tmp_p
 
 def written_steps(folder):
     """The steps of each tag in a run's event files, and those of the config, in ascending order."""
-    # TensorBoard shan't drop any points itself.
+    # Keep TensorBoard from dropping points itself.
     events = EventAccumulator(str(folder), purge_orphaned_data=False).Reload()
     # Files of the same second are read in the order of their names, the tenth before the ninth.
     steps = {
@@ -122,7 +122,7 @@ def written_steps(folder):
 
 
 class KilledError(Exception):
-    """Ends a training in its middle."""
+    """Raised to kill a training between two updates."""
 
 
 def train_until(config, folder, update):
@@ -135,12 +135,12 @@ def train_until(config, folder, update):
         trainer.run(stop)
 
 
-def test_each_step_stands_in_the_summaries_once_however_often_a_training_was_resumed(tmp_path):
+def test_each_step_is_logged_once_however_often_a_training_resumes(tmp_path):
     expected = [128 * update for update in range(1, 7)]
     folder = tmp_path / "0"
     middle = checkpoint_path(folder / "checkpoints", 3)
     train_until(six_updates(), folder, 5)
-    # A kill leaves the last record in part.
+    # A kill may leave an incomplete last record.
     (events,) = (folder / "summaries").iterdir()
     events.write_bytes(events.read_bytes()[:-7])
     train_until(resumed(middle), folder, 4)
@@ -148,7 +148,7 @@ def test_each_step_stands_in_the_summaries_once_however_often_a_training_was_res
     steps, configs = written_steps(folder / "summaries")
     assert steps["loss/policy"] == steps["schedule/beta"] == expected
     assert configs == [0, 385]
-    # Also where all was done already, and where an update has other steps now.
+    # The same holds after a finished training, and with another batch size.
     train(resumed(middle, trainer={"worker_steps": 16}), 5, tmp_path)
     steps, configs = written_steps(folder / "summaries")
     assert steps["loss/policy"] == [128, 256, 320, 384]
@@ -166,7 +166,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_no_summaries(whole, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_resume_at_sets_the_update_to_go_on_at(whole):
+def test_resume_at_sets_the_update_at_which_training_resumes(whole):
     config = resumed(checkpoint_path(whole, 3), trainer={"resume_at": 1})
     seen = []
     with PPOTrainer([Run(config, 5)], ON_CPU) as trainer:
@@ -174,7 +174,7 @@ def test_resume_at_sets_the_update_to_go_on_at(whole):
     assert [item.update for item in seen] == [2, 3, 4, 5, 6]
 
 
-def test_a_resumed_training_takes_the_optimiser_s_settings_from_its_config(whole):
+def test_a_resumed_training_reads_optimiser_settings_from_its_config(whole):
     config = resumed(
         checkpoint_path(whole, 3), trainer={"weight_decay": 0.25, "adam_epsilon": 0.125}
     )
@@ -195,7 +195,7 @@ def test_a_resumed_training_takes_the_optimiser_s_settings_from_its_config(whole
         (3, {"environment": {"mask_velocities": True}}, "network of another shape"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_one_line(whole, update, sections, words):
+def test_a_checkpoint_that_does_not_fit_raises_one_line(whole, update, sections, words):
     path = checkpoint_path(whole, update)
     with pytest.raises(UserError) as failure:
         PPOTrainer([Run(resumed(path, **sections), 5)], ON_CPU)
@@ -216,7 +216,7 @@ def damaged(content):
     yield from (bytes([0x80, 2, first, 0x2E]) for first in range(256))
 
 
-def test_a_damaged_checkpoint_is_one_line(whole, tmp_path, recwarn):
+def test_a_damaged_checkpoint_raises_one_line(whole, tmp_path, recwarn):
     warnings.simplefilter("always")
     path = tmp_path / "update_000001.pt"
     escaped = {}
@@ -236,7 +236,7 @@ def test_a_damaged_checkpoint_is_one_line(whole, tmp_path, recwarn):
 
 
 @pytest.mark.parametrize("content", [{"update": 3}, [1, 2], torch.zeros(2), {"other": 1}, None])
-def test_a_file_of_torch_that_is_no_checkpoint_is_one_line(tmp_path, content):
+def test_a_torch_file_that_is_no_checkpoint_raises_one_line(tmp_path, content):
     path = tmp_path / "update_000001.pt"
     torch.save(content, path)
     with pytest.raises(UserError) as failure:
@@ -245,7 +245,7 @@ def test_a_file_of_torch_that_is_no_checkpoint_is_one_line(tmp_path, content):
 
 
 class Harmful:
-    """What a checkpoint from a stranger could hold."""
+    """An object that writes a file when it is unpickled, as an untrusted checkpoint could."""
 
     def __init__(self, path):
         self.path = path
@@ -262,7 +262,7 @@ def test_a_checkpoint_never_runs_code(tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def test_checkpoints_below_a_folder_come_run_by_run_in_the_order_of_numbers(tmp_path):
+def test_checkpoints_below_a_folder_are_sorted_by_run_and_update(tmp_path):
     names = ["2_0/update_000010.pt", "2_10/update_000005.pt", "10_0/update_000005.pt"]
     names = ["2_0/update_000005.pt", *names, "10_0/update_1000000.pt"]
     for name in reversed(names):
@@ -272,7 +272,7 @@ def test_checkpoints_below_a_folder_come_run_by_run_in_the_order_of_numbers(tmp_
     assert [str(path.relative_to(tmp_path)) for path in list_checkpoints(tmp_path)] == names
 
 
-def test_the_latest_checkpoint_is_that_of_one_run(tmp_path):
+def test_the_latest_checkpoint_is_found_for_one_run_only(tmp_path):
     for name in ["a/update_000009.pt", "a/update_000010.pt"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -287,7 +287,7 @@ def test_the_latest_checkpoint_is_that_of_one_run(tmp_path):
     ]
 
 
-def test_a_missing_checkpoint_is_one_line(tmp_path):
+def test_a_missing_checkpoint_raises_one_line(tmp_path):
     with pytest.raises(UserError, match="can't be read"):
         load_checkpoint(tmp_path / "update_000001.pt")
     with pytest.raises(UserError, match="no checkpoint here"):
@@ -310,7 +310,7 @@ def test_an_interrupted_write_leaves_the_earlier_checkpoint(whole, tmp_path, mon
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_checkpoint_of_another_backend_goes_on_with_new_episodes(whole):
+def test_a_checkpoint_of_another_backend_resumes_with_new_episodes(whole):
     pytest.importorskip("envpool")
     environment = {"processes": None, "backend": "envpool"}
     path = checkpoint_path(whole, 3)
@@ -320,7 +320,7 @@ def test_a_checkpoint_of_another_backend_goes_on_with_new_episodes(whole):
     assert same(weights, load_checkpoint(path).weights)
 
 
-def test_a_damaged_bit_is_noticed_wherever_it_is(whole, tmp_path):
+def test_a_flipped_bit_is_noticed_anywhere(whole, tmp_path):
     content = checkpoint_path(whole, 3).read_bytes()
     expected = load_checkpoint(checkpoint_path(whole, 3))
     path = tmp_path / "update_000001.pt"
@@ -335,7 +335,7 @@ def test_a_damaged_bit_is_noticed_wherever_it_is(whole, tmp_path):
         except UserError:
             noticed += 1
         else:
-            # It was in what pads the file or dates its parts.
+            # The bit is part of the archive's padding or dates.
             assert same(vars(found), vars(expected))
     assert noticed > 100
 
@@ -354,7 +354,7 @@ def test_the_last_checkpoints_and_the_best_are_kept(tmp_path):
     with PPOTrainer([Run(tiny_config(trainer={"updates": 12}), 5)], ON_CPU) as trainer:
         trainer.run(lambda progress: reached.append(progress.returns[0]))
     best = 1 + max(range(12), key=lambda update: (reached[update] or 0.0, -update))
-    assert best < 10, "a case in which the best isn't among the last"
+    assert best < 10, "the best update must not be among the last ones"
     assert kept_after(12, tmp_path / "two") == [best, 11, 12]
     assert kept_after(12, tmp_path / "one", keep_checkpoints=1) == [best, 12]
     assert kept_after(12, tmp_path / "all", keep_checkpoints=None) == list(range(1, 13))
@@ -370,11 +370,11 @@ def test_the_last_intact_checkpoint_is_found(whole, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["plain", "envpool", "recurrent"])
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, kind):
+def test_a_stopped_run_resumes_as_if_it_had_never_stopped(tmp_path, monkeypatch, kind):
     environment, model, trainer = {}, {}, {}
     if kind == "envpool":
         pytest.importorskip("envpool")
-        # So few that pools are used up on the way.
+        # With so few steps, the training starts new pools.
         monkeypatch.setattr(EnvPoolTask, "steps_of_a_pool", 60)
         environment = {"processes": None, "backend": "envpool"}
         trainer = {"normalize_rewards": True}
@@ -398,7 +398,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
     assert steps["loss/policy"] == [128 * update for update in range(1, 10)]
 
 
-def test_a_run_that_is_finished_is_restored_with_what_it_reached(whole):
+def test_a_finished_run_is_restored_with_its_returns(whole):
     path = checkpoint_path(whole, 6)
     with PPOTrainer([Run(six_updates(), 5, interrupted_at=path)], ON_CPU) as trainer:
         trainer.run()

@@ -1,4 +1,4 @@
-"""A run is logged to the services that were asked for, each step once, and never ends by them."""
+"""Tests that sinks log each step once, and that a failing service never stops a run."""
 
 import shutil
 from dataclasses import replace
@@ -36,7 +36,7 @@ def logged_run(folder, *sinks, name="3_0"):
 
 
 def train_logged(*runs, until=UPDATES):
-    """Trains runs together; ends them as a kill does, after an update."""
+    """Trains runs together, and interrupts them after an update."""
 
     def stop(progress):
         if progress.update == until < UPDATES:
@@ -53,7 +53,7 @@ def interrupted(run):
     return replace(run, interrupted_at=checkpoint_path(run.checkpoints, 2))
 
 
-def test_sinks_are_named_once_with_commas_between():
+def test_sinks_are_parsed_from_names_with_commas():
     assert parse_sinks("tensorboard") == parse_sinks("tensorboard,tensorboard ") == ("tensorboard",)
 
 
@@ -61,7 +61,7 @@ def test_sinks_are_named_once_with_commas_between():
     ("text", "hint"),
     [("", ""), ("tensorboard,", ""), ("wand", "; did you mean wandb?"), ("csv", "")],
 )
-def test_an_unknown_sink_is_one_line(text, hint):
+def test_an_unknown_sink_raises_one_line(text, hint):
     with pytest.raises(UserError) as failure:
         parse_sinks(text)
     assert failure.value.lines == [
@@ -72,7 +72,7 @@ def test_an_unknown_sink_is_one_line(text, hint):
 
 @pytest.mark.parametrize("folder", [False, True])
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
-def test_a_sink_that_is_not_installed_is_one_line(name, folder, tmp_path, monkeypatch):
+def test_a_sink_that_is_not_installed_raises_one_line(name, folder, tmp_path, monkeypatch):
     def find(asked):
         spec = find_spec("tests" if folder else "nothing_of_this_name")
         assert asked == name and getattr(spec, "origin", None) is None
@@ -93,7 +93,7 @@ def test_tensorboard_is_the_default_and_no_service_is_loaded(tmp_path):
 
 
 class Broken:
-    """Fails at one of its methods, and counts how often it is asked."""
+    """A sink that fails in one of its methods, and counts all calls."""
 
     def __init__(self, method):
         self.method, self.asked = method, 0
@@ -108,7 +108,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("method", ["open", "add_config", "add_scalars", "flush", "close"])
-def test_a_sink_that_fails_is_one_warning_and_the_training_goes_on(
+def test_a_failing_sink_prints_one_warning_and_training_continues(
     method, tmp_path, monkeypatch, capsys
 ):
     def open_broken(*_arguments):
@@ -128,7 +128,7 @@ def test_a_sink_that_fails_is_one_warning_and_the_training_goes_on(
 
 @pytest.fixture(scope="module")
 def mlflow_database(tmp_path_factory):
-    """An empty database, which takes MLflow seconds to make."""
+    """An empty database, made once, as that takes MLflow seconds."""
     pytest.importorskip("mlflow", reason="MLflow isn't installed (requirements-log.txt)")
     from ppo.sinks.mlflow_run import MlflowRun
 
@@ -157,7 +157,7 @@ def mlflow_steps(client, run):
     return [metric.step for metric in client.get_metric_history(run.info.run_id, "loss/policy")]
 
 
-def test_mlflow_has_a_run_of_each_with_its_config_and_scalars(tmp_path, mlflow_client, capsys):
+def test_mlflow_gets_each_run_with_its_config_and_scalars(tmp_path, mlflow_client, capsys):
     runs = [logged_run(tmp_path, "mlflow", name=name) for name in ("0_0", "1_0")]
     train_logged(*runs)
     client = mlflow_client()
@@ -174,7 +174,7 @@ def test_mlflow_has_a_run_of_each_with_its_config_and_scalars(tmp_path, mlflow_c
 
 
 @pytest.mark.parametrize("until", [2, 3])
-def test_mlflow_s_run_goes_on_with_each_step_once(until, tmp_path, mlflow_client, capsys):
+def test_a_resumed_mlflow_run_has_each_step_once(until, tmp_path, mlflow_client, capsys):
     run = logged_run(tmp_path, "mlflow")
     train_logged(run, until=3)
     train_logged(interrupted(run), until=until)
@@ -185,7 +185,7 @@ def test_mlflow_s_run_goes_on_with_each_step_once(until, tmp_path, mlflow_client
     assert "warning" not in capsys.readouterr().err
 
 
-def test_mlflow_takes_any_name_of_what_an_environment_reports(tmp_path, mlflow_client):
+def test_mlflow_accepts_any_name_of_an_environment_s_statistics(tmp_path, mlflow_client):
     from ppo.sinks.mlflow_run import MlflowRun
 
     sink = MlflowRun(Log(("mlflow",), tmp_path, "group", "0_0"), tmp_path)
@@ -198,14 +198,14 @@ def test_mlflow_takes_any_name_of_what_an_environment_reports(tmp_path, mlflow_c
 
 @pytest.fixture
 def wandb_records(tmp_path, monkeypatch):
-    """Reads what W&B has written: the steps of each run, and the last record of it, by name."""
+    """Reads the records of each run that W&B has written."""
     wandb = pytest.importorskip("wandb", reason="W&B isn't installed (requirements-log.txt)")
     monkeypatch.setenv("WANDB_MODE", "offline")
     from wandb.proto.wandb_internal_pb2 import Record
     from wandb.sdk.internal.datastore import DataStore
 
     def read():
-        # Its process writes until it ends.
+        # W&B's process writes until it stops.
         wandb.teardown()
         found = []
         for path in sorted(tmp_path.glob("wandb/offline-run-*/*.wandb")):
@@ -231,7 +231,7 @@ def described(records):
     return run.run_group, run.display_name, run.run_id
 
 
-def test_wandb_has_a_run_of_each_with_its_config_and_scalars(tmp_path, wandb_records, capsys):
+def test_wandb_gets_each_run_with_its_config_and_scalars(tmp_path, wandb_records, capsys):
     runs = [logged_run(tmp_path, "tensorboard", "wandb", name=name) for name in ("0_0", "1_0")]
     train_logged(*runs)
     found = wandb_records()
@@ -247,7 +247,7 @@ def test_wandb_has_a_run_of_each_with_its_config_and_scalars(tmp_path, wandb_rec
     assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 2
 
 
-def test_wandb_s_run_goes_on_under_its_id(tmp_path, wandb_records, capsys):
+def test_a_resumed_wandb_run_keeps_its_id(tmp_path, wandb_records, capsys):
     run = logged_run(tmp_path, "wandb")
     train_logged(run, until=3)
     train_logged(interrupted(run))

@@ -1,4 +1,4 @@
-"""The tags that a training writes are those in the table of docs/commands.md."""
+"""Compares the tags that a training writes with the table of tags in docs/commands.md."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,12 @@ from trainer import PPOTrainer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 ENDINGS = ("mean", "min", "max")
-# Only where something broke down.
+# Written only if an environment crashed.
 RARE = {"episode/crashes"}
 
 
 def documented():
-    """The tags in the table; a cell's later ones are written by their ends."""
+    """The tags in the table; a cell gives its first tag in full, and only the endings of the others."""
     tags, first = set(), ""
     table = PAGE.read_text(encoding="utf-8").partition("| tag | meaning |")[2]
     for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE):
@@ -33,7 +33,7 @@ def documented():
     return tags - RARE - {tag.replace("episode/", "evaluation/") for tag in RARE}
 
 
-def test_all_tags_are_documented_and_all_that_are_documented_are_written(tmp_path):
+def test_documented_and_written_tags_are_the_same(tmp_path):
     config = tiny_config(
         environment={"type": "Minigrid", "name": "MiniGrid-Empty-5x5-v0", "backend": "gymnasium"},
         evaluation={"evaluate": True, "interval": 1, "num_workers": 2, "seeds": {"num-seeds": 2}},

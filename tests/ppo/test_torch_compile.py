@@ -8,7 +8,7 @@ from tests.ppo.scene import Scene
 
 @pytest.mark.long
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
-def test_what_torch_compiles_learns_the_same():
+def test_losses_that_torch_compiles_learn_the_same():
     found = []
     for torch_compile in (False, True):
         scene = Scene()
