@@ -197,7 +197,7 @@ class _ByteObserver:
         if ACTION_MASK in observed:
             masks = observed[ACTION_MASK][number].flatten(0, 1).numpy()
         width, outputs = vectors.shape[1], network.distribution.num_outputs
-        # A fixed seed, so that each process takes the same time; actions don't depend on these.
+        # A fixed seed makes runs take equal time; the weights don't change the actions.
         weights = np.random.default_rng(0).integers(1, 2**32, width + outputs, np.uint32)
         self._distinct = DistinctObservations(
             vectors,

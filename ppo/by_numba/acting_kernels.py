@@ -1,8 +1,9 @@
 """Kernels that choose actions and estimate values with a fully connected network.
 
-The results are those of `networks/distributions.py`, `gaussians.py` and `normaliser.py`. Axes: N
-workers, R of those at once, K inputs, H units of a layer, O outputs of the policy, A dimensions of an
-action, P weights.
+The results are those of `distributions.py`, `gaussians.py` and `normaliser.py` in `networks/`.
+
+Axes: N workers, R of those at once, K inputs, H units of a layer, O outputs of the policy, A dimensions
+of an action, P weights.
 """
 
 from __future__ import annotations

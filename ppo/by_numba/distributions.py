@@ -1,7 +1,9 @@
 """Computes log-probabilities and entropies of actions, and their gradients, in kernels.
 
-The results are those of `networks/distributions.py`, `networks/gaussians.py` and torch's autograd. Axes:
-S steps of a chunk, R distinct observations in it, O outputs of the policy, A dimensions of an action.
+The results are those of `networks/distributions.py`, `networks/gaussians.py` and torch's autograd.
+
+Axes: S steps of a chunk, R distinct observations in it, O outputs of the policy, A dimensions of an
+action.
 """
 
 from __future__ import annotations
@@ -176,7 +178,7 @@ def _log_softmax_backward(
 
 @jit
 def _log_deviations(update: Update, row: np.ndarray) -> np.ndarray:
-    """Return the log standard deviations (A,) in a row of weights, or their part of a gradient, (P,)."""
+    """Return the log standard deviations (A,), or their gradient, from a row (P,)."""
     begin = update.network.free_parameters
     return row[begin : begin + update.rollout.continuous_actions.shape[1]]
 
@@ -211,7 +213,7 @@ def _evaluate_gaussians(update: Update, chunk: Chunk) -> None:
 def log_density(
     policy: PolicyArrays, place: int, action: float, mean: float, log_deviation: float
 ) -> float:
-    """Return the log-density of one dimension of an action, which is given before squashing."""
+    """Return the log-density of one dimension of an action; `action` is its value before squashing."""
     standardised = (action - mean) / math.exp(log_deviation)
     logarithm = -(_HALF * standardised * standardised + log_deviation + _LOG_ROOT_TWO_PI)
     if len(policy.half_width):

@@ -18,7 +18,7 @@ from ppo.interface import KL_MARGIN, LOGGED
 from ppo.parts import Parts
 
 _NO_BYTES, _NO_FLOATS = np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.float32)
-_NO_INTEGERS, _NONE = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
+_NO_INTEGERS, _NO_INDICES = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
 _NO_VALUES = np.zeros(0, np.float32)
 _NO_RATES = {"learning_rate": 0.0, "clip_range": 0.0, "beta": 0.0}
 
@@ -47,8 +47,8 @@ class NumbaEpochs:
             state["second_moments"].numpy(),
             state["steps"].numpy(),
         )
-        self._inputs, self._masks = Inputs(_NO_FLOATS, _NONE, _NONE), _NO_BYTES
-        self._observed = _NONE
+        self._inputs, self._masks = Inputs(_NO_FLOATS, _NO_INDICES, _NO_INDICES), _NO_BYTES
+        self._observed = _NO_INDICES
 
     def estimate_values(self, features: Tensor | None) -> Tensor:
         """Prepare the rollout for learning, and return its values (T, N)."""
@@ -73,7 +73,9 @@ class NumbaEpochs:
         self._masks = _NO_BYTES if masks is None else as_array(masks.to(torch.uint8))
         columns = network.find_columns(observations)
         if columns is None:
-            self._inputs = Inputs(as_array(network.dense_inputs(observations)), _NONE, _NONE)
+            self._inputs = Inputs(
+                as_array(network.dense_inputs(observations)), _NO_INDICES, _NO_INDICES
+            )
         else:
             (selected,) = map(columns.select, observations.values())
             self._inputs = Inputs(

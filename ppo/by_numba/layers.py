@@ -1,8 +1,9 @@
 """Fully connected layers as kernels: forward and backward passes.
 
 All weights of a network are one row (P,). Four integers describe a layer: the positions of its weight
-(inputs, outputs) and its bias in the row, its number of inputs and its number of outputs. Axes: R
-observations at once, L hidden layers of H units, O outputs of a head.
+(inputs, outputs) and its bias in the row, its number of inputs and its number of outputs.
+
+Axes: R observations at once, L hidden layers of H units, O outputs of a head.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from ppo.by_numba.kernel_arguments import Inputs, Parameters, Workspace
 
 @jit
 def weight_of(layer: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Return a layer's part of a row (P,) of weights or gradients: its weight, (inputs, outputs)."""
+    """Return the weight (inputs, outputs) of a layer, or its gradient, from a row (P,)."""
     start, inputs, outputs = layer[0], layer[2], layer[3]
     return row[start : start + inputs * outputs].reshape(inputs, outputs)
 
 
 @jit
 def bias_of(layer: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Return a layer's part of a row (P,) of weights or gradients: its bias, (outputs,)."""
+    """Return the bias (outputs,) of a layer, or its gradient, from a row (P,)."""
     return row[layer[1] : layer[1] + layer[3]]
 
 
@@ -56,7 +57,7 @@ def forward(
 def forward_from_projection(
     trunk: np.ndarray, activation: int, weights: np.ndarray, rows: int, work: Workspace
 ) -> np.ndarray:
-    """Do as `forward`, with the first layer's products in `work.values[0]` already."""
+    """Continue `forward` from the first layer's products (R, H), which are in `work.values[0]`."""
     for number in range(len(trunk)):
         layer, outputs = trunk[number], work.values[number][:rows]
         if number > 0:

@@ -75,7 +75,7 @@ def learn(update: Update, batches: np.ndarray, logged: np.ndarray) -> int:
 
 @inlined
 def mini_batch_losses(update: Update, steps: np.ndarray) -> np.ndarray:
-    """Return the mean losses (5,) of a mini-batch (see `losses.py`), and add to the gradient.
+    """Return the mean losses (5,) of a mini-batch (see `losses.py`), and add their gradient.
 
     Args:
         update: what the update reads and writes.
@@ -101,7 +101,7 @@ def mini_batch_losses(update: Update, steps: np.ndarray) -> np.ndarray:
 
 @jit
 def _next_chunk(observed: np.ndarray, steps: np.ndarray, work: Workspace) -> Chunk:
-    """Return the first of some steps as a chunk: as many as have R distinct observations.
+    """Return a chunk of the first steps, as many as have at most R distinct observations.
 
     Steps with equal observations must follow one another.
     """
@@ -121,7 +121,7 @@ def _next_chunk(observed: np.ndarray, steps: np.ndarray, work: Workspace) -> Chu
 
 @inlined
 def _add_policy_losses(update: Update, batch: MiniBatchStatistics, chunk: Chunk) -> None:
-    """Add a chunk's policy losses to the sums, and their gradient to the gradient.
+    """Add a chunk's policy losses to `batch.sums`, and their gradient to the weights' gradient.
 
     If the value function shares the hidden layers, `_add_value_losses` continues from the gradient of
     their outputs.
@@ -147,7 +147,7 @@ def _add_policy_losses(update: Update, batch: MiniBatchStatistics, chunk: Chunk)
 
 @inlined
 def _add_value_losses(update: Update, batch: MiniBatchStatistics, chunk: Chunk) -> None:
-    """Add a chunk's value losses to the sums, and their gradient to the gradient."""
+    """Add a chunk's value losses to `batch.sums`, and their gradient to the weights' gradient."""
     network, parameters, work = update.network, update.parameters, update.work
     inputs, rows, weights = update.rollout.inputs, len(chunk.observed), parameters.weights
     grad_features, grad_outputs = work.grad_features[:rows], work.grad_estimates[:rows]

@@ -2,7 +2,9 @@
 
 The losses are those of Schulman et al., 2017, Proximal policy optimization algorithms. The sums over a
 mini-batch are float64, so that its division into chunks doesn't matter. They are, in this order: policy
-loss, value loss, entropy, divergence, share of clipped ratios. Axes: S steps of a chunk, R distinct
+loss, value loss, entropy, divergence, share of clipped ratios.
+
+Axes: S steps of a chunk, R distinct
 observations in it.
 """
 
@@ -23,7 +25,7 @@ POLICY, VALUE, ENTROPY, DIVERGENCE, CLIPPED = range(5)
 
 @jit
 def advantage_moments(advantages: np.ndarray, steps: np.ndarray) -> tuple[float, float]:
-    """Return the mean and standard deviation of the advantages of a mini-batch's steps (steps,)."""
+    """Return the mean, and standard deviation plus 1e-8, of the advantages at some steps (steps,)."""
     total = 0.0
     for step in steps:
         total += advantages[step]

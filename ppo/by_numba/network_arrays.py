@@ -107,28 +107,28 @@ def workspace_of(
 def _make_workspace(
     rows: int, steps: int, inputs: int, layers: int, units: int, outputs: int, ratios: int
 ) -> Workspace:
-    def numbers(*shape: int) -> np.ndarray:
+    def zeros(*shape: int) -> np.ndarray:
         # By torch, which aligns arrays to cache lines.
         return torch.zeros(shape).numpy()
 
     return Workspace(
-        inputs=numbers(rows * inputs),
-        weight=numbers(inputs * units),
-        values=numbers(layers, rows, units),
-        derivatives=numbers(layers, rows, units),
-        transposed=numbers(2, layers, units, units),
-        grad_features=numbers(rows, units),
-        grad_more_features=numbers(rows, units),
-        outputs=numbers(rows, outputs),
-        grad_outputs=numbers(rows, outputs),
-        estimates=numbers(rows, 1),
-        grad_estimates=numbers(rows, 1),
-        probabilities=numbers(rows, outputs),
-        entropies=numbers(rows),
-        counts=numbers(rows),
-        entropy_gradients=numbers(2, rows, outputs),
-        product=numbers(max(inputs, units) * max(units, outputs)),
+        inputs=zeros(rows * inputs),
+        weight=zeros(inputs * units),
+        values=zeros(layers, rows, units),
+        derivatives=zeros(layers, rows, units),
+        transposed=zeros(2, layers, units, units),
+        grad_features=zeros(rows, units),
+        grad_more_features=zeros(rows, units),
+        outputs=zeros(rows, outputs),
+        grad_outputs=zeros(rows, outputs),
+        estimates=zeros(rows, 1),
+        grad_estimates=zeros(rows, 1),
+        probabilities=zeros(rows, outputs),
+        entropies=zeros(rows),
+        counts=zeros(rows),
+        entropy_gradients=zeros(2, rows, outputs),
+        product=zeros(max(inputs, units) * max(units, outputs)),
         observed=np.zeros(rows, np.int64),
         rows=np.zeros(steps, np.int64),
-        log_probabilities=numbers(ratios, steps),
+        log_probabilities=zeros(ratios, steps),
     )

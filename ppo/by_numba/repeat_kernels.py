@@ -36,8 +36,8 @@ class DistinctObservations(NamedTuple):
         first: (T * N,) int64, position of each distinct observation's first occurrence; D in use.
         numbers: (T * N,) int64, index of each position's observation, from 0 to D - 1.
         num_distinct: (1,) int64, D.
-        outputs: (T * N, O) float32, log-probabilities of choices, or means of Gaussians, a row for each
-            distinct observation; D in use.
+        outputs: (T * N, O) float32, log-probabilities of choices, or means of Gaussians, for each
+            distinct observation; D rows in use.
         places: (K,) int64, scratch array for the indices of an observation's bytes that aren't zero.
     """
 
@@ -142,7 +142,7 @@ def _project_bytes(
     positions: np.ndarray,
     places: np.ndarray,
 ) -> None:
-    """Multiply observations (R, K), most of whose bytes are zero, by a trunk's first weight."""
+    """Multiply sparse observations (R, K) by the weight of a trunk's first layer."""
     weight, outputs = layers.weight_of(trunk[0], actor.weights), actor.work.values[0]
     for row in range(len(positions)):
         count, position = 0, positions[row]

@@ -88,14 +88,14 @@ def test_without_a_writable_folder_nothing_is_cached(tmp_path):
 NEW = """
 import numba.core.event as event, sys
 from tests.examples import tiny_config, train
-compiled = event.RecordingListener()
-event.register("numba:compile", compiled)
+compilations = event.RecordingListener()
+event.register("numba:compile", compilations)
 from pathlib import Path
 train(tiny_config(environment={"processes": None}), 0, Path(sys.argv[1]) / "all")
 train(tiny_config(environment={"backend": "gymnasium"}), 0, Path(sys.argv[1]) / "stepwise")
 room = {"type": "Minigrid", "name": "MiniGrid-Empty-5x5-v0"}
 train(tiny_config(environment=room), 0, Path(sys.argv[1]) / "bytes")
-print(len(compiled.buffer))
+print(len(compilations.buffer))
 """
 
 

@@ -92,13 +92,11 @@ def test_a_rollout_by_numba_equals_one_by_torch(environment, model, trainer):
         for name in ("actions", "log_probabilities", "rewards", "ends", "final_values"):
             found, expected = (getattr(each.buffer, name) for each in (by_numba, by_torch))
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-        for found, expected in (
-            (by_numba.buffer.observations["vector"], by_torch.buffer.observations["vector"]),
-            *(
-                tuple(torch.from_numpy(each.sampler.observations["vector"]) for each in pair)
-                for pair in [(by_numba, by_torch)]
-            ),
-        ):
+        for part in ("buffer", "sampler"):
+            found, expected = (
+                torch.as_tensor(getattr(each, part).observations["vector"])
+                for each in (by_numba, by_torch)
+            )
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(
             by_numba.sampler.values(), by_torch.sampler.values(), rtol=1e-4, atol=1e-4
