@@ -60,7 +60,7 @@ class ActorCritic(nn.Module):
 
     Args:
         spaces: spaces of observations and actions.
-        config: the config, of which model and trainer matter.
+        config: the config; the sections model and trainer matter.
         members: M; None for a single member without that axis.
 
     Attributes:

@@ -91,7 +91,7 @@ def main() -> None:
     seconds, rounds = float(arguments["--seconds"]), int(arguments["--rounds"])
     works = arguments["--work"].split(",")
     if any(WORKS[name].visual for name in works):
-        sys.exit("--work: only works without images, whose networks are fully connected")
+        sys.exit("--work: only works with fully connected networks, so without images")
     members = [count for count in _MEMBERS if count <= int(arguments["--members"])]
     cores = sorted(os.sched_getaffinity(0))
     torch.set_num_threads(1)

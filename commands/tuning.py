@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _ROWS = 50  # most rows of a printed table
 _WORTH_A_VIDEO = 20.0  # least seconds of training after which a video is made
-_WORTH_A_LINE = 2**30  # least bytes of output whose size is printed
+_WORTH_A_LINE = 2**30  # least bytes of output for a line about the disk
 
 
 class _Plan:

@@ -36,7 +36,7 @@ OWN_KEYS = {
     "Atari": {"frame_skip", "obs_stacks", "grayscale", "resize_vis_obs"},
     **{key: {"frame_skip"} for key in PLAYER_TYPES},
 }
-# Types whose pools accept a range of levels.
+# Types with pools that accept a range of levels.
 _TYPES_OF_CHOSEN_LEVELS = {"Procgen"}
 # A range of that many levels counts as no limit.
 _UNLIMITED = 2**30

@@ -86,7 +86,7 @@ class Step:
             `terminal_on_life_loss`, a lost life counts as an end, too: then the game continues and
             `episodes` has no entry for it.
         truncated: (E,) bool, whether the episode was cut off (by its time limit, say).
-        final_observations: for each environment whose episode was cut off, its index and its last
+        final_observations: for each truncated episode, the index of its environment and its last
             observation (arrays without the axis E), from which the return is bootstrapped.
         episodes: for each episode that ended, the index of its environment and its statistics:
             `return` (of unclipped rewards), `length` (steps) and every number that the environment

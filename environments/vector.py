@@ -45,7 +45,7 @@ def make_environments(
         num_environments: the number E of environments.
         worker_id: worker id of the first environment; the others count up from it.
         cores: the number of cores to use; None is all.
-        workers: the number of workers per member, whose indices follow each other. With it, a failure
+        workers: the number of workers per member; their indices follow each other. With it, a failure
             in a step stops the workers of that member only (see `Step.failures`); None makes the step
             raise.
 

@@ -57,7 +57,7 @@ class Answer:
             if unknown or too large.
         importance: importance of the keys; None if it can't be estimated.
         choice_scores: for each varied key, the scores of its choices.
-        edges: for each key whose best choice is at an end of its list, "lowest" or "highest".
+        edges: for each key with its best choice at an end of the list, "lowest" or "highest".
     """
 
     outcome: Outcome
@@ -273,7 +273,7 @@ def _choice_scores(
 
 
 def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
-    """Return the keys whose best choice is at an end of its list, and which end."""
+    """Return the keys with their best choice at an end of the list, and that end."""
     edges = {}
     for label in outcome.varied:
         choices = [number_or_text(choice) for choice in outcome.choices_of(label)]

@@ -153,7 +153,7 @@ def _failures(outcome: Outcome) -> NDArray[np.bool_]:
 
 
 def sign_of(metric: Metric) -> float:
-    """Return -1 for metrics of which less is better, else 1."""
+    """Return -1 for metrics where less is better, else 1."""
     return -1.0 if metric in LESS_IS_BETTER else 1.0
 
 

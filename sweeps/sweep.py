@@ -170,7 +170,7 @@ def place_jobs(options: SweepOptions, agenda: Agenda) -> list[WorkerOptions]:
 
 
 def _count_ports(config: Config, size: int) -> int:
-    """Return a population's maximum number of environments, each of which may need a port."""
+    """Return a population's maximum number of environments; each may need a port."""
     return size * config.trainer.num_workers + config.evaluation.num_workers
 
 

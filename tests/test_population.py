@@ -18,7 +18,7 @@ def rate(value):
 
 KINDS = {
     "dense": {},
-    # Sizes that don't fill a processor's vectors, whose remainders are computed by other code.
+    # Sizes that don't fill a processor's vectors; other code computes the remainders.
     "odd sizes": {
         "model": {"hidden_layer_size": 13, "activation": "swish", "share_parameters": False},
         "trainer": {"num_workers": 3, "worker_steps": 10, "num_mini_batches": 3},

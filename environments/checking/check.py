@@ -60,7 +60,7 @@ def check_environment(config: EnvironmentConfig, worker_id: int = PROBING) -> li
     The environment's exceptions and warnings become findings: none is raised or printed.
 
     Args:
-        config: the environment's config, of a type whose ids Gymnasium registers.
+        config: the environment's config, of a type that Gymnasium registers by id.
         worker_id: worker id of the environments.
     """
     with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""Checks that an environment's `render` returns frames of which a video can be made."""
+"""Checks that an environment's `render` returns frames that fit into a video."""
 
 from __future__ import annotations
 

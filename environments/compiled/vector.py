@@ -20,7 +20,7 @@ _NO_CHOICES, _NO_FORCES = np.zeros(0, np.int64), np.zeros(0, np.float32)
 
 
 class CompiledEnvironments:
-    """A `VectorEnvironment` over compiled environments, whose states are arrays.
+    """A `VectorEnvironment` over compiled environments; arrays hold their states.
 
     Args:
         config: the environment's config.

@@ -155,7 +155,7 @@ class EpisodeBlock:
         worker_id: worker id of the environment of index 0.
         indices: the indices of this block's environments.
         shared: the arrays of all environments.
-        workers: the number of workers per member, whose indices follow each other. If one of them
+        workers: the number of workers per member; their indices follow each other. If one of them
             fails in a step, the block stops stepping that member's workers; None makes the step
             raise.
     """

@@ -30,7 +30,7 @@ class EndlessEpisodes:
         """Count a step of all environments.
 
         Args:
-            ended: the indices of the environments whose episodes ended in it.
+            ended: the indices of the environments with episodes that ended in it.
 
         Raises:
             EnvironmentFailure: An episode exceeds the limit.

@@ -126,7 +126,7 @@ class Watch:
 
 
 class Heartbeat:
-    """Tells whether Python runs in another process, whose `Watch` writes to the same byte.
+    """Tells whether Python runs in another process; the `Watch` there writes to the same byte.
 
     Args:
         memory: one byte, which both processes share.

@@ -112,7 +112,7 @@ def _choose_opengl(name: str, render_mode: str | None) -> None:
 
 
 def _installed_backend() -> str:
-    """Return the first offscreen backend whose library is installed; else the usual one."""
+    """Return the first offscreen backend with an installed library; else the usual one."""
     for backend, library in _OFFSCREEN.items():
         try:
             ctypes.CDLL(library)

@@ -56,7 +56,7 @@ def create(
     name = config.name
     spec = _find(name, config.type)
     limit = config.max_episode_steps or spec.max_episode_steps
-    # Without Gymnasium's own wrappers, whose errors would hide the environment's.
+    # Without Gymnasium's own wrappers: their errors would hide the environment's.
     spec = dataclasses.replace(
         spec,
         order_enforce=False,

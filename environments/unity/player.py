@@ -56,7 +56,7 @@ class SeatStep:
 
 
 class Player:
-    """A running player, whose first episodes have started.
+    """A running player; its first episodes have started.
 
     A player with one seat is reset before each episode, with the episode's level. A player with several
     starts their episodes by itself, and gets a level only from `reset`.
@@ -192,7 +192,7 @@ class Player:
 
         Args:
             steps: the step of each seat so far; updated.
-            waiting: the seats that haven't asked for a decision yet; updated. A seat whose episode
+            waiting: the seats that haven't asked for a decision yet; updated. A seat with an episode that
                 ends after it asked waits again.
         """
         decisions, ends = self._connection.get_steps(self.scene.behavior)

@@ -45,7 +45,7 @@ def forward(
         trunk: (L, 4), the layers.
         activation: the index in `ACTIVATIONS`.
         weights: (P,).
-        inputs: the network's inputs, of which `gather` has copied R rows.
+        inputs: the network's inputs; `gather` has copied R rows of them.
         rows: R.
         work: gets each layer's outputs and the activations' derivatives.
     """

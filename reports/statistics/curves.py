@@ -75,7 +75,7 @@ def mean_curves(permutations: Sequence[PermutationRuns], points: int = 60) -> li
 
 
 def _drawn(permutation: PermutationRuns) -> list[_Points]:
-    """Return the curves to average, without points whose return isn't finite."""
+    """Return the curves to average, without points that aren't finite."""
     curves = [(run.state, _finite(run)) for run in permutation.runs]
     long = [(state, points) for state, points in curves if len(points) > 1]
     finished = [points for state, points in long if state == RunState.FINISHED]

@@ -44,7 +44,7 @@ def find_start(folder: Path, config: Config, seed: int) -> Start:
         saved = checkpoint.read_config(path)
     except UserError as error:
         return Start(notice=error.lines[0])
-    # A checkpoint holds the values of keys whose defaults depend on the observations.
+    # A checkpoint holds values also for defaults that depend on the observations.
     config = config.resolved(probe(config.environment).spaces.has_images)
     if checkpoint.seed != seed or _without_updates(saved) != _without_updates(config):
         return Start(notice="their checkpoints belong to another config or seed")

@@ -1,4 +1,4 @@
-"""Wrapped tasks match their originals, whose steps are converted independently."""
+"""Wrapped tasks match their originals after an independent conversion."""
 
 import math
 

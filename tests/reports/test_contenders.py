@@ -87,7 +87,7 @@ def test_half_of_a_grid_is_excluded_with_five_repetitions():
 
 
 def test_means_are_pulled_together_by_the_share_of_noise():
-    # Between the means is a variance of 8, of which 8 / 4 is noise.
+    # Between the means is a variance of 8; 8 / 4 of it is noise.
     shrunken, between = shrunken_means(comparison([2.0, 6.0], 8.0, 4))
     assert between == pytest.approx(6.0)
     np.testing.assert_allclose(shrunken, [2.5, 5.5])

@@ -27,7 +27,7 @@ from sweeps.planning.populations import PlannedRun
 from trainer import Progress
 
 Population = Sequence[PlannedRun]
-# A message from a job: its progress, the failure because of which it exits, or its population's records
+# A message from a job: its progress, the failure that makes it exit, or its population's records
 # (None if each run has to be trained alone).
 _Message = Progress | EnvironmentFailure | list[RunRecord] | None
 _SECONDS_TO_END = 2.0
@@ -110,7 +110,7 @@ class _Job:
     Attributes:
         population: the population in training; None while the job is idle.
         updates: number of updates that the population has finished.
-        last_words: the failure because of which the process exits or is killed, if any.
+        last_words: the failure that makes the process exit, or has it killed, if any.
     """
 
     def __init__(self, number: int, options: WorkerOptions, context: ForkServerContext) -> None:
