@@ -192,8 +192,8 @@ class Player:
 
         Args:
             steps: the step of each seat so far; updated.
-            waiting: the seats that haven't asked for a decision yet; updated. A seat with an episode that
-                ends after it asked waits again.
+            waiting: the seats that haven't asked for a decision yet; updated. If a seat's episode ends
+                after it asked, it waits again.
         """
         decisions, ends = self._connection.get_steps(self.scene.behavior)
         finals = self.scene.observe(ends.obs, None) if len(ends) else []
