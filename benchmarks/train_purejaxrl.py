@@ -64,7 +64,7 @@ def load(folder: str, work: Work) -> Any:
 
 
 def config_of(work: Work, updates: int) -> dict[str, Any]:
-    """Return a work as PureJaxRL's config."""
+    """Return a workload as PureJaxRL's config."""
     return {
         "LR": LEARNING_RATE,
         "NUM_ENVS": work.workers,

@@ -35,8 +35,8 @@ def complete(tmp_path):
 
 
 def test_the_files_are_up_to_date():
-    assert BASH.read_text("utf-8") == bash(), "make docs writes it anew"
-    assert ZSH.read_text("utf-8") == zsh(), "make docs writes it anew"
+    assert BASH.read_text("utf-8") == bash(), "make docs renews it"
+    assert ZSH.read_text("utf-8") == zsh(), "make docs renews it"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

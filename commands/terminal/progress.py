@@ -19,7 +19,7 @@ from sweeps.execution.events import SweepDisplay
 from sweeps.journal.runs import RunRecord, RunState
 
 if TYPE_CHECKING:
-    # It would load torch, which `--status` needn't wait for.
+    # Not at run time: it loads torch, which `--status` doesn't need.
     from trainer import Progress
 
 _PLAIN_INTERVAL = 30.0  # seconds between plain lines of one run

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_ROUNDING = 1e-9  # of the greatest mean; closer ones are equal
+_ROUNDING = 1e-9  # share of the greatest mean; means closer than this are equal
 
 
 def counts(scores: Array) -> NDArray[np.int64]:

@@ -138,7 +138,7 @@ def _exclusion_probabilities(
     freedom = np.minimum(comparison.variances.freedom[others], comparison.variances.freedom[leader])
     number = int((~np.isnan(comparison.mean)).sum())
     limit = special.stdtrit(freedom + more, _confidence_of_each(number, confidence))
-    # Without any variance, every lead suffices, and no lead does not.
+    # Without any variance, any lead suffices, and equal means never do.
     certain = np.where(lead > 0, np.inf, -np.inf)
     probabilities: Array = special.ndtr(
         np.divide(lead, error, out=certain, where=error > 0) - limit

@@ -121,7 +121,7 @@ def children(parent: int) -> list[int]:
 
 
 def assert_group_ends(group: int, seconds: float = 20) -> None:
-    """Wait until all processes of a group have ended; some do so only when their pipes are closed."""
+    """Wait until all processes of a group have ended; some end only when their pipes are closed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

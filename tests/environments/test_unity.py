@@ -451,7 +451,7 @@ def test_a_player_that_dies_is_replaced_and_its_episode_discarded(
     assert (crashed.final_observations[0][1]["vector"]).shape == (3,)
     ends = [number for number, step in enumerate(steps) if step.episodes]
     assert ends == [4, 12]
-    assert "another one is started" in caplog.text
+    assert "starting another player" in caplog.text
     (told,) = events(records, "told")
     seeds = [event["parameters"]["seed"] for event in told]
     # The probe and the first episode, the second one; the new player gets the same level again.
@@ -525,7 +525,7 @@ def test_a_scene_that_gains_agents_is_refused(player, first_worker_id):
         running(
             unity_config(player, "--scene=growing", "--agents=2"), 2, first_worker_id
         ) as growing,
-        pytest.raises(EnvironmentFailure, match="than the 2 that it began with"),
+        pytest.raises(EnvironmentFailure, match="than the 2 at its start"),
     ):
         growing.reset()
         growing.step(np.zeros((2, 1), np.int64))

@@ -36,7 +36,7 @@ def logged_run(folder, *sinks, name="3_0"):
 
 
 def train_logged(*runs, until=UPDATES):
-    """Trains runs together, and interrupts them after an update."""
+    """Train runs together, and interrupt them after an update."""
 
     def stop(progress):
         if progress.update == until < UPDATES:

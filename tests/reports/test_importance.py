@@ -16,7 +16,7 @@ CHOICES = np.array([(a, b, c) for a in range(4) for b in range(3) for c in range
 
 
 def grid(repetitions=4, deviation=1.0, seed=1):
-    """Scores in which `a` matters, `b` does together with it, and `c` doesn't; (24, repetitions)."""
+    """Return scores (24, repetitions): `a` matters, `b` only together with it, and `c` doesn't."""
     rng = np.random.default_rng(seed)
     truth = CHOICES[:, 0] + CHOICES[:, 0] * (CHOICES[:, 1] == 1.0)
     noise = deviation * rng.normal(size=(len(CHOICES), repetitions))
@@ -24,7 +24,7 @@ def grid(repetitions=4, deviation=1.0, seed=1):
 
 
 def anova(scores, formula):
-    """statsmodels' table, with seeds as blocks."""
+    """Return statsmodels' table, with seeds as blocks."""
     rows, columns = np.indices(scores.shape).reshape(2, -1)
     table = pandas.DataFrame(CHOICES[rows], columns=list(KEYS))
     table["permutation"], table["seed"], table["score"] = rows, columns, scores.ravel()

@@ -33,7 +33,7 @@ MEANS = [8.0, 22 / 3, 3.0]
 
 
 def result(permutation, repetition, reached):
-    """A run that reached a return, or ended in a state."""
+    """Return a run that reached a return, or ended in a state."""
     failed = isinstance(reached, str)
     return RunRecord(
         "default",

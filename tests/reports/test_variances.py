@@ -79,7 +79,7 @@ def test_a_prior_of_equal_variances_is_their_value_and_weighs_half_of_them():
 
 def test_a_prior_has_the_moments_of_the_variances():
     rng = np.random.default_rng(4)
-    # Inverse chi-squared with 10 degrees of freedom and scale 2, seen through 4 of one's own.
+    # True variances are inverse chi-squared with scale 2; samples have 4 degrees of freedom.
     true = 10 * 2.0 / rng.chisquare(10, size=200_000)
     prior = fit_prior(variances(true * rng.chisquare(4, size=len(true)) / 4, freedom=4.0))
     assert prior.variance == pytest.approx(2.0, rel=0.05)

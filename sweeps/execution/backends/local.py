@@ -248,7 +248,7 @@ def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> Non
         try:
             connection.send(message)
         except ConnectionError:
-            # The main process is gone.
+            # The main process has exited.
             sys.exit(1)
 
     watch.heartbeat = heartbeat
