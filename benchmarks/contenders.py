@@ -56,7 +56,7 @@ class Variant:
 
 
 class Contender(Protocol):
-    """A library, or a way to use it, that trains works.
+    """A library, or a way to use it, that trains workloads.
 
     Attributes:
         name: its name in the table.

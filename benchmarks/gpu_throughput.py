@@ -44,7 +44,7 @@ def cells(
 
 
 def main() -> None:
-    """Print a Markdown table for each work."""
+    """Print a Markdown table for each workload."""
     arguments = docopt(__doc__)
     device = torch.device(arguments["--device"])
     seconds = float(arguments["--seconds"])

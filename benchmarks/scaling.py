@@ -86,7 +86,7 @@ def print_shares(work: Work, members: Sequence[int], seconds: float) -> None:
 
 
 def main() -> None:
-    """Print all tables of each work."""
+    """Print all tables of each workload."""
     arguments = docopt(__doc__)
     seconds, rounds = float(arguments["--seconds"]), int(arguments["--rounds"])
     works = arguments["--work"].split(",")

@@ -149,7 +149,7 @@ def make_environments(work: Work, seed: int, vectorisation: str) -> VecEnv:
 
 
 def policy_options(work: Work) -> dict[str, Any]:
-    """Return the options for the work's network."""
+    """Return the options for the workload's network."""
     options: dict[str, Any] = {"optimizer_kwargs": {"eps": ADAM_EPSILON}}
     if work.visual:
         extractor = {"features_dim": work.layers[0]}

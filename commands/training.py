@@ -1,4 +1,4 @@
-"""Trains one run for `train.py`: prints the plan, the progress and what the run reached."""
+"""Trains one run for `train.py`: prints the plan, the progress and the result."""
 
 from __future__ import annotations
 

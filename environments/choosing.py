@@ -49,7 +49,7 @@ class ChosenBackend:
 
     Attributes:
         backend: the environment backend.
-        obstacle: what keeps a faster one from being used, with the remedy; None where nothing does.
+        obstacle: why a faster one can't be used, with the remedy; None if there is no obstacle.
     """
 
     backend: Backend

@@ -127,7 +127,7 @@ class Outcome:
         """Return the score of each run, (permutations, repetitions); NaN where it has none.
 
         Args:
-            metric: what runs are judged by, one of `METRICS`.
+            metric: the score by which runs are judged, one of `METRICS`.
             threshold: the return that the metric `steps` waits for.
         """
         scores = np.full((len(self.permutations), self.repetitions), np.nan)

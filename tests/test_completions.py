@@ -75,7 +75,7 @@ def test_an_option_is_completed_wherever_the_script_is(complete):
         (["--seed", "=", ""], []),
     ],
 )
-def test_values_are_completed_by_what_they_are(words, expected, complete):
+def test_values_are_completed_by_their_kind(words, expected, complete):
     assert complete("python", "tune.py", *words) == expected
 
 

@@ -95,7 +95,7 @@ class _Screen(Bars):
     ranking: LiveRanking | None = None
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Yield what is drawn."""
+        """Yield the bars and the leaders."""
         yield self.make_tasks_table(self.tasks)
         leaders = [] if self.ranking is None else self.ranking.leaders
         if leaders:

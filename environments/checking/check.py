@@ -182,7 +182,7 @@ _SAID_MORE_CLEARLY = (
 
 
 def _described(error: Exception) -> str:
-    """Return an exception on one line, with the line of code that raised it unless it is a rule's."""
+    """Return an exception on one line; unless it states a broken rule, with the line that raised it."""
     text = _one_line(str(error))
     if text and isinstance(error, (AssertionError, gymnasium.error.Error, EnvironmentFailure)):
         return text

@@ -262,7 +262,7 @@ class Journal:
         self._change(run, "steps = ?, curve = ?", steps, json.dumps(curve))
 
     def record(self, record: RunRecord, updates: int) -> None:
-        """Record what a run has reached; call it in a transaction.
+        """Record the results of a run; call it in a transaction.
 
         Args:
             record: the run's record.

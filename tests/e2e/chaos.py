@@ -36,7 +36,7 @@ class Sweep:
         self.options = ["--config=base.yaml", "--tune=space.yaml", f"--out={out}", *options]
 
     def start(self, crawling: bool = True) -> subprocess.Popen:
-        """Start the sweep; crawling, it can't finish before it is disturbed."""
+        """Start the sweep; if it crawls, it can't finish before it is disturbed."""
         (self.folder / "crawl").touch()
         if not crawling:
             self.speed_up()

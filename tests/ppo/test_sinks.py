@@ -198,7 +198,7 @@ def test_mlflow_accepts_any_name_of_an_environment_s_statistics(tmp_path, mlflow
 
 @pytest.fixture
 def wandb_records(tmp_path, monkeypatch):
-    """Reads the records of each run that W&B has written."""
+    """A function that reads the records of each run that W&B has written."""
     wandb = pytest.importorskip("wandb", reason="W&B isn't installed (requirements-log.txt)")
     monkeypatch.setenv("WANDB_MODE", "offline")
     from wandb.proto.wandb_internal_pb2 import Record

@@ -99,7 +99,7 @@ def test_shares_are_those_worked_out_by_hand():
     assert found.noise == 0.0
 
 
-def test_a_key_matters_where_it_exceeds_the_noise_by_itself_or_with_others():
+def test_a_key_matters_if_it_exceeds_the_noise_alone_or_with_others():
     found = decompose(KEYS, CHOICES, grid())
     assert [found.matters(key) for key in KEYS] == [True, True, False]
 
@@ -171,7 +171,7 @@ def test_without_optuna_the_error_says_what_to_install(monkeypatch):
         estimate_importance(KEYS, CHOICES, grid(), np.random.default_rng(0))
 
 
-def test_a_model_estimates_what_an_incomplete_grid_says():
+def test_a_model_estimates_the_importance_on_an_incomplete_grid():
     pytest.importorskip("optuna")
     pytest.importorskip("sklearn")
     kept = np.arange(24) % 5 > 0

@@ -126,7 +126,7 @@ class _Job:
         self._is_interrupted = False
 
     def begin(self, population: Population) -> None:
-        """Send a population to the process, which starts if need be."""
+        """Send a population to the process; start the process if it isn't running."""
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
             self._process = self._context.Process(
@@ -165,7 +165,7 @@ class _Job:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def died(self) -> list[RunRecord]:
-        """Release what a dead process held, and return its runs' records, which are failed."""
+        """Release what a dead process held, and return its runs' records, as failed."""
         assert self.population is not None
         cause = self.bury()
         error, details = f"the process that trained it died ({cause})", ""
