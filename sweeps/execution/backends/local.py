@@ -56,7 +56,7 @@ def run_in_processes(
     observer: Observer,
     stop: Stop,
 ) -> None:
-    """Train populations in one process for each element of options until done, or stopped.
+    """Train populations, in a process for each of the options, until done or stopped.
 
     No process outlives the call, even if it raises an exception.
     """
