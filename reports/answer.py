@@ -10,6 +10,7 @@ import numpy as np
 from reports.outcome import Metric, Outcome, area, steps_until
 from reports.ranking import Ranking, Score, known, rank, sign_of
 from reports.statistics.averages import Array, means
+from reports.statistics.bounds import Bounds, piled_bounds
 from reports.statistics.contenders import Comparison, compare, repetitions_needed
 from reports.statistics.importance import Choices, Importance, at_edge, decompose, is_complete
 from reports.statistics.intervals import Estimates, estimate
@@ -119,9 +120,14 @@ def answer(
         unscored = [_score(ranking, int(place), threshold) for place in ranking.order]
         return Answer(outcome, metric, threshold, tuple(unscored))
     rng = np.random.default_rng(_SEED)
-    comparison = compare(judged)
+    bounds = piled_bounds(sign * ranking.reached)
+    comparison = compare(judged, bounds=bounds)
+    luck = known(selection_bias(judged))
     statistics = _Statistics(
-        comparison, best_probabilities(comparison, rng), estimate(judged), sign
+        comparison,
+        best_probabilities(comparison, rng),
+        _allowing_for_luck(estimate(judged, bounds=bounds), comparison.leader, luck, bounds),
+        sign,
     )
     found = _confirmed(outcome, confirmed, judged, metric, threshold)
     scores = [
@@ -134,12 +140,21 @@ def answer(
         threshold,
         tuple(scores),
         comparison.decided,
-        known(selection_bias(comparison, rng)),
+        luck,
         repetitions_needed(comparison),
         _importance(outcome, judged, rng),
         {label: _choice_scores(outcome, label, judged, sign) for label in outcome.varied},
         _edges(outcome, scores[0]),
     )
+
+
+def _allowing_for_luck(
+    estimates: Estimates, leader: int, luck: float | None, bounds: Bounds
+) -> Estimates:
+    """Lower the leader's interval by its expected luck, since it was selected for its score."""
+    low = estimates.low.copy()
+    low[leader] = max(low[leader] - (luck or 0.0), bounds.low)
+    return replace(estimates, low=low)
 
 
 def leaders(answer: Answer, count: int) -> list[Score]:
