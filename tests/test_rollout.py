@@ -115,7 +115,7 @@ def test_advantages_of_a_rollout_equal_those_of_each_trajectory_alone(sampled):
 
 def test_episodes_are_recorded_by_the_member_that_played_them(sampled):
     buffer = sampled.parts.buffer
-    for member, record in enumerate(sampled.records):
+    for member, record in enumerate(sampled.return_histories):
         rewards = buffer.rewards[member].numpy()
         ended = buffer.steps // LENGTH * LENGTH
         returns = rewards[:ended].reshape(-1, LENGTH, buffer.workers).sum(1)

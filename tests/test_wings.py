@@ -36,5 +36,5 @@ def test_a_change_in_any_module_that_uses_numba_invalidates_the_cache():
             f"{name}.".startswith(("numba.", "numerics.compiler.")) for name in imported_by(path)
         )
     }
-    assert ROOT / "ppo" / "by_numba" / "learning.py" in compiled
+    assert ROOT / "ppo" / "by_numba" / "learning_kernels.py" in compiled
     assert compiled <= set(sources())

@@ -41,7 +41,7 @@ def lines(width, labels):
     """The lines of a table on a screen of that width."""
     choices = {label: f"{number}e-05" for number, label in enumerate(labels)}
     runs = tuple(
-        RunRecord("a", "07", repetition, choices, 0, state=state)
+        RunRecord(RunIdentity("a", "07", repetition, 0, choices), RunState(state))
         for repetition, state in enumerate(("finished", "finished", "failed"))
     )
     values = (122.0, 124.912, None)

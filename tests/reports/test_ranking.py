@@ -17,7 +17,7 @@ from reports.ranking import LiveRanking, rank, with_failures
 from reports.statistics.averages import best_first
 from schema.config import Config
 from sweeps.journal.journal import Journal, journal_path
-from sweeps.journal.runs import RunRecord
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 
 NAN = float("nan")
 # Permutation 0 would win with a mean of 10 if its failed run didn't count. The worst score of all
@@ -36,17 +36,15 @@ def result(permutation, repetition, reached):
     """A run that reached a return, or ended in a state."""
     failed = isinstance(reached, str)
     return RunRecord(
-        "default",
-        str(permutation),
-        repetition,
-        {"gamma": f"0.{permutation}"},
-        repetition,
+        RunIdentity(
+            "default", str(permutation), repetition, repetition, {"gamma": f"0.{permutation}"}
+        ),
+        RunState(reached) if failed else RunState.FINISHED,
         steps=100,
         final_return=None if failed else reached,
         return_deviation=None if failed else 0.5,
         best_return=None if failed else reached,
         wall_time_seconds=0.0 if failed else reached,
-        state=reached if failed else "finished",
         error="it broke" if reached in ("failed", "diverged") else "",
         curve=() if failed else ((50, 0.0), (100, reached)),
     )
@@ -61,7 +59,7 @@ def results(runs):
 
 def outcome(runs):
     permutations = tuple(
-        PermutationRuns(own[0].permutation, tuple(own[0].choices.values()), tuple(own))
+        PermutationRuns(own[0].run.permutation, tuple(own[0].run.choices.values()), tuple(own))
         for own in results(runs)
     )
     return Outcome("default", Path("o"), ("gamma",), permutations, Config().as_dict(), ())
@@ -71,7 +69,7 @@ def write_journal(out, runs):
     journal = Journal(journal_path(out, "default"))
     rows = results(runs)
     with journal.transaction():
-        names = ((f"p{n}", str(n), list(own[0].choices.values())) for n, own in enumerate(rows))
+        names = ((f"p{n}", str(n), list(own[0].run.choices.values())) for n, own in enumerate(rows))
         journal.place(["gamma"], names)
         journal.add_runs(max(map(len, rows)), 0)
         journal["base"] = Config().as_dict()
@@ -96,7 +94,7 @@ def test_a_failed_repetition_counts_as_the_worst_score():
     assert found[1].deviation == pytest.approx((64 / 3) ** 0.5)
     assert found[1].values == (10.0, 10.0, None)
     assert [(score.finished, score.failed) for score in found] == [(3, 0), (2, 1), (3, 0), (0, 3)]
-    assert found[0].best_run("final").repetition == 0 and found[3].best_run("final") is None
+    assert found[0].best_run("final").run.repetition == 0 and found[3].best_run("final") is None
 
 
 def test_a_single_repetition_has_the_deviation_of_its_episodes():
@@ -108,7 +106,7 @@ def test_where_less_is_better_a_failure_counts_as_the_most():
     found = rank(outcome([[8.0, "failed"], [5.0, 6.0]]), "time")
     assert found.judged.tolist() == [[-8.0, -8.0], [-5.0, -6.0]]
     assert names_and_means(found.best(9)) == [("1", 5.5), ("0", 8.0)]
-    assert found.score(1).best_run("time").repetition == 0
+    assert found.score(1).best_run("time").run.repetition == 0
 
 
 def test_waiting_runs_do_not_count():
