@@ -119,8 +119,8 @@ def _reach(
 
 
 def repetitions_needed(
-    comparison: Comparison, confidence: float = 0.95, power: float = 0.8, most: int = 1000
-) -> int | None:
+    comparison: Comparison, confidence: float = 0.95, power: float = 0.8, most: int = 100
+) -> float:
     """Return how many more repetitions of the contenders would likely leave only the leader.
 
     The true means are assumed to be the shrunken ones (`shrunken_means`).
@@ -128,27 +128,28 @@ def repetitions_needed(
     Args:
         comparison: the comparison of the scores so far.
         confidence: confidence of the comparison.
-        power: probability that each of the others is excluded.
+        power: probability that only the leader is left.
         most: largest number of repetitions to consider.
 
     Returns:
-        The number, 0 if the leader is alone already; None if more than `most` are needed, or with a
-        single repetition.
+        The number, 0 if the leader is alone already; infinity if more than `most` are needed; NaN if it
+        is unknown: with a single repetition, or as long as contenders show no variance at all.
     """
     others = comparison.could_be_best.copy()
     others[comparison.leader] = False
     if not others.any():
-        return 0
-    if not comparison.decided:
-        return None
+        return 0.0
+    variance = comparison.variances.variance
+    if not comparison.decided or (variance[others] + variance[comparison.leader] == 0).any():
+        return np.nan
 
     def suffice(more: int) -> bool:
         probabilities = _exclusion_probabilities(comparison, others, more, confidence)
-        return bool((probabilities >= power).all())
+        return bool((1 - probabilities).sum() <= 1 - power)
 
     # More repetitions never make an exclusion less likely.
     needed = 1 + bisect_left(range(1, most + 1), True, key=suffice)
-    return needed if needed <= most else None
+    return float(needed) if needed <= most else np.inf
 
 
 def shrunken_means(comparison: Comparison) -> tuple[Array, float]:

@@ -23,9 +23,9 @@ WEAK = 8.0  # degrees of freedom below which a prior says too little of runs tha
 _FEWEST = 3  # variances that a prior can be fitted to
 # A variance that the prior exceeds with a smaller probability isn't pulled towards it.
 _OUTLIER = 0.1
-# A variance that the others exceed with a smaller probability says nothing of them...
-_WILD = 0.001
-_SHARE_OF_WILD = 8  # ... but at most one in so many is left out.
+# A variance that smaller ones exceed with a smaller probability says nothing of them...
+_WILD = 1e-4
+_SHARE_OF_WILD, _MOST_WILD = 8, 32  # ... but at most one in eight is left out, and 32 in all.
 
 
 @dataclass(frozen=True)
@@ -92,23 +92,26 @@ def residual_variances(scores: Array) -> Variances:
 def wild(variances: Variances) -> NDArray[np.bool_]:
     """Return which variances say nothing of the others, (permutations,): at most one in eight.
 
-    One permutation with returns of minus a million would make all others look as noisy. So the greatest
-    variances count as wild if the prior of the rest makes them improbable (F test, 0.1 %).
+    One permutation with returns of minus a million would make all others look as noisy. A variance
+    counts as wild if the prior of all smaller ones makes it improbable (F test, 0.01 %, or 5 % shared by
+    all permutations if that is less); so do all greater ones.
 
     Args:
         variances: variances of the grid's permutations, (permutations,).
     """
-    found = np.zeros(len(variances.variance), dtype=bool)
-    greatest = np.argsort(-variances.variance, kind="stable")[: len(found) // _SHARE_OF_WILD]
-    rest = np.delete(np.arange(len(found)), greatest)
-    prior = _fit(Variances(variances.variance[rest], variances.freedom[rest]), np.inf)
-    if prior.freedom == 0 or prior.variance == 0:
-        return found
-    freedom = variances.freedom[greatest]
-    tail = f_tail(
-        variances.variance[greatest] / prior.variance, np.maximum(freedom, 1), prior.freedom
-    )
-    found[greatest] = (freedom > 0) & (tail < _WILD)
+    number = len(variances.variance)
+    order = np.argsort(-variances.variance, kind="stable")
+    found = np.zeros(number, dtype=bool)
+    for place in range(min(number // _SHARE_OF_WILD, _MOST_WILD)):
+        rest = order[place + 1 :]
+        prior = _fit(Variances(variances.variance[rest], variances.freedom[rest]), np.inf)
+        if prior.freedom == 0 or prior.variance == 0:
+            break
+        own = order[place]
+        ratio = variances.variance[[own]] / prior.variance
+        tail = f_tail(ratio, np.maximum(variances.freedom[[own]], 1.0), prior.freedom)
+        if tail[0] < min(_WILD, 0.05 / number):
+            found[order[: place + 1]] = True
     return found
 
 
