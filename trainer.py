@@ -274,7 +274,7 @@ class PPOTrainer:
                 learner.learn(self._update)
 
     def _evaluate(self) -> None:
-        """Play the evaluation's levels if evaluation is due; the training's state stays as it is."""
+        """Play the evaluation's levels if evaluation is due, without changing the training's state."""
         evaluation = self._shared.evaluation
         last = self._update == self._shared.trainer.updates
         if not evaluation.evaluate or (self._update % evaluation.interval and not last):

@@ -32,7 +32,7 @@ class ReportOptions:
     Attributes:
         out: the sweep's output folder.
         run_id: tag of the training session.
-        metric: what runs are judged by.
+        metric: the score by which runs are judged.
         threshold: the return that the metric `steps` waits for; None if there is none.
         where: conditions such as `gamma=0.99`; only permutations that meet them are reported.
         sort: the column to sort by; None sorts by rank.

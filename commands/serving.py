@@ -14,7 +14,7 @@ from reports.words import sentences
 from schema.errors import UserError
 from sweeps.journal.runs import PENDING
 
-_SECONDS_BETWEEN = 15  # reloads of the page while the sweep runs
+_SECONDS_BETWEEN = 15  # interval of reloading the page while the sweep runs
 
 
 def serve(read: Callable[[], Answer], port: int) -> int:

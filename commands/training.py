@@ -1,4 +1,4 @@
-"""Trains one run for `train.py`: prints the plan, the progress and what the run reached."""
+"""Trains one run for `train.py`: prints the plan, the progress and the result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def train(
     placement: Placement,
     overwrite: bool,
 ) -> int:
-    """Train one run, print what it reached and return the exit code.
+    """Train one run, print its return and return the exit code.
 
     Raises:
         UserError: the run's folders hold an earlier training that this one neither resumes nor replaces.

@@ -51,7 +51,7 @@ class Answer:
 
     Attributes:
         outcome: the sweep.
-        metric: what runs are judged by.
+        metric: the score by which runs are judged.
         threshold: the return that the metric `steps` waits for; None if there is none.
         scores: scores of all permutations, best first, those without a score last.
         decided: whether there are enough repetitions to tell permutations apart.
@@ -115,7 +115,7 @@ def answer(
 
     Args:
         outcome: the sweep.
-        metric: what runs are judged by.
+        metric: the score by which runs are judged.
         threshold: the return that the metric `steps` waits for.
         confirmed: the sweep that trained the leaders again on fresh seeds.
     """

@@ -1,10 +1,10 @@
 """Ranks permutations by the scores of their runs.
 
-The answer, `tune.py --status` and the live screen all rank by this one rule. Hyperparameters with which
-one training of three breaks down are no good choice, however well the other two went. So a run that
-failed or diverged counts as the worst score of the sweep's finished runs. A permutation without any
-finished run has no score. Permutations are ordered by their means, less what their seeds add to all
-permutations, so that none gains while its runs on hard seeds are waiting.
+The answer, `tune.py --status` and the live screen all rank by this one rule. If one
+training of three breaks down, its hyperparameters are a bad choice, even if the other two succeed. So a
+run that failed or diverged counts as the worst score of the sweep's finished runs. A permutation without
+any finished run has no score. Permutations are ordered by their means without the seeds' effects, so
+none gains while its runs on hard seeds are waiting.
 
 Needs NumPy alone: `--status` and the live screen don't wait for SciPy.
 """
@@ -121,7 +121,7 @@ def rank(outcome: Outcome, metric: Metric = "final", threshold: float | None = N
 
     Args:
         outcome: the sweep.
-        metric: what runs are judged by, one of `METRICS`.
+        metric: the score by which runs are judged, one of `METRICS`.
         threshold: the return that `steps` waits for.
     """
     sign = sign_of(metric)

@@ -38,7 +38,7 @@ class Sweep:
     Args:
         grid: the permutations, validated.
         options: the sweep's options.
-        overwrite: whether to replace what the folder holds of this run id.
+        overwrite: whether to replace the results of this run id.
         description: description of the session, for the journal.
 
     Attributes:

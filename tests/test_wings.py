@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_picture_shows_the_imports_as_they_are():
-    assert PICTURE.read_text(encoding="utf-8") == picture(), "make docs draws it anew"
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "make docs renews it"
 
 
 def imported_by(path):

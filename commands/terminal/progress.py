@@ -19,7 +19,7 @@ from sweeps.execution.events import SweepDisplay
 from sweeps.journal.runs import RunRecord, RunState
 
 if TYPE_CHECKING:
-    # It would load torch, which `--status` needn't wait for.
+    # Not at run time: it loads torch, which `--status` doesn't need.
     from trainer import Progress
 
 _PLAIN_INTERVAL = 30.0  # seconds between plain lines of one run
@@ -95,7 +95,7 @@ class _Screen(Bars):
     ranking: LiveRanking | None = None
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Yield what is drawn."""
+        """Yield the bars and the leaders."""
         yield self.make_tasks_table(self.tasks)
         leaders = [] if self.ranking is None else self.ranking.leaders
         if leaders:

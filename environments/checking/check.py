@@ -182,7 +182,7 @@ _SAID_MORE_CLEARLY = (
 
 
 def _described(error: Exception) -> str:
-    """Return an exception on one line, with the line of code that raised it unless it is a rule's."""
+    """Return an exception on one line; unless it states a broken rule, with the line that raised it."""
     text = _one_line(str(error))
     if text and isinstance(error, (AssertionError, gymnasium.error.Error, EnvironmentFailure)):
         return text
@@ -291,7 +291,7 @@ class _EpisodeCheck:
             other = [name for name in expected if played.get(name) != expected[name]]
             if other:
                 when = f"after step {step}" if step else "after the reset"
-                return f"with seed {episode.seed} {other[0]} is another {when}, played {how}"
+                return f"with seed {episode.seed} {other[0]} differs {when}, played {how}"
             if step < len(episode.actions):
                 played = _fingerprint(*environment.step(episode.actions[step])[:4])
         return None
@@ -338,7 +338,7 @@ class _EpisodeCheck:
 
 
 def _fingerprint(observation: Observations, *rest: Any) -> dict[str, Any]:
-    """Return what is compared of a reset or step, by its name in messages.
+    """Return the parts of a reset or step to compare, by their names in messages.
 
     Args:
         observation: the observation.

@@ -182,8 +182,8 @@ def _why_not(error: ImportError, module: str) -> str:
         return f"{error} (pip install {package})"
     if error.name and f"{module}.".startswith(f"{error.name}."):
         return (
-            f"{error}; install its package (pip install -e <folder> where it is your own), or name "
-            "the folder in which it lies in PYTHONPATH"
+            f"{error}; install its package (pip install -e <folder> for your own), or add its "
+            "parent folder to PYTHONPATH"
         )
     # The module exists, and imports something that is missing.
     return str(error)
@@ -199,7 +199,7 @@ def _nearest(identifier: str, suite: str) -> str:
         return f"; did you mean {close[0]}?"
     if suite == "CartPole":
         return f"; use {' or '.join(CARTPOLE_NAMES)}"
-    return "; an environment of a package of your own is named package:id"
+    return "; name an environment of your own package as package:id"
 
 
 def _nearest_of(module: str, identifier: str, suite: str) -> str:

@@ -294,7 +294,7 @@ def _parts_checker(checks: dict[Any, _FindFault], kinds: tuple[type, ...]) -> _F
                 return f"without {key!r}, which its space has"
             problem = check_part(part)
             if problem is not None:
-                return f"whose {key!r} is one {problem}"
+                return f"with a part {key!r} {problem}"
         return None
 
     return check

@@ -72,7 +72,7 @@ class Run:
 
 
 class TrainingDivergedError(Exception):
-    """Raised where losses or weights aren't finite any more."""
+    """Raised when losses or weights aren't finite."""
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def repetitions_needed(
 
 
 def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
-    """Shrink means towards the grid's mean, the noisier they are the more.
+    """Shrink means towards the grid's mean; noisier means shrink more.
 
     Empirical Bayes with a normal prior (Efron and Morris 1975, "Data analysis using Stein's estimator").
 
@@ -188,7 +188,7 @@ def _exclusion_probabilities(
     freedom = np.minimum(comparison.variances.freedom[others], comparison.variances.freedom[leader])
     number = int((~np.isnan(comparison.mean)).sum())
     limit = special.stdtrit(freedom + more, _confidence_of_each(number, confidence))
-    # Without any variance, every lead suffices, and no lead does not.
+    # Without any variance, any lead suffices, and equal means never do.
     certain = np.where(lead > 0, np.inf, -np.inf)
     probabilities: Array = special.ndtr(
         np.divide(lead, error, out=certain, where=error > 0) - limit
@@ -259,6 +259,6 @@ def _rounding(mean: Array) -> Array:
 
 
 def _weight(between: float, noise: Array) -> Array:
-    """Return the share of a mean's distance to the others that is no noise."""
+    """Return the share of a mean's distance to the others that isn't noise."""
     total = between + noise
     return np.divide(between, total, out=np.ones_like(noise), where=total > 0)

@@ -206,7 +206,7 @@ def _parts(grid: Array, effects: _Effects, total: bool) -> _Parts:
 
 
 def _own_effect(mean: Array, effect: tuple[int, ...]) -> tuple[float, float]:
-    """Return the variance and degrees of freedom of an effect without those that it contains."""
+    """Return the variance and degrees of freedom of an effect without the effects that it contains."""
     margin = mean.mean(axis=tuple(axis for axis in range(mean.ndim) if axis not in effect))
     for axis in range(margin.ndim):
         margin = margin - margin.mean(axis=axis, keepdims=True)

@@ -16,7 +16,7 @@ from reports.statistics.bounds import Bounds, agreeing, limits
 from reports.statistics.variances import WEAK, Prior, moderate, sample_variances, score_prior
 
 FEWEST_FOR_QUARTILES = 8  # scores; below, too few remain without a quarter at each end
-_APART = 0.6  # of the grid's range; with half of it, noise would pass for humps in small grids
+_APART = 0.6  # share of the grid's range; at a half, noise would pass for humps in small grids
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from trainer import Progress
 _SECONDS_BETWEEN_LOOKS = 3.0
 # Maximum share of the time for writing the table, which takes a while for a large sweep.
 _SHARE_OF_TABLES = 0.02
-_ALIKE = 3  # the sweep stops if its first runs, this many, all end with the same error
+_ALIKE = 3  # number of first runs; if all fail with the same error, the sweep stops
 
 
 class Recorder:
@@ -86,7 +86,7 @@ class Recorder:
             self._stop.request(shortage)
 
     def ended(self, job: int, population: Sequence[PlannedRun], results: list[RunRecord]) -> None:
-        """Record what a job's population has reached."""
+        """Record the results of a job's population."""
         self._under_way.pop(job, None)
         updates = population[0].permutation.config.trainer.updates
         with self._journal.transaction():

@@ -31,10 +31,10 @@ _PERMISSION_ERRORS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Where a worker process trains, and where it writes.
+    """The options of a worker process.
 
     Attributes:
-        out: folder of everything that is written.
+        out: the sweep's output folder.
         placement: the job's device, ports and cores.
         sinks: the services to log to.
     """

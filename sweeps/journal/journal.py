@@ -50,7 +50,7 @@ def journal_path(out: Path, run_id: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """A run as planning sees it, without what it has reached.
+    """A run as planning sees it, without its results.
 
     Attributes:
         run: which run it is.
@@ -210,7 +210,7 @@ class Journal:
         ]
 
     def add_runs(self, repetitions: int, seed: int) -> None:
-        """Add the runs that permutations lack; these wait."""
+        """Add the runs that permutations lack, as waiting."""
         for repetition in range(repetitions):
             self._write(
                 "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
@@ -262,7 +262,7 @@ class Journal:
         self._change(run, "steps = ?, curve = ?", steps, json.dumps(curve))
 
     def record(self, record: RunRecord, updates: int) -> None:
-        """Record what a run has reached; call it in a transaction.
+        """Record the results of a run; call it in a transaction.
 
         Args:
             record: the run's record.

@@ -14,8 +14,8 @@ from sweeps.options import SweepOptions
 from sweeps.search_space.grid import Grid
 from sweeps.search_space.identity import Identities, complete, differences
 
-_FORMAT = 1  # of the journal
-_REPORTED = 10  # differences and permutations that an error names
+_FORMAT = 1  # version of the journal's format
+_REPORTED = 10  # most differences or permutations in an error
 
 
 def open_journal(

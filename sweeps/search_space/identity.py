@@ -44,7 +44,7 @@ class Identities:
 
 
 def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
-    """Return what each choice adds to an identity; repeated choices of a key are numbered."""
+    """Return each choice's part of an identity; repeated choices of a key are numbered."""
     usual = None if axis.key_path == _UPDATES else canonical(_value_at(base, axis.key_path))
     seen: Counter[str] = Counter()
     texts = []

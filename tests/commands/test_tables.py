@@ -38,7 +38,7 @@ def test_short_names_stay_distinct():
 
 
 def lines(width, labels):
-    """The lines of a table on a screen of that width."""
+    """Return the lines of a table on a screen of that width."""
     choices = {label: f"{number}e-05" for number, label in enumerate(labels)}
     runs = tuple(
         RunRecord(RunIdentity("a", "07", repetition, 0, choices), RunState(state))

@@ -99,7 +99,7 @@ GOES_ON, CUT_OFF, OVER = (False, False), (False, True), (True, False)
 @pytest.mark.parametrize(
     "limited",
     [
-        config("CliffWalking-v1", max_episode_steps=3),  # which has no limit of its own
+        config("CliffWalking-v1", max_episode_steps=3),  # which has no limit
         config("Acrobot-v1", max_episode_steps=3),
         config("CartPole-v1", "CartPole", max_episode_steps=3),
         config("MiniGrid-Empty-5x5-v0", "Minigrid", max_episode_steps=3),

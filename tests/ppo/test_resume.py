@@ -111,7 +111,7 @@ def test_another_seed_resumes_the_weights_with_other_randomness(whole, tmp_path)
 
 
 def written_steps(folder):
-    """The steps of each tag in a run's event files, and those of the config, in ascending order."""
+    """Return the steps of each tag in a run's event files, and of the config, in ascending order."""
     # Keep TensorBoard from dropping points itself.
     events = EventAccumulator(str(folder), purge_orphaned_data=False).Reload()
     # Files of the same second are read in the order of their names, the tenth before the ninth.

@@ -36,7 +36,7 @@ def logged_run(folder, *sinks, name="3_0"):
 
 
 def train_logged(*runs, until=UPDATES):
-    """Trains runs together, and interrupts them after an update."""
+    """Train runs together, and interrupt them after an update."""
 
     def stop(progress):
         if progress.update == until < UPDATES:
@@ -198,7 +198,7 @@ def test_mlflow_accepts_any_name_of_an_environment_s_statistics(tmp_path, mlflow
 
 @pytest.fixture
 def wandb_records(tmp_path, monkeypatch):
-    """Reads the records of each run that W&B has written."""
+    """A function that reads the records of each run that W&B has written."""
     wandb = pytest.importorskip("wandb", reason="W&B isn't installed (requirements-log.txt)")
     monkeypatch.setenv("WANDB_MODE", "offline")
     from wandb.proto.wandb_internal_pb2 import Record

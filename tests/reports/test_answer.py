@@ -24,7 +24,7 @@ NOISE = (1.0, -1.0, 0.5)
 
 
 def returns(values, repetition):
-    """Only the learning rate matters; a seed adds the same to all permutations."""
+    """Return a score: only the learning rate matters, and a seed adds the same to all permutations."""
     gamma, _, rate = values
     own = 0.1 * NOISE[(repetition + (gamma == "0.9")) % 3]
     return {"0.0001": 10.0, "0.001": 50.0, "0.01": 90.0}[rate] + own + 5 * repetition

@@ -23,14 +23,14 @@ def comparison(mean, variance, count, freedom=1e9):
 
 
 @pytest.mark.parametrize("lead", [1.0, 2.0, 3.0])
-def test_of_two_the_worse_is_out_when_a_paired_t_test_says_so(lead):
+def test_the_worse_of_two_is_excluded_when_a_paired_t_test_says_so(lead):
     scores = np.random.default_rng(1).normal(size=(2, 4))
     scores[0] += lead
     test = stats.ttest_rel(scores[0], scores[1], alternative="greater")
     assert compare(scores).could_be_best.tolist() == [True, test.pvalue >= 0.05]
 
 
-def test_what_a_seed_does_to_all_permutations_changes_nothing():
+def test_an_effect_of_a_seed_on_all_permutations_changes_nothing():
     scores = np.random.default_rng(2).normal(size=(8, 5)) + np.arange(8)[:, None]
     before = compare(scores)
     after = compare(scores + np.array([0.0, 90.0, -40.0, 3.0, 10.0]))
@@ -114,7 +114,7 @@ def test_equal_permutations_are_never_separated():
     assert np.isnan(repetitions_needed(compare(np.array([[1.0], [2.0]]))))
 
 
-def test_of_what_has_one_score_nothing_is_known_without_others_to_borrow_from():
+def test_the_variance_of_one_score_is_unknown_without_other_permutations():
     scores = np.array([[1.0, 2.0], [30.0, NAN]])
     assert compare(scores).could_be_best.tolist() == [True, True]
 

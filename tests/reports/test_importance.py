@@ -16,7 +16,7 @@ CHOICES = np.array([(a, b, c) for a in range(4) for b in range(3) for c in range
 
 
 def grid(repetitions=4, deviation=1.0, seed=1):
-    """Scores in which `a` matters, `b` does together with it, and `c` doesn't; (24, repetitions)."""
+    """Return scores (24, repetitions): `a` matters, `b` only together with it, and `c` doesn't."""
     rng = np.random.default_rng(seed)
     truth = CHOICES[:, 0] + CHOICES[:, 0] * (CHOICES[:, 1] == 1.0)
     noise = deviation * rng.normal(size=(len(CHOICES), repetitions))
@@ -24,7 +24,7 @@ def grid(repetitions=4, deviation=1.0, seed=1):
 
 
 def anova(scores, formula):
-    """statsmodels' table, with seeds as blocks."""
+    """Return statsmodels' table, with seeds as blocks."""
     rows, columns = np.indices(scores.shape).reshape(2, -1)
     table = pandas.DataFrame(CHOICES[rows], columns=list(KEYS))
     table["permutation"], table["seed"], table["score"] = rows, columns, scores.ravel()
@@ -99,7 +99,7 @@ def test_shares_are_those_worked_out_by_hand():
     assert found.noise == 0.0
 
 
-def test_a_key_matters_where_it_exceeds_the_noise_by_itself_or_with_others():
+def test_a_key_matters_if_it_exceeds_the_noise_alone_or_with_others():
     found = decompose(KEYS, CHOICES, grid())
     assert [found.matters(key) for key in KEYS] == [True, True, False]
 
@@ -171,7 +171,7 @@ def test_without_optuna_the_error_says_what_to_install(monkeypatch):
         estimate_importance(KEYS, CHOICES, grid(), np.random.default_rng(0))
 
 
-def test_a_model_estimates_what_an_incomplete_grid_says():
+def test_a_model_estimates_the_importance_on_an_incomplete_grid():
     pytest.importorskip("optuna")
     pytest.importorskip("sklearn")
     kept = np.arange(24) % 5 > 0

@@ -33,7 +33,7 @@ MEANS = [8.0, 22 / 3, 3.0]
 
 
 def result(permutation, repetition, reached):
-    """A run that reached a return, or ended in a state."""
+    """Return a run that reached a return, or ended in a state."""
     failed = isinstance(reached, str)
     return RunRecord(
         RunIdentity(
@@ -122,7 +122,7 @@ def test_equal_means_are_in_the_order_of_the_grid():
     assert best_first(np.array([NAN, NAN])).tolist() == [0, 1]
 
 
-def test_without_any_score_failures_stay_without():
+def test_failures_have_no_score_if_no_run_has_one():
     scores = np.full((2, 2), NAN)
     assert np.isnan(with_failures(scores, np.ones((2, 2), dtype=bool))).all()
     found = rank(outcome([["failed", "failed"], ["waiting", "diverged"]])).best(9)

@@ -17,7 +17,7 @@ class KilledError(BaseException):
 
 
 def killed_at(*updates):
-    """A display that kills the sweep at these updates, counted over all runs, without warning."""
+    """Return a display that kills the sweep at these updates, counted over all runs, without warning."""
     left = list(updates)
     count = iter(range(1, 10_000))
 

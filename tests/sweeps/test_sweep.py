@@ -157,7 +157,7 @@ def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path):
 
 
 def longer(folder):
-    """The same grid with more updates, so that no run is over at its first update."""
+    """Return the same grid with more updates, so that no run is over at its first update."""
     return make_grid(folder, base=TINY.replace("updates: 1", "updates: 20"))
 
 

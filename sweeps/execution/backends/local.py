@@ -56,7 +56,7 @@ def run_in_processes(
     observer: Observer,
     stop: Stop,
 ) -> None:
-    """Train populations in one process for each element of options until done, or stopped.
+    """Train populations, in a process for each of the options, until done or stopped.
 
     No process outlives the call, even if it raises an exception.
     """
@@ -126,7 +126,7 @@ class _Job:
         self._is_interrupted = False
 
     def begin(self, population: Population) -> None:
-        """Send a population to the process, which starts if need be."""
+        """Send a population to the process; start the process if it isn't running."""
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
             self._process = self._context.Process(
@@ -165,7 +165,7 @@ class _Job:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def died(self) -> list[RunRecord]:
-        """Release what a dead process held, and return its runs' records, which are failed."""
+        """Release what a dead process held, and return its runs' records, as failed."""
         assert self.population is not None
         cause = self.bury()
         error, details = f"the process that trained it died ({cause})", ""
@@ -248,7 +248,7 @@ def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> Non
         try:
             connection.send(message)
         except ConnectionError:
-            # The main process is gone.
+            # The main process has exited.
             sys.exit(1)
 
     watch.heartbeat = heartbeat
