@@ -14,6 +14,7 @@ from commands.terminal.progress import make_console
 from commands.terminal.tables import answer_table, failure_lines
 from reports.answer import Answer, answer
 from reports.outcome import Metric, read_outcome
+from reports.output.answer_file import write_answer
 from reports.output.page.page import write_page
 from reports.output.table import ranked, write_table
 from reports.ranking import Score
@@ -41,6 +42,7 @@ class ReportOptions:
         to: the table's file; None prints it.
         suggest: file for the next tuning config; None writes none.
         plots: folder for the plots; None draws none.
+        answer: file for the answer as JSON; None writes none.
         page: whether to write the page.
         watch: the port that serves the page; None serves none.
     """
@@ -56,6 +58,7 @@ class ReportOptions:
     to: Path | None
     suggest: Path | None
     plots: Path | None = None
+    answer: Path | None = None
     page: bool = False
     watch: int | None = None
 
@@ -76,6 +79,9 @@ def report(options: ReportOptions) -> int:
         _print_text(options, found, rows)
     else:
         _write(options.to, write_table(found, rows, options.form))
+    if options.answer is not None:
+        _write(options.answer, write_answer(found))
+        print(f"answer: {options.answer}", file=sys.stderr)
     if options.suggest is not None:
         _write(options.suggest, suggest(found))
         print(f"next grid: {options.suggest}", file=sys.stderr)

@@ -9,7 +9,8 @@ import numpy as np
 
 from reports.outcome import Metric, Outcome, area, steps_until
 from reports.ranking import Ranking, Score, known, rank, sign_of
-from reports.statistics.averages import Array, means
+from reports.statistics.averages import Array, best_first, means
+from reports.statistics.bounds import Bounds, piled_bounds
 from reports.statistics.contenders import Comparison, compare, repetitions_needed
 from reports.statistics.importance import Choices, Importance, at_edge, decompose, is_complete
 from reports.statistics.intervals import Estimates, estimate
@@ -19,6 +20,8 @@ from schema.errors import UserError
 from sweeps.journal.runs import RunRecord, RunState
 from sweeps.search_space.choices import number_or_text
 
+# Keys that decide which task is played, so that returns of their choices can't be compared.
+_TASKS = ("environment.type", "environment.name")
 _SEED = 0  # of all random draws, so that the same results have the same answer
 MOST_MODELLED = (
     10_000  # runs; the importance of larger incomplete grids would take minutes to hours
@@ -53,8 +56,10 @@ class Answer:
         scores: scores of all permutations, best first, those without a score last.
         decided: whether there are enough repetitions to tell permutations apart.
         bias: the amount by which selection likely raised the leader's mean; None if unknown.
-        more_repetitions: number of further repetitions that would likely leave only the leader; None
-            if unknown or too large.
+        more_repetitions: number of further repetitions that would likely leave only the leader;
+            infinite if too large, None if unknown.
+        compares_tasks: whether the permutations play different environments, so that their returns
+            can't be compared.
         importance: importance of the keys; None if it can't be estimated.
         choice_scores: for each varied key, the scores of its choices.
         edges: for each key with its best choice at an end of the list, "lowest" or "highest".
@@ -66,10 +71,11 @@ class Answer:
     scores: tuple[Score, ...]
     decided: bool = False
     bias: float | None = None
-    more_repetitions: int | None = None
+    more_repetitions: float | None = None
     importance: Importance | None = None
     choice_scores: dict[str, tuple[ChoiceScore, ...]] = field(default_factory=dict)
     edges: dict[str, str] = field(default_factory=dict)
+    compares_tasks: bool = False
 
     @property
     def leader(self) -> Score | None:
@@ -115,18 +121,26 @@ def answer(
     """
     ranking = rank(outcome, metric, threshold)
     judged, sign = ranking.judged, sign_of(metric)
-    if np.isnan(judged).all():
-        unscored = [_score(ranking, int(place), threshold) for place in ranking.order]
-        return Answer(outcome, metric, threshold, tuple(unscored))
+    compares_tasks = any(label in _TASKS for label in outcome.varied)
+    if np.isnan(judged).all() or compares_tasks:
+        plain = tuple(_score(ranking, int(place), threshold) for place in ranking.order)
+        return Answer(outcome, metric, threshold, plain, compares_tasks=compares_tasks)
     rng = np.random.default_rng(_SEED)
-    comparison = compare(judged)
+    fresh = _fresh(outcome, confirmed, metric, threshold)
+    pooled = np.hstack([judged, fresh])
+    bounds = _bounds(outcome, metric).within(piled_bounds(sign * ranking.reached))
+    comparison = compare(pooled, bounds=bounds)
+    luck = known(selection_bias(pooled))
     statistics = _Statistics(
-        comparison, best_probabilities(comparison, rng), estimate(judged), sign
+        comparison,
+        best_probabilities(comparison, rng),
+        _allowing_for_luck(estimate(pooled, bounds=bounds), comparison.leader, luck, bounds),
+        sign,
     )
-    found = _confirmed(outcome, confirmed, judged, metric, threshold)
+    found = _confirmed(judged, fresh, sign)
     scores = [
         statistics.added_to(_score(ranking, place, threshold, found.get(place)), place)
-        for place in map(int, ranking.order)
+        for place in map(int, best_first(comparison.mean))
     ]
     return Answer(
         outcome,
@@ -134,12 +148,30 @@ def answer(
         threshold,
         tuple(scores),
         comparison.decided,
-        known(selection_bias(comparison, rng)),
-        repetitions_needed(comparison),
+        luck,
+        known(repetitions_needed(comparison)),
         _importance(outcome, judged, rng),
         {label: _choice_scores(outcome, label, judged, sign) for label in outcome.varied},
         _edges(outcome, scores[0]),
     )
+
+
+def _bounds(outcome: Outcome, metric: Metric) -> Bounds:
+    """Return the range of scores that the base config states; greater is better in it."""
+    stated = outcome.base.get("evaluation", {}).get("score_bounds")
+    if metric not in ("final", "best", "area"):
+        return Bounds()
+    low, high = stated or (None, None)
+    return Bounds(-np.inf if low is None else low, np.inf if high is None else high)
+
+
+def _allowing_for_luck(
+    estimates: Estimates, leader: int, luck: float | None, bounds: Bounds
+) -> Estimates:
+    """Lower the leader's interval by its expected luck, since it was selected for its score."""
+    low = estimates.low.copy()
+    low[leader] = max(low[leader] - (luck or 0.0), bounds.low)
+    return replace(estimates, low=low)
 
 
 def leaders(answer: Answer, count: int) -> list[Score]:
@@ -171,7 +203,9 @@ class _Statistics:
             high=known(high),
             interquartile_mean=known(self.sign * found.interquartile_mean[place]),
             is_doubtful=bool(found.two_humped[place]),
+            mean=known(self.sign * found.mean[place]),
             could_be_best=self.comparison.decided and bool(could),
+            behind_best=_finite(self.comparison.behind_best[place]),
             probability=known(self.probabilities[place]),
         )
 
@@ -193,31 +227,31 @@ def _score(
     )
 
 
-def _confirmed(
-    outcome: Outcome,
-    confirmed: Outcome | None,
-    judged: Array,
-    metric: Metric,
-    threshold: float | None,
-) -> dict[int, tuple[float, float, float]]:
-    """Return the mean on fresh seeds and its interval, by the permutation's place in the sweep."""
+def _fresh(
+    outcome: Outcome, confirmed: Outcome | None, metric: Metric, threshold: float | None
+) -> Array:
+    """Return scores on fresh seeds, (permutations, fresh repetitions); NaN for all but the leaders."""
     if confirmed is None:
-        return {}
-    sign, fresh = sign_of(metric), rank(confirmed, metric, threshold).judged
+        return np.empty((len(outcome.permutations), 0))
+    judged = rank(confirmed, metric, threshold).judged
+    fresh = np.full((len(outcome.permutations), judged.shape[1]), np.nan)
     places = {each.name: place for place, each in enumerate(outcome.permutations)}
-    pairs = [
-        (places[each.name], own)
-        for own, each in enumerate(confirmed.permutations)
-        if each.name in places and not np.isnan(fresh[own]).all()
-    ]
-    if not pairs:
+    for own, each in enumerate(confirmed.permutations):
+        if each.name in places:
+            fresh[places[each.name]] = judged[own]
+    return fresh
+
+
+def _confirmed(judged: Array, fresh: Array, sign: float) -> dict[int, tuple[float, float, float]]:
+    """Return the mean on fresh seeds and its interval, by the permutation's place in the sweep."""
+    leaders = np.flatnonzero(~np.isnan(fresh).all(axis=1)) if fresh.size else np.arange(0)
+    if not len(leaders):
         return {}
-    leaders, own = map(list, zip(*pairs, strict=True))
-    found = confirm(judged[leaders], fresh[own], judged)
+    found = confirm(judged[leaders], fresh[leaders], judged)
     ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
     columns = (sign * found.confirmed, *ends)
     return {
-        place: (float(mean), float(low), float(high))
+        int(place): (float(mean), float(low), float(high))
         for place, mean, low, high in zip(leaders, *columns, strict=True)
     }
 
@@ -282,6 +316,10 @@ def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
         if edge is not None and len(choices) > 2:
             edges[label] = edge
     return edges
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

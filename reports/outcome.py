@@ -150,8 +150,7 @@ def _value_of(metric: Metric, threshold: float | None) -> Callable[[RunRecord], 
         "final": lambda run: run.final_return,
         "best": lambda run: run.best_return,
         "area": lambda run: area(run.curve),
-        # A run that never reaches the threshold counts with all its steps.
-        "steps": lambda run: steps_until(run.curve, threshold) or float(run.steps),
+        "steps": lambda run: steps_until(run.curve, threshold),
         "time": lambda run: run.wall_time_seconds,
     }
     return values[metric]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
 from reports.output.table import show_number
-from sweeps.journal.runs import RunState
+from sweeps.journal.runs import ENDED, RunState
 
 if TYPE_CHECKING:
     from reports.answer import Answer  # it loads SciPy
@@ -39,16 +39,29 @@ def _nothing(answer: Answer) -> str:
 
 def _leader(answer: Answer, leader: Score) -> Iterator[str]:
     total = len(answer.outcome.permutations)
-    count = leader.finished
-    over = f"over {count} repetitions" if count > 1 else "in one repetition"
     yield (
-        f"Permutation {leader.permutation.name} ({describe(answer, leader)}) is the best of {total:,}: "
-        f"{metric_title(answer.metric)} {_with_interval(leader.mean, leader.low, leader.high)} {over}."
+        f"Permutation {leader.permutation.name} ({describe(answer, leader)}) "
+        f"{_rank_of_leader(answer, total)}: {metric_title(answer.metric)} "
+        f"{_with_interval(leader.mean, leader.low, leader.high)} {_over(answer, leader)}."
     )
     if leader.is_doubtful:
-        yield (
-            "Some of its repetitions solve the task and some don't, so the interval can't be trusted."
-        )
+        yield "Its repetitions lie far apart in two groups, so the interval can't be trusted."
+
+
+def _rank_of_leader(answer: Answer, total: int) -> str:
+    runs = answer.outcome.runs
+    ended = sum(run.state in ENDED for run in runs)
+    if ended < len(runs):
+        return f"leads so far ({ended:,} of {len(runs):,} runs ended)"
+    if len(answer.contenders) == 1:
+        return f"is the best of {total:,}"
+    return f"leads the {total:,} permutations" if total > 1 else "is the only one"
+
+
+def _over(answer: Answer, leader: Score) -> str:
+    count, fresh = leader.finished, leader.confirmed is not None
+    over = f"over {count} repetitions" if count > 1 else "in one repetition"
+    return f"{over} and those on fresh seeds" if fresh else over
 
 
 def describe(answer: Answer, score: Score) -> str:
@@ -69,6 +82,12 @@ def _with_interval(mean: float | None, low: float | None, high: float | None) ->
 def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
     if len(answer.outcome.permutations) < 2:
         return
+    if answer.compares_tasks:
+        yield (
+            "The permutations play different environments, and returns of different tasks can't be "
+            "compared; report.py --where selects one of them."
+        )
+        return
     if not answer.decided:
         yield (
             "The ranking rests on one seed and may change with another; five repetitions tell more: "
@@ -79,35 +98,49 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
     if len(contenders) == 1:
         yield "It is significantly better than all others (95 %)."
         return
-    likely = "" if leader.probability is None else f" (probability {leader.probability:.2f})"
-    yield (
-        f"{len(contenders):,} permutations could be the best; "
-        f"permutation {leader.permutation.name} is the likeliest{likely}."
-    )
+    yield f"{len(contenders):,} permutations could be the best; {_likeliest(contenders)}."
+    behind = [score.behind_best for score in contenders]
+    if None not in behind:
+        worst = show_number(max(each for each in behind if each is not None))
+        yield f"Each of these is at most {worst} worse than the best (95 %)."
     if answer.outcome.repetitions <= _FEW:
         yield f"The intervals are wide, as there are only {answer.outcome.repetitions} repetitions."
     yield _how_to_separate(answer)
 
 
+def _likeliest(contenders: Sequence[Score]) -> str:
+    """Return which contender is the likeliest to be the best, as the table shows it."""
+    greatest = max(score.probability or 0.0 for score in contenders)
+    shown = f"{greatest:.2f}"
+    names = [
+        score.permutation.name for score in contenders if f"{score.probability or 0.0:.2f}" == shown
+    ]
+    if len(names) > 1:
+        return f"the likeliest have a probability of {shown} each"
+    return f"permutation {names[0]} is the likeliest (probability {shown})"
+
+
 def _how_to_separate(answer: Answer) -> str:
     more = answer.more_repetitions
     if more is None:
-        return "They are too close to be separated by any sensible number of repetitions."
+        return "How many more repetitions would separate them is not known yet."
+    if more == float("inf"):
+        return "More than 100 further repetitions would be needed to separate them."
     names = [int(score.permutation.name) for score in answer.contenders]
-    repetitions = answer.outcome.repetitions + more
+    repetitions = answer.outcome.repetitions + int(more)
     return (
-        f"About {more:,} more repetition{'s' * (more > 1)} of these would likely separate them: "
+        f"About {more:,.0f} more repetition{'s' * (more > 1)} of these would leave one with a "
+        "probability of 80 %, if the scores stay as they are: "
         + command(answer, repetitions, names)
     )
 
 
 def _luck(answer: Answer, leader: Score) -> Iterator[str]:
-    if leader.confirmed is not None and leader.mean is not None:
+    if leader.confirmed is not None:
         mean, low, high = leader.confirmed
         yield (
-            f"Trained again on fresh seeds it reached {_with_interval(mean, low, high)}; "
-            f"its score in the sweep was {show_number(abs(leader.mean - mean))} "
-            f"{'higher, by luck' if leader.mean > mean else 'lower, by bad luck'}."
+            f"Trained again on fresh seeds it reached {_with_interval(mean, low, high)}; the ranking "
+            "includes these seeds."
         )
     elif answer.bias and _is_worth_a_word(answer.bias, leader):
         yield (
@@ -166,9 +199,21 @@ def _edges(answer: Answer, leader: Score) -> Iterator[str]:
 
 
 def _failures(answer: Answer, _: Score) -> Iterator[str]:
+    runs = len(answer.outcome.runs)
     failed = sum(score.failed for score in answer.scores)
-    if failed:
-        yield f"{failed:,} of {len(answer.outcome.runs):,} runs failed; each counts as the worst score."
+    hopeless = sum(score.failed for score in answer.scores if score.mean is None)
+    if failed > hopeless:
+        yield f"{failed - hopeless:,} of {runs:,} runs failed; each counts as the worst score."
+    if hopeless:
+        yield f"{hopeless:,} of {runs:,} runs failed and leave their permutations without a score."
+    if answer.metric == "steps":
+        never = sum(
+            run.state == RunState.FINISHED and value is None
+            for score in answer.scores
+            for run, value in zip(score.permutation.runs, score.values, strict=False)
+        )
+        if never:
+            yield f"{never:,} of {runs:,} runs never reach the threshold; each counts as the longest."
 
 
 def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:

@@ -188,8 +188,8 @@ def test_a_large_sweep_gets_the_same_answer(tmp_path, capsys, monkeypatch):
     console = Console(width=160)
     tuning._print_results(console, options, sweep, None, 0.0)
     printed = capsys.readouterr().out
-    assert "Permutation 2 (gamma 0.2) is the best of 3,400: return 8" in printed
-    assert "... and 3,350 more" in printed and "4 of 10,200 runs failed" in printed
+    assert "Permutation 2 (gamma 0.2) leads the 3,400 permutations: return 8" in printed
+    assert "... and 3,350 more" in printed and "1 of 10,200 runs failed" in printed
     # One permutation has no score, so the grid is incomplete.
     assert "The importance of the keys is left out: the grid is incomplete" in printed
     assert (tmp_path / "default.html").is_file()
