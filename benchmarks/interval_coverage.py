@@ -10,11 +10,13 @@ Tables (all by default):
 - `contenders`: wrongly excluded share of equal permutations / for true means spaced evenly from 0 to 4
   standard deviations, the number that remain / the share of grids in which the best remains.
 - `selection`: bias of the best mean (expected bias); bias and coverage after confirmation; frequency
-with
-  which the leader is the best (stated probability).
+  with which the leader is the best (stated probability).
 - `importance`: share of intervals with the true importance, and how often a key without effect is said
-to
-  matter.
+  to matter.
+- `answers`: for the distributions of `score_distributions.py`, in this order: share of intervals with
+  the true mean, of all permutations and of the leader (and share of permutations without an interval); the
+  share of grids in which the best could be the best, and the number of contenders; the leader's luck
+  (stated luck); the frequency with which the leader is the best (stated probability).
 
 Options:
   --samples=<n>         grids for each number [default: 400]
@@ -34,7 +36,10 @@ import numpy as np
 from docopt import docopt
 from scipy import stats
 
+from benchmarks.score_distributions import GRIDS, latent
+from benchmarks.score_distributions import Draw as GridDraw
 from reports.statistics.averages import Array
+from reports.statistics.bounds import piled_bounds
 from reports.statistics.contenders import compare
 from reports.statistics.importance import decompose
 from reports.statistics.intervals import estimate
@@ -43,16 +48,9 @@ from reports.statistics.variances import Prior
 
 Draw = Callable[[np.random.Generator, int, int], Array]
 
-SHARED = 0.2  # share of a score's variance that a seed adds to all permutations alike
 CAP = 0.3  # standard deviations above the mean at which capped returns end
 SOLVING = 0.8  # probability of solving the task
 UNEQUAL = 3.0  # standard deviations range from 1 / UNEQUAL to UNEQUAL
-
-
-def latent(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Draw standard normal numbers that correlate within a seed, (permutations, repetitions)."""
-    own = rng.standard_normal((permutations, repetitions))
-    return np.sqrt(1 - SHARED) * own + np.sqrt(SHARED) * rng.standard_normal(repetitions)
 
 
 def skewed(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
@@ -158,7 +156,7 @@ def selection_cell(
         numbers.append(
             (
                 compared.mean[leader] - means[leader],
-                selection_bias(compared, rng, 200),
+                selection_bias(scores),
                 confirmed.confirmed[0] - means[leader],
                 confirmed.low[0] <= means[leader] <= confirmed.high[0],
                 is_best,
@@ -167,6 +165,43 @@ def selection_cell(
         )
     bias, expected, again, covered, is_best, said = np.mean(numbers, axis=0)
     return f"{bias:.2f} ({expected:.2f}); {again:+.2f}, {covered:.2f}; {is_best:.2f} ({said:.2f})"
+
+
+def answer_cell(
+    rng: np.random.Generator, draw: GridDraw, permutations: int, repetitions: int, samples: int
+) -> str:
+    """Return what the answer says of grids, and how often that holds."""
+    numbers = [_answer_numbers(rng, draw, permutations, repetitions) for _ in range(samples)]
+    known = np.ma.masked_invalid(numbers).mean(axis=0).filled(np.nan)
+    held, led, none, kept, contenders, luck, stated, best, said = known
+    return (
+        f"{held:.3f} {led:.2f} ({none:.2f}); {kept:.3f} {contenders:.1f}; {luck:.3g} ({stated:.3g}); "
+        f"{best:.2f} ({said:.2f})"
+    )
+
+
+def _answer_numbers(
+    rng: np.random.Generator, draw: GridDraw, permutations: int, repetitions: int
+) -> tuple[float, ...]:
+    scores, truth = draw(rng, permutations, repetitions)
+    bounds = piled_bounds(scores)
+    compared, found = compare(scores, bounds=bounds), estimate(scores, bounds=bounds)
+    leader, luck = compared.leader, selection_bias(scores)
+    known = ~np.isnan(found.low)
+    inside = (found.low <= truth + 1e-9) & (truth - 1e-9 <= found.high)
+    led = found.low[leader] - luck <= truth[leader] <= found.high[leader]
+    best = truth >= truth.max() - 1e-9
+    return (
+        inside[known].mean() if known.any() else np.nan,
+        led if known[leader] else np.nan,
+        1 - known.mean(),
+        compared.could_be_best[best].mean(),
+        compared.could_be_best.sum(),
+        scores[leader].mean() - truth[leader],
+        luck,
+        best[leader] / best.sum(),
+        best_probabilities(compared, rng, 400)[leader],
+    )
 
 
 def importance_cell(
@@ -219,6 +254,7 @@ def main() -> None:
         "contenders": (contender_cell, dict(RETURNS)),
         "selection": (selection_cell, {name: name for name in TRUTHS}),
         "importance": (importance_cell, {"noise 0.5": 0.5, "noise 2": 2.0}),
+        "answers": (answer_cell, dict(GRIDS)),
     }
     for name in arguments["<table>"] or cells:
         cell, kinds = cells[name]
