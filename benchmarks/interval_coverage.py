@@ -14,7 +14,7 @@ Tables (all by default):
 - `importance`: share of intervals with the true importance, and how often a key without effect is said
   to matter.
 - `answers`: for the distributions of `score_distributions.py`, in this order: share of intervals with
-  the true mean, of all permutations and of the leader (and share of permutations without an interval); the
+  the true mean, of all permutations and of the leader (and share of permutations without an interval);
   share of grids in which the best could be the best, and the number of contenders; the leader's luck
   (stated luck); the frequency with which the leader is the best (stated probability).
 
