@@ -6,6 +6,7 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
+from reports.statistics.averages import seed_effects
 from reports.statistics.choice_means import choice_means
 from reports.statistics.contrasts import Contrast, all_effects, own_effect, total_effect
 from reports.statistics.importance import (
@@ -375,6 +376,17 @@ def test_a_choice_neither_gains_by_easy_seeds_nor_by_good_company():
     holes[(CHOICES[:, 2] == 0) & (CHOICES[:, 1] == 2)] = np.nan
     means = choice_means(CHOICES, holes)[2].mean
     assert means[1] - means[0] == pytest.approx(100)
+
+
+def test_large_grids_lose_nothing_by_rounding():
+    scores = 500 + np.random.default_rng(0).normal(size=(20_000, 5))
+    scores[np.random.default_rng(1).random(scores.shape) < 0.1] = np.nan
+    scores = scores[~np.isnan(scores).all(axis=1)]
+    fit = fit_means(scores)
+    assert fit.freedom == np.sum(~np.isnan(scores)) - len(scores) - 4
+    assert np.abs(fit.error[1]).max() < 1e-3
+    assert fit.seeds.sum() == pytest.approx(0, abs=1e-9)
+    assert seed_effects(scores).sum() == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("holes", [False, True])
