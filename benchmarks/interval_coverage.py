@@ -17,6 +17,8 @@ Tables (all by default):
   the true mean, of all permutations and of the leader (and share of permutations without an interval);
   share of grids in which the best could be the best, and the number of contenders; the leader's luck
   (stated luck); the frequency with which the leader is the best (stated probability).
+- `idle keys`: on grids of three keys without effect, how often a key is said to matter / any key of the
+  sweep; coverage of the intervals of choices' means.
 
 Options:
   --samples=<n>         grids for each number [default: 400]
@@ -38,11 +40,14 @@ from scipy import stats
 
 from benchmarks.score_distributions import GRIDS, latent
 from benchmarks.score_distributions import Draw as GridDraw
-from reports.statistics.averages import Array
+from reports.statistics.averages import Array, counts
 from reports.statistics.bounds import piled_bounds
+from reports.statistics.choice_means import choice_means
 from reports.statistics.contenders import compare
 from reports.statistics.importance import decompose
 from reports.statistics.intervals import estimate
+from reports.statistics.main_effects import estimate_importance
+from reports.statistics.permutation_means import common_repetitions
 from reports.statistics.selection import best_probabilities, confirm, selection_bias
 from reports.statistics.variances import Prior
 
@@ -226,6 +231,92 @@ def importance_cell(
     return f"{shares}, {false / samples:.1%}"
 
 
+def idle_cell(
+    rng: np.random.Generator, kind: str, permutations: int, repetitions: int, samples: int
+) -> str:
+    """Return how often keys without effect matter, and how often choices' intervals hold the truth."""
+    shape = (2, 2, permutations // 4)
+    choices = np.indices(shape).reshape(3, -1).T
+    named, held = [], []
+    for _ in range(samples):
+        scores = common_repetitions(PATTERNS[kind](rng, permutations, repetitions))
+        scored = counts(scores) > 0
+        found = (
+            decompose(KEYS, choices, scores)
+            if scored.all()
+            else estimate_importance(KEYS, choices[scored], scores[scored])
+        )
+        if found is not None:
+            named.append([bool(found.matters(key)) for key in KEYS])
+        for mean in choice_means(choices, scores):
+            held += ((mean.low <= 0) & (mean.high >= 0)).tolist()
+    rate = np.array(named)
+    return f"{rate.mean():.1%} / {rate.any(axis=1).mean():.1%}; {np.mean(held):.2f}"
+
+
+def added(more: int) -> Draw:
+    """Draw scores of which the best third has more repetitions."""
+
+    def draw(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+        scores = latent(rng, permutations, repetitions + more)
+        others = np.argsort(-scores[:, :repetitions].mean(axis=1))[permutations // 3 :]
+        scores[others, repetitions:] = np.nan
+        return scores
+
+    return draw
+
+
+def missing(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of which 15 % are missing, but no permutation's last one."""
+    scores = latent(rng, permutations, repetitions)
+    lost = rng.random(scores.shape) < 0.15
+    lost[lost.all(axis=1), 0] = False
+    scores[lost] = np.nan
+    return scores
+
+
+def half_done(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of which the second half of the permutations lacks the last repetition."""
+    scores = latent(rng, permutations, repetitions)
+    scores[permutations // 2 :, -1] = np.nan
+    return scores
+
+
+def very_wild(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of which one permutation has ten times the standard deviation."""
+    scores = latent(rng, permutations, repetitions)
+    scores[rng.integers(permutations)] *= 10
+    return scores
+
+
+def noisy_choice(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of which one choice of the last key has five times the standard deviation."""
+    scores = latent(rng, permutations, repetitions)
+    scores[:: permutations // 4] *= 5
+    return scores
+
+
+def holes(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of 70 % of the permutations."""
+    scores = latent(rng, permutations, repetitions)
+    scores[rng.permutation(permutations)[: round(0.3 * permutations)]] = np.nan
+    return scores
+
+
+KEYS = ("first", "second", "third")
+PATTERNS: dict[str, Draw] = {
+    "balanced": latent,
+    "2 more for the best third": added(2),
+    "7 more for the best third": added(7),
+    "27 more for the best third": added(27),
+    "15 % missing": missing,
+    "half of the last repetition": half_done,
+    "one permutation 10 times as noisy": very_wild,
+    "one choice 5 times as noisy": noisy_choice,
+    "30 % of the permutations missing": holes,
+}
+
+
 def table(
     title: str,
     rows: Sequence[tuple[str, Callable[[int, int], str]]],
@@ -255,6 +346,7 @@ def main() -> None:
         "selection": (selection_cell, {name: name for name in TRUTHS}),
         "importance": (importance_cell, {"noise 0.5": 0.5, "noise 2": 2.0}),
         "answers": (answer_cell, dict(GRIDS)),
+        "idle keys": (idle_cell, {name: name for name in PATTERNS}),
     }
     for name in arguments["<table>"] or cells:
         cell, kinds = cells[name]

@@ -9,32 +9,30 @@ import numpy as np
 
 from reports.outcome import Metric, Outcome, area, steps_until
 from reports.ranking import Ranking, Score, known, rank, sign_of
-from reports.statistics.averages import Array, best_first, means
+from reports.statistics.averages import Array, best_first
 from reports.statistics.bounds import Bounds, piled_bounds
+from reports.statistics.choice_means import choice_means
 from reports.statistics.contenders import Comparison, compare, repetitions_needed
 from reports.statistics.importance import Choices, Importance, at_edge, decompose, is_complete
 from reports.statistics.intervals import Estimates, estimate
+from reports.statistics.main_effects import estimate_importance
+from reports.statistics.permutation_means import common_repetitions
 from reports.statistics.selection import best_probabilities, confirm, selection_bias
-from reports.statistics.surrogate import estimate_importance
-from schema.errors import UserError
 from sweeps.journal.runs import RunRecord, RunState
 from sweeps.search_space.choices import number_or_text
 
 # Keys that decide which task is played, so that returns of their choices can't be compared.
 _TASKS = ("environment.type", "environment.name")
 _SEED = 0  # of all random draws, so that the same results have the same answer
-MOST_MODELLED = (
-    10_000  # runs; the importance of larger incomplete grids would take minutes to hours
-)
 
 
 @dataclass(frozen=True)
 class ChoiceScore:
-    """The score of one choice of a key, averaged over all permutations with that choice.
+    """The score of one choice of a key, averaged over all other keys (`choice_means`).
 
     Attributes:
         choice: the choice as text.
-        mean: mean of the permutations' scores; None without any.
+        mean: mean score; None without any.
         low: lower end of the mean's 95 % interval; None if unknown.
         high: upper end of the interval.
     """
@@ -92,12 +90,6 @@ class Answer:
         """The scores of the permutations that could be the best."""
         return [score for score in self.scores if score.could_be_best]
 
-    @property
-    def is_too_large_for_a_model(self) -> bool:
-        """Whether the importance is left out because a model of so many runs takes too long."""
-        has_keys = self.leader is not None and bool(self.outcome.varied)
-        return has_keys and self.importance is None and len(self.outcome.runs) > MOST_MODELLED
-
     def matters(self, label: str) -> bool | None:
         """Return whether a key's effect exceeds the noise; None if unknown."""
         return None if self.importance is None else self.importance.matters(label)
@@ -150,8 +142,8 @@ def answer(
         comparison.decided,
         luck,
         known(repetitions_needed(comparison)),
-        _importance(outcome, judged, rng),
-        {label: _choice_scores(outcome, label, judged, sign) for label in outcome.varied},
+        _importance(outcome, judged),
+        _choice_scores(outcome, judged, sign),
         _edges(outcome, scores[0]),
     )
 
@@ -256,27 +248,27 @@ def _confirmed(judged: Array, fresh: Array, sign: float) -> dict[int, tuple[floa
     }
 
 
-def _importance(outcome: Outcome, judged: Array, rng: np.random.Generator) -> Importance | None:
+def _importance(outcome: Outcome, judged: Array) -> Importance | None:
     """Return the importance of the keys; None if it can't be estimated."""
-    labels = outcome.varied
-    if not labels:
+    if not outcome.varied:
         return None
-    choices = _choices_of(outcome, labels)
-    # A choice that a list repeats would count twice.
+    choices, scores = _distinct(outcome, judged)
+    scores = common_repetitions(scores)
+    if is_complete(choices, scores):
+        return decompose(outcome.varied, choices, scores)
+    scored = ~np.isnan(scores).all(axis=1)
+    return estimate_importance(outcome.varied, choices[scored], scores[scored])
+
+
+def _distinct(outcome: Outcome, judged: Array) -> tuple[Choices, Array]:
+    """Return each combination of choices of the varied keys once, and its scores.
+
+    A choice that a list repeats would count twice.
+    """
+    choices = _choices_of(outcome, outcome.varied)
     _, first = np.unique(choices, axis=0, return_index=True)
     first.sort()
-    choices, judged = choices[first], judged[first]
-    if is_complete(choices, judged):
-        return decompose(labels, choices, judged)
-    if len(outcome.runs) > MOST_MODELLED:
-        return None
-    scored = ~np.isnan(judged).all(axis=1)
-    if len({tuple(row) for row in choices[scored]}) <= len(labels):
-        return None
-    try:
-        return estimate_importance(labels, choices[scored], judged[scored], rng)
-    except UserError:
-        return None
+    return choices[first], judged[first]
 
 
 def _choices_of(outcome: Outcome, labels: Sequence[str]) -> Choices:
@@ -290,20 +282,21 @@ def _choices_of(outcome: Outcome, labels: Sequence[str]) -> Choices:
 
 
 def _choice_scores(
-    outcome: Outcome, label: str, judged: Array, sign: float
-) -> tuple[ChoiceScore, ...]:
-    """Return the scores of a key's choices: means over seeds of the means over all other keys."""
-    place = outcome.labels.index(label)
-    choices = outcome.choices_of(label)
-    own = np.array([choices.index(each.choices[place]) for each in outcome.permutations])
-    # Each seed's mean over the permutations with a choice, (choices, repetitions).
-    per_seed = np.array([means(judged[own == number].T) for number in range(len(choices))])
-    found = estimate(per_seed)
-    ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
-    columns = (map(known, column) for column in (sign * found.mean, *ends))
-    return tuple(
-        ChoiceScore(choice, *numbers) for choice, *numbers in zip(choices, *columns, strict=True)
-    )
+    outcome: Outcome, judged: Array, sign: float
+) -> dict[str, tuple[ChoiceScore, ...]]:
+    """Return the scores of each varied key's choices, averaged over seeds and all other keys."""
+    if not outcome.varied:
+        return {}
+    scores = {}
+    estimates = choice_means(*_distinct(outcome, judged))
+    for label, found in zip(outcome.varied, estimates, strict=True):
+        ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
+        columns = (map(known, column) for column in (sign * found.mean, *ends))
+        scores[label] = tuple(
+            ChoiceScore(choice, *numbers)
+            for choice, *numbers in zip(outcome.choices_of(label), *columns, strict=True)
+        )
+    return scores
 
 
 def _edges(outcome: Outcome, best: Score) -> dict[str, str]:

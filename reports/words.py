@@ -158,11 +158,6 @@ def _is_worth_a_word(bias: float, leader: Score) -> bool:
 
 def _what_matters(answer: Answer, _: Score) -> Iterator[str]:
     importance = answer.importance
-    if answer.is_too_large_for_a_model:
-        yield (
-            "The importance of the keys is left out: the grid is incomplete, and a model of more than "
-            "10,000 runs takes too long (report.py --where selects a part)."
-        )
     if importance is None:
         return
     by_model = "" if importance.method == "analysis of variance" else " (a model's estimate)"

@@ -45,7 +45,9 @@ def seed_effects(scores: Array) -> Array:
     deviations = np.where(present > 0, scores - means(scores)[:, None], 0.0)
     # The normal equations of the seeds once each permutation's mean is eliminated.
     equations = np.diag(present.sum(axis=0)) - present.T @ (present / count)
-    effects: Array = np.linalg.pinv(equations, hermitian=True) @ deviations.sum(axis=0)
+    # The limit keeps rounding from adding a large number to all effects.
+    inverse = np.linalg.pinv(equations, rcond=1e-9, hermitian=True)
+    effects: Array = inverse @ deviations.sum(axis=0)
     return effects
 
 
