@@ -30,7 +30,7 @@ def swept(tmp_path_factory):
 
 def test_a_sweep_ends_with_its_answer(swept):
     folder, printed = swept
-    assert "is the best of 4: return" in printed
+    assert "leads the 4 permutations: return" in printed
     assert "95 % interval" in printed and "confirmed" in printed
     assert "Training 1 leaders again on fresh seeds" in printed
     assert "Trained again on fresh seeds it reached" in printed
@@ -72,7 +72,7 @@ def test_tables_are_written_in_each_format(swept):
     with (folder / "t.csv").open() as file:
         assert {row["gamma"] for row in csv.DictReader(file)} == {"0.9"}
     assert succeed("report", "--out=o", "--to=t.txt", cwd=folder) == ""
-    assert "is the best of 4" in (folder / "t.txt").read_text(encoding="utf-8")
+    assert "leads the 4 permutations" in (folder / "t.txt").read_text(encoding="utf-8")
 
 
 def test_the_next_grid_can_be_trained(swept):
@@ -108,7 +108,7 @@ def test_pages_and_figures_are_written(swept):
     before = (folder / "o" / "default.html").read_text(encoding="utf-8")
     (folder / "o" / "default.html").unlink()
     succeed("report", "--out=o", "--page", "--plots=p", cwd=folder)
-    assert "is the best of 4: return" in before
+    assert "leads the 4 permutations: return" in before
     assert (folder / "o" / "default.html").read_text(encoding="utf-8") == before
     assert {path.suffix for path in (folder / "p").iterdir()} == {".png", ".svg"}
 
@@ -124,7 +124,7 @@ def test_a_page_is_served_until_ctrl_c(swept):
     address = child.stdout.readline().split()[0]
     with urlopen(address, timeout=30) as answered:
         text = answered.read().decode()
-    assert "is the best of 4: return" in text and "Refresh" not in answered.headers
+    assert "leads the 4 permutations: return" in text and "Refresh" not in answered.headers
     with pytest.raises(HTTPError, match="404"):
         urlopen(f"{address}other", timeout=30)
     child.send_signal(signal.SIGINT)
@@ -137,7 +137,7 @@ def test_a_quiet_sweep_prints_its_answer_only(swept):
     options = ["--config=base.yaml", "--tune=space.yaml", "--num-repetitions=2"]
     quiet = succeed("tune", *options, "--together=4", "--out=quiet", "--quiet", cwd=folder)
     assert quiet.lstrip().startswith("Permutations by mean return")
-    assert "is the best of 4: return" in quiet and "[1/8]" in printed
+    assert "leads the 4 permutations: return" in quiet and "[1/8]" in printed
 
 
 def test_a_wrong_number_of_leaders_gives_one_line(swept):
