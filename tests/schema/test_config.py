@@ -106,7 +106,8 @@ def test_an_unknown_key_names_the_nearest(load, tmp_path, text, line, key, neare
 
 def test_an_unknown_key_unlike_any_other_lists_all(load):
     found = only_error(load, "evaluation: {zzz: 1}")
-    assert found.endswith("unknown key; must be one of evaluate, num_workers, seeds, interval, score_bounds")
+    keys = "evaluate, num_workers, seeds, interval, score_bounds"
+    assert found.endswith(f"unknown key; must be one of {keys}")
 
 
 @pytest.mark.parametrize(
