@@ -255,7 +255,7 @@ def idle_cell(
 
 
 def added(more: int) -> Draw:
-    """Draw scores of which the best third has more repetitions."""
+    """Draw scores with more repetitions of the best third."""
 
     def draw(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
         scores = latent(rng, permutations, repetitions + more)
@@ -267,7 +267,7 @@ def added(more: int) -> Draw:
 
 
 def missing(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Draw scores of which 15 % are missing, but no permutation's last one."""
+    """Draw scores with 15 % missing, but no permutation's last one."""
     scores = latent(rng, permutations, repetitions)
     lost = rng.random(scores.shape) < 0.15
     lost[lost.all(axis=1), 0] = False
@@ -276,21 +276,21 @@ def missing(rng: np.random.Generator, permutations: int, repetitions: int) -> Ar
 
 
 def half_done(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Draw scores of which the second half of the permutations lacks the last repetition."""
+    """Draw scores without the last repetition of the second half of the permutations."""
     scores = latent(rng, permutations, repetitions)
     scores[permutations // 2 :, -1] = np.nan
     return scores
 
 
 def very_wild(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Draw scores of which one permutation has ten times the standard deviation."""
+    """Draw scores with ten times the standard deviation in one permutation."""
     scores = latent(rng, permutations, repetitions)
     scores[rng.integers(permutations)] *= 10
     return scores
 
 
 def noisy_choice(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Draw scores of which one choice of the last key has five times the standard deviation."""
+    """Draw scores with five times the standard deviation for one choice of the last key."""
     scores = latent(rng, permutations, repetitions)
     scores[:: permutations // 4] *= 5
     return scores

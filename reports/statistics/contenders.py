@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from reports.statistics.averages import Array, best_first, counts, means, seedless_means
-from reports.statistics.bounds import Bounds, agreeing, limits
+from reports.statistics.bounds import Bounds, limits
 from reports.statistics.variances import (
-    WEAK,
-    Prior,
     Variances,
+    are_silent,
     fit_prior,
     moderate,
     residual_variances,
@@ -88,17 +87,12 @@ def compare(scores: Array, confidence: float = 0.95, bounds: Bounds | None = Non
         limit = _limits(variances, int(could.sum()), confidence)
         error = np.sqrt(variances.variance / np.maximum(count, 1))
         reach = _reach(
-            scores, mean, error, _is_silent(scores, variances, prior), bounds, confidence
+            scores, mean, error, are_silent(scores, variances, prior), bounds, confidence
         )
         least, behind = _distances(mean, error, limit, reach)
         could &= ~(least > _rounding(mean))
     strange = wild(sample_variances(scores))
     return Comparison(mean, count, variances, could, decided, behind, strange)
-
-
-def _is_silent(scores: Array, variances: Variances, prior: Prior) -> NDArray[np.bool_]:
-    """Return where scores agree and neither they nor the grid tell their variance, (permutations,)."""
-    return agreeing(scores) & ((prior.freedom < WEAK) | (variances.variance == 0))
 
 
 def _reach(

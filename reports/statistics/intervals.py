@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from reports.statistics.averages import Array, counts, means
-from reports.statistics.bounds import Bounds, agreeing, limits
-from reports.statistics.variances import WEAK, Prior, moderate, sample_variances, score_prior
+from reports.statistics.bounds import Bounds, limits
+from reports.statistics.variances import Prior, are_silent, moderate, sample_variances, score_prior
 
 FEWEST_FOR_QUARTILES = 8  # scores; below, too few remain without a quarter at each end
 _APART = 0.6  # share of the grid's range; at a half, noise would pass for humps in small grids
@@ -66,7 +66,7 @@ def estimate(
     quantile = special.stdtrit(variances.freedom[sayable], (1 + confidence) / 2)
     half[sayable] = quantile * np.sqrt(variances.variance[sayable] / count[sayable])
     low, high = mean - half, mean + half
-    silent = agreeing(scores) & ((prior.freedom < WEAK) | (variances.variance == 0))
+    silent = are_silent(scores, variances, prior)
     least, greatest = limits(scores, bounds, (1 - confidence) / 2)
     known = silent & np.isfinite(least) & np.isfinite(greatest)
     low = np.where(silent, np.where(known, least, np.nan), np.maximum(low, bounds.low))

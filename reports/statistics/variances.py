@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from reports.statistics.averages import Array, counts, means, seed_effects
+from reports.statistics.bounds import agreeing
 
-WEAK = 8.0  # degrees of freedom below which a prior says too little of runs that all agree
+_WEAK = 8.0  # degrees of freedom below which a prior says too little of runs that all agree
 _FEWEST = 3  # variances that a prior can be fitted to
 # A variance that the prior exceeds with a smaller probability isn't pulled towards it.
 _OUTLIER = 0.1
@@ -178,6 +179,17 @@ def moderate(variances: Variances, prior: Prior) -> Variances:
     pulled = np.divide(weighted, total, out=np.zeros_like(own), where=total > 0)
     beyond = _is_beyond(variances, prior)
     return Variances(np.where(beyond, own, pulled), np.where(beyond, freedom, total))
+
+
+def are_silent(scores: Array, variances: Variances, prior: Prior) -> NDArray[np.bool_]:
+    """Return where scores agree and neither they nor the grid tell their variance, (permutations,).
+
+    Args:
+        scores: (permutations, repetitions).
+        variances: their variances, pulled towards the prior.
+        prior: prior of their grid.
+    """
+    return agreeing(scores) & ((prior.freedom < _WEAK) | (variances.variance == 0))
 
 
 def f_tail(ratio: Array, tested: Array, freedom: Array | float) -> Array:
