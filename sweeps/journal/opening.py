@@ -122,7 +122,8 @@ def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> lis
     try:
         found = list(read_results(options.results, grid.labels))
     except UserError:
-        lines = options.results.read_text(encoding="utf-8").splitlines()[1:]
+        text = options.results.read_text(encoding="utf-8", errors="replace")
+        lines = text.splitlines()[1:]
         # The rows of this run id are written again from the journal.
         if overwrite or all(line.startswith(f"{options.run_id},") for line in lines):
             return []

@@ -131,8 +131,8 @@ def test_a_process_that_dies_takes_only_its_own_population(grid, tmp_path):
     killed, started = [], []
 
     class Killing(PlainDisplay):
-        def started(self, job, names, updates):
-            super().started(job, names, updates)
+        def show_start(self, job, names, updates):
+            super().show_start(job, names, updates)
             started.extend(names)
 
         def show_progress(self, job, progress):
