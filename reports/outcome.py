@@ -14,7 +14,7 @@ import numpy as np
 
 from reports.statistics.averages import Array
 from schema.errors import UserError
-from sweeps.journal.journal import Journal, journal_path
+from sweeps.journal.journal import read_journal
 from sweeps.journal.runs import RunRecord, RunState
 
 # The name of what runs are judged by. Greater is better, except for those in `LESS_IS_BETTER`.
@@ -221,8 +221,7 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
     Raises:
         UserError: there is no such sweep, or its journal can't be read.
     """
-    journal = Journal(journal_path(out, run_id), writable=False)
-    try:
+    with read_journal(out, run_id) as journal:
         records = map(_packed, journal.records(run_id, by_permutation=True))
         labels = tuple(journal.labels)
         grouped = [
@@ -234,5 +233,3 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
         )
         base = journal["base"] or {}
         return Outcome(run_id, out, labels, permutations, base, tuple(journal.sessions()))
-    finally:
-        journal.close()

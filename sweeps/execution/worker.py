@@ -193,9 +193,26 @@ def _prepare(planned: PlannedRun, options: WorkerOptions) -> Run:
     if planned.interrupted_at is None:
         for folder in (run.summaries, run.checkpoints):
             # The files of an earlier training of this run would mix with those of this one.
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
     (run.summaries / FAILURE).unlink(missing_ok=True)
     return run
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder if it exists; of a symbolic link, remove what the link's folder contains.
+
+    Raises:
+        OSError: something can't be removed.
+    """
+    if not folder.is_symlink():
+        if folder.exists():
+            shutil.rmtree(folder)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _run(planned: PlannedRun, out: Path) -> Run:

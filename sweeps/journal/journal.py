@@ -12,7 +12,7 @@ import platform
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS run (
     PRIMARY KEY (permutation, repetition)
 ) WITHOUT ROWID;
 """
+_NO_SWEEP_YET = "holds no sweep yet; if one is just starting, try again in a moment"
 
 
 def journal_path(out: Path, run_id: str) -> Path:
@@ -81,30 +82,60 @@ class Journal:
     def __init__(self, path: Path, writable: bool = True) -> None:
         self.path = path
         with self._explained():
-            if not writable:
-                if not path.is_file():
-                    raise UserError(f"{path}: no such sweep here")
-                address = f"{path.resolve().as_uri()}?mode=ro"
-                self._database = sqlite3.connect(address, uri=True, isolation_level=None)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._database = sqlite3.connect(path, isolation_level=None)
-            try:
-                self._prepare(writable)
-            except BaseException:
-                self._database.close()
-                raise
+            self._database = self._created() if writable else self._read_only()
 
-    def _prepare(self, writable: bool) -> None:
-        if not writable:
-            self._database.execute("SELECT key FROM sweep LIMIT 1")
-            return
-        (mode,) = self._database.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise sqlite3.OperationalError("locking protocol")
-        # A power failure may lose the latest records, but the checkpoints have their contents, too.
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(_TABLES)
+    def _created(self) -> sqlite3.Connection:
+        """Open the file for writing, and create its tables."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self.path, isolation_level=None)
+        with _closed_on_error(database):
+            _refuse_others_tables(database)
+            (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                raise sqlite3.OperationalError("locking protocol")
+            # Until `settle` is called, each commit waits for the disk.
+            database.execute("PRAGMA synchronous = FULL")
+            database.executescript(_TABLES)
+        return database
+
+    def _read_only(self) -> sqlite3.Connection:
+        """Open the file for reading, also in a folder that can't be written."""
+        if not self.path.is_file():
+            raise UserError(f"{self.path}: no such sweep here")
+        try:
+            return self._opened("mode=ro")
+        except sqlite3.OperationalError:
+            # SQLite creates files beside it even for a reader, but needs none without a log.
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if log.exists() and log.stat().st_size:
+                raise
+            return self._opened("mode=ro&immutable=1")
+
+    def _opened(self, parameters: str) -> sqlite3.Connection:
+        address = f"{self.path.resolve().as_uri()}?{parameters}"
+        database = sqlite3.connect(address, uri=True, isolation_level=None)
+        with _closed_on_error(database):
+            database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
+        return database
+
+    def settle(self) -> None:
+        """Write what the journal holds to the disk; from then on, commits don't wait for the disk.
+
+        A power failure may lose the latest records then, but the checkpoints have their contents, too.
+        """
+        with self._explained():
+            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._database.execute("PRAGMA synchronous = NORMAL")
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the journal, also while another process writes it."""
+        with self._explained(), closing(sqlite3.connect(path)) as copy:
+            self._database.backup(copy)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no sweep, as if the process that created it was killed right then."""
+        return self["format"] is None and self._one("SELECT 1 FROM run LIMIT 1") is None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -340,6 +371,35 @@ def _by_label(labels: Sequence[str], choices: str) -> dict[str, str]:
     return dict(zip(labels, json.loads(choices), strict=True))
 
 
+@contextmanager
+def read_journal(out: Path, run_id: str) -> Iterator[Journal]:
+    """Open the journal of a sweep for reading, within the context.
+
+    Raises:
+        UserError: there is no sweep yet, or its journal can't be read.
+    """
+    with closing(Journal(journal_path(out, run_id), writable=False)) as journal:
+        if journal.is_empty:
+            raise UserError(f"{journal.path}: {_NO_SWEEP_YET}")
+        yield journal
+
+
+@contextmanager
+def _closed_on_error(database: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise
+
+
+def _refuse_others_tables(database: sqlite3.Connection) -> None:
+    """Raise an error if a file has tables, but not those of a journal."""
+    tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
+    if tables and "sweep" not in tables:
+        raise sqlite3.DatabaseError(f"it has other tables ({tables[0]})")
+
+
 def _advice(error: sqlite3.DatabaseError) -> str:
     said = str(error)
     # No other process writes the journal, so it is never locked where locks work.
@@ -349,7 +409,12 @@ def _advice(error: sqlite3.DatabaseError) -> str:
             "choose an --out on a local disk"
         )
     if "no such table" in said:
-        return "holds no sweep yet; if one is just starting, try again in a moment"
+        return _NO_SWEEP_YET
+    if "readonly" in said or "unable to open" in said:
+        return (
+            f"can't be opened or written: {said}; to read it, copy it and the files beside it to a "
+            "folder that you may write into"
+        )
     if "full" in said:
         return f"{said}; free some disk, then run the same command again to resume"
     if isinstance(error, sqlite3.OperationalError):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from schema.errors import UserError
-from sweeps.execution.worker import CHECKPOINTS, SUMMARIES
+from sweeps.execution.worker import CHECKPOINTS, SUMMARIES, remove_folder
 from sweeps.journal.journal import Journal
 from sweeps.journal.results import read_results
 from sweeps.journal.runs import RunRecord, RunState
@@ -35,9 +34,11 @@ def open_journal(
     """
     if overwrite:
         _remove_sweep(options)
-    is_new = not options.journal.exists()
     journal = Journal(options.journal)
+    is_new = False
     try:
+        # The file may be there already, from a process that was killed while it filled the journal.
+        is_new = journal.is_empty
         with journal.transaction():
             if is_new:
                 journal["format"] = _FORMAT
@@ -49,6 +50,7 @@ def open_journal(
             journal.add_runs(options.repetitions, options.seed)
             if is_new and not overwrite:
                 _take_over_older_results(journal, grid, identify, options)
+        journal.settle()
     except BaseException:
         journal.close()
         if is_new:
@@ -132,14 +134,18 @@ def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> lis
 
 
 def _remove_sweep(options: SweepOptions) -> None:
-    """Remove everything of a run id except its rows in `results.csv`."""
-    _remove_journal(options.journal)
+    """Remove everything of a run id except its rows in `results.csv`.
+
+    Raises:
+        OSError: a file can't be removed. The journal stays then.
+    """
     for folder in (
         options.configs,
         options.out / SUMMARIES / options.run_id,
         options.out / CHECKPOINTS / options.run_id,
     ):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
+    _remove_journal(options.journal)
 
 
 def _remove_journal(path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ppo.run.checkpoint import checkpoint_path, list_checkpoints
 from schema.errors import UserError
-from sweeps.journal.journal import Journal
+from sweeps.journal.journal import Journal, read_journal
 from sweeps.sweep import Sweep
 from tests.sweeps.scene import BASE, Display, comparable, make_grid, options_for, run, run_here
 
@@ -312,4 +312,4 @@ def test_a_journal_that_is_just_being_created_is_not_called_damaged(tmp_path):
     path = tmp_path / "default.sqlite"
     sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
     with pytest.raises(UserError, match="holds no sweep yet; if one is just starting"):
-        Journal(path, writable=False)
+        read_journal(tmp_path, "default").__enter__()
