@@ -29,7 +29,7 @@ def show_status(out: Path, run_id: str) -> int:
     console = make_console()
     with read_journal(out, run_id) as journal:
         counts = journal.counts()
-        states = (RunState.FINISHED, RunState.RUNNING, RunState.WAITING, *FAILURES)
+        states = (RunState.FINISHED, *PENDING, *FAILURES)
         line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
         console.print(f"{run_id}: {line} of {sum(counts.values()):,} runs")
         _print_session(console, journal, counts)

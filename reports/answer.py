@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -193,6 +194,11 @@ def _score(
     )
 
 
+def _updates(outcome: Outcome) -> Any:
+    """Return the number of updates in a sweep's base config."""
+    return outcome.base.get("trainer", {}).get("updates")
+
+
 def _confirmed(
     outcome: Outcome,
     confirmed: Outcome | None,
@@ -201,7 +207,7 @@ def _confirmed(
     threshold: float | None,
 ) -> dict[int, tuple[float, float, float]]:
     """Return the mean on fresh seeds and its interval, by the permutation's place in the sweep."""
-    if confirmed is None:
+    if confirmed is None or _updates(confirmed) != _updates(outcome):
         return {}
     sign, fresh = sign_of(metric), rank(confirmed, metric, threshold).judged
     places = {each.name: place for place, each in enumerate(outcome.permutations)}

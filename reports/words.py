@@ -25,12 +25,14 @@ def sentences(answer: Answer) -> list[str]:
     """Return the answer in sentences: the best permutation, its certainty, what mattered, what next."""
     leader = answer.leader
     if leader is None:
-        return [_nothing(answer)]
-    parts = (_leader, _certainty, _luck, _what_matters, _edges, _failures)
+        return [_nothing(answer), *_shorter(answer, leader)]
+    parts = (_leader, _shorter, _certainty, _luck, _what_matters, _edges, _failures)
     return [sentence for part in parts for sentence in part(answer, leader)]
 
 
 def _nothing(answer: Answer) -> str:
+    if any(run.state == RunState.SHORTER for run in answer.outcome.runs):
+        return "No run has finished all updates yet, so there is nothing to rank."
     nothing = "No run has finished an episode yet, so there is nothing to rank"
     if any(run.state == RunState.FINISHED for run in answer.outcome.runs):
         return f"{nothing}; train for more updates, or limit episodes by environment.max_episode_steps."
@@ -38,7 +40,7 @@ def _nothing(answer: Answer) -> str:
 
 
 def _leader(answer: Answer, leader: Score) -> Iterator[str]:
-    total = len(answer.outcome.permutations)
+    total = sum(score.mean is not None or not score.shorter for score in answer.scores)
     count = leader.finished
     over = f"over {count} repetitions" if count > 1 else "in one repetition"
     yield (
@@ -169,6 +171,17 @@ def _failures(answer: Answer, _: Score) -> Iterator[str]:
     failed = sum(score.failed for score in answer.scores)
     if failed:
         yield f"{failed:,} of {len(answer.outcome.runs):,} runs failed; each counts as the worst score."
+
+
+def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
+    shorter = sum(score.shorter for score in answer.scores)
+    if shorter:
+        updates = answer.outcome.base.get("trainer", {}).get("updates")
+        yield (
+            f"{shorter:,} of {len(answer.outcome.runs):,} runs ended before trainer.updates became "
+            f"{updates} and aren't compared; this resumes them: "
+            + command(answer, answer.outcome.repetitions)
+        )
 
 
 def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:

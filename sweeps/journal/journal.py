@@ -41,6 +41,13 @@ CREATE TABLE IF NOT EXISTS run (
     PRIMARY KEY (permutation, repetition)
 ) WITHOUT ROWID;
 """
+# The state of a run as others see it, by the number of updates that the sweep has now.
+_STATE = (
+    f"CASE WHEN state = '{RunState.FINISHED}' AND updates < "
+    "(SELECT CAST(value AS INTEGER) FROM sweep WHERE key = 'updates') "
+    f"THEN '{RunState.SHORTER}' ELSE state END"
+)
+
 _NO_SWEEP_YET = "holds no sweep yet; if one is just starting, try again in a moment"
 
 
@@ -58,14 +65,12 @@ class JournalRow:
         position: its permutation's index in the grid.
         state: its state; an interrupted run is waiting again.
         attempts: number of trainings that failed or diverged.
-        updates: number of updates that it finished with; 0 if it isn't finished.
     """
 
     run: RunIdentity
     position: int
     state: RunState
     attempts: int
-    updates: int
 
 
 class Journal:
@@ -176,6 +181,12 @@ class Journal:
         """The names of the tuned keys."""
         return self["labels"] or []
 
+    @property
+    def most_updates(self) -> int:
+        """The greatest number of updates that a run has finished with; 0 without a finished run."""
+        row = self._one("SELECT max(updates) FROM run WHERE state = ?", RunState.FINISHED)
+        return 0 if row is None else row[0] or 0
+
     def begin_session(self, description: dict[str, Any]) -> None:
         """Add a session, with the process that trains; runs recorded as running wait again."""
         text = json.dumps(description)
@@ -198,7 +209,7 @@ class Journal:
     def ended_since_session(self) -> int:
         """Return how many runs ended in the latest session."""
         row = self._one(
-            "SELECT count(*) FROM run WHERE state NOT IN (?, ?) AND "
+            "SELECT count(*) FROM run WHERE state NOT IN (?, ?, ?) AND "
             "ended >= (SELECT began FROM session ORDER BY number DESC LIMIT 1)",
             *PENDING,
         )
@@ -268,14 +279,14 @@ class Journal:
         """Yield all runs of the present grid, in the order of training, repetition by repetition."""
         labels = self.labels
         rows = self._database.execute(
-            "SELECT name, repetition, seed, choices, position, state, attempts, updates FROM run "
+            f"SELECT name, repetition, seed, choices, position, {_STATE}, attempts FROM run "
             "JOIN permutation ON permutation = number "
             "WHERE position IS NOT NULL AND repetition < ? ORDER BY repetition, position",
             (repetitions,),
         )
-        for name, repetition, seed, choices, position, state, attempts, updates in rows:
+        for name, repetition, seed, choices, position, state, attempts in rows:
             run = RunIdentity(run_id, name, repetition, seed, _by_label(labels, choices))
-            yield JournalRow(run, position, RunState(state), attempts, updates)
+            yield JournalRow(run, position, RunState(state), attempts)
 
     def begin(self, population: Iterable[RunIdentity]) -> None:
         """Record that runs are in training."""
@@ -330,7 +341,7 @@ class Journal:
         labels = self.labels
         order = "position, repetition" if by_permutation else "repetition, position"
         rows = self._database.execute(
-            "SELECT name, repetition, seed, choices, state, steps, final_return, return_deviation, "
+            f"SELECT name, repetition, seed, choices, {_STATE}, steps, final_return, return_deviation, "
             "best_return, seconds, error, checkpoint, curve FROM run "
             f"JOIN permutation ON permutation = number WHERE position IS NOT NULL ORDER BY {order}"
         )
@@ -342,8 +353,8 @@ class Journal:
     def counts(self) -> dict[RunState, int]:
         """Return how many runs of the present grid are in each state."""
         rows = self._all(
-            "SELECT state, count(*) FROM run JOIN permutation ON permutation = number "
-            "WHERE position IS NOT NULL GROUP BY state"
+            f"SELECT {_STATE} AS seen, count(*) FROM run JOIN permutation ON permutation = number "
+            "WHERE position IS NOT NULL GROUP BY seen"
         )
         return {RunState(state): count for state, count in rows}
 

@@ -11,7 +11,7 @@ from sweeps.journal.results import read_results
 from sweeps.journal.runs import RunRecord, RunState
 from sweeps.options import SweepOptions
 from sweeps.search_space.grid import Grid
-from sweeps.search_space.identity import Identities, complete, differences
+from sweeps.search_space.identity import UPDATES, Identities, complete, differences, updates_of
 
 _FORMAT = 1  # of the journal
 _REPORTED = 10  # differences and permutations that an error names
@@ -45,6 +45,7 @@ def open_journal(
                 journal["seed"] = options.seed
             else:
                 _refuse_another_sweep(journal, grid, options)
+            journal["updates"] = updates_of(grid)
             journal["base"] = complete(grid.base.data)
             _place(journal, grid, identify)
             journal.add_runs(options.repetitions, options.seed)
@@ -73,6 +74,13 @@ def _refuse_another_sweep(journal: Journal, grid: Grid, options: SweepOptions) -
                 "choose another --run-id or --out, or replace it with --overwrite",
                 *lines[:_REPORTED],
             ]
+        )
+    updates, most = updates_of(grid), journal.most_updates
+    if updates is not None and updates < most:
+        raise UserError(
+            f"{grid.base.where(UPDATES)}: trainer.updates: is {updates}, but runs of "
+            f"--run-id={options.run_id} have {most}, and runs of different length aren't compared; "
+            f"set at least {most}, choose another --run-id or --out, or replace them with --overwrite"
         )
 
 

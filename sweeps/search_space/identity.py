@@ -12,7 +12,7 @@ from sweeps.search_space.grid import Grid, deep_merge
 from sweeps.search_space.keys import Axis
 
 # The key that may grow from one session of a sweep to the next.
-_UPDATES: KeyPath = ("trainer", "updates")
+UPDATES: KeyPath = ("trainer", "updates")
 
 
 class Identities:
@@ -45,7 +45,7 @@ class Identities:
 
 def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
     """Return what each choice adds to an identity; repeated choices of a key are numbered."""
-    usual = None if axis.key_path == _UPDATES else canonical(_value_at(base, axis.key_path))
+    usual = None if axis.key_path == UPDATES else canonical(_value_at(base, axis.key_path))
     seen: Counter[str] = Counter()
     texts = []
     for text in map(canonical, axis.choices):
@@ -69,9 +69,16 @@ def complete(base: dict[str, Any]) -> dict[str, Any]:
     return deep_merge(Config().as_dict(), base)
 
 
+def updates_of(grid: Grid) -> int | None:
+    """Return the number of updates of all runs of a validated grid; None if it is tuned."""
+    if any(axis.key_path == UPDATES for axis in grid.axes):
+        return None
+    return grid.permutation(0).config.trainer.updates
+
+
 def differences(before: Any, now: Any, key_path: KeyPath = ()) -> list[str]:
     """Return a line for each key that differs between completed base configs, except the updates."""
-    if key_path == _UPDATES or (canonical(before) == canonical(now)):
+    if key_path == UPDATES or (canonical(before) == canonical(now)):
         return []
     if isinstance(before, dict) and isinstance(now, dict):
         keys = dict.fromkeys([*before, *now])
