@@ -15,6 +15,7 @@ from docopt import DocoptExit, docopt
 
 from environments.interface import EnvironmentFailure
 from environments.safety.failures import keep_details
+from environments.safety.output import outlive_readers
 from schema.errors import UserError
 
 VERSION = "0.1.0"
@@ -51,6 +52,7 @@ def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
         main: the command; takes the parsed arguments and returns an `ExitCode`, or 128 plus the number
             of the signal that stopped it.
     """
+    outlive_readers()
     try:
         sys.exit(main(_parse(usage)))
     except UserError as error:

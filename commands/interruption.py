@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from sweeps.execution.stop import Stop
@@ -44,7 +44,8 @@ class Interruption:
         if number == signal.SIGHUP:
             _discard_output()
         # Not `print`, which isn't reentrant: the signal may have interrupted a `print`.
-        os.write(2, b"stopping after saving checkpoints; interrupt again to stop at once\n")
+        with suppress(OSError):  # nobody may read it any more
+            os.write(2, b"stopping after saving checkpoints; interrupt again to stop at once\n")
         self._stop.request("interrupted", _SECONDS_TO_SAVE)
         self._timer.start()
 

@@ -34,6 +34,7 @@ from environments.interface import (
     Step,
 )
 from environments.safety.failures import failure_of
+from environments.safety.output import outlive_readers
 from environments.safety.watch import Heartbeat, watch
 from schema.environment import EnvironmentConfig
 
@@ -257,6 +258,7 @@ def _interrupts_held_back() -> Iterator[None]:
 
 def _work(connection: Connection, plan: _BlockPlan, memory: Any, heartbeat: Any) -> None:
     """Run a worker process: build its environments, then serve commands until the pipe closes."""
+    outlive_readers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch.heartbeat = heartbeat
     # Safe in another thread: by then the main thread hangs, and sends nothing itself.

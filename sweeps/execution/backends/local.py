@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from environments.cores import stay_on
 from environments.interface import EnvironmentFailure
+from environments.safety.output import outlive_readers
 from environments.safety.watch import Heartbeat, watch
 from sweeps.execution.backends.server import SHIELDED, server_context
 from sweeps.execution.stop import Stop
@@ -233,6 +234,7 @@ def _after_death(job: _Job, stop: Stop) -> list[RunRecord] | None:
 def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> None:
     """Train populations until the connection closes: the main loop of a job's process."""
     stopped: list[int] = []
+    outlive_readers()
     # Ctrl-C reaches the whole process group, but the main process interrupts its jobs itself. A cluster
     # may signal the whole group, too; a job then receives SIGTERM twice.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
