@@ -16,6 +16,9 @@ from schema.errors import UserError
 
 _HOME = Path(__file__).resolve().parents[1]
 _LAST_PORT = 65535
+_NAME_AROUND = len(".") + len(".html.12345678")  # bytes around a run id in the longest file name
+_PATH_BELOW = 150  # bytes of the paths of checkpoints and summaries, beside the run id
+_SHOWN = 40  # characters of a text that is too long
 
 
 def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
@@ -197,6 +200,33 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder}: must be a folder to write into; {existing} is a file")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(f"{folder}: must be a folder to write into; {existing} is write-protected")
+
+
+def check_lengths(out: Path, run_id: str, confirmed: str | None) -> None:
+    """Raise an error if a sweep's file names or paths would be too long, before anything is trained.
+
+    Args:
+        out: the output folder.
+        run_id: tag of the training session.
+        confirmed: tag of the sweep that confirms it; None if there is none.
+
+    Raises:
+        UserError: the run id or the output folder has too many bytes.
+    """
+    added = _NAME_AROUND + len(confirmed or run_id) - len(run_id)
+    most = os.pathconf("/", "PC_PATH_MAX") - added - _PATH_BELOW
+    if len(os.fsencode((out / run_id).absolute())) > most:
+        raise UserError(
+            f"--out={str(out)[:_SHOWN]}...: is too long; with the run id, its full path may have "
+            f"{most:,} bytes"
+        )
+    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    most = os.pathconf(existing, "PC_NAME_MAX") - added
+    if len(os.fsencode(PurePath(run_id).name)) > most:
+        option = " with --confirm" if confirmed else ""
+        raise UserError(
+            f"--run-id={run_id[:_SHOWN]}...: is too long; file names leave room for {most} bytes{option}"
+        )
 
 
 def run_id_option(arguments: Arguments) -> str:

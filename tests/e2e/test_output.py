@@ -9,7 +9,7 @@ import pytest
 from reports.outcome import read_outcome
 from tests.e2e.commands import ROOT
 
-PACKAGE = '''\
+PACKAGE = """\
 import gymnasium
 from gymnasium.envs.classic_control import CartPoleEnv
 
@@ -21,7 +21,7 @@ class Talking(CartPoleEnv):
 
 
 gymnasium.register("Talking-v0", Talking, max_episode_steps=50)
-'''
+"""
 BASE = """\
 environment: {type: Gymnasium, name: "talking:Talking-v0", processes: %d}
 model: {hidden_layer_size: 8}
