@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS run (
     PRIMARY KEY (permutation, repetition)
 ) WITHOUT ROWID;
 """
+_ANY_ROW = "SELECT key FROM sweep LIMIT 1"
 
 
 def journal_path(out: Path, run_id: str) -> Path:
@@ -84,8 +85,7 @@ class Journal:
             if not writable:
                 if not path.is_file():
                     raise UserError(f"{path}: no such sweep here")
-                address = f"{path.resolve().as_uri()}?mode=ro"
-                self._database = sqlite3.connect(address, uri=True, isolation_level=None)
+                self._database = _connect_to_read(path)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._database = sqlite3.connect(path, isolation_level=None)
@@ -97,7 +97,7 @@ class Journal:
 
     def _prepare(self, writable: bool) -> None:
         if not writable:
-            self._database.execute("SELECT key FROM sweep LIMIT 1")
+            self._database.execute(_ANY_ROW)
             return
         (mode,) = self._database.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
@@ -333,6 +333,22 @@ class Journal:
         """Execute a statement, and return whether it changed a row."""
         with self._explained():
             return self._database.execute(statement, values).rowcount > 0
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    database = sqlite3.connect(address, uri=True, isolation_level=None)
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        database.execute(_ANY_ROW)
+    except sqlite3.OperationalError:
+        database.close()
+        if log.exists() and log.stat().st_size:
+            raise
+        # On a full or read-only disk, SQLite can't create its files beside this one. Without a log,
+        # nobody writes, and this file has everything.
+        database = sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None)
+    return database
 
 
 def _by_label(labels: Sequence[str], choices: str) -> dict[str, str]:
