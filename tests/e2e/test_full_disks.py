@@ -139,6 +139,20 @@ def into(output, command, *options, cwd):
     )
 
 
+@pytest.mark.parametrize("size", ["4k", "8k", "16k", "100k"])
+def test_a_sweep_that_begins_on_a_full_disk(tmp_path, mount, size):
+    disk = mount(f"size={size}")
+    if size == "4k":
+        (disk / "full").write_bytes(bytes(4096))
+    (line,) = fail("tune", *write_tiny(tmp_path), f"--out={disk}/o", cwd=tmp_path)
+    name, told = line.removeprefix(f"{disk}/o/").split(": ")
+    if size == "4k":
+        assert (name, told) == ("default.sqlite.lock", "No space left on device")
+    else:
+        assert name == "default.sqlite" and told.startswith("the disk is full; free some, then")
+    assert not list(disk.rglob("*.lock"))
+
+
 def test_a_sweep_whose_disk_another_program_fills(tmp_path, mount):
     options = write_tiny(tmp_path)
     disk = mount("size=24m")
