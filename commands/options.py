@@ -143,7 +143,7 @@ def config_option(arguments: Arguments, name: str, usage: str) -> Path:
         usage: the usage text, which names the default.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
     path = path_option(arguments, name)
     return path if _is_given(name, usage) else find_default(path)
@@ -158,19 +158,31 @@ def path_option(arguments: Arguments, name: str) -> Path:
     """Return the value of an option that is a path, with `~` expanded.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
     text = str(arguments[name])
     if not text:
         raise UserError(f"{name}=: must be a path")
+    if not _is_text(text):
+        # TensorBoard couldn't write there, and pages, tables and journals couldn't name it.
+        raise UserError(f"{name}={text}: must be a path in UTF-8; rename it, or go there with cd")
     return Path(text).expanduser()
+
+
+def _is_text(text: str) -> bool:
+    """Return whether UTF-8 can encode a text; other bytes of the command line are surrogates in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def optional_path(arguments: Arguments, name: str) -> Path | None:
     """Return the value of an option that is a path, or None if the option is left out.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
     return None if arguments[name] is None else path_option(arguments, name)
 
@@ -179,7 +191,7 @@ def folder_option(arguments: Arguments, name: str) -> Path:
     """Return the value of an option that is an output folder, which need not exist yet.
 
     Raises:
-        UserError: the value is empty, or the folder isn't writable.
+        UserError: the value is no path, or the folder isn't writable.
     """
     folder = path_option(arguments, name)
     check_folder(folder)

@@ -21,6 +21,7 @@ from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
 from schema.config import Config
 from schema.errors import UserError
+from schema.os_errors import describe
 from sweeps.execution.stop import Stop
 from trainer import PPOTrainer, Progress
 
@@ -132,8 +133,11 @@ class _Failures:
         update = 0 if self.trainer is None else self.trainer.update
         details = getattr(error, "details", "")
         line = f"failed: {error} (after update {update:,}"
-        path = self._run.write_failure(f"{line})", details)
-        where = f"; details in {path}" if details else ""
+        try:
+            path = self._run.write_failure(f"{line})", details)
+            where = f"; details in {path}" if details else ""
+        except OSError as fault:
+            where = f"; details are lost: {describe(fault)}"
         # The live display hides the cursor, and is closed only later, if at all.
         self._console.show_cursor()
         self._console.print(f"{line}{where})", markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
 from schema.config import Config
+from schema.os_errors import describe
 from sweeps.confirmation import ConfirmationPlan, confirmation_options
 from sweeps.execution.worker import SUMMARIES
 from sweeps.journal.runs import FAILURES
@@ -311,4 +312,4 @@ def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
             console.print(f"best agent: {best}", soft_wrap=True)
         console.print(f"page: {save_page(found)}", soft_wrap=True)
     except OSError as error:
-        warn([f"{error.filename}: {error.strerror}"])
+        warn([describe(error)])

@@ -41,9 +41,12 @@ def keep_details(failure: EnvironmentFailure) -> str:
     """
     if not failure.details:
         return str(failure)
-    path = _file_of_details()
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{failure}\n\n{failure.details.rstrip()}\n\n")
+    try:
+        path = _file_of_details()
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{failure}\n\n{failure.details.rstrip()}\n\n")
+    except OSError as error:
+        return f"{failure} (details are lost: {error.strerror})"
     return f"{failure} (details in {path})"
 
 

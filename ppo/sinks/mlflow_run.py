@@ -23,6 +23,7 @@ from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
 from ppo.sinks.interface import Log
+from schema.yaml_file import replace_file
 
 DATABASE = "mlflow.db"
 _ID = "mlflow_run.txt"
@@ -52,8 +53,8 @@ class MlflowRun:
             self._client.update_run(self._id, status="RUNNING")
         else:
             self._id = self._client.create_run(experiment, run_name=log.name).info.run_id
-            folder.mkdir(parents=True, exist_ok=True)
-            note.write_text(self._id, encoding="utf-8")
+            with replace_file(note) as file:
+                file.write(self._id)
         self._logged_until = self._last_step() if self._is_resumed else -1
         self._pending: list[Metric] = []
         self._written_at = time.monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +42,8 @@ CREATE TABLE IF NOT EXISTS run (
     PRIMARY KEY (permutation, repetition)
 ) WITHOUT ROWID;
 """
+_LEAST_SPACE = 2**17  # bytes
+_ANY_ROW = "SELECT key FROM sweep LIMIT 1"
 
 
 def journal_path(out: Path, run_id: str) -> Path:
@@ -84,8 +87,7 @@ class Journal:
             if not writable:
                 if not path.is_file():
                     raise UserError(f"{path}: no such sweep here")
-                address = f"{path.resolve().as_uri()}?mode=ro"
-                self._database = sqlite3.connect(address, uri=True, isolation_level=None)
+                self._database = _connect_to_read(path)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._database = sqlite3.connect(path, isolation_level=None)
@@ -97,7 +99,7 @@ class Journal:
 
     def _prepare(self, writable: bool) -> None:
         if not writable:
-            self._database.execute("SELECT key FROM sweep LIMIT 1")
+            self._database.execute(_ANY_ROW)
             return
         (mode,) = self._database.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
@@ -112,7 +114,7 @@ class Journal:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise UserError(f"{self.path}: {_advice(error)}") from None
+            raise UserError(f"{self.path}: {_advice(error, self.path)}") from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -335,13 +337,31 @@ class Journal:
             return self._database.execute(statement, values).rowcount > 0
 
 
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    database = sqlite3.connect(address, uri=True, isolation_level=None)
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        database.execute(_ANY_ROW)
+    except sqlite3.OperationalError:
+        database.close()
+        if log.exists() and log.stat().st_size:
+            raise
+        # On a full or read-only disk, SQLite can't create its files beside this one. Without a log,
+        # nobody writes, and this file has everything.
+        database = sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None)
+    return database
+
+
 def _by_label(labels: Sequence[str], choices: str) -> dict[str, str]:
     """Return a permutation's choices, which the file holds as a list in JSON, by label."""
     return dict(zip(labels, json.loads(choices), strict=True))
 
 
-def _advice(error: sqlite3.DatabaseError) -> str:
+def _advice(error: sqlite3.DatabaseError, path: Path) -> str:
     said = str(error)
+    if "full" in said or ("disk I/O error" in said and _is_full(path)):
+        return "the disk is full; free some, then run the same command again to resume"
     # No other process writes the journal, so it is never locked where locks work.
     if any(words in said for words in ("locking protocol", "disk I/O error", "is locked")):
         return (
@@ -350,11 +370,14 @@ def _advice(error: sqlite3.DatabaseError) -> str:
         )
     if "no such table" in said:
         return "holds no sweep yet; if one is just starting, try again in a moment"
-    if "full" in said:
-        return f"{said}; free some disk, then run the same command again to resume"
     if isinstance(error, sqlite3.OperationalError):
         return f"can't be opened or written: {said}"
     return (
         f"is damaged, or isn't a sweep's journal: {said}; move it away, then run the same command again "
         "to resume from the checkpoints"
     )
+
+
+def _is_full(path: Path) -> bool:
+    """Return whether the disk of a file lacks the space for the files that SQLite keeps beside it."""
+    return path.parent.is_dir() and shutil.disk_usage(path.parent).free < _LEAST_SPACE

@@ -10,6 +10,7 @@ import platform
 from pathlib import Path
 
 from schema.errors import UserError
+from schema.os_errors import naming
 
 # `fcntl` rather than the library filelock, which can't tell whether a lock is held without taking it.
 
@@ -42,9 +43,14 @@ class SweepLock:
             # The process that held the lock removed the file after it was opened here.
             file.close()
         self._file = file
-        file.truncate(0)
-        file.write(json.dumps({"host": platform.node(), "process": os.getpid()}))
-        file.flush()
+        owner = json.dumps({"host": platform.node(), "process": os.getpid()})
+        try:
+            with naming(path):
+                file.truncate(0)
+                os.write(file.fileno(), owner.encode())
+        except OSError:
+            self.release()
+            raise
 
     def _refusal(self, error: OSError, name: str) -> UserError:
         if error.errno in _WITHOUT_LOCKS:

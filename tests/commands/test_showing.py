@@ -4,10 +4,12 @@ import imageio.v3 as imageio
 import pytest
 import torch
 
+from commands import showing
 from commands.playing import Agent
 from commands.showing import show_episode
 from environments import EnvironmentFailure
 from schema.config import Config
+from schema.errors import UserError
 from tests.environments import scripted
 
 
@@ -58,3 +60,33 @@ def test_frames_become_a_video(tmp_path, capsys, suffix):
     assert show(video, length=5) == 0
     assert imageio.imread(video).shape[1:] == (16, 16, 3)
     assert capsys.readouterr().out.splitlines()[0].endswith("length 5")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+def test_a_video_that_cannot_be_written_names_its_file(tmp_path, suffix):
+    video = tmp_path / f"episode.{suffix}"
+    video.mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        show(video, length=5)
+    assert caught.value.filename == str(video)
+    assert list(tmp_path.iterdir()) == [video]
+
+
+def test_a_video_that_ffmpeg_breaks_off_gives_one_line(tmp_path, monkeypatch):
+    whole = showing.get_writer
+
+    def breaking(path, **options):
+        writer = whole(path, **options)
+        close = writer.close
+
+        def close_and_cut():
+            close()
+            path.write_bytes(path.read_bytes()[:-100])
+
+        writer.close = close_and_cut
+        return writer
+
+    monkeypatch.setattr(showing, "get_writer", breaking)
+    with pytest.raises(UserError, match="ffmpeg couldn't write into"):
+        show(tmp_path / "episode.mp4", length=5)
+    assert not list(tmp_path.iterdir())

@@ -3,13 +3,14 @@
 import copy
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from environments import EnvironmentFailure, make_environment, make_environments, probe
 from environments.levels import ListedLevels
-from environments.safety import endless
+from environments.safety import endless, failures
 from environments.safety.failures import keep_details
 from environments.safety.watch import watch
 from schema.environment import EnvironmentConfig
@@ -170,6 +171,12 @@ def test_details_are_kept_in_one_file():
     with open(path, encoding="utf-8") as file:
         text = file.read()
     assert "Traceback of a" in text and "Traceback of b" in text
+
+
+def test_details_that_cannot_be_written_leave_one_line(monkeypatch):
+    monkeypatch.setattr(failures, "_file_of_details", lambda: Path("/dev/full"))
+    told = keep_details(EnvironmentFailure("a: step raised x", "Traceback of a"))
+    assert told == "a: step raised x (details are lost: No space left on device)"
 
 
 def test_an_environment_of_any_suite_is_checked_once():
