@@ -33,6 +33,7 @@ from environments.interface import (
     Spaces,
     Step,
 )
+from environments.safety.children import free_children
 from environments.safety.failures import failure_of
 from environments.safety.watch import Heartbeat, watch
 from schema.environment import EnvironmentConfig
@@ -258,6 +259,10 @@ def _interrupts_held_back() -> Iterator[None]:
 def _work(connection: Connection, plan: _BlockPlan, memory: Any, heartbeat: Any) -> None:
     """Run a worker process: build its environments, then serve commands until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    free_children()
+    # Python forbids daemons to have children, which environments may need. The parent still treats this
+    # process as its daemon.
+    multiprocessing.current_process().daemon = False
     watch.heartbeat = heartbeat
     # Safe in another thread: by then the main thread hangs, and sends nothing itself.
     watch.give_up = lambda failure: connection.send((None, failure))

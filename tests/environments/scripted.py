@@ -6,6 +6,7 @@ this module as well.
 
 import contextlib
 import itertools
+import multiprocessing
 import os
 import signal
 import sys
@@ -314,6 +315,22 @@ class Faulty(Script):
         return rendered.get(self.fault, frame)
 
 
+class Parent(Script):
+    """Starts a child process in each reset, and ends it as Python's manual shows."""
+
+    def reset(self, **arguments):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1e6,))
+        child.start()
+        child.terminate()
+        child.join()
+        self.exit_code = child.exitcode
+        return super().reset(**arguments)
+
+    def step(self, action):
+        *answer, info = super().step(action)
+        return *answer, {**info, "exit_code": self.exit_code}
+
+
 class Harmless(Script):
     """Has harmless faults only: no `options`, other types, values beyond the bounds."""
 
@@ -398,6 +415,7 @@ def _register():
     gymnasium.register("Broken-v0", Broken)
     gymnasium.register("Faulty-v0", Faulty)
     gymnasium.register("Harmless-v0", Harmless)
+    gymnasium.register("Parent-v0", Parent)
     gymnasium.register("BrokenFromTheStart-v0", BrokenFromTheStart)
     for name, space in OBSERVED.items():
         gymnasium.register(f"{name}-v0", Spaces, kwargs={"observation_space": space})
