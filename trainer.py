@@ -371,8 +371,10 @@ class PPOTrainer:
         self.close()
 
     def close(self) -> None:
-        """Close all environments and summaries."""
-        self.environments.close()
-        self._close_evaluators()
-        for member in self.parts.members if hasattr(self, "parts") else []:
-            member.close()
+        """Close all summaries, then all environments, which may take long."""
+        try:
+            for member in self.parts.members if hasattr(self, "parts") else []:
+                member.close()
+        finally:
+            self.environments.close()
+            self._close_evaluators()

@@ -67,6 +67,8 @@ def train(
             _run_updates(console, trainer, run.config, stop)
             if trainer.failures[0] is not None:
                 raise trainer.failures[0].error
+            # Before the environments are closed, which may take long.
+            _print_reached(console, run, trainer)
     except (TrainingDivergedError, EnvironmentFailure) as error:
         if stop.is_requested:
             # A signal to the whole process group stops the environments' processes, too.
@@ -74,7 +76,6 @@ def train(
             return interruption.exit_code
         failures.show(error)
         return ExitCode.FAILED
-    _print_reached(console, run, trainer)
     console.print(f"took {duration(time.monotonic() - start)}")
     if interruption.number and not trainer.is_finished:
         print("interrupted", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import traceback
 from functools import cache
@@ -45,6 +46,12 @@ def keep_details(failure: EnvironmentFailure) -> str:
     with path.open("a", encoding="utf-8") as file:
         file.write(f"{failure}\n\n{failure.details.rstrip()}\n\n")
     return f"{failure} (details in {path})"
+
+
+@cache
+def warn_once(line: str) -> None:
+    """Print a warning, the first time that this process has it."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 @cache

@@ -113,6 +113,21 @@ def test_environments_end_their_children(folder, command):
     assert done.returncode == 0 and "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("fault", ["close raises", "close hangs"])
+def test_a_close_that_fails_leaves_the_results(folder, fault):
+    write(folder, fault)
+    (folder / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.99]}\n")
+    done = run("tune", "--config=base.yaml", "--tune=space.yaml", "--out=o", cwd=folder)
+    assert done.returncode == 0
+    # One line from the validation, and one from each job.
+    for line in done.stderr.splitlines():
+        assert re.fullmatch(
+            rf"warning: {NAME}: close (raised|gave no) .*; the results are kept", line
+        )
+    with (folder / "o" / "results.csv").open() as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["finished", "finished"]
+
+
 @pytest.mark.slow
 def test_a_sweep_survives_hangs_that_no_exception_stops(folder):
     write(folder, "nothing")

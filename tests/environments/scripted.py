@@ -302,6 +302,14 @@ class Faulty(Script):
         }
         return faults.get(self.fault, lambda: answer)()
 
+    def close(self):
+        faults = {
+            "close raises": lambda: {}["window"],
+            "close exits": sys.exit,
+            "close hangs": _loop,
+        }
+        faults.get(self.fault, lambda: None)()
+
     def render(self):
         frame = np.zeros((16, 16, 3), np.uint8)
         rendered = {
@@ -329,6 +337,26 @@ class Parent(Script):
     def step(self, action):
         *answer, info = super().step(action)
         return *answer, {**info, "exit_code": self.exit_code}
+
+
+class Informing(Script):
+    """Reports what games report, in each step."""
+
+    def step(self, action):
+        *answer, _ = super().step(action)
+        return *answer, {
+            "level": 7,
+            "return": np.float32(-1),
+            "length": np.int8(0),
+            (0, 1): 2.0,
+            3: np.array(4),
+            "ratio": float("nan") if self.observation[0] == 1 else 0.5,
+            "depth": float("-inf"),
+            "atoms": 10**400,
+            "a/b/../c": 1e308,
+            "array": np.ones(1),
+            "none": None,
+        }
 
 
 class Harmless(Script):
@@ -416,6 +444,7 @@ def _register():
     gymnasium.register("Faulty-v0", Faulty)
     gymnasium.register("Harmless-v0", Harmless)
     gymnasium.register("Parent-v0", Parent)
+    gymnasium.register("Informing-v0", Informing)
     gymnasium.register("BrokenFromTheStart-v0", BrokenFromTheStart)
     for name, space in OBSERVED.items():
         gymnasium.register(f"{name}-v0", Spaces, kwargs={"observation_space": space})
