@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,5 +125,14 @@ def _write(reports: Sequence[dict[str, Any]], out: Path) -> None:
         writer.writeheader()
         writer.writerows(reports)
     with replace_file(out / "evaluation.json") as file:
-        json.dump(reports, file, indent=2)
+        json.dump(_as_json(reports), file, indent=2, allow_nan=False)
         file.write("\n")
+
+
+def _as_json(value: Any) -> Any:
+    """Return nested values as JSON has them; null stands for numbers that aren't finite."""
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

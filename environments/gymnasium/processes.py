@@ -148,7 +148,8 @@ class ProcessEnvironments:
         processes, self._processes = self._processes, []
         for process in processes:
             process.hang_up()
-        return any([process.join() for process in processes])
+        killed = [process.join() for process in processes]
+        return any(killed)
 
     def _command(self, name: str) -> list[Any]:
         """Call a method of every block at the same time; return their results."""

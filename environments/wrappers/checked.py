@@ -29,7 +29,7 @@ _GREATEST_REWARD = float(np.finfo(np.float32).max)
 _LEAST_REWARD = -_GREATEST_REWARD
 _STEP = "(observation, reward, terminated, truncated, info)"
 _MASKS = f"{ACTION_MASK}s"
-# Names of environments with a `close` that hung in this process. Waiting for each instance would take long.
+# Names of environments with a `close` that hung in this process. Waiting again would take long.
 _unclosable: set[str] = set()
 
 

@@ -6,6 +6,7 @@ counts environment steps, so that runs with rollouts of different sizes are comp
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from bisect import bisect_right
@@ -142,6 +143,8 @@ def _records(data: bytes) -> Iterator[tuple[int, int]]:
 def episode_scalars(episodes: Iterable[Mapping[str, float]], group: str) -> dict[str, float]:
     """Return the mean, minimum and maximum of each statistic of episodes, by tag.
 
+    Values that aren't finite, such as a ratio that isn't defined, are left out.
+
     Args:
         episodes: each episode's statistics by name.
         group: the first part of the tags `group/name_mean`, `group/name_min` and `group/name_max`.
@@ -149,10 +152,19 @@ def episode_scalars(episodes: Iterable[Mapping[str, float]], group: str) -> dict
     gathered: dict[str, list[float]] = {}
     for episode in episodes:
         for name, value in episode.items():
-            gathered.setdefault(name, []).append(value)
+            if math.isfinite(value):
+                gathered.setdefault(name, []).append(value)
     scalars = {}
     for name, values in gathered.items():
-        scalars[f"{group}/{name}_mean"] = fmean(values)
+        scalars[f"{group}/{name}_mean"] = _mean(values)
         scalars[f"{group}/{name}_min"] = min(values)
         scalars[f"{group}/{name}_max"] = max(values)
     return scalars
+
+
+def _mean(values: list[float]) -> float:
+    """Return the mean of finite values, also where their sum exceeds the greatest float."""
+    try:
+        return fmean(values)
+    except OverflowError:
+        return sum(value / len(values) for value in values)
