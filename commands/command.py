@@ -16,6 +16,7 @@ from docopt import DocoptExit, docopt
 from environments.interface import EnvironmentFailure
 from environments.safety.failures import keep_details
 from schema.errors import UserError
+from schema.folders import shown_text
 
 VERSION = "0.1.0"
 
@@ -55,15 +56,15 @@ def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
         sys.exit(main(_parse(usage)))
     except UserError as error:
         for line in error.lines:
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {shown_text(line)}", file=sys.stderr)
         sys.exit(ExitCode.USAGE_ERROR)
     except EnvironmentFailure as error:
-        print(f"failed: {keep_details(error)}", file=sys.stderr)
+        print(f"failed: {shown_text(keep_details(error))}", file=sys.stderr)
         sys.exit(ExitCode.FAILED)
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"error: {shown_text(str(error.filename))}: {error.strerror}", file=sys.stderr)
         sys.exit(ExitCode.USAGE_ERROR)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -21,6 +21,7 @@ from commands.command import ExitCode
 from commands.playing import Agent
 from commands.terminal.progress import make_console
 from ppo.run.evaluator import Evaluator
+from schema.folders import shown
 from schema.yaml_file import replace_file
 
 _MEASURES = ("return", "length")
@@ -57,7 +58,7 @@ def evaluate_agents(
     console.print(results_table(reports))
     if out is not None:
         _write(reports, out)
-        console.print(f"results: {out}", soft_wrap=True)
+        console.print(f"results: {shown(out)}", soft_wrap=True)
     return ExitCode.SUCCESS
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from environments.building import probe
 from environments.choosing import backend_notice
 from ppo.by_numba import compile_all, is_kept, learning_notice, obstacle
 from schema.config import Config
+from schema.folders import shown, shown_text
 
 
 def print_notices(configs: Iterable[Config], numba: bool) -> None:
@@ -84,4 +87,9 @@ def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
 def warn(lines: list[str]) -> None:
     """Print warnings."""
     for line in lines:
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {shown_text(line)}", file=sys.stderr)
+
+
+def curves_line(summaries: Path) -> str:
+    """Return the line with the command that shows the learning curves."""
+    return f"curves: {shlex.join(['tensorboard', '--logdir', str(shown(summaries))])}"

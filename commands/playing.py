@@ -17,6 +17,7 @@ from ppo.run.evaluator import Policy
 from ppo.validation import load_runnable_config
 from schema.config import Config
 from schema.errors import UserError
+from schema.folders import absolute, shown
 from utils import Stream, choose_threads, make_generator
 
 _DEFAULT_CONFIG = Path("./configs/default.yaml")
@@ -117,11 +118,11 @@ def _load(
                 f"{config_path}: model.model_path: names no checkpoint; "
                 "set it, or use --checkpoint=<path> or --untrained"
             )
-        checkpoint_path = Path(config.model.model_path).expanduser()
+        checkpoint_path = absolute(config.model.model_path)
     return [_agent(path, config) for path in find(checkpoint_path)]
 
 
 def _agent(path: Path, config: Config | None) -> Agent:
     # Each checkpoint is read before the first agent plays, so that a damaged one is found at once.
     checkpoint = load_checkpoint(path)
-    return Agent(str(path), config or checkpoint.read_config(path), path)
+    return Agent(str(shown(path)), config or checkpoint.read_config(path), path)

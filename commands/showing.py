@@ -26,6 +26,7 @@ from environments.wrappers.checked import find_not_finite
 from ppo.run.evaluator import Policy
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
+from schema.folders import shown
 from schema.unity import PLAYER_TYPES
 
 _FORMATS = (".mp4", ".gif")
@@ -92,7 +93,7 @@ def show_episode(
     console = make_console()
     console.print(f"seed {seed}: return {episode.total:.4g}, length {episode.length}")
     if video is not None:
-        console.print(f"video: {video}", soft_wrap=True)
+        console.print(f"video: {shown(video)}", soft_wrap=True)
     return ExitCode.SUCCESS
 
 

@@ -339,6 +339,21 @@ class Parent(Script):
         return *answer, {**info, "exit_code": self.exit_code}
 
 
+class Wandering(Script):
+    """Changes the working folder, as some simulators do to find their files."""
+
+    def __init__(self, render_mode=None):
+        super().__init__()
+        os.chdir("/")
+
+    def reset(self, **arguments):
+        os.chdir("/usr")
+        return super().reset(**arguments)
+
+    def render(self):
+        return np.zeros((16, 16, 3), np.uint8)
+
+
 class Informing(Script):
     """Reports what games report, in each step."""
 
@@ -444,6 +459,7 @@ def _register():
     gymnasium.register("Faulty-v0", Faulty)
     gymnasium.register("Harmless-v0", Harmless)
     gymnasium.register("Parent-v0", Parent)
+    gymnasium.register("Wandering-v0", Wandering)
     gymnasium.register("Informing-v0", Informing)
     gymnasium.register("BrokenFromTheStart-v0", BrokenFromTheStart)
     for name, space in OBSERVED.items():
