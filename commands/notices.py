@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from environments.building import probe
 from environments.choosing import backend_notice
-from ppo.by_numba import compile_all, is_kept, learning_notice, obstacle
+from ppo.by_numba import cache_notice, compile_all, is_kept, learning_notice, obstacle
 from schema.config import Config
 from schema.folders import shown, shown_text
 
@@ -25,10 +26,16 @@ def print_notices(configs: Iterable[Config], numba: bool) -> None:
     environments = {config.environment.model_dump_json(): config.environment for config in configs}
     notices = [backend_notice(environment) for environment in environments.values()]
     if numba and _suit_numba(configs):
-        notices.append(learning_notice())
-    for notice in dict.fromkeys(notices):
+        notices += [learning_notice(), cache_notice()]
+    for notice in notices:
         if notice is not None:
-            print(f"notice: {notice}", file=sys.stderr)
+            _print_once(notice)
+
+
+@cache
+def _print_once(notice: str) -> None:
+    """Print a notice, the first time that this command has it."""
+    print(f"notice: {notice}", file=sys.stderr, flush=True)
 
 
 def compile_beforehand(configs: Iterable[Config], numba: bool) -> None:

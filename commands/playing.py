@@ -60,6 +60,7 @@ class Agent:
                 population.load_member(0, checkpoint.weights, checkpoint.statistics)
             except ValueError as error:
                 raise UserError(f"{self.name}: {error}") from None
+            checkpoint.check_model(self.config.model, self.checkpoint)
         generator = make_generator(seed, Stream.ACTIONS)
         recurrence = self.config.model.recurrence
         forgets = recurrence is None or recurrence.reset_hidden_state

@@ -243,6 +243,7 @@ class Member:
             self._population.load_member(self.number, checkpoint.weights, checkpoint.statistics)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
+        checkpoint.check_model(self.run.config.model, path)
         self._optimiser.restore(self.number, checkpoint.optimiser)
         saved = checkpoint.read_config(path)
         self.same_environments = (
