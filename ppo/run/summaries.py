@@ -29,9 +29,11 @@ _EVENT_FILES = "events.out.tfevents.*"
 _CHECKSUM = 4  # bytes
 
 # Tags of the scalars by which TensorBoard compares runs, and the titles of their columns.
+# Each run has all of them: parallel coordinates leave out runs that lack one.
+FINAL_RETURN = "run/final_return"
 METRICS = {
-    "episode/return_mean": "return of training episodes",
-    "evaluation/return_mean": "return of evaluation",
+    FINAL_RETURN: "final return",
+    "episode/return_mean": "return in the last update",
     "policy/entropy": "entropy",
     "value/explained_variance": "explained variance",
 }
@@ -44,9 +46,14 @@ class SummaryWriter:
         folder: folder of the event file.
         resumed_at: the environment step from which a training in that folder is resumed; events of
             later steps are dropped, as they will be written again. None keeps everything.
+        trial: the name of the run's tuned values in TensorBoard's HParams, which shows the means of runs
+            with the same name; None stands for a hash of the values.
     """
 
-    def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, resumed_at: int | None = None, trial: str | None = None
+    ) -> None:
+        self._trial = trial
         folder.mkdir(parents=True, exist_ok=True)
         if resumed_at is not None:
             for path in folder.glob(_EVENT_FILES):
@@ -92,7 +99,8 @@ class SummaryWriter:
         parameters = {key: hp.HParam(key) for key in values}
         metrics = [hp.Metric(tag, display_name=name) for tag, name in METRICS.items()]
         self._add(hp.hparams_config_pb(list(parameters.values()), metrics), step)
-        self._add(hp.hparams_pb({parameters[key]: value for key, value in values.items()}), step)
+        chosen = {parameters[key]: value for key, value in values.items()}
+        self._add(hp.hparams_pb(chosen, trial_id=self._trial), step)
 
     def _add(self, summary: Summary, step: int) -> None:
         self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
