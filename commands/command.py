@@ -19,6 +19,7 @@ from commands.terminal.characters import print_any_character
 from environments.interface import EnvironmentFailure
 from environments.safety.failures import keep_details
 from schema.errors import UserError
+from schema.folders import shown_text
 from schema.os_errors import describe, file_of
 
 VERSION = "0.1.0"
@@ -117,7 +118,7 @@ def _discard_output() -> None:
 def _print_error(line: str) -> None:
     # Standard error may be full or closed, too; the exit code remains.
     with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(shown_text(line), file=sys.stderr, flush=True)
 
 
 def _parse(usage: str) -> Arguments:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 
 from environments.building import probe
 from environments.choosing import backend_notice
-from ppo.by_numba import compile_all, is_kept, learning_notice, obstacle
+from ppo.by_numba import cache_notice, compile_all, is_kept, learning_notice, obstacle
 from schema.config import Config
+from schema.folders import shown, shown_text
 
 
 def print_notices(configs: Iterable[Config], numba: bool) -> None:
@@ -22,10 +26,16 @@ def print_notices(configs: Iterable[Config], numba: bool) -> None:
     environments = {config.environment.model_dump_json(): config.environment for config in configs}
     notices = [backend_notice(environment) for environment in environments.values()]
     if numba and _suit_numba(configs):
-        notices.append(learning_notice())
-    for notice in dict.fromkeys(notices):
+        notices += [learning_notice(), cache_notice()]
+    for notice in notices:
         if notice is not None:
-            print(f"notice: {notice}", file=sys.stderr)
+            _print_once(notice)
+
+
+@cache
+def _print_once(notice: str) -> None:
+    """Print a notice, the first time that this command has it."""
+    print(f"notice: {notice}", file=sys.stderr, flush=True)
 
 
 def compile_beforehand(configs: Iterable[Config], numba: bool) -> None:
@@ -84,4 +94,9 @@ def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
 def warn(lines: list[str]) -> None:
     """Print warnings."""
     for line in lines:
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {shown_text(line)}", file=sys.stderr)
+
+
+def curves_line(summaries: Path) -> str:
+    """Return the line with the command that shows the learning curves."""
+    return f"curves: {shlex.join(['tensorboard', '--logdir', str(shown(summaries))])}"

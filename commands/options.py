@@ -13,6 +13,7 @@ from docopt import docopt
 from commands.command import Arguments
 from environments.ports import DefaultWorkerId
 from schema.errors import UserError
+from schema.folders import absolute
 
 _HOME = Path(__file__).resolve().parents[1]
 _LAST_PORT = 65535
@@ -137,6 +138,8 @@ def _is_given(name: str, usage: str) -> bool:
 def config_option(arguments: Arguments, name: str, usage: str) -> Path:
     """Return the value of an option that is a config; a default is found from any folder.
 
+    The path may be relative, because configs are read before any environment is built.
+
     Args:
         arguments: the parsed arguments.
         name: the option.
@@ -145,7 +148,7 @@ def config_option(arguments: Arguments, name: str, usage: str) -> Path:
     Raises:
         UserError: the value is empty, or isn't text in UTF-8.
     """
-    path = path_option(arguments, name)
+    path = Path(_text(arguments, name)).expanduser()
     return path if _is_given(name, usage) else find_default(path)
 
 
@@ -155,18 +158,22 @@ def find_default(path: Path) -> Path:
 
 
 def path_option(arguments: Arguments, name: str) -> Path:
-    """Return the value of an option that is a path, with `~` expanded.
+    """Return the value of an option that is a path: absolute, with `~` expanded.
 
     Raises:
         UserError: the value is empty, or isn't text in UTF-8.
     """
+    return absolute(_text(arguments, name))
+
+
+def _text(arguments: Arguments, name: str) -> str:
     text = str(arguments[name])
     if not text:
         raise UserError(f"{name}=: must be a path")
     if not _is_text(text):
         # TensorBoard couldn't write there, and pages, tables and journals couldn't name it.
         raise UserError(f"{name}={text}: must be a path in UTF-8; rename it, or go there with cd")
-    return Path(text).expanduser()
+    return text
 
 
 def _is_text(text: str) -> bool:

@@ -27,6 +27,7 @@ from environments.wrappers.checked import find_not_finite
 from ppo.run.evaluator import Policy
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
+from schema.folders import shown
 from schema.unity import PLAYER_TYPES
 from schema.yaml_file import replace_file
 
@@ -94,7 +95,7 @@ def show_episode(
     console = make_console()
     console.print(f"seed {seed}: return {episode.total:.4g}, length {episode.length}")
     if video is not None:
-        console.print(f"video: {video}", soft_wrap=True)
+        console.print(f"video: {shown(video)}", soft_wrap=True)
     return ExitCode.SUCCESS
 
 

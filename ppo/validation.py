@@ -13,6 +13,7 @@ from ppo.footprint import available_ram, footprint, show_bytes
 from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
+from schema.folders import absolute
 from schema.yaml_file import KeyPath
 
 # Least height and width of images in pixels: the convolutional layers (8x8 by 4, 4x4 by 2, 3x3 by 1)
@@ -53,7 +54,7 @@ def runnable_problems(config: Config, trained: bool = True) -> list[tuple[KeyPat
     problems = problems or _network_problems(config)
     sized = config if trained else _without_rollout(config)
     problems = problems or _ram_problems(sized)
-    if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
+    if config.model.load_model and not absolute(config.model.model_path).is_file():
         message = f"no checkpoint at {config.model.model_path}"
         problems = [*problems, (("model", "model_path"), message)]
     return problems

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
 from reports.output.table import show_number
+from schema.folders import START, absolute, shown
 from sweeps.journal.runs import ENDED, RunState
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ _FEW = 3  # repetitions; up to these, intervals are wide whatever the returns
 _LISTED = 5  # effects
 _SLIVER = 0.05  # share of an interval
 _WORTH_NAMING = 0.01  # share of the variance
+_DEFAULT_OUT = "./grid_search/"  # tune.py's
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -212,15 +215,58 @@ def _failures(answer: Answer, _: Score) -> Iterator[str]:
 
 
 def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
-    """Return the command that resumes the sweep with more repetitions."""
+    """Return the command that resumes the sweep with more repetitions, from here and where it is now."""
     sessions = answer.outcome.sessions
-    given = sessions[-1][2].get("command", ["tune.py"]) if sessions else ["tune.py"]
+    session = sessions[-1][2] if sessions else {}
+    script, *arguments = session.get("command", ["tune.py"])
+    given = _options(arguments)
+    if "folder" in session:  # older sessions have none
+        script = _from_here(script, session["folder"])
+        given = _placed(given, session["folder"], answer.outcome.out)
     replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
-    kept = [each for each in given[1:] if each.partition("=")[0] not in replaced]
+    kept = [each for each in given if each.partition("=")[0] not in replaced]
     added = [f"--num-repetitions={repetitions}"]
     if only and len(only) < len(answer.outcome.permutations):
         added.append(f"--only={_ranges(only)}")
-    return shlex.join(["python", given[0], *kept, *added])
+    return shlex.join(["python", script, *kept, *added])
+
+
+def _options(arguments: Sequence[str]) -> list[str]:
+    """Return arguments as `--option=value`, also those that were given as `--option value`."""
+    options: list[str] = []
+    for argument in arguments:
+        if argument.startswith("-") or not options:
+            options.append(argument)
+        else:
+            options[-1] += f"={argument}"
+    return options
+
+
+def _placed(options: Sequence[str], folder: str, out: Path) -> list[str]:
+    """Return options with configs as they are found from here, and with a sweep's present folder.
+
+    Args:
+        options: the options of the session.
+        folder: the folder in which the session was started.
+        out: the present output folder.
+    """
+    values = dict(option.partition("=")[::2] for option in options)
+    for name in ("--config", "--tune"):
+        if name in values:
+            values[name] = _from_here(values[name], folder)
+    before = _in(folder, values.get("--out", _DEFAULT_OUT))
+    if folder != str(START) or before.resolve() != absolute(out).resolve():
+        values["--out"] = str(shown(out))
+    return [f"{name}={value}" if value else name for name, value in values.items()]
+
+
+def _from_here(path: str, folder: str) -> str:
+    """Return a path that was given in a folder as it is found from the folder of the start."""
+    return path if folder == str(START) else str(shown(_in(folder, path)))
+
+
+def _in(folder: str, path: str) -> Path:
+    return Path(folder) / Path(path).expanduser()
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import traceback
 from functools import cache
@@ -48,6 +49,12 @@ def keep_details(failure: EnvironmentFailure) -> str:
     except OSError as error:
         return f"{failure} (details are lost: {error.strerror})"
     return f"{failure} (details in {path})"
+
+
+@cache
+def warn_once(line: str) -> None:
+    """Print a warning, the first time that this process has it."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 @cache

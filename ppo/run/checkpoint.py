@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import warnings
 import zipfile
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from schema.config import Config, validate_config
 from schema.errors import UserError
+from schema.model import ModelConfig
 from schema.yaml_file import Document, replace_file
 
 _PATTERN = "update_*.pt"
@@ -91,6 +93,40 @@ class Checkpoint:
             UserError: the config isn't valid.
         """
         return validate_config(self.config, Document(path, self.config))
+
+    def check_model(self, model: ModelConfig, path: Path) -> None:
+        """Raise an error if the network computes something else with the weights than in training.
+
+        Keys that change the weights' shapes are left out, since loading the weights compares them.
+
+        Args:
+            model: the config of the network.
+            path: the checkpoint's path, for error messages.
+
+        Raises:
+            UserError: keys differ; one line for each.
+        """
+        trained, now = (_computation(each) for each in (self.read_config(path).model, model))
+        lines = [
+            f"{path}: was trained with model.{key} {_shown(trained[key])}, not {_shown(now[key])}"
+            for key in trained.keys() & now.keys()
+            if trained[key] != now[key]
+        ]
+        if lines:
+            raise UserError(sorted(lines))
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value).strip('"')
+
+
+def _computation(model: ModelConfig) -> dict[str, Any]:
+    """Return the values that change what a network computes, but no shape of its weights."""
+    values: dict[str, Any] = {key: getattr(model, key) for key in ("activation", "squash_actions")}
+    for key in ("hidden_state_init", "reset_hidden_state", "residual"):
+        if model.recurrence is not None:
+            values[f"recurrence.{key}"] = getattr(model.recurrence, key)
+    return values
 
 
 def checkpoint_path(folder: Path, update: int) -> Path:

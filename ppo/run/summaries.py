@@ -6,6 +6,7 @@ counts environment steps, so that runs with rollouts of different sizes are comp
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -30,9 +31,11 @@ _EVENT_FILES = "events.out.tfevents.*"
 _CHECKSUM = 4  # bytes
 
 # Tags of the scalars by which TensorBoard compares runs, and the titles of their columns.
+# Each run has all of them: parallel coordinates leave out runs that lack one.
+FINAL_RETURN = "run/final_return"
 METRICS = {
-    "episode/return_mean": "return of training episodes",
-    "evaluation/return_mean": "return of evaluation",
+    FINAL_RETURN: "final return",
+    "episode/return_mean": "return in the last update",
     "policy/entropy": "entropy",
     "value/explained_variance": "explained variance",
 }
@@ -57,13 +60,18 @@ class SummaryWriter:
         folder: folder of the event file.
         resumed_at: the environment step from which a training in that folder is resumed; events of
             later steps are dropped, as they will be written again. None keeps everything.
+        trial: the name of the run's tuned values in TensorBoard's HParams, which shows the means of runs
+            with the same name; None stands for a hash of the values.
 
     Raises:
         OSError: events can't be written, as in all methods; the error names the folder or a file in it.
             Since the thread writes, the method that raises may be a later one.
     """
 
-    def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, resumed_at: int | None = None, trial: str | None = None
+    ) -> None:
+        self._trial = trial
         self._folder = folder
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +119,7 @@ class SummaryWriter:
         metrics = [hp.Metric(tag, display_name=name) for tag, name in METRICS.items()]
         self._add_summary(hp.hparams_config_pb(list(parameters.values()), metrics), step)
         chosen = {parameters[key]: value for key, value in values.items()}
-        self._add_summary(hp.hparams_pb(chosen), step)
+        self._add_summary(hp.hparams_pb(chosen, trial_id=self._trial), step)
 
     def _add_summary(self, summary: Summary, step: int) -> None:
         self._add(Event(wall_time=time.time(), step=step, summary=summary))
@@ -168,6 +176,8 @@ def _records(data: bytes) -> Iterator[tuple[int, int]]:
 def episode_scalars(episodes: Iterable[Mapping[str, float]], group: str) -> dict[str, float]:
     """Return the mean, minimum and maximum of each statistic of episodes, by tag.
 
+    Values that aren't finite, such as a ratio that isn't defined, are left out.
+
     Args:
         episodes: each episode's statistics by name.
         group: the first part of the tags `group/name_mean`, `group/name_min` and `group/name_max`.
@@ -175,10 +185,19 @@ def episode_scalars(episodes: Iterable[Mapping[str, float]], group: str) -> dict
     gathered: dict[str, list[float]] = {}
     for episode in episodes:
         for name, value in episode.items():
-            gathered.setdefault(name, []).append(value)
+            if math.isfinite(value):
+                gathered.setdefault(name, []).append(value)
     scalars = {}
     for name, values in gathered.items():
-        scalars[f"{group}/{name}_mean"] = fmean(values)
+        scalars[f"{group}/{name}_mean"] = _mean(values)
         scalars[f"{group}/{name}_min"] = min(values)
         scalars[f"{group}/{name}_max"] = max(values)
     return scalars
+
+
+def _mean(values: list[float]) -> float:
+    """Return the mean of finite values, also where their sum exceeds the greatest float."""
+    try:
+        return fmean(values)
+    except OverflowError:
+        return sum(value / len(values) for value in values)

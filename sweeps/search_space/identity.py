@@ -27,9 +27,12 @@ class Identities:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        base = complete(grid.base.data)
-        self._texts = [_texts(axis, base) for axis in grid.axes]
+        self.identify_by(complete(grid.base.data))
         self._shown = [list(map(show, axis.choices)) for axis in grid.axes]
+
+    def identify_by(self, base: dict[str, Any]) -> None:
+        """Set the completed base config with the usual values: that of the sweep's first session."""
+        self._texts = [_texts(axis, base) for axis in self._grid.axes]
 
     def __call__(self, index: int) -> str:
         """Return the identity of the permutation at an index."""
@@ -67,6 +70,31 @@ def _value_at(data: Any, key_path: KeyPath) -> Any:
 def complete(base: dict[str, Any]) -> dict[str, Any]:
     """Return a base config with the defaults of the keys that it leaves out."""
     return deep_merge(Config().as_dict(), base)
+
+
+def with_values_of(before: dict[str, Any], now: dict[str, Any], grid: Grid) -> dict[str, Any]:
+    """Return a completed base config with another one's values of the tuned keys.
+
+    No run depends on the base config's value of a tuned key, but identities do.
+
+    Args:
+        before: the base config that has the values.
+        now: the base config that has all other values.
+        grid: the permutations, with the tuned keys.
+    """
+    for axis in grid.axes:
+        now = _with_value_of(before, now, axis.key_path)
+    return now
+
+
+def _with_value_of(before: Any, now: Any, key_path: KeyPath) -> Any:
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return now
+    key, *rest = key_path
+    changed = {name: value for name, value in now.items() if name != key}
+    if rest and key in before and key in now:
+        return now | {key: _with_value_of(before[key], now[key], tuple(rest))}
+    return now | {key: before[key]} if key in before else changed
 
 
 def differences(before: Any, now: Any, key_path: KeyPath = ()) -> list[str]:

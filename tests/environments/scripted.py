@@ -6,6 +6,7 @@ this module as well.
 
 import contextlib
 import itertools
+import multiprocessing
 import os
 import signal
 import sys
@@ -301,6 +302,14 @@ class Faulty(Script):
         }
         return faults.get(self.fault, lambda: answer)()
 
+    def close(self):
+        faults = {
+            "close raises": lambda: {}["window"],
+            "close exits": sys.exit,
+            "close hangs": _loop,
+        }
+        faults.get(self.fault, lambda: None)()
+
     def render(self):
         frame = np.zeros((16, 16, 3), np.uint8)
         rendered = {
@@ -312,6 +321,57 @@ class Faulty(Script):
             "renders other sizes": frame if self.time < self.at else frame[:8],
         }
         return rendered.get(self.fault, frame)
+
+
+class Parent(Script):
+    """Starts a child process in each reset, and ends it as Python's manual shows."""
+
+    def reset(self, **arguments):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1e6,))
+        child.start()
+        child.terminate()
+        child.join()
+        self.exit_code = child.exitcode
+        return super().reset(**arguments)
+
+    def step(self, action):
+        *answer, info = super().step(action)
+        return *answer, {**info, "exit_code": self.exit_code}
+
+
+class Wandering(Script):
+    """Changes the working folder, as some simulators do to find their files."""
+
+    def __init__(self, render_mode=None):
+        super().__init__()
+        os.chdir("/")
+
+    def reset(self, **arguments):
+        os.chdir("/usr")
+        return super().reset(**arguments)
+
+    def render(self):
+        return np.zeros((16, 16, 3), np.uint8)
+
+
+class Informing(Script):
+    """Reports what games report, in each step."""
+
+    def step(self, action):
+        *answer, _ = super().step(action)
+        return *answer, {
+            "level": 7,
+            "return": np.float32(-1),
+            "length": np.int8(0),
+            (0, 1): 2.0,
+            3: np.array(4),
+            "ratio": float("nan") if self.observation[0] == 1 else 0.5,
+            "depth": float("-inf"),
+            "atoms": 10**400,
+            "a/b/../c": 1e308,
+            "array": np.ones(1),
+            "none": None,
+        }
 
 
 class Harmless(Script):
@@ -398,6 +458,9 @@ def _register():
     gymnasium.register("Broken-v0", Broken)
     gymnasium.register("Faulty-v0", Faulty)
     gymnasium.register("Harmless-v0", Harmless)
+    gymnasium.register("Parent-v0", Parent)
+    gymnasium.register("Wandering-v0", Wandering)
+    gymnasium.register("Informing-v0", Informing)
     gymnasium.register("BrokenFromTheStart-v0", BrokenFromTheStart)
     for name, space in OBSERVED.items():
         gymnasium.register(f"{name}-v0", Spaces, kwargs={"observation_space": space})

@@ -7,7 +7,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from commands.playing import Agent
 from environments.envpool.tasks import EnvPoolTask
+from environments.interface import Spaces
 from ppo.run.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -442,3 +444,30 @@ def test_a_finished_run_is_restored_with_its_returns(whole):
         assert trainer.return_histories[0].state() == load_checkpoint(path).return_history
     steps = [steps for steps, _ in trainer.return_histories[0].curve]
     assert steps == [128 * update for update in range(1, 7)][-len(steps) :]
+
+
+@pytest.mark.parametrize(
+    ("key", "trained", "now"),
+    [
+        ("activation", "tanh", "relu"),
+        ("recurrence", {"residual": True}, {"residual": False}),
+        ("recurrence", {"reset_hidden_state": True}, {"reset_hidden_state": False}),
+    ],
+)
+def test_a_network_that_computes_something_else_is_refused(key, trained, now, tmp_path):
+    small = {"hidden_state_size": 4} if key == "recurrence" else None
+    trained, now = (each if small is None else small | each for each in (trained, now))
+    config = tiny_config(model={key: trained}, trainer={"updates": 1})
+    train(config, 1, tmp_path)
+    path = checkpoint_path(tmp_path / "0" / "checkpoints", 1)
+    other = resumed(path, model={key: now})
+    with pytest.raises(UserError) as failure:
+        PPOTrainer([Run(other, 1)], ON_CPU)
+    (line,) = failure.value.lines
+    assert line.startswith(f"{path}: was trained with model.{key}")
+    with pytest.raises(UserError) as failure:
+        Agent("x", other, path).policy(SPACES, torch.device("cpu"), 0, stochastic=False)
+    assert failure.value.lines == [line]
+
+
+SPACES = Spaces({"vector": ((4,), "float32")}, (2,))

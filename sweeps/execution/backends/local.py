@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from environments.cores import stay_on
 from environments.interface import EnvironmentFailure
+from environments.safety.children import free_children
 from environments.safety.watch import Heartbeat, watch
 from sweeps.execution.backends.server import SHIELDED, server_context
 from sweeps.execution.stop import Stop
@@ -240,6 +241,7 @@ def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> Non
         signal.signal(number, lambda received, _: stopped.append(received))
     # The fork server blocks them so that they don't kill it, and its children inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SHIELDED)
+    free_children()
     # The job's environment threads inherit this. They and the training take turns, so that no job waits
     # for a core that another uses.
     stay_on(options.placement.cores or ())
