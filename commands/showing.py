@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,10 +154,19 @@ class _Episode:
             yield self._environment.render()
 
 
+def frame_rate(environment: gymnasium.Env) -> float:
+    """Return the frames per second that an environment names, as a number or text; else the default."""
+    try:
+        rate = float(environment.metadata["render_fps"])
+    except (KeyError, TypeError, ValueError):
+        return _DEFAULT_RATE
+    return rate if 0 < rate < math.inf else _DEFAULT_RATE
+
+
 def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> None:
     """Write the frames into a temporary file, and rename it to `path` when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rate = environment.metadata.get("render_fps") or _DEFAULT_RATE
+    rate = frame_rate(environment)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         if path.suffix.lower() == ".gif":

@@ -8,16 +8,13 @@ from itertools import chain
 from pathlib import Path
 
 from environments import EnvironmentFailure, probe
+from environments.interface import LEAST_IMAGE_SIZE
 from environments.safety.failures import keep_details
 from ppo.footprint import available_ram, footprint, show_bytes
 from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.yaml_file import KeyPath
-
-# Least height and width of images in pixels: the convolutional layers (8x8 by 4, 4x4 by 2, 3x3 by 1)
-# reduce 36 pixels to one.
-MINIMUM_VISUAL_SIZE = 36
 
 
 def load_runnable_config(path: Path, trained: bool = True) -> Config:
@@ -79,12 +76,12 @@ def _cached_environment_problems(environment_json: str) -> _Found:
     problems: list[tuple[KeyPath, str]] = [
         (
             ("environment", "name"),
-            f"the visual observation of {shape[1]} x {shape[0]} pixels is too small for the "
-            f"encoder; must be at least {MINIMUM_VISUAL_SIZE} x {MINIMUM_VISUAL_SIZE} "
+            f"the visual observation '{name}' of {shape[1]} x {shape[0]} pixels is too small for the "
+            f"encoder; must be at least {LEAST_IMAGE_SIZE} x {LEAST_IMAGE_SIZE} "
             "(set environment.resize_vis_obs)",
         )
-        for shape, _ in found.spaces.observations.values()
-        if len(shape) == 3 and min(shape[:2]) < MINIMUM_VISUAL_SIZE
+        for name, (shape, _) in found.spaces.observations.items()
+        if len(shape) == 3 and min(shape[:2]) < LEAST_IMAGE_SIZE
     ]
     return problems, found.seats
 

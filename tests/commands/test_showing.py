@@ -1,11 +1,12 @@
 """Videos: made from rendered frames, or refused with one line."""
 
+import gymnasium
 import imageio.v3 as imageio
 import pytest
 import torch
 
 from commands.playing import Agent
-from commands.showing import show_episode
+from commands.showing import frame_rate, show_episode
 from environments import EnvironmentFailure
 from schema.config import Config
 from tests.environments import scripted
@@ -58,3 +59,26 @@ def test_frames_become_a_video(tmp_path, capsys, suffix):
     assert show(video, length=5) == 0
     assert imageio.imread(video).shape[1:] == (16, 16, 3)
     assert capsys.readouterr().out.splitlines()[0].endswith("length 5")
+
+
+def test_transparency_is_left_out_and_a_rate_may_be_text(tmp_path):
+    video = tmp_path / "episode.mp4"
+    assert show(video, "Camera") == 0
+    frames = imageio.imread(video)
+    assert frames.shape[1:] == (16, 16, 3)
+    assert abs(frames[0].astype(int) - [10, 20, 30]).max() < 8  # compressed
+    assert imageio.immeta(video)["fps"] == 10
+
+
+@pytest.mark.parametrize(
+    ("named", "rate"),
+    [("10", 10), (12.5, 12.5), ("fast", 30), (None, 30), (0, 30), ("inf", 30), ([10], 30)],
+)
+def test_a_wrong_rate_is_the_default(named, rate):
+    environment = gymnasium.Env()
+    environment.metadata = {"render_fps": named}
+    assert frame_rate(environment) == rate
+
+
+def test_an_environment_may_name_no_rate():
+    assert frame_rate(gymnasium.Env()) == 30
