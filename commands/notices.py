@@ -6,13 +6,15 @@ import sys
 from collections.abc import Iterable
 
 from environments.building import probe
+from environments.checking.precision import precision_notices
 from environments.choosing import backend_notice
 from ppo.by_numba import compile_all, is_kept, learning_notice, obstacle
+from ppo.validation import bounds_notice
 from schema.config import Config
 
 
 def print_notices(configs: Iterable[Config], numba: bool) -> None:
-    """Print why environments or networks run slower than they could, each reason once.
+    """Print why environments or networks run slower or learn worse than they could, each reason once.
 
     Args:
         configs: the configs to train.
@@ -21,11 +23,18 @@ def print_notices(configs: Iterable[Config], numba: bool) -> None:
     configs = list(configs)
     environments = {config.environment.model_dump_json(): config.environment for config in configs}
     notices = [backend_notice(environment) for environment in environments.values()]
+    notices += map(bounds_notice, configs)
     if numba and _suit_numba(configs):
         notices.append(learning_notice())
     for notice in dict.fromkeys(notices):
         if notice is not None:
             print(f"notice: {notice}", file=sys.stderr)
+
+
+def print_precision(config: Config) -> None:
+    """Print which observations of a config's environment are too fine for float32."""
+    for notice in precision_notices(config.environment.model_dump_json(by_alias=True)):
+        print(f"notice: {config.environment.name}: {notice}", file=sys.stderr)
 
 
 def compile_beforehand(configs: Iterable[Config], numba: bool) -> None:

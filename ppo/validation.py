@@ -110,6 +110,35 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
     return []
 
 
+# A policy draws from a standard Gaussian at first. With a smaller chance, none of its first 10,000
+# actions may lie within the bounds.
+_LEAST_CHANCE = 1e-4
+
+
+def bounds_notice(config: Config) -> str | None:
+    """Return a line if hardly any drawn action lies within the environment's bounds; else None."""
+    bounds = probe(config.environment).spaces.bounds
+    if config.model.squash_actions:
+        return None
+    for number, (low, high) in enumerate(bounds, 1):
+        if low < high and _chance(low, high) < _LEAST_CHANCE:
+            is_finite = all(map(math.isfinite, chain.from_iterable(bounds)))
+            remedy = "set model.squash_actions to true, or let" if is_finite else "let"
+            return (
+                f"hardly any action that a new policy draws is within {low:g} and {high:g}, the bounds "
+                f"of action {number} of {len(bounds)}, so it is moved to a bound; {remedy} "
+                "the environment scale actions from -1 to 1"
+            )
+    return None
+
+
+def _chance(low: float, high: float) -> float:
+    """Return the probability that a standard normal number lies between two bounds."""
+    if low > 0:
+        low, high = -high, -low  # the tail in which a difference is exact
+    return (math.erfc(-high / math.sqrt(2)) - math.erfc(-low / math.sqrt(2))) / 2
+
+
 def _without_rollout(config: Config) -> Config:
     least = {"num_workers": 1, "worker_steps": 1, "num_mini_batches": 1}
     return config.model_copy(update={"trainer": config.trainer.model_copy(update=least)})

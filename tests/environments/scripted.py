@@ -236,6 +236,36 @@ class Item(Script):
         return super().step(choice)
 
 
+class Wide(Script):
+    """Observes the number `base`, plus `step` for each step and `offset` on every second one."""
+
+    def __init__(self, base, step=0, offset=0, kind="float64", length=20):
+        super().__init__(length)
+        self.of_time = lambda time: base + step * time + offset * (time % 2)
+        self.observation_space = spaces.Dict(
+            {
+                "number": spaces.Dict(
+                    {"wide": spaces.Box(0, 2**31 - 1, (1,), np.dtype(kind).type)}
+                ),
+                "other": spaces.Box(-1, 1, (2,), np.float64),
+            }
+        )
+
+    def reset(self, **arguments):
+        super().reset(**arguments)
+        return self.observe(), {}
+
+    def step(self, action):
+        return self.observe(), *super().step(action)[1:]
+
+    def observe(self):
+        kind = self.observation_space["number"]["wide"].dtype
+        return {
+            "number": {"wide": np.array([self.of_time(self.time)], kind)},
+            "other": self.np_random.uniform(-1, 1, 2),
+        }
+
+
 class Camera(Script):
     """Renders RGBA, and names its frames per second as text."""
 
@@ -470,6 +500,9 @@ ACTED = {
     ),
     "Whole": spaces.Box(0, 3, (2,), np.int32),
     "Fixed": spaces.Box(np.array([0.1, -1.0]), np.array([0.1, 1.0]), dtype=np.float64),
+    "Valve": spaces.Box(np.array([-1, 100]), np.array([1, 200]), dtype=np.float32),
+    "HalfOpen": spaces.Box(-np.inf, -7, (1,), np.float32),
+    "Tiny": spaces.Box(-1e-5, 1e-5, (1,), np.float32),
     "NoActions": spaces.Box(0, 1, (0,), np.float32),
     "Hybrid": spaces.Dict({"choice": spaces.Discrete(2), "speed": spaces.Box(0, 1, (1,))}),
 }
@@ -489,7 +522,7 @@ def _register():
     for masked in MASKED:
         gymnasium.register(f"{masked.__name__}-v0", masked)
     gymnasium.register("WorkerId-v0", WorkerId)
-    for kind in (Tuples, Item, Camera):
+    for kind in (Tuples, Item, Wide, Camera):
         gymnasium.register(f"{kind.__name__}-v0", kind)
     gymnasium.register("Broken-v0", Broken)
     gymnasium.register("Faulty-v0", Faulty)
