@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,6 +157,15 @@ class _Episode:
             yield self._environment.render()
 
 
+def frame_rate(environment: gymnasium.Env) -> float:
+    """Return the frames per second that an environment names, as a number or text; else the default."""
+    try:
+        rate = float(environment.metadata["render_fps"])
+    except (KeyError, TypeError, ValueError):
+        return _DEFAULT_RATE
+    return rate if 0 < rate < math.inf else _DEFAULT_RATE
+
+
 def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> None:
     """Play the episode and write its frames.
 
@@ -163,7 +173,7 @@ def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> N
         OSError: the file can't be written; the error names it.
         UserError: ffmpeg failed.
     """
-    rate = environment.metadata.get("render_fps") or _DEFAULT_RATE
+    rate = frame_rate(environment)
     is_gif = path.suffix.lower() == ".gif"
     content = _make_gif(episode, rate) if is_gif else _make_mp4(episode, rate, path)
     # The libraries would meet a full disk with a broken file, or with errors of many lines.

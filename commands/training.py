@@ -10,7 +10,13 @@ from rich.console import Console
 
 from commands.command import ExitCode
 from commands.interruption import interruptible
-from commands.notices import chosen_lines, compile_beforehand, curves_line, print_notices
+from commands.notices import (
+    chosen_lines,
+    compile_beforehand,
+    curves_line,
+    print_notices,
+    print_precision,
+)
 from commands.terminal.progress import duration, make_console, make_display
 from environments import EnvironmentFailure
 from environments.safety.watch import watch
@@ -41,6 +47,7 @@ def train(
     device = placement.device
     numba = device.type == "cpu" and not placement.torch_compile
     print_notices([run.config], numba)
+    print_precision(run.config)
     compile_beforehand([run.config], numba)
     console = make_console()
     trainer_config = run.config.trainer

@@ -298,8 +298,10 @@ class _EpisodeCheck:
         return None
 
     def note_contents(self) -> None:
-        """Add the faults in what the environments returned to the findings."""
+        """Add the faults in what the environments returned, and what is too fine for float32."""
         self.findings += [Finding("failed", fault) for fault in self.watch.faults.values()]
+        if self.watch.precision is not None:
+            self.findings += [Finding("note", line) for line in self.watch.precision.notices()]
         if self.watch.steps and not self.watch.faults:
             self._pass(
                 "observations are within observation_space and rewards finite, in "
