@@ -173,7 +173,7 @@ class RolloutBuffer:
         """Estimate advantages (generalised advantage estimation) and returns.
 
         Schulman et al. (2016), High-dimensional continuous control using generalized advantage
-        estimation, equation 16. Nothing crosses the end of an episode. What would follow it is worth
+        estimation, equation 16. Nothing crosses the end of an episode. The steps after it are worth
         `final_values`: 0 after a terminal state, the value of the last observation after a truncation.
 
         Args:

@@ -44,9 +44,8 @@ class Acted:
     Attributes:
         parameters: ([M,] B, parameters), of the policy's distributions.
         value_features: ([M,] B, size), input of the value function's last layer. None for a separate
-            value trunk without recurrent layers: acting needs no values, and computing those of a whole
-                rollout
-            at once is faster.
+            value trunk without recurrent layers: acting needs no values, and it is faster to compute
+            those of a whole rollout at once.
         states: ([M,] B, state_size), hidden states after the step; None without recurrent layers.
     """
 

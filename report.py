@@ -17,6 +17,7 @@ Options:
     --top=<n>              Most permutations in the table [default: 24].
     --format=<name>        Format of the table: text, csv, json, markdown or latex [default: text].
     --to=<file>            Write the table to this file instead of to standard output.
+    --answer=<file>        Write the whole answer as JSON, with names that stay the same, for scripts.
     --page                 Write the sweep's page, <out>/<run-id>.html: table, charts, cost and setup.
     --watch=<port>         Serve the page on localhost, and update it while the sweep runs.
     --plots=<folder>       Write the figures for a paper, as PNG and SVG.
@@ -60,6 +61,7 @@ def main(arguments: Arguments) -> int:
             to=optional_path(arguments, "--to"),
             suggest=optional_path(arguments, "--suggest"),
             plots=optional_path(arguments, "--plots"),
+            answer=optional_path(arguments, "--answer"),
             page=bool(arguments["--page"]),
             watch=port_option(arguments, "--watch"),
         )

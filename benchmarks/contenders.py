@@ -1,4 +1,4 @@
-"""The libraries that the benchmarks compare, and the commands that train a work with each."""
+"""The libraries that the benchmarks compare, and the commands that train a workload with each."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Variant:
 
 
 class Contender(Protocol):
-    """A library, or a way to use it, that trains works.
+    """A library, or a way to use it, that trains workloads.
 
     Attributes:
         name: its name in the table.
@@ -65,10 +65,10 @@ class Contender(Protocol):
     name: str
 
     def variants(self, work: str) -> list[Variant]:
-        """Return the ways to train a work; none if it can't."""
+        """Return the ways to train a workload; none if it can't."""
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Train a work for a number of updates after its warm-up.
+        """Train a workload for a number of updates after its warm-up.
 
         Raises:
             ContenderFailedError: training failed.
@@ -76,7 +76,7 @@ class Contender(Protocol):
 
 
 def cores_of(work: str) -> list[int]:
-    """Return the cores on which a work is trained."""
+    """Return the cores on which a workload is trained."""
     available = sorted(os.sched_getaffinity(0))
     return available[-1:] if WORKS[work].one_core else available
 
@@ -87,7 +87,7 @@ class ThisProject:
     Args:
         backend: environment backend; "auto" is the fastest.
         options: further options of the command for grids.
-        precision: precision of products; "bfloat16" is for works with images only.
+        precision: precision of products; "bfloat16" is for images only.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class ThisProject:
         return [Variant(", ".join([label, *self._options[1:]]))]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Train a work."""
+        """Train a workload."""
         if WORKS[work].grid:
             options = [*self._options, f"--seed={seed}"]
             return measure_grid(WORKS[work], updates, self._backend, options, cores_of(work))
@@ -130,7 +130,7 @@ def measure_grid(
     The difference of both excludes start and warm-up.
 
     Args:
-        work: the work to train.
+        work: the workload.
         updates: number of updates after the warm-up.
         backend: environment backend.
         options: options of the command.
@@ -180,7 +180,7 @@ class StableBaselines3:
         ]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Train a work."""
+        """Train a workload."""
         command = _sb3_command(work, updates, seed, variant.mode)
         return run(command, cores_of(work), variant.threads).measurement()
 
@@ -204,7 +204,7 @@ class StableBaselines3PerCore:
 def _measure_on_each_core(
     work: str, seed: int, command: Callable[[int], Sequence[str]]
 ) -> Measurement:
-    """Measure one run on each of a work's cores at once; `command` makes a command from a seed."""
+    """Measure one run on each of a workload's cores at once; `command` makes a command from a seed."""
     cores = cores_of(work)
     with ThreadPoolExecutor(len(cores)) as executor:
         started = [executor.submit(run, command(seed + core), [core], 1) for core in cores]
@@ -242,7 +242,7 @@ class PureJaxRL:
         return [Variant(f"{label}, a process per core" if description.grid else label, threads=1)]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Train a work, a grid's runs on all cores at once."""
+        """Train a workload; a grid's runs share all cores."""
         return _measure_on_each_core(work, seed, lambda own: self._command(work, updates, own))
 
     def _command(self, work: str, updates: int, seed: int) -> list[str]:
@@ -268,7 +268,7 @@ class CleanRL:
         return [Variant("SyncVectorEnv, 1 thread", threads=1)] if suitable else []
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Train a work; each update prints a line that starts with SPS."""
+        """Train a workload; each update prints a line that starts with SPS."""
         description = WORKS[work]
         options = {
             "env-id": description.environment,
@@ -317,7 +317,7 @@ class SampleFactory:
         return [serial, Variant("parallel, 1 thread", "parallel", 1)]
 
     def measure(self, work: str, variant: Variant, updates: int, seed: int) -> Measurement:
-        """Train a work."""
+        """Train a workload."""
         script = str(HERE / "train_sample_factory.py")
         command = [str(self._python), script, work, str(updates), str(seed), variant.mode]
         return run(command, cores_of(work), variant.threads).measurement()

@@ -6,7 +6,7 @@ Usage:
 
 Options:
     --device=<name>       Device that trains the networks [default: cuda].
-    --work=<names>        Works to train, separated by commas [default: cartpole,minigrid].
+    --work=<names>        Workloads to train, separated by commas [default: cartpole,minigrid].
     --populations=<list>  Population sizes, separated by commas
                           [default: 1,2,4,8,16,32,64,128,256,512,1024].
     --seconds=<n>         Least duration of each measurement after the warm-up [default: 5].
@@ -44,7 +44,7 @@ def cells(
 
 
 def main() -> None:
-    """Print a Markdown table for each work."""
+    """Print a Markdown table for each workload."""
     arguments = docopt(__doc__)
     device = torch.device(arguments["--device"])
     seconds = float(arguments["--seconds"])

@@ -10,11 +10,15 @@ Tables (all by default):
 - `contenders`: wrongly excluded share of equal permutations / for true means spaced evenly from 0 to 4
   standard deviations, the number that remain / the share of grids in which the best remains.
 - `selection`: bias of the best mean (expected bias); bias and coverage after confirmation; frequency
-with
-  which the leader is the best (stated probability).
+  with which the leader is the best (stated probability).
 - `importance`: share of intervals with the true importance, and how often a key without effect is said
-to
-  matter.
+  to matter.
+- `answers`: for the distributions of `score_distributions.py`, in this order: share of intervals with
+  the true mean, of all permutations and of the leader (and share of permutations without an interval);
+  share of grids in which the best could be the best, and the number of contenders; the leader's luck
+  (stated luck); the frequency with which the leader is the best (stated probability).
+- `idle keys`: on grids of three keys without effect, how often a key is said to matter / any key of the
+  sweep; coverage of the intervals of choices' means.
 
 Options:
   --samples=<n>         grids for each number [default: 400]
@@ -34,25 +38,24 @@ import numpy as np
 from docopt import docopt
 from scipy import stats
 
-from reports.statistics.averages import Array
+from benchmarks.score_distributions import GRIDS, latent
+from benchmarks.score_distributions import Draw as GridDraw
+from reports.statistics.averages import Array, counts
+from reports.statistics.bounds import piled_bounds
+from reports.statistics.choice_means import choice_means
 from reports.statistics.contenders import compare
 from reports.statistics.importance import decompose
 from reports.statistics.intervals import estimate
+from reports.statistics.main_effects import estimate_importance
+from reports.statistics.permutation_means import common_repetitions
 from reports.statistics.selection import best_probabilities, confirm, selection_bias
 from reports.statistics.variances import Prior
 
 Draw = Callable[[np.random.Generator, int, int], Array]
 
-SHARED = 0.2  # share of a score's variance that a seed adds to all permutations alike
 CAP = 0.3  # standard deviations above the mean at which capped returns end
 SOLVING = 0.8  # probability of solving the task
 UNEQUAL = 3.0  # standard deviations range from 1 / UNEQUAL to UNEQUAL
-
-
-def latent(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
-    """Draw standard normal numbers that correlate within a seed, (permutations, repetitions)."""
-    own = rng.standard_normal((permutations, repetitions))
-    return np.sqrt(1 - SHARED) * own + np.sqrt(SHARED) * rng.standard_normal(repetitions)
 
 
 def skewed(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
@@ -158,7 +161,7 @@ def selection_cell(
         numbers.append(
             (
                 compared.mean[leader] - means[leader],
-                selection_bias(compared, rng, 200),
+                selection_bias(scores),
                 confirmed.confirmed[0] - means[leader],
                 confirmed.low[0] <= means[leader] <= confirmed.high[0],
                 is_best,
@@ -167,6 +170,43 @@ def selection_cell(
         )
     bias, expected, again, covered, is_best, said = np.mean(numbers, axis=0)
     return f"{bias:.2f} ({expected:.2f}); {again:+.2f}, {covered:.2f}; {is_best:.2f} ({said:.2f})"
+
+
+def answer_cell(
+    rng: np.random.Generator, draw: GridDraw, permutations: int, repetitions: int, samples: int
+) -> str:
+    """Return what the answer says of grids, and how often that holds."""
+    numbers = [_answer_numbers(rng, draw, permutations, repetitions) for _ in range(samples)]
+    known = np.ma.masked_invalid(numbers).mean(axis=0).filled(np.nan)
+    held, led, none, kept, contenders, luck, stated, best, said = known
+    return (
+        f"{held:.3f} {led:.2f} ({none:.2f}); {kept:.3f} {contenders:.1f}; {luck:.3g} ({stated:.3g}); "
+        f"{best:.2f} ({said:.2f})"
+    )
+
+
+def _answer_numbers(
+    rng: np.random.Generator, draw: GridDraw, permutations: int, repetitions: int
+) -> tuple[float, ...]:
+    scores, truth = draw(rng, permutations, repetitions)
+    bounds = piled_bounds(scores)
+    compared, found = compare(scores, bounds=bounds), estimate(scores, bounds=bounds)
+    leader, luck = compared.leader, selection_bias(scores)
+    known = ~np.isnan(found.low)
+    inside = (found.low <= truth + 1e-9) & (truth - 1e-9 <= found.high)
+    led = found.low[leader] - luck <= truth[leader] <= found.high[leader]
+    best = truth >= truth.max() - 1e-9
+    return (
+        inside[known].mean() if known.any() else np.nan,
+        led if known[leader] else np.nan,
+        1 - known.mean(),
+        compared.could_be_best[best].mean(),
+        compared.could_be_best.sum(),
+        scores[leader].mean() - truth[leader],
+        luck,
+        best[leader] / best.sum(),
+        best_probabilities(compared, rng, 400)[leader],
+    )
 
 
 def importance_cell(
@@ -189,6 +229,92 @@ def importance_cell(
         false += bool(found.matters("none"))
     shares = " ".join(f"{count / samples:.2f}" for count in held)
     return f"{shares}, {false / samples:.1%}"
+
+
+def idle_cell(
+    rng: np.random.Generator, kind: str, permutations: int, repetitions: int, samples: int
+) -> str:
+    """Return how often keys without effect matter, and how often choices' intervals hold the truth."""
+    shape = (2, 2, permutations // 4)
+    choices = np.indices(shape).reshape(3, -1).T
+    named, held = [], []
+    for _ in range(samples):
+        scores = common_repetitions(PATTERNS[kind](rng, permutations, repetitions))
+        scored = counts(scores) > 0
+        found = (
+            decompose(KEYS, choices, scores)
+            if scored.all()
+            else estimate_importance(KEYS, choices[scored], scores[scored])
+        )
+        if found is not None:
+            named.append([bool(found.matters(key)) for key in KEYS])
+        for mean in choice_means(choices, scores):
+            held += ((mean.low <= 0) & (mean.high >= 0)).tolist()
+    rate = np.array(named)
+    return f"{rate.mean():.1%} / {rate.any(axis=1).mean():.1%}; {np.mean(held):.2f}"
+
+
+def added(more: int) -> Draw:
+    """Draw scores of which the best third has more repetitions."""
+
+    def draw(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+        scores = latent(rng, permutations, repetitions + more)
+        others = np.argsort(-scores[:, :repetitions].mean(axis=1))[permutations // 3 :]
+        scores[others, repetitions:] = np.nan
+        return scores
+
+    return draw
+
+
+def missing(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of which 15 % are missing, but no permutation's last one."""
+    scores = latent(rng, permutations, repetitions)
+    lost = rng.random(scores.shape) < 0.15
+    lost[lost.all(axis=1), 0] = False
+    scores[lost] = np.nan
+    return scores
+
+
+def half_done(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of which the second half of the permutations lacks the last repetition."""
+    scores = latent(rng, permutations, repetitions)
+    scores[permutations // 2 :, -1] = np.nan
+    return scores
+
+
+def very_wild(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of which one permutation has ten times the standard deviation."""
+    scores = latent(rng, permutations, repetitions)
+    scores[rng.integers(permutations)] *= 10
+    return scores
+
+
+def noisy_choice(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of which one choice of the last key has five times the standard deviation."""
+    scores = latent(rng, permutations, repetitions)
+    scores[:: permutations // 4] *= 5
+    return scores
+
+
+def holes(rng: np.random.Generator, permutations: int, repetitions: int) -> Array:
+    """Draw scores of 70 % of the permutations."""
+    scores = latent(rng, permutations, repetitions)
+    scores[rng.permutation(permutations)[: round(0.3 * permutations)]] = np.nan
+    return scores
+
+
+KEYS = ("first", "second", "third")
+PATTERNS: dict[str, Draw] = {
+    "balanced": latent,
+    "2 more for the best third": added(2),
+    "7 more for the best third": added(7),
+    "27 more for the best third": added(27),
+    "15 % missing": missing,
+    "half of the last repetition": half_done,
+    "one permutation 10 times as noisy": very_wild,
+    "one choice 5 times as noisy": noisy_choice,
+    "30 % of the permutations missing": holes,
+}
 
 
 def table(
@@ -219,6 +345,8 @@ def main() -> None:
         "contenders": (contender_cell, dict(RETURNS)),
         "selection": (selection_cell, {name: name for name in TRUTHS}),
         "importance": (importance_cell, {"noise 0.5": 0.5, "noise 2": 2.0}),
+        "answers": (answer_cell, dict(GRIDS)),
+        "idle keys": (idle_cell, {name: name for name in PATTERNS}),
     }
     for name in arguments["<table>"] or cells:
         cell, kinds = cells[name]

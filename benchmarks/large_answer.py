@@ -4,12 +4,12 @@ Usage:
   large_answer.py [options]
   large_answer.py --help
 
-The sweep never ran; its returns are drawn, and a journal is written with them.
+No sweep is trained: the returns in its journal are random numbers.
 
 Options:
-  --permutations=<n>    of the sweep, rounded up to a whole grid [default: 20000]
-  --repetitions=<n>     of each permutation [default: 5]
-  --points=<n>          of each learning curve [default: 200]
+  --permutations=<n>    number of permutations, rounded up to a complete grid [default: 20000]
+  --repetitions=<n>     number of repetitions [default: 5]
+  --points=<n>          number of points of each learning curve [default: 200]
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _T = TypeVar("_T")
 
 
 def main() -> None:
-    """Prints a line for each step."""
+    """Print a line for each step."""
     options = docopt(__doc__)
     sizes = [int(options[f"--{name}"]) for name in ("permutations", "repetitions", "points")]
     with TemporaryDirectory() as folder:
-        # Each in a process of its own, as a process's peak of memory never sinks.
+        # Each step has its own process, because a process's peak memory never sinks.
         for step in (_write_journal, _measure_answer, _measure_status):
             process = Process(target=step, args=(Path(folder), *sizes))
             process.start()
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _write_journal(out: Path, permutations: int, repetitions: int, points: int) -> None:
-    """Writes the journal of a sweep of a whole grid."""
+    """Write the journal of a complete sweep."""
     choices = {
         "learning_rate_schedule.initial": tuple(f"{0.0003 * 10 ** (i / 4):.2g}" for i in range(5)),
         "gamma": ("0.99", "0.999"),
@@ -108,7 +108,7 @@ def _timed(name: str, step: Callable[[], _T]) -> _T:
 
 
 def _report(name: str, seconds: float) -> None:
-    """Prints what a step took, and the most memory that the process has had so far."""
+    """Print a step's duration, and the process's peak memory so far."""
     peak = getrusage(RUSAGE_SELF).ru_maxrss / 1024
     print(f"{name}: {seconds:.1f} s, peak {peak:,.0f} MiB", flush=True)
 

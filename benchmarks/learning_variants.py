@@ -51,7 +51,7 @@ def compare(variants: Variants, names: Iterable[str], seeds: int, out: Path) -> 
     known = {**TASKS, **KINDS, **PICTURES}
     tasks = {name: known[name] for name in names or variants.tasks}
     titles = " | ".join(variants.titles)
-    print(f"| task | steps | {titles} | difference | p | p of one of all |")
+    print(f"| task | steps | {titles} | difference | p | p (Bonferroni) |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, task in tasks.items():
         both = [
@@ -70,7 +70,7 @@ def _config(task: Task, variants: Variants, value: str) -> Config:
 def _row(name: str, task: Task, original: np.ndarray, other: np.ndarray, tasks: int) -> str:
     """Return means with 95 % intervals, and Welch's test of their difference.
 
-    The last column is Bonferroni's: the probability that any of all tasks differs so much by chance.
+    The last column is Bonferroni's: the probability that any of the tasks differs this much by chance.
     """
     cells = [name, f"{task.updates * task.batch:,}"]
     cells += [

@@ -68,7 +68,7 @@ def seconds_of_an_update(
     The training writes summaries, but no checkpoints.
 
     Args:
-        work: the work to train.
+        work: the workload.
         members: number of runs of the grid; further ones differ in their seeds.
         seconds: least duration of the measurement after the warm-up.
         device: device of the networks; None: the CPU.

@@ -9,8 +9,8 @@ Options:
     --updates=<list>  updates after which the runs are interrupted [default: 31,310]
     --config=<path>   config of the runs [default: ./configs/cartpole.yaml]
 
-"Loading" reads the checkpoints, "anew" starts the population without them, and "resuming" starts it
-with them; each lasts until the first update could start. The rest of resuming restores the
+"Loading" reads the checkpoints, "from scratch" starts the population without them, and "resuming"
+starts it with them; each lasts until the first update could start. The rest of resuming restores the
 environments' episodes and truncates the summaries.
 """
 
@@ -44,7 +44,7 @@ def main() -> None:
     """Print a table with a row for each environment backend and length of training."""
     options = docopt(__doc__)
     data = read_yaml(Path(options["--config"])).data
-    print("| backend | updates | loading, s | anew, s | resuming, s | beyond loading, s |")
+    print("| backend | updates | loading, s | from scratch, s | resuming, s | beyond loading, s |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for backend in ("gymnasium", "envpool"):
         for updates in map(int, options["--updates"].split(",")):
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def measure(config: Config, members: int, updates: int, folder: Path) -> tuple[float, ...]:
-    """Return the seconds of loading, starting anew and resuming, each the least of several repeats."""
+    """Return the least seconds of loading, of starting from scratch and of resuming."""
     runs = [
         Run(config, seed, folder / f"{seed}/summaries", folder / f"{seed}/checkpoints")
         for seed in range(members)

@@ -5,7 +5,7 @@ Usage:
     scaling.py --help
 
 Options:
-    --work=<names>   Works to train, separated by commas [default: cartpole,minigrid].
+    --work=<names>   Workloads to train, separated by commas [default: cartpole,minigrid].
     --seconds=<n>    Least duration of each measurement after the warm-up [default: 5].
     --rounds=<n>     Number of rounds; the median counts [default: 3].
     --members=<n>    Greatest population size [default: 48].
@@ -86,7 +86,7 @@ def print_shares(work: Work, members: Sequence[int], seconds: float) -> None:
 
 
 def main() -> None:
-    """Print all tables of each work."""
+    """Print all tables of each workload."""
     arguments = docopt(__doc__)
     seconds, rounds = float(arguments["--seconds"]), int(arguments["--rounds"])
     works = arguments["--work"].split(",")

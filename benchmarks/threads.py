@@ -5,7 +5,7 @@ Usage:
     threads.py --help
 
 Options:
-    --work=<name>    Work to train [default: cartpole].
+    --work=<name>    Workload to train [default: cartpole].
     --members=<n>    Members of each population [default: 8].
     --updates=<n>    Updates to measure [default: 60].
     --rounds=<n>     Number of rounds; the median counts [default: 3].
@@ -58,7 +58,7 @@ def rate(kind: str, count: int, work: str, members: int, updates: int) -> float:
     Args:
         kind: "threads" or "processes".
         count: number of populations.
-        work: work to train.
+        work: the workload.
         members: members of each population.
         updates: updates to measure.
     """

@@ -10,7 +10,7 @@ Usage:
 
 Options:
     --rounds=<n>                    Number of measurements of each [default: 5].
-    --work=<names>                  Works to train, separated by commas; all if left out: cartpole,
+    --work=<names>                  Workloads to train, separated by commas; all if left out: cartpole,
                                     cartpole-grid, pendulum, cartpole-lstm, minigrid, minigrid-grid,
                                     minigrid-pixels, procgen.
     --cleanrl=<path>                Path of CleanRL's `ppo.py` (for Gymnasium 1), which isn't in this
@@ -24,7 +24,7 @@ Options:
     --quick                         Only a few updates, to check that everything works.
     -h --help                       Show this text.
 
-Packages that it needs besides this project's: pip install -r benchmarks/requirements.txt
+Further requirements: pip install -r benchmarks/requirements.txt
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def measure(
 def print_table(
     chosen: list[tuple[Contender, Variant]], work: str, measured: dict[str, list[Measurement]]
 ) -> None:
-    """Print a work's results in Markdown."""
+    """Print a workload's results in Markdown."""
     cores = len(cores_of(work))
     print(f"\n## {WORKS[work].title}, {cores} core{'s' if cores > 1 else ''}\n")
     print(f"| | steps/s | least and most | times {BASELINE} | peak memory in MiB |")

@@ -30,7 +30,7 @@ def shares(work: Work, members: int) -> list[float]:
     """Return an update's seconds of environment steps, and least seconds of acting and learning.
 
     Args:
-        work: the work to train, with fully connected networks.
+        work: the workload, with fully connected networks.
         members: members of the population.
     """
     environments, spaces = _stepping(work, members)
@@ -78,7 +78,7 @@ def _operations(sizes: list[int], rows: int) -> int:
 
 
 def _operations_both_ways(sizes: list[int], rows: int) -> int:
-    """Return `_operations` with those of all gradients that are needed; the observations' isn't."""
+    """Return `_operations` and those of all gradients except the observations', which isn't needed."""
     return 3 * _operations(sizes, rows) - _operations(sizes[:2], rows)
 
 

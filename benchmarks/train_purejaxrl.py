@@ -35,7 +35,7 @@ _WIDTH = 64  # width of the layers in PureJaxRL's script
 
 
 def load(folder: str, work: Work) -> Any:
-    """Return PureJaxRL's script as a module, with the environment and the layer width of a work."""
+    """Return PureJaxRL's script as a module, with the environment and the layer width of a workload."""
     import flax.linen
     import jax
 
@@ -64,7 +64,7 @@ def load(folder: str, work: Work) -> Any:
 
 
 def config_of(work: Work, updates: int) -> dict[str, Any]:
-    """Return a work as PureJaxRL's config."""
+    """Return a workload as PureJaxRL's config."""
     return {
         "LR": LEARNING_RATE,
         "NUM_ENVS": work.workers,

@@ -54,7 +54,7 @@ def make_environment(name: str, *_: Any, render_mode: str | None = None) -> gymn
 
 
 def options(work: Work, updates: int, seed: int, mode: str, folder: str) -> dict[str, Any]:
-    """Return Sample Factory's command-line options for the work."""
+    """Return Sample Factory's command-line options for the workload."""
     samplers = 1 if mode == "serial" else len(os.sched_getaffinity(0))
     return {
         "algo": "APPO",

@@ -125,7 +125,7 @@ class Clock(BaseCallback):
 
 
 def wrapper_of(work: Work) -> Callable[[gymnasium.Env], gymnasium.Env] | None:
-    """Return the wrapper that gives an environment the work's observations."""
+    """Return the wrapper that gives an environment the workload's observations."""
     if work.suite == "Minigrid":
         return _pixels if work.visual else one_hot
     return mask_velocities if work.masked else None
@@ -136,7 +136,7 @@ def _pixels(environment: gymnasium.Env) -> gymnasium.Env:
 
 
 def make_environments(work: Work, seed: int, vectorisation: str) -> VecEnv:
-    """Return the work's environments as a vector, with monitored episodes."""
+    """Return the workload's environments as a vector, with monitored episodes."""
     if vectorisation == "envpool":
         return VecMonitor(PooledVecEnv(work.environment, work.workers, seed))
     return make_vec_env(
@@ -149,7 +149,7 @@ def make_environments(work: Work, seed: int, vectorisation: str) -> VecEnv:
 
 
 def policy_options(work: Work) -> dict[str, Any]:
-    """Return the options for the work's network."""
+    """Return the options for the workload's network."""
     options: dict[str, Any] = {"optimizer_kwargs": {"eps": ADAM_EPSILON}}
     if work.visual:
         extractor = {"features_dim": work.layers[0]}

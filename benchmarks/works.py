@@ -1,4 +1,4 @@
-"""The works of the benchmarks: environments, networks and hyperparameters, equal for all contenders."""
+"""The benchmarks' workloads: environments, networks and hyperparameters, equal for all contenders."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from environments.safety.children import free_children
 from sweeps.execution.stop import Stop
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -75,6 +76,7 @@ def interruptible(stop: Stop) -> Iterator[Interruption]:
     The second one, or the end of the time to save, raises KeyboardInterrupt.
     """
     interruption = Interruption(stop)
+    free_children()
     before = {number: signal.signal(number, interruption.receive) for number in _SIGNALS}
     try:
         yield interruption

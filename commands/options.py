@@ -13,6 +13,7 @@ from docopt import docopt
 from commands.command import Arguments
 from environments.ports import DefaultWorkerId
 from schema.errors import UserError
+from schema.folders import absolute
 
 _HOME = Path(__file__).resolve().parents[1]
 _LAST_PORT = 65535
@@ -140,15 +141,17 @@ def _is_given(name: str, usage: str) -> bool:
 def config_option(arguments: Arguments, name: str, usage: str) -> Path:
     """Return the value of an option that is a config; a default is found from any folder.
 
+    The path may be relative, because configs are read before any environment is built.
+
     Args:
         arguments: the parsed arguments.
         name: the option.
         usage: the usage text, which names the default.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
-    path = path_option(arguments, name)
+    path = Path(_text(arguments, name)).expanduser()
     return path if _is_given(name, usage) else find_default(path)
 
 
@@ -158,22 +161,38 @@ def find_default(path: Path) -> Path:
 
 
 def path_option(arguments: Arguments, name: str) -> Path:
-    """Return the value of an option that is a path, with `~` expanded.
+    """Return the value of an option that is a path: absolute, with `~` expanded.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
+    return absolute(_text(arguments, name))
+
+
+def _text(arguments: Arguments, name: str) -> str:
     text = str(arguments[name])
     if not text:
         raise UserError(f"{name}=: must be a path")
-    return Path(text).expanduser()
+    if not _is_text(text):
+        # TensorBoard couldn't write there, and pages, tables and journals couldn't name it.
+        raise UserError(f"{name}={text}: must be a path in UTF-8; rename it, or go there with cd")
+    return text
+
+
+def _is_text(text: str) -> bool:
+    """Return whether UTF-8 can encode a text; other bytes of the command line are surrogates in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def optional_path(arguments: Arguments, name: str) -> Path | None:
     """Return the value of an option that is a path, or None if the option is left out.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
     return None if arguments[name] is None else path_option(arguments, name)
 
@@ -182,7 +201,7 @@ def folder_option(arguments: Arguments, name: str) -> Path:
     """Return the value of an option that is an output folder, which need not exist yet.
 
     Raises:
-        UserError: the value is empty, or the folder isn't writable.
+        UserError: the value is no path, or the folder isn't writable.
     """
     folder = path_option(arguments, name)
     check_folder(folder)

@@ -14,12 +14,14 @@ from commands.terminal.progress import make_console
 from commands.terminal.tables import answer_table, failure_lines
 from reports.answer import Answer, answer
 from reports.outcome import Metric, read_outcome
+from reports.output.answer_file import write_answer
 from reports.output.page.page import write_page
 from reports.output.table import ranked, write_table
 from reports.ranking import Score
 from reports.suggestion import suggest
 from reports.words import sentences
 from schema.errors import UserError
+from schema.folders import shown
 from schema.yaml_file import replace_file
 from sweeps.confirmation import confirmation_id
 from sweeps.journal.journal import journal_path
@@ -32,7 +34,7 @@ class ReportOptions:
     Attributes:
         out: the sweep's output folder.
         run_id: tag of the training session.
-        metric: what runs are judged by.
+        metric: the score by which runs are judged.
         threshold: the return that the metric `steps` waits for; None if there is none.
         where: conditions such as `gamma=0.99`; only permutations that meet them are reported.
         sort: the column to sort by; None sorts by rank.
@@ -41,6 +43,7 @@ class ReportOptions:
         to: the table's file; None prints it.
         suggest: file for the next tuning config; None writes none.
         plots: folder for the plots; None draws none.
+        answer: file for the answer as JSON; None writes none.
         page: whether to write the page.
         watch: the port that serves the page; None serves none.
     """
@@ -56,6 +59,7 @@ class ReportOptions:
     to: Path | None
     suggest: Path | None
     plots: Path | None = None
+    answer: Path | None = None
     page: bool = False
     watch: int | None = None
 
@@ -76,17 +80,20 @@ def report(options: ReportOptions) -> int:
         _print_text(options, found, rows)
     else:
         _write(options.to, write_table(found, rows, options.form))
+    if options.answer is not None:
+        _write(options.answer, write_answer(found))
+        print(f"answer: {options.answer}", file=sys.stderr)
     if options.suggest is not None:
         _write(options.suggest, suggest(found))
-        print(f"next grid: {options.suggest}", file=sys.stderr)
+        print(f"next grid: {shown(options.suggest)}", file=sys.stderr)
     if options.plots is not None:
         # Matplotlib takes a while to load, and most reports need no plots.
         from reports.output.plots import write_plots
 
         pictures = write_plots(found, options.plots)
-        print(f"{len(pictures)} pictures in {options.plots}", file=sys.stderr)
+        print(f"{len(pictures)} pictures in {shown(options.plots)}", file=sys.stderr)
     if options.page:
-        print(f"page: {save_page(found)}", file=sys.stderr)
+        print(f"page: {shown(save_page(found))}", file=sys.stderr)
     return 0
 
 

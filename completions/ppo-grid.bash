@@ -8,14 +8,14 @@ _ppo_grid_options() {
         train.py) echo "--config= --worker-id= --run-id= --low-mem-fix --out= --log= --seed= --device= --compile --overwrite --check-env --help --version" ;;
         eval.py) echo "--config= --checkpoint= --untrained --worker-id= --stochastic --out= --device= --help --version" ;;
         enjoy.py) echo "--config= --checkpoint= --untrained --worker-id= --seed= --stochastic --video= --device= --help --version" ;;
-        report.py) echo "--out= --run-id= --metric= --threshold= --where= --sort= --top= --format= --to= --page --watch= --plots= --suggest= --help --version" ;;
+        report.py) echo "--out= --run-id= --metric= --threshold= --where= --sort= --top= --format= --to= --answer= --page --watch= --plots= --suggest= --help --version" ;;
     esac
 }
 
 # Prints compgen's flags for the values of an option.
 _ppo_grid_values() {
     case $1 in
-        --checkpoint|--config|--suggest|--to|--tune|--video) echo -f ;;
+        --answer|--checkpoint|--config|--suggest|--to|--tune|--video) echo -f ;;
         --out|--plots) echo -d ;;
         --device) echo "-W auto cpu cuda" ;;
         --format) echo "-W text csv json markdown latex" ;;

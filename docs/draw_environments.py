@@ -1,7 +1,7 @@
 """Draws a picture of each suite by the environments' own rendering: `make pictures`.
 
-If the agent observes images, its observation is on the right of the rendered frame. A suite keeps its
-present picture if its package isn't installed.
+If the agent observes images, its observation is on the right of the rendered frame. A suite without its
+package keeps the picture that it has.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def picture(wanted: _Picture) -> np.ndarray:
 
 
 def _play(environment: gymnasium.Env, wanted: _Picture) -> dict[str, np.ndarray]:
-    """Return the observation after random steps; an episode that ends is started again."""
+    """Return the observation after random steps; start a new episode whenever one ends."""
     generator, spaces = np.random.default_rng(wanted.level), spaces_of(environment)
     observation, _ = environment.reset(seed=wanted.level)
     for _ in range(wanted.steps):

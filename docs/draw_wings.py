@@ -1,8 +1,8 @@
 """Draws the imports between wings: `make docs`.
 
 The wings are boxes in the order of their layers, importers above. An arc leads from a wing to one that
-it imports, and is the thicker the more modules do so. The imports come from tach, which also checks them
-in `make lint`.
+it imports; the more modules import it, the thicker is the arc. The imports come from tach, which also
+checks them in `make lint`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ COMMANDS = ("tune", "train", "eval", "enjoy", "report")
 BASH, ZSH = _ROOT / "completions" / "ppo-grid.bash", _ROOT / "completions" / "_ppo-grid"
 
 # Completions after an option's `=`; numbers, names and conditions have none.
-FILES = {"--config", "--tune", "--checkpoint", "--video", "--to", "--suggest"}
+FILES = {"--config", "--tune", "--checkpoint", "--video", "--to", "--suggest", "--answer"}
 FOLDERS = {"--out", "--plots"}
 WORDS = {
     "--device": "auto cpu cuda",

@@ -49,7 +49,7 @@ class ChosenBackend:
 
     Attributes:
         backend: the environment backend.
-        obstacle: what keeps a faster one from being used, with the remedy; None where nothing does.
+        obstacle: why a faster one can't be used, with the remedy; None if there is no obstacle.
     """
 
     backend: Backend
@@ -114,11 +114,11 @@ def choose_backend(config: EnvironmentConfig, installed: Collection[str]) -> Cho
 
 
 def _obstacle(config: EnvironmentConfig, fast: _Fast, installed: Collection[str]) -> str | None:
-    """Return the first reason why one can't be used; that it isn't installed comes last."""
+    """Return the first reason against a backend; a missing installation is the last."""
     if config.processes is not None:
         return "environment.processes is for Gymnasium's environments; set it to null"
     if not fast.plays(config.type, config.name):
-        return f"{fast.name} has no {config.name}, or one that differs"
+        return f"{fast.name} doesn't have {config.name}, or plays it differently"
     own = OWN_KEYS.get(config.type, set())
     fields = EnvironmentConfig.model_fields
     lacking = [

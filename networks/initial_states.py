@@ -33,7 +33,7 @@ class InitialStates:
         return InitialStates(self._kind, self._mean[number], self._deviation[number])
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return initial states (count, state_size) of one member; only kind sample draws numbers."""
+        """Return initial states (count, state_size) of one member; only the kind "sample" draws."""
         if self._kind != "sample":
             return self._mean.expand(count, -1)
         noise = torch.randn(count, len(self._mean), generator=generator).to(self._mean.device)

@@ -45,7 +45,7 @@ class _SingleThreadProduct(torch.autograd.Function):
 
 
 def _has_threads(weight: Tensor) -> bool:
-    """Return whether torch would multiply on several threads; torch.compile's products are its own."""
+    """Return whether torch would multiply on several threads; compiled code makes its own products."""
     if weight.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     return torch.get_num_threads() > 1

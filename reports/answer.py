@@ -10,29 +10,30 @@ import numpy as np
 
 from reports.outcome import Metric, Outcome, area, steps_until
 from reports.ranking import Ranking, Score, known, rank, sign_of
-from reports.statistics.averages import Array, means
+from reports.statistics.averages import Array, best_first
+from reports.statistics.bounds import Bounds, piled_bounds
+from reports.statistics.choice_means import choice_means
 from reports.statistics.contenders import Comparison, compare, repetitions_needed
 from reports.statistics.importance import Choices, Importance, at_edge, decompose, is_complete
 from reports.statistics.intervals import Estimates, estimate
+from reports.statistics.main_effects import estimate_importance
+from reports.statistics.permutation_means import common_repetitions
 from reports.statistics.selection import best_probabilities, confirm, selection_bias
-from reports.statistics.surrogate import estimate_importance
-from schema.errors import UserError
 from sweeps.journal.runs import RunRecord, RunState
 from sweeps.search_space.choices import number_or_text
 
+# Keys that decide which task is played, so that returns of their choices can't be compared.
+_TASKS = ("environment.type", "environment.name")
 _SEED = 0  # of all random draws, so that the same results have the same answer
-MOST_MODELLED = (
-    10_000  # runs; the importance of larger incomplete grids would take minutes to hours
-)
 
 
 @dataclass(frozen=True)
 class ChoiceScore:
-    """The score of one choice of a key, averaged over all permutations with that choice.
+    """The score of one choice of a key, averaged over all other keys (`choice_means`).
 
     Attributes:
         choice: the choice as text.
-        mean: mean of the permutations' scores; None without any.
+        mean: mean score; None without any.
         low: lower end of the mean's 95 % interval; None if unknown.
         high: upper end of the interval.
     """
@@ -49,13 +50,15 @@ class Answer:
 
     Attributes:
         outcome: the sweep.
-        metric: what runs are judged by.
+        metric: the score by which runs are judged.
         threshold: the return that the metric `steps` waits for; None if there is none.
         scores: scores of all permutations, best first, those without a score last.
         decided: whether there are enough repetitions to tell permutations apart.
         bias: the amount by which selection likely raised the leader's mean; None if unknown.
-        more_repetitions: number of further repetitions that would likely leave only the leader; None
-            if unknown or too large.
+        more_repetitions: number of further repetitions that would likely leave only the leader;
+            infinite if too large, None if unknown.
+        compares_tasks: whether the permutations play different environments, so that their returns
+            can't be compared.
         importance: importance of the keys; None if it can't be estimated.
         choice_scores: for each varied key, the scores of its choices.
         edges: for each key with its best choice at an end of the list, "lowest" or "highest".
@@ -67,10 +70,11 @@ class Answer:
     scores: tuple[Score, ...]
     decided: bool = False
     bias: float | None = None
-    more_repetitions: int | None = None
+    more_repetitions: float | None = None
     importance: Importance | None = None
     choice_scores: dict[str, tuple[ChoiceScore, ...]] = field(default_factory=dict)
     edges: dict[str, str] = field(default_factory=dict)
+    compares_tasks: bool = False
 
     @property
     def leader(self) -> Score | None:
@@ -86,12 +90,6 @@ class Answer:
     def contenders(self) -> list[Score]:
         """The scores of the permutations that could be the best."""
         return [score for score in self.scores if score.could_be_best]
-
-    @property
-    def is_too_large_for_a_model(self) -> bool:
-        """Whether the importance is left out because a model of so many runs takes too long."""
-        has_keys = self.leader is not None and bool(self.outcome.varied)
-        return has_keys and self.importance is None and len(self.outcome.runs) > MOST_MODELLED
 
     def matters(self, label: str) -> bool | None:
         """Return whether a key's effect exceeds the noise; None if unknown."""
@@ -110,24 +108,32 @@ def answer(
 
     Args:
         outcome: the sweep.
-        metric: what runs are judged by.
+        metric: the score by which runs are judged.
         threshold: the return that the metric `steps` waits for.
         confirmed: the sweep that trained the leaders again on fresh seeds.
     """
     ranking = rank(outcome, metric, threshold)
     judged, sign = ranking.judged, sign_of(metric)
-    if np.isnan(judged).all():
-        unscored = [_score(ranking, int(place), threshold) for place in ranking.order]
-        return Answer(outcome, metric, threshold, tuple(unscored))
+    compares_tasks = any(label in _TASKS for label in outcome.varied)
+    if np.isnan(judged).all() or compares_tasks:
+        plain = tuple(_score(ranking, int(place), threshold) for place in ranking.order)
+        return Answer(outcome, metric, threshold, plain, compares_tasks=compares_tasks)
     rng = np.random.default_rng(_SEED)
-    comparison = compare(judged)
+    fresh = _fresh(outcome, confirmed, metric, threshold)
+    pooled = np.hstack([judged, fresh])
+    bounds = _bounds(outcome, metric).within(piled_bounds(sign * ranking.reached))
+    comparison = compare(pooled, bounds=bounds)
+    luck = known(selection_bias(pooled))
     statistics = _Statistics(
-        comparison, best_probabilities(comparison, rng), estimate(judged), sign
+        comparison,
+        best_probabilities(comparison, rng),
+        _allowing_for_luck(estimate(pooled, bounds=bounds), comparison.leader, luck, bounds),
+        sign,
     )
-    found = _confirmed(outcome, confirmed, judged, metric, threshold)
+    found = _confirmed(judged, fresh, sign)
     scores = [
         statistics.added_to(_score(ranking, place, threshold, found.get(place)), place)
-        for place in map(int, ranking.order)
+        for place in map(int, best_first(comparison.mean))
     ]
     return Answer(
         outcome,
@@ -135,12 +141,30 @@ def answer(
         threshold,
         tuple(scores),
         comparison.decided,
-        known(selection_bias(comparison, rng)),
-        repetitions_needed(comparison),
-        _importance(outcome, judged, rng),
-        {label: _choice_scores(outcome, label, judged, sign) for label in outcome.varied},
+        luck,
+        known(repetitions_needed(comparison)),
+        _importance(outcome, judged),
+        _choice_scores(outcome, judged, sign),
         _edges(outcome, scores[0]),
     )
+
+
+def _bounds(outcome: Outcome, metric: Metric) -> Bounds:
+    """Return the range of scores that the base config states; greater is better in it."""
+    stated = outcome.base.get("evaluation", {}).get("score_bounds")
+    if metric not in ("final", "best", "area"):
+        return Bounds()
+    low, high = stated or (None, None)
+    return Bounds(-np.inf if low is None else low, np.inf if high is None else high)
+
+
+def _allowing_for_luck(
+    estimates: Estimates, leader: int, luck: float | None, bounds: Bounds
+) -> Estimates:
+    """Lower the leader's interval by its expected luck, since it was selected for its score."""
+    low = estimates.low.copy()
+    low[leader] = max(low[leader] - (luck or 0.0), bounds.low)
+    return replace(estimates, low=low)
 
 
 def leaders(answer: Answer, count: int) -> list[Score]:
@@ -172,7 +196,9 @@ class _Statistics:
             high=known(high),
             interquartile_mean=known(self.sign * found.interquartile_mean[place]),
             is_doubtful=bool(found.two_humped[place]),
+            mean=known(self.sign * found.mean[place]),
             could_be_best=self.comparison.decided and bool(could),
+            behind_best=_finite(self.comparison.behind_best[place]),
             probability=known(self.probabilities[place]),
         )
 
@@ -199,56 +225,56 @@ def _updates(outcome: Outcome) -> Any:
     return outcome.base.get("trainer", {}).get("updates")
 
 
-def _confirmed(
-    outcome: Outcome,
-    confirmed: Outcome | None,
-    judged: Array,
-    metric: Metric,
-    threshold: float | None,
-) -> dict[int, tuple[float, float, float]]:
-    """Return the mean on fresh seeds and its interval, by the permutation's place in the sweep."""
+def _fresh(
+    outcome: Outcome, confirmed: Outcome | None, metric: Metric, threshold: float | None
+) -> Array:
+    """Return scores on fresh seeds, (permutations, fresh repetitions); NaN for all but the leaders."""
     if confirmed is None or _updates(confirmed) != _updates(outcome):
-        return {}
-    sign, fresh = sign_of(metric), rank(confirmed, metric, threshold).judged
+        return np.empty((len(outcome.permutations), 0))
+    judged = rank(confirmed, metric, threshold).judged
+    fresh = np.full((len(outcome.permutations), judged.shape[1]), np.nan)
     places = {each.name: place for place, each in enumerate(outcome.permutations)}
-    pairs = [
-        (places[each.name], own)
-        for own, each in enumerate(confirmed.permutations)
-        if each.name in places and not np.isnan(fresh[own]).all()
-    ]
-    if not pairs:
+    for own, each in enumerate(confirmed.permutations):
+        if each.name in places:
+            fresh[places[each.name]] = judged[own]
+    return fresh
+
+
+def _confirmed(judged: Array, fresh: Array, sign: float) -> dict[int, tuple[float, float, float]]:
+    """Return the mean on fresh seeds and its interval, by the permutation's place in the sweep."""
+    leaders = np.flatnonzero(~np.isnan(fresh).all(axis=1)) if fresh.size else np.arange(0)
+    if not len(leaders):
         return {}
-    leaders, own = map(list, zip(*pairs, strict=True))
-    found = confirm(judged[leaders], fresh[own], judged)
+    found = confirm(judged[leaders], fresh[leaders], judged)
     ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
     columns = (sign * found.confirmed, *ends)
     return {
-        place: (float(mean), float(low), float(high))
+        int(place): (float(mean), float(low), float(high))
         for place, mean, low, high in zip(leaders, *columns, strict=True)
     }
 
 
-def _importance(outcome: Outcome, judged: Array, rng: np.random.Generator) -> Importance | None:
+def _importance(outcome: Outcome, judged: Array) -> Importance | None:
     """Return the importance of the keys; None if it can't be estimated."""
-    labels = outcome.varied
-    if not labels:
+    if not outcome.varied:
         return None
-    choices = _choices_of(outcome, labels)
-    # A choice that a list repeats would count twice.
+    choices, scores = _distinct(outcome, judged)
+    scores = common_repetitions(scores)
+    if is_complete(choices, scores):
+        return decompose(outcome.varied, choices, scores)
+    scored = ~np.isnan(scores).all(axis=1)
+    return estimate_importance(outcome.varied, choices[scored], scores[scored])
+
+
+def _distinct(outcome: Outcome, judged: Array) -> tuple[Choices, Array]:
+    """Return each combination of choices of the varied keys once, and its scores.
+
+    A choice that a list repeats would count twice.
+    """
+    choices = _choices_of(outcome, outcome.varied)
     _, first = np.unique(choices, axis=0, return_index=True)
     first.sort()
-    choices, judged = choices[first], judged[first]
-    if is_complete(choices, judged):
-        return decompose(labels, choices, judged)
-    if len(outcome.runs) > MOST_MODELLED:
-        return None
-    scored = ~np.isnan(judged).all(axis=1)
-    if len({tuple(row) for row in choices[scored]}) <= len(labels):
-        return None
-    try:
-        return estimate_importance(labels, choices[scored], judged[scored], rng)
-    except UserError:
-        return None
+    return choices[first], judged[first]
 
 
 def _choices_of(outcome: Outcome, labels: Sequence[str]) -> Choices:
@@ -262,20 +288,21 @@ def _choices_of(outcome: Outcome, labels: Sequence[str]) -> Choices:
 
 
 def _choice_scores(
-    outcome: Outcome, label: str, judged: Array, sign: float
-) -> tuple[ChoiceScore, ...]:
-    """Return the scores of a key's choices: means over seeds of the means over all other keys."""
-    place = outcome.labels.index(label)
-    choices = outcome.choices_of(label)
-    own = np.array([choices.index(each.choices[place]) for each in outcome.permutations])
-    # Each seed's mean over the permutations with a choice, (choices, repetitions).
-    per_seed = np.array([means(judged[own == number].T) for number in range(len(choices))])
-    found = estimate(per_seed)
-    ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
-    columns = (map(known, column) for column in (sign * found.mean, *ends))
-    return tuple(
-        ChoiceScore(choice, *numbers) for choice, *numbers in zip(choices, *columns, strict=True)
-    )
+    outcome: Outcome, judged: Array, sign: float
+) -> dict[str, tuple[ChoiceScore, ...]]:
+    """Return the scores of each varied key's choices, averaged over seeds and all other keys."""
+    if not outcome.varied:
+        return {}
+    scores = {}
+    estimates = choice_means(*_distinct(outcome, judged))
+    for label, found in zip(outcome.varied, estimates, strict=True):
+        ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
+        columns = (map(known, column) for column in (sign * found.mean, *ends))
+        scores[label] = tuple(
+            ChoiceScore(choice, *numbers)
+            for choice, *numbers in zip(outcome.choices_of(label), *columns, strict=True)
+        )
+    return scores
 
 
 def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
@@ -288,6 +315,10 @@ def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
         if edge is not None and len(choices) > 2:
             edges[label] = edge
     return edges
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

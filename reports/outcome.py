@@ -17,7 +17,7 @@ from schema.errors import UserError
 from sweeps.journal.journal import read_journal
 from sweeps.journal.runs import RunRecord, RunState
 
-# The name of what runs are judged by. Greater is better, except for those in `LESS_IS_BETTER`.
+# The name of a run's score. Greater is better, except for the metrics in `LESS_IS_BETTER`.
 Metric = str
 METRICS = ("final", "best", "area", "steps", "time")
 LESS_IS_BETTER = ("steps", "time")
@@ -127,7 +127,7 @@ class Outcome:
         """Return the score of each run, (permutations, repetitions); NaN where it has none.
 
         Args:
-            metric: what runs are judged by, one of `METRICS`.
+            metric: the score by which runs are judged, one of `METRICS`.
             threshold: the return that the metric `steps` waits for.
         """
         scores = np.full((len(self.permutations), self.repetitions), np.nan)
@@ -150,8 +150,7 @@ def _value_of(metric: Metric, threshold: float | None) -> Callable[[RunRecord], 
         "final": lambda run: run.final_return,
         "best": lambda run: run.best_return,
         "area": lambda run: area(run.curve),
-        # A run that never reaches the threshold counts with all its steps.
-        "steps": lambda run: steps_until(run.curve, threshold) or float(run.steps),
+        "steps": lambda run: steps_until(run.curve, threshold),
         "time": lambda run: run.wall_time_seconds,
     }
     return values[metric]

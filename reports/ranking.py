@@ -1,10 +1,10 @@
 """Ranks permutations by the scores of their runs.
 
-The answer, `tune.py --status` and the live screen all rank by this one rule. Hyperparameters with which
-one training of three breaks down are no good choice, however well the other two went. So a run that
-failed or diverged counts as the worst score of the sweep's finished runs. A permutation without any
-finished run has no score. Permutations are ordered by their means, less what their seeds add to all
-permutations, so that none gains while its runs on hard seeds are waiting.
+The answer, `tune.py --status` and the live screen all rank by this one rule. If one
+training of three breaks down, its hyperparameters are a bad choice, even if the other two succeed. So a
+run that failed or diverged counts as the worst score of the sweep's finished runs. A permutation without
+any finished run has no score. Permutations are ordered by their means without the seeds' effects, so
+none gains while its runs on hard seeds are waiting.
 
 Needs NumPy alone: `--status` and the live screen don't wait for SciPy.
 """
@@ -42,6 +42,7 @@ class Score:
         interquartile_mean: mean of the middle half of the scores; None below eight repetitions.
         is_doubtful: whether the scores disagree too much for the interval to be trusted.
         could_be_best: whether the data can't tell it from the best.
+        behind_best: the most by which its mean may be worse than the best one (95 %); None if unknown.
         probability: probability of being the best; None if unknown.
         confirmed: mean on fresh seeds and the ends of its interval; None if it wasn't trained again.
     """
@@ -58,6 +59,7 @@ class Score:
     interquartile_mean: float | None = None
     is_doubtful: bool = False
     could_be_best: bool = False
+    behind_best: float | None = None
     probability: float | None = None
     confirmed: tuple[float, float, float] | None = None
 
@@ -124,14 +126,28 @@ def rank(outcome: Outcome, metric: Metric = "final", threshold: float | None = N
 
     Args:
         outcome: the sweep.
-        metric: what runs are judged by, one of `METRICS`.
+        metric: the score by which runs are judged, one of `METRICS`.
         threshold: the return that `steps` waits for.
     """
     sign = sign_of(metric)
     reached = outcome.scores(metric, threshold)
-    judged = with_failures(sign * reached, _failures(outcome))
+    judged = with_failures(sign * _with_the_longest(outcome, reached, metric), _failures(outcome))
     order = best_first(seedless_means(judged))
     return Ranking(outcome, reached, judged, order, sign * means(judged), deviations(judged))
+
+
+def _with_the_longest(outcome: Outcome, reached: Array, metric: Metric) -> Array:
+    """Return steps until a threshold, in which runs that never reach it count as the longest run."""
+    if metric != "steps":
+        return reached
+    scores = reached.copy()
+    finished = [run for run in outcome.runs if run.state == RunState.FINISHED]
+    for place, permutation in enumerate(outcome.permutations):
+        for record in permutation.runs:
+            repetition = record.run.repetition
+            if record.state == RunState.FINISHED and np.isnan(reached[place, repetition]):
+                scores[place, repetition] = max(run.steps for run in finished)
+    return scores
 
 
 def with_failures(scores: Array, failed: NDArray[np.bool_]) -> Array:

@@ -124,7 +124,7 @@ def _between(first: float, second: float) -> float:
 
 
 def _beyond(best: float, neighbour: float) -> list[float]:
-    """Return the points one and two steps beyond the best, each as large as that from its neighbour.
+    """Return the points one and two steps beyond the best; a step leads from its neighbour to it.
 
     Where choices differ by a factor, a step is limited to `_WIDEST`.
     """

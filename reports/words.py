@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
 from reports.output.table import show_number
-from sweeps.journal.runs import RunState
+from schema.folders import START, absolute, shown
+from sweeps.journal.runs import ENDED, RunState
 
 if TYPE_CHECKING:
     from reports.answer import Answer  # it loads SciPy
@@ -19,6 +21,7 @@ _FEW = 3  # repetitions; up to these, intervals are wide whatever the returns
 _LISTED = 5  # effects
 _SLIVER = 0.05  # share of an interval
 _WORTH_NAMING = 0.01  # share of the variance
+_DEFAULT_OUT = "./grid_search/"  # tune.py's
 
 
 def sentences(answer: Answer) -> list[str]:
@@ -41,16 +44,29 @@ def _nothing(answer: Answer) -> str:
 
 def _leader(answer: Answer, leader: Score) -> Iterator[str]:
     total = sum(score.mean is not None or not score.shorter for score in answer.scores)
-    count = leader.finished
-    over = f"over {count} repetitions" if count > 1 else "in one repetition"
     yield (
-        f"Permutation {leader.permutation.name} ({describe(answer, leader)}) is the best of {total:,}: "
-        f"{metric_title(answer.metric)} {_with_interval(leader.mean, leader.low, leader.high)} {over}."
+        f"Permutation {leader.permutation.name} ({describe(answer, leader)}) "
+        f"{_rank_of_leader(answer, total)}: {metric_title(answer.metric)} "
+        f"{_with_interval(leader.mean, leader.low, leader.high)} {_over(answer, leader)}."
     )
     if leader.is_doubtful:
-        yield (
-            "Some of its repetitions solve the task and some don't, so the interval can't be trusted."
-        )
+        yield "Its repetitions lie far apart in two groups, so the interval can't be trusted."
+
+
+def _rank_of_leader(answer: Answer, total: int) -> str:
+    runs = answer.outcome.runs
+    ended = sum(run.state in ENDED for run in runs)
+    if ended < len(runs):
+        return f"leads so far ({ended:,} of {len(runs):,} runs ended)"
+    if len(answer.contenders) == 1:
+        return f"is the best of {total:,}"
+    return f"leads the {total:,} permutations" if total > 1 else "is the only one"
+
+
+def _over(answer: Answer, leader: Score) -> str:
+    count, fresh = leader.finished, leader.confirmed is not None
+    over = f"over {count} repetitions" if count > 1 else "in one repetition"
+    return f"{over} and those on fresh seeds" if fresh else over
 
 
 def describe(answer: Answer, score: Score) -> str:
@@ -71,6 +87,12 @@ def _with_interval(mean: float | None, low: float | None, high: float | None) ->
 def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
     if len(answer.outcome.permutations) < 2:
         return
+    if answer.compares_tasks:
+        yield (
+            "The permutations play different environments, and returns of different tasks can't be "
+            "compared; report.py --where selects one of them."
+        )
+        return
     if not answer.decided:
         yield (
             "The ranking rests on one seed and may change with another; five repetitions tell more: "
@@ -81,35 +103,49 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
     if len(contenders) == 1:
         yield "It is significantly better than all others (95 %)."
         return
-    likely = "" if leader.probability is None else f" (probability {leader.probability:.2f})"
-    yield (
-        f"{len(contenders):,} permutations could be the best; "
-        f"permutation {leader.permutation.name} is the likeliest{likely}."
-    )
+    yield f"{len(contenders):,} permutations could be the best; {_likeliest(contenders)}."
+    behind = [score.behind_best for score in contenders]
+    if None not in behind:
+        worst = show_number(max(each for each in behind if each is not None))
+        yield f"Each of these is at most {worst} worse than the best (95 %)."
     if answer.outcome.repetitions <= _FEW:
         yield f"The intervals are wide, as there are only {answer.outcome.repetitions} repetitions."
     yield _how_to_separate(answer)
 
 
+def _likeliest(contenders: Sequence[Score]) -> str:
+    """Return which contender is the likeliest to be the best, as the table shows it."""
+    greatest = max(score.probability or 0.0 for score in contenders)
+    shown = f"{greatest:.2f}"
+    names = [
+        score.permutation.name for score in contenders if f"{score.probability or 0.0:.2f}" == shown
+    ]
+    if len(names) > 1:
+        return f"the likeliest have a probability of {shown} each"
+    return f"permutation {names[0]} is the likeliest (probability {shown})"
+
+
 def _how_to_separate(answer: Answer) -> str:
     more = answer.more_repetitions
     if more is None:
-        return "They are too close to be separated by any sensible number of repetitions."
+        return "How many more repetitions would separate them is not known yet."
+    if more == float("inf"):
+        return "More than 100 further repetitions would be needed to separate them."
     names = [int(score.permutation.name) for score in answer.contenders]
-    repetitions = answer.outcome.repetitions + more
+    repetitions = answer.outcome.repetitions + int(more)
     return (
-        f"About {more:,} more repetition{'s' * (more > 1)} of these would likely separate them: "
+        f"About {more:,.0f} more repetition{'s' * (more > 1)} of these would leave one with a "
+        "probability of 80 %, if the scores stay as they are: "
         + command(answer, repetitions, names)
     )
 
 
 def _luck(answer: Answer, leader: Score) -> Iterator[str]:
-    if leader.confirmed is not None and leader.mean is not None:
+    if leader.confirmed is not None:
         mean, low, high = leader.confirmed
         yield (
-            f"Trained again on fresh seeds it reached {_with_interval(mean, low, high)}; "
-            f"its score in the sweep was {show_number(abs(leader.mean - mean))} "
-            f"{'higher, by luck' if leader.mean > mean else 'lower, by bad luck'}."
+            f"Trained again on fresh seeds it reached {_with_interval(mean, low, high)}; the ranking "
+            "includes these seeds."
         )
     elif answer.bias and _is_worth_a_word(answer.bias, leader):
         yield (
@@ -127,11 +163,6 @@ def _is_worth_a_word(bias: float, leader: Score) -> bool:
 
 def _what_matters(answer: Answer, _: Score) -> Iterator[str]:
     importance = answer.importance
-    if answer.is_too_large_for_a_model:
-        yield (
-            "The importance of the keys is left out: the grid is incomplete, and a model of more than "
-            "10,000 runs takes too long (report.py --where selects a part)."
-        )
     if importance is None:
         return
     by_model = "" if importance.method == "analysis of variance" else " (a model's estimate)"
@@ -168,9 +199,21 @@ def _edges(answer: Answer, leader: Score) -> Iterator[str]:
 
 
 def _failures(answer: Answer, _: Score) -> Iterator[str]:
+    runs = len(answer.outcome.runs)
     failed = sum(score.failed for score in answer.scores)
-    if failed:
-        yield f"{failed:,} of {len(answer.outcome.runs):,} runs failed; each counts as the worst score."
+    hopeless = sum(score.failed for score in answer.scores if score.mean is None)
+    if failed > hopeless:
+        yield f"{failed - hopeless:,} of {runs:,} runs failed; each counts as the worst score."
+    if hopeless:
+        yield f"{hopeless:,} of {runs:,} runs failed and leave their permutations without a score."
+    if answer.metric == "steps":
+        never = sum(
+            run.state == RunState.FINISHED and value is None
+            for score in answer.scores
+            for run, value in zip(score.permutation.runs, score.values, strict=False)
+        )
+        if never:
+            yield f"{never:,} of {runs:,} runs never reach the threshold; each counts as the longest."
 
 
 def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
@@ -185,15 +228,58 @@ def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
 
 
 def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
-    """Return the command that resumes the sweep with more repetitions."""
+    """Return the command that resumes the sweep with more repetitions, from here and where it is now."""
     sessions = answer.outcome.sessions
-    given = sessions[-1][2].get("command", ["tune.py"]) if sessions else ["tune.py"]
+    session = sessions[-1][2] if sessions else {}
+    script, *arguments = session.get("command", ["tune.py"])
+    given = _options(arguments)
+    if "folder" in session:  # older sessions have none
+        script = _from_here(script, session["folder"])
+        given = _placed(given, session["folder"], answer.outcome.out)
     replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
-    kept = [each for each in given[1:] if each.partition("=")[0] not in replaced]
+    kept = [each for each in given if each.partition("=")[0] not in replaced]
     added = [f"--num-repetitions={repetitions}"]
     if only and len(only) < len(answer.outcome.permutations):
         added.append(f"--only={_ranges(only)}")
-    return shlex.join(["python", given[0], *kept, *added])
+    return shlex.join(["python", script, *kept, *added])
+
+
+def _options(arguments: Sequence[str]) -> list[str]:
+    """Return arguments as `--option=value`, also those that were given as `--option value`."""
+    options: list[str] = []
+    for argument in arguments:
+        if argument.startswith("-") or not options:
+            options.append(argument)
+        else:
+            options[-1] += f"={argument}"
+    return options
+
+
+def _placed(options: Sequence[str], folder: str, out: Path) -> list[str]:
+    """Return options with configs as they are found from here, and with a sweep's present folder.
+
+    Args:
+        options: the options of the session.
+        folder: the folder in which the session was started.
+        out: the present output folder.
+    """
+    values = dict(option.partition("=")[::2] for option in options)
+    for name in ("--config", "--tune"):
+        if name in values:
+            values[name] = _from_here(values[name], folder)
+    before = _in(folder, values.get("--out", _DEFAULT_OUT))
+    if folder != str(START) or before.resolve() != absolute(out).resolve():
+        values["--out"] = str(shown(out))
+    return [f"{name}={value}" if value else name for name, value in values.items()]
+
+
+def _from_here(path: str, folder: str) -> str:
+    """Return a path that was given in a folder as it is found from the folder of the start."""
+    return path if folder == str(START) else str(shown(_in(folder, path)))
+
+
+def _in(folder: str, path: str) -> Path:
+    return Path(folder) / Path(path).expanduser()
 
 
 def _ranges(numbers: Sequence[int]) -> str:

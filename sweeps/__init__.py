@@ -1,1 +1,1 @@
-"""From a search space to permutations, to runs, to results."""
+"""Turns a search space into permutations, trains their runs and records the results."""

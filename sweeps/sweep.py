@@ -13,6 +13,7 @@ import torch
 from environments.cores import share_cores
 from schema.config import Config
 from schema.errors import UserError
+from schema.os_errors import describe
 from sweeps.execution.backends.local import Backend, run_in_processes
 from sweeps.execution.events import SweepDisplay
 from sweeps.execution.recorder import Recorder
@@ -38,7 +39,7 @@ class Sweep:
     Args:
         grid: the permutations, validated.
         options: the sweep's options.
-        overwrite: whether to replace what the folder holds of this run id.
+        overwrite: whether to replace the results of this run id.
         description: description of the session, for the journal.
 
     Attributes:
@@ -113,12 +114,21 @@ class Sweep:
         stop, fail_fast = self.stop, self._options.fail_fast
         recorder = Recorder(self._journal, self._try_table, display, stop, fail_fast, shortage)
         placements = place_jobs(self._options, self.agenda)
-        populations = map(self._begin, self.agenda.populations)
         try:
-            backend(populations, placements, recorder, self.stop)
+            backend(self._populations(), placements, recorder, self.stop)
         finally:
             self._journal.end_session()
             self._write_table()
+
+    def _populations(self) -> Iterator[list[PlannedRun]]:
+        """Yield the populations to train; if one's configs can't be written, stop the sweep."""
+        for population in self.agenda.populations:
+            try:
+                begun = self._begin(population)
+            except OSError as error:
+                self.stop.request(describe(error))
+                return
+            yield begun
 
     def _begin(self, population: Sequence[int]) -> list[PlannedRun]:
         """Write the configs of a population's runs, and return the runs."""

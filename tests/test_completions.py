@@ -35,8 +35,8 @@ def complete(tmp_path):
 
 
 def test_the_files_are_up_to_date():
-    assert BASH.read_text("utf-8") == bash(), "make docs writes it anew"
-    assert ZSH.read_text("utf-8") == zsh(), "make docs writes it anew"
+    assert BASH.read_text("utf-8") == bash(), "make docs renews it"
+    assert ZSH.read_text("utf-8") == zsh(), "make docs renews it"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -75,7 +75,7 @@ def test_an_option_is_completed_wherever_the_script_is(complete):
         (["--seed", "=", ""], []),
     ],
 )
-def test_values_are_completed_by_what_they_are(words, expected, complete):
+def test_values_are_completed_by_their_kind(words, expected, complete):
     assert complete("python", "tune.py", *words) == expected
 
 

@@ -8,7 +8,7 @@ from trainer import PPOTrainer
 
 
 def scalars(folder):
-    """All scalars of a run, except durations and speeds."""
+    """Return all scalars of a run, except durations and speeds."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return {
         tag: [(event.step, event.value) for event in events.Scalars(tag)]

@@ -134,7 +134,7 @@ def test_equal_members_stay_equal(tmp_path):
 
 
 def trained_stacked(configs, stacked):
-    """Weights and scalars after an update in which members learn at once, as on a GPU, or one by one."""
+    """Return weights and scalars after an update; members learn at once, as on a GPU, or one by one."""
     runs = [Run(config, seed) for seed, config in enumerate(configs)]
     with PPOTrainer(runs, ON_CPU) as trainer:
         if stacked:

@@ -71,7 +71,7 @@ def test_a_rollout_records_policy_and_environment(sampled):
         torch.testing.assert_close(buffer.log_probabilities[member].flatten(), logs)
 
 
-def test_actions_are_drawn_anew_for_each_step_worker_and_branch(sampled):
+def test_each_step_worker_and_branch_draws_its_own_action(sampled):
     actions = sampled.parts.buffer.actions
     assert not (actions[:, 1:] == actions[:, :1]).all(-1).all(1).any(), "the same in all steps"
     assert not torch.equal(actions[:, :, 0], actions[:, :, 1])
@@ -115,7 +115,7 @@ def test_advantages_of_a_rollout_equal_those_of_each_trajectory_alone(sampled):
 
 def test_episodes_are_recorded_by_the_member_that_played_them(sampled):
     buffer = sampled.parts.buffer
-    for member, record in enumerate(sampled.records):
+    for member, record in enumerate(sampled.return_histories):
         rewards = buffer.rewards[member].numpy()
         ended = buffer.steps // LENGTH * LENGTH
         returns = rewards[:ended].reshape(-1, LENGTH, buffer.workers).sum(1)

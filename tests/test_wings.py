@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_picture_shows_the_imports_as_they_are():
-    assert PICTURE.read_text(encoding="utf-8") == picture(), "make docs draws it anew"
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "make docs renews it"
 
 
 def imported_by(path):
@@ -36,5 +36,5 @@ def test_a_change_in_any_module_that_uses_numba_invalidates_the_cache():
             f"{name}.".startswith(("numba.", "numerics.compiler.")) for name in imported_by(path)
         )
     }
-    assert ROOT / "ppo" / "by_numba" / "learning.py" in compiled
+    assert ROOT / "ppo" / "by_numba" / "learning_kernels.py" in compiled
     assert compiled <= set(sources())

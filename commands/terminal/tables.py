@@ -22,7 +22,7 @@ from sweeps.journal.runs import FAILURES, RunRecord
 from sweeps.search_space.keys import resolve_key
 
 if TYPE_CHECKING:
-    # It loads SciPy, which only the answer at the end needs.
+    # Not at run time: it loads SciPy, which only the answer at the end needs.
     from reports.answer import Answer
 
 _TITLE_WIDTH = 12  # characters; longer titles have two lines

@@ -31,7 +31,7 @@ from environments.spaces import spaces_of
 from environments.suites.drawing import draw_without_devices
 from environments.suites.registration import create
 from environments.vector import random_action
-from environments.wrappers.checked import form
+from environments.wrappers.checked import form, guarded, step_call
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
@@ -93,7 +93,8 @@ def _findings(config: EnvironmentConfig, worker_id: int) -> list[Finding]:
     check = _EpisodeCheck(config, worker_id)
     fault = _ask_gymnasium(environment.unwrapped, check.watch)
     try:
-        environment.close()
+        with guarded(step_call("close", config)):
+            environment.close()
         check.run()
     except Exception as error:
         told = " ".join([*check.watch.faults.values(), fault or ""])
@@ -182,7 +183,7 @@ _SAID_MORE_CLEARLY = (
 
 
 def _described(error: Exception) -> str:
-    """Return an exception on one line, with the line of code that raised it unless it is a rule's."""
+    """Return an exception on one line; unless it states a broken rule, with the line that raised it."""
     text = _one_line(str(error))
     if text and isinstance(error, (AssertionError, gymnasium.error.Error, EnvironmentFailure)):
         return text
@@ -291,14 +292,16 @@ class _EpisodeCheck:
             other = [name for name in expected if played.get(name) != expected[name]]
             if other:
                 when = f"after step {step}" if step else "after the reset"
-                return f"with seed {episode.seed} {other[0]} is another {when}, played {how}"
+                return f"with seed {episode.seed} {other[0]} differs {when}, played {how}"
             if step < len(episode.actions):
                 played = _fingerprint(*environment.step(episode.actions[step])[:4])
         return None
 
     def note_contents(self) -> None:
-        """Add the faults in what the environments returned to the findings."""
+        """Add the faults in what the environments returned, and what is too fine for float32."""
         self.findings += [Finding("failed", fault) for fault in self.watch.faults.values()]
+        if self.watch.precision is not None:
+            self.findings += [Finding("note", line) for line in self.watch.precision.notices()]
         if self.watch.steps and not self.watch.faults:
             self._pass(
                 "observations are within observation_space and rewards finite, in "
@@ -338,7 +341,7 @@ class _EpisodeCheck:
 
 
 def _fingerprint(observation: Observations, *rest: Any) -> dict[str, Any]:
-    """Return what is compared of a reset or step, by its name in messages.
+    """Return the parts of a reset or step to compare, by their names in messages.
 
     Args:
         observation: the observation.

@@ -85,7 +85,7 @@ def step(
 
 @jit
 def _swing(state: np.ndarray, choice: int) -> bool:
-    """Apply a torque to one by the classical Runge-Kutta method; return whether its end is up."""
+    """Apply a torque to one environment (classical Runge-Kutta method); return whether its end is up."""
     torque = choice - 1.0
     a, b, c, d = state[0], state[1], state[2], state[3]
     half = _SECONDS / 2

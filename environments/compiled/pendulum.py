@@ -44,7 +44,7 @@ def step(
 
 @jit
 def _swing(state: np.ndarray, force: float) -> float:
-    """Apply a torque to one; return the reward."""
+    """Apply a torque to one environment; return the reward."""
     torque = min(max(force, -_STRONGEST), _STRONGEST)
     angle, spin = state[0], state[1]
     # The angle from the upright, between -pi and pi.

@@ -30,7 +30,7 @@ def has_display() -> bool:
 
 
 def draw_without_devices() -> None:
-    """Keep SDL, with which pygame draws, from looking for a display and for loudspeakers.
+    """Keep SDL, pygame's library, from looking for a display and for loudspeakers.
 
     Otherwise it prints messages if it finds none.
     """

@@ -40,7 +40,7 @@ def registered_type(identifier: str) -> str:
 
 
 def rightful_type(identifier: str) -> tuple[str, str] | None:
-    """Return the type that has an id's environment, and the id there.
+    """Return the type that has an id's environment, and the id that it has there.
 
     Return None if no type has it, as far as packages are imported.
     """
@@ -57,7 +57,7 @@ def rightful_type(identifier: str) -> tuple[str, str] | None:
 
 
 def refusal(name: str, suite: str) -> str | None:
-    """Return a line on an id that another type has, or this one under another id; else None."""
+    """Return a line if another type has the id, or if this type spells it otherwise; else None."""
     identifier = name.rpartition(":")[2]
     rightful = rightful_type(identifier)
     # CartPole is registered with Gymnasium like any other environment, so both types play it.

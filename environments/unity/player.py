@@ -231,7 +231,7 @@ class Player:
         if not self._free:
             raise EnvironmentFailure(
                 f"the scene has more ML-Agents agents of {self.scene.behavior} than the {self.seats} "
-                "that it began with; their number must stay the same"
+                "at its start; their number must stay the same"
             )
         return self._free.pop(0)
 

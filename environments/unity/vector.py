@@ -293,7 +293,7 @@ class _Team:
                 raise EnvironmentFailure(
                     f"{failure}; {self._failures} failed in a row before an episode ended"
                 ) from failure
-            _logger.warning("warning: %s; another one is started", failure)
+            _logger.warning("warning: %s; starting another player", failure)
             self._player.close(patience=0)
             try:
                 self._player = self._launch()

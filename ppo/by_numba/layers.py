@@ -154,7 +154,7 @@ def head_backward(
 
 @jit
 def _through_activation(gradient: np.ndarray, derivatives: np.ndarray, bias: np.ndarray) -> None:
-    """Turn the gradient (R, H) of outputs into that of products, and add it to the bias's (H,)."""
+    """Turn outputs' gradient (R, H) into the products', and add it to the bias's gradient (H,)."""
     for row in range(gradient.shape[0]):
         for column in range(gradient.shape[1]):
             grad_product = gradient[row, column] * derivatives[row, column]

@@ -49,7 +49,7 @@ class TorchEpochs:
         self._recurrence = members[0].run.config.model.recurrence
         self._torch_compile = parts.torch_compile
         self._losses = self._evaluate
-        # The lengths of sequences differ between mini-batches, so torch would compile for each anew.
+        # The lengths of sequences differ between mini-batches, so torch would compile for each of them.
         if self._torch_compile and self._hidden_states is None:
             # On CUDA, "reduce-overhead" launches all kernels as one graph.
             mode = "reduce-overhead" if torch.cuda.is_available() else "default"
@@ -73,7 +73,7 @@ class TorchEpochs:
         """Prepare the rollout for learning, and return its values ([M,] T, N)."""
         self._rollout_sequences = self._cut_sequences()
         self._observations = self._buffer.batch_observations(self._rows)
-        # The numbers of repeats and columns change, so torch would compile for each rollout anew.
+        # The numbers of repeats and columns change, so torch would compile for each rollout.
         if not self._torch_compile:
             self._find_repeats()
             self._columns = self._network.find_columns(self._observations)

@@ -203,9 +203,7 @@ def _effects(answer: Answer) -> Figure | None:
     axes.set_xlim(-0.02, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("share of the variance between permutations, with 95 % intervals")
-    model = (
-        "" if importance.method == "analysis of variance" else f" ({importance.method}'s estimate)"
-    )
+    model = "" if importance.method == "analysis of variance" else " (model of main effects)"
     axes.set_title(f"Importance of hyperparameters{model}")
     axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
     if together:

@@ -46,6 +46,7 @@ def columns(answer: Answer) -> list[Column]:
         Column("high", lambda _, score: score.high),
         Column("interquartile_mean", lambda _, score: score.interquartile_mean),
         Column("could_be_best", lambda _, score: _truth(answer, score.could_be_best)),
+        Column("behind_best", lambda _, score: score.behind_best),
         Column("probability", lambda _, score: score.probability),
         Column("confirmed", lambda _, score: score.confirmed and score.confirmed[0]),
         Column("confirmed_low", lambda _, score: score.confirmed and score.confirmed[1]),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_ROUNDING = 1e-9  # of the greatest mean; closer ones are equal
+_ROUNDING = 1e-9  # share of the greatest mean; means closer than this are equal
 
 
 def counts(scores: Array) -> NDArray[np.int64]:
@@ -28,10 +28,10 @@ def means(scores: Array) -> Array:
 
 
 def seed_effects(scores: Array) -> Array:
-    """Return what each seed adds to all permutations' scores, by least squares; 0 on average.
+    """Return each seed's effect on all permutations' scores, by least squares; 0 on average.
 
-    Where no score is missing, this is the mean of a seed's column less the mean of all scores. Where
-    some are missing, it keeps a permutation from gaining by lacking its score on a hard seed.
+    If no score is missing, this is the mean of a seed's column minus the mean of all scores. If some
+    are missing, no permutation gains because its score on a hard seed is missing.
 
     Args:
         scores: (permutations, repetitions).
@@ -45,15 +45,17 @@ def seed_effects(scores: Array) -> Array:
     deviations = np.where(present > 0, scores - means(scores)[:, None], 0.0)
     # The normal equations of the seeds once each permutation's mean is eliminated.
     equations = np.diag(present.sum(axis=0)) - present.T @ (present / count)
-    effects: Array = np.linalg.pinv(equations, hermitian=True) @ deviations.sum(axis=0)
+    # The limit keeps rounding from adding a large number to all effects.
+    inverse = np.linalg.pinv(equations, rcond=1e-9, hermitian=True)
+    effects: Array = inverse @ deviations.sum(axis=0)
     return effects
 
 
 def seedless_means(scores: Array) -> Array:
-    """Return the mean of each permutation's scores, less what their seeds add, (permutations,).
+    """Return the mean of each permutation's scores without the seeds' effects, (permutations,).
 
-    Where no score is missing, these means differ from the plain ones by one constant. Where some are,
-    no permutation gains by having run on easy seeds alone.
+    If no score is missing, these means differ from the plain ones by a constant. If some are missing,
+    no permutation gains because it has run on easy seeds only.
 
     Args:
         scores: (permutations, repetitions).

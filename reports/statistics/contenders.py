@@ -17,8 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from reports.statistics.averages import Array, best_first, counts, seedless_means
-from reports.statistics.variances import Variances, fit_prior, moderate, residual_variances
+from reports.statistics.averages import Array, best_first, counts, means, seedless_means
+from reports.statistics.bounds import Bounds, agreeing, limits
+from reports.statistics.variances import (
+    WEAK,
+    Prior,
+    Variances,
+    fit_prior,
+    moderate,
+    residual_variances,
+    sample_variances,
+    wild,
+)
 
 _RIVALS = 100  # best permutations that each one is compared with; worse ones exclude nothing
 
@@ -34,6 +44,8 @@ class Comparison:
         could_be_best: whether the data can't tell a permutation from the best.
         decided: whether there are enough repetitions to exclude any permutation; with one repetition
             there aren't.
+        behind_best: the most by which a permutation may be worse than the best; NaN if not decided.
+        wild: whether its noise is too large to say anything of the others.
     """
 
     mean: Array
@@ -41,6 +53,8 @@ class Comparison:
     variances: Variances
     could_be_best: NDArray[np.bool_]
     decided: bool
+    behind_best: Array
+    wild: NDArray[np.bool_]
 
     @property
     def leader(self) -> int:
@@ -54,28 +68,59 @@ class Comparison:
         return error
 
 
-def compare(scores: Array, confidence: float = 0.95) -> Comparison:
+def compare(scores: Array, confidence: float = 0.95, bounds: Bounds | None = None) -> Comparison:
     """Find the permutations that could be the best.
 
     Args:
         scores: (permutations, repetitions), at least one of them not NaN.
         confidence: probability that the best permutation is among those found.
+        bounds: the range of possible scores; None if it is unknown.
     """
     own = residual_variances(scores)
-    variances = moderate(own, fit_prior(own))
+    prior = fit_prior(own)
+    variances = moderate(own, prior)
     count = counts(scores)
     mean = seedless_means(scores)
     decided = bool((own.freedom > 0).any())
     could = ~np.isnan(mean)
+    behind = np.full(len(mean), np.nan)
     if decided:
         limit = _limits(variances, int(could.sum()), confidence)
-        could &= ~_excluded(mean, np.sqrt(variances.variance / np.maximum(count, 1)), limit)
-    return Comparison(mean, count, variances, could, decided)
+        error = np.sqrt(variances.variance / np.maximum(count, 1))
+        reach = _reach(
+            scores, mean, error, _is_silent(scores, variances, prior), bounds, confidence
+        )
+        least, behind = _distances(mean, error, limit, reach)
+        could &= ~(least > _rounding(mean))
+    strange = wild(sample_variances(scores))
+    return Comparison(mean, count, variances, could, decided, behind, strange)
+
+
+def _is_silent(scores: Array, variances: Variances, prior: Prior) -> NDArray[np.bool_]:
+    """Return where scores agree and neither they nor the grid tell their variance, (permutations,)."""
+    return agreeing(scores) & ((prior.freedom < WEAK) | (variances.variance == 0))
+
+
+def _reach(
+    scores: Array,
+    mean: Array,
+    error: Array,
+    silent: NDArray[np.bool_],
+    bounds: Bounds | None,
+    confidence: float,
+) -> _Reach:
+    level = 1 - _confidence_of_each(int((~np.isnan(mean)).sum()), confidence)
+    # From plain means to those less the effects of seeds.
+    shift = mean - means(scores)
+    low, high = (limit + shift for limit in limits(scores, bounds or Bounds(), level))
+    return _Reach(
+        np.where(silent, low, mean), np.where(silent, high, mean), np.where(silent, 0.0, error)
+    )
 
 
 def repetitions_needed(
-    comparison: Comparison, confidence: float = 0.95, power: float = 0.8, most: int = 1000
-) -> int | None:
+    comparison: Comparison, confidence: float = 0.95, power: float = 0.8, most: int = 100
+) -> float:
     """Return how many more repetitions of the contenders would likely leave only the leader.
 
     The true means are assumed to be the shrunken ones (`shrunken_means`).
@@ -83,31 +128,32 @@ def repetitions_needed(
     Args:
         comparison: the comparison of the scores so far.
         confidence: confidence of the comparison.
-        power: probability that each of the others is excluded.
+        power: probability that only the leader is left.
         most: largest number of repetitions to consider.
 
     Returns:
-        The number, 0 if the leader is alone already; None if more than `most` are needed, or with a
-        single repetition.
+        The number, 0 if the leader is alone already; infinity if more than `most` are needed; NaN if it
+        is unknown: with a single repetition, or as long as contenders show no variance at all.
     """
     others = comparison.could_be_best.copy()
     others[comparison.leader] = False
     if not others.any():
-        return 0
-    if not comparison.decided:
-        return None
+        return 0.0
+    variance = comparison.variances.variance
+    if not comparison.decided or (variance[others] + variance[comparison.leader] == 0).any():
+        return np.nan
 
     def suffice(more: int) -> bool:
         probabilities = _exclusion_probabilities(comparison, others, more, confidence)
-        return bool((probabilities >= power).all())
+        return bool((1 - probabilities).sum() <= 1 - power)
 
     # More repetitions never make an exclusion less likely.
     needed = 1 + bisect_left(range(1, most + 1), True, key=suffice)
-    return needed if needed <= most else None
+    return float(needed) if needed <= most else np.inf
 
 
 def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
-    """Shrink means towards the grid's mean, the noisier they are the more.
+    """Shrink means towards the grid's mean; noisier means shrink more.
 
     Empirical Bayes with a normal prior (Efron and Morris 1975, "Data analysis using Stein's estimator").
 
@@ -120,9 +166,13 @@ def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
     scored = ~np.isnan(comparison.mean)
     noise = comparison.error[scored] ** 2
     mean = comparison.mean[scored]
-    between = max(float(mean.var(ddof=1) - noise.mean()), 0.0) if len(mean) > 1 else 0.0
+    tame = ~comparison.wild[scored]
+    center = mean[tame].mean()
+    between = 0.0
+    if tame.sum() > 1:
+        between = max(float(mean[tame].var(ddof=1) - noise[tame].mean()), 0.0)
     shrunken = comparison.mean.copy()
-    shrunken[scored] = mean.mean() + _weight(between, noise) * (mean - mean.mean())
+    shrunken[scored] = center + _weight(between, noise) * (mean - center)
     return shrunken, between
 
 
@@ -138,7 +188,7 @@ def _exclusion_probabilities(
     freedom = np.minimum(comparison.variances.freedom[others], comparison.variances.freedom[leader])
     number = int((~np.isnan(comparison.mean)).sum())
     limit = special.stdtrit(freedom + more, _confidence_of_each(number, confidence))
-    # Without any variance, every lead suffices, and no lead does not.
+    # Without any variance, any lead suffices, and equal means never do.
     certain = np.where(lead > 0, np.inf, -np.inf)
     probabilities: Array = special.ndtr(
         np.divide(lead, error, out=certain, where=error > 0) - limit
@@ -161,21 +211,54 @@ def _confidence_of_each(number: int, confidence: float) -> float:
     return 1 - (1 - confidence) / max(number - 1, 1)
 
 
-def _excluded(mean: Array, error: Array, limit: Array) -> NDArray[np.bool_]:
-    """Return whether each permutation is significantly worse than another one, (permutations,)."""
-    rivals = np.argsort(np.where(np.isnan(mean), np.inf, -mean), kind="stable")[:_RIVALS]
-    excluded = np.zeros(len(mean), dtype=bool)
-    # Rounding mustn't decide between equal means when nothing varies.
-    rounding = 1e-9 * np.nanmax(np.abs(mean))
-    for rival in rivals:
+@dataclass(frozen=True)
+class _Reach:
+    """The means that a permutation may have, as far as t doesn't say it; each array is (permutations,).
+
+    Attributes:
+        low: the least mean, where t has nothing to work with; else the mean itself.
+        high: the greatest mean, likewise.
+        error: the standard error; 0 where t has nothing to work with.
+    """
+
+    low: Array
+    high: Array
+    error: Array
+
+
+def _distances(mean: Array, error: Array, limit: Array, reach: _Reach) -> tuple[Array, Array]:
+    """Return how far each permutation is behind the best, at least and at most, (permutations,) each.
+
+    Multiple comparisons with the best (Hsu 1984, "Constrained simultaneous confidence intervals for
+    multiple comparisons with the best"). "At least" is negative where it may be the best.
+    """
+    rivals = best_first(mean)[:_RIVALS]
+    least, most = np.full(len(mean), -np.inf), np.zeros(len(mean))
+    for rival in rivals[~np.isnan(mean[rivals])]:
         needed = np.maximum(limit, limit[rival])
-        known = np.isfinite(needed)
-        needed[known] *= np.hypot(error, error[rival])[known]
-        excluded |= mean[rival] - mean > rounding + needed
-    return excluded
+        by_t = _times(needed, np.hypot(error, error[rival]))
+        by_reach = _times(needed, np.hypot(reach.error, reach.error[rival]))
+        lead = np.minimum(mean[rival] - mean - by_t, reach.low[rival] - reach.high - by_reach)
+        behind = np.maximum(mean[rival] - mean + by_t, reach.high[rival] - reach.low + by_reach)
+        behind[rival] = 0.0
+        least, most = np.maximum(least, lead), np.maximum(most, behind)
+    return least, most
+
+
+def _times(limit: Array, error: Array) -> Array:
+    """Return a limit in units of the scores; a limit that is unknown stays infinite."""
+    return np.where(np.isfinite(limit), np.where(np.isfinite(limit), limit, 0.0) * error, np.inf)
+
+
+def _rounding(mean: Array) -> Array:
+    """Return the differences that rounding can make, (permutations,).
+
+    They are those of each permutation and the best one: a wild one mustn't hide differences of others.
+    """
+    return 1e-9 * np.maximum(np.abs(mean), np.abs(np.nanmax(mean)))
 
 
 def _weight(between: float, noise: Array) -> Array:
-    """Return the share of a mean's distance to the others that is no noise."""
+    """Return the share of a mean's distance to the others that isn't noise."""
     total = between + noise
     return np.divide(between, total, out=np.ones_like(noise), where=total > 0)

@@ -3,24 +3,27 @@
 On a complete grid, analysis of variance separates each hyperparameter's effect from all others without
 a model (randomised block design, Fisher 1925; Hutter 2014 calls it functional ANOVA). Seeds are the
 blocks: a seed's effect on all permutations is subtracted, and the remaining differences between
-repetitions are the noise.
+repetitions are the noise. Permutations may have different numbers of repetitions and different noise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from reports.statistics.averages import Array, counts, means, seed_effects
+from reports.statistics.averages import Array, counts
+from reports.statistics.contrasts import Contrast, all_effects, own_effect, total_effect
+from reports.statistics.permutation_means import MeansFit, fit_means
+from reports.statistics.shares import share_interval, variance_without_noise
 from reports.statistics.variances import f_tail
 
 Choices = NDArray[np.int64]
-_Effects = tuple[tuple[int, ...], ...]  # the keys of each effect
+_LEVEL = 0.05  # probability of naming any key without effect
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,10 @@ class Effect:
         keys: names of the one or two hyperparameters.
         share: share of the variance between permutations, without noise; NaN if they don't differ
             beyond the noise.
-        low: lower end of the share's 95 % interval; NaN below three repetitions.
-        high: upper end of the interval.
+        low: lower end of the share's 95 % interval; NaN if the noise is unknown.
+        high: upper end of the interval; also the limit of a share that isn't shown.
         p_value: probability that noise alone gives an effect as large; NaN if the noise is unknown.
+        adjusted: p-value for all effects of the grid together (`judged`).
     """
 
     keys: tuple[str, ...]
@@ -41,11 +45,12 @@ class Effect:
     low: float
     high: float
     p_value: float
+    adjusted: float = float("nan")
 
     @property
     def matters(self) -> bool | None:
         """Whether the effect exceeds the noise; None if the noise is unknown."""
-        return None if np.isnan(self.p_value) else self.p_value < 0.05
+        return None if np.isnan(self.adjusted) else bool(self.adjusted < _LEVEL)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Importance:
     """The importance of the hyperparameters.
 
     Attributes:
-        method: "analysis of variance", or "fANOVA" if a model estimated the importance.
+        method: "analysis of variance" of a complete grid, or "main effects" of an incomplete one.
         main: main effect of each hyperparameter, averaged over all others.
         total: main effect of each with all its interactions; these overlap, so the sum of their shares
             may exceed 1.
@@ -76,33 +81,8 @@ class Importance:
         Returns:
             Whether it does; None if the noise is unknown.
         """
-        values = [effect.p_value for effect in self.main + self.total if effect.keys == (key,)]
-        # Two tests for one answer (Bonferroni).
-        return None if np.isnan(values).any() else min(values) * len(values) < 0.05
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """The parts of the variance of a grid's means.
-
-    Attributes:
-        between: variance between all permutations, noise included.
-        effect: variance of each effect, noise included, (effects,).
-        freedom: degrees of freedom of each effect, (effects,).
-        noise: variance that noise adds per degree of freedom; 0 if unknown.
-        size: number of permutations.
-    """
-
-    between: float
-    effect: Array
-    freedom: Array
-    noise: float
-    size: int
-
-    @property
-    def signal(self) -> float:
-        """The variance between permutations, without noise."""
-        return self.between - (self.size - 1) * self.noise
+        adjusted = _of_keys(self.main, self.total)[key]
+        return None if np.isnan(adjusted) else bool(adjusted < _LEVEL)
 
 
 def is_complete(choices: Choices, scores: Array) -> bool:
@@ -120,28 +100,166 @@ def is_complete(choices: Choices, scores: Array) -> bool:
 def decompose(keys: Sequence[str], choices: Choices, scores: Array) -> Importance:
     """Decompose the variance of a complete grid into the effects of its keys.
 
-    A missing score is replaced by the sum of its permutation's and its seed's effects, and costs a
-    degree of freedom (Yates 1933, "The analysis of replicated experiments when the field results are
-    incomplete").
-
     Args:
         keys: names of the hyperparameters.
         choices: number of each permutation's choice of each key, (permutations, keys).
         scores: (permutations, repetitions), NaN where there is none; complete (`is_complete`).
     """
-    missing = int(np.isnan(scores).sum())
-    grid = _as_grid(choices, _filled(scores))
-    single = tuple((axis,) for axis in range(len(keys)))
-    pairs = tuple(combinations(range(len(keys)), 2))
-    main = _effects(keys, grid, single, missing)
-    total = _effects(keys, grid, single, missing, total=True)
-    parts = _parts(grid, (), False)
-    repetitions = scores.shape[1]
-    per_run = parts.noise * len(scores) * repetitions
-    signal = max(parts.signal, 0.0)
-    noise = per_run / (per_run + signal) if repetitions > 1 and per_run + signal > 0 else np.nan
-    interactions = _effects(keys, grid, pairs, missing)
-    return Importance("analysis of variance", main, total, interactions, float(noise))
+    shape, scores = _in_order(choices, scores)
+    axes = range(len(keys))
+    pairs = list(combinations(axes, 2))
+    grid = _Grid(
+        shape, fit_means(scores), _without_each_seed(scores), float(np.nanmax(np.abs(scores)))
+    )
+    names = [(key,) for key in keys]
+    return judged(
+        Importance(
+            "analysis of variance",
+            grid.effects(names, [own_effect(shape, (axis,)) for axis in axes]),
+            grid.effects(names, [total_effect(shape, axis) for axis in axes]),
+            grid.effects(
+                [(keys[one], keys[other]) for one, other in pairs],
+                [own_effect(shape, pair) for pair in pairs],
+            ),
+            grid.noise,
+        )
+    )
+
+
+def judged(importance: Importance) -> Importance:
+    """Return the importance with p-values that hold for all its effects together.
+
+    The smaller p-value of a key's main and total effect is doubled (Bonferroni), and corrected for the
+    number of keys (Holm 1979, "A simple sequentially rejective multiple test procedure"). An effect is
+    judged no better than its keys, and interactions are also corrected for their number. So no effect is
+    shown of a key that doesn't matter.
+    """
+    of_key = _of_keys(importance.main, importance.total)
+
+    def adjusted(effects: tuple[Effect, ...], p_values: Sequence[float]) -> tuple[Effect, ...]:
+        return tuple(
+            replace(effect, adjusted=float(max(p_value, *(of_key[key] for key in effect.keys))))
+            for effect, p_value in zip(effects, p_values, strict=True)
+        )
+
+    def own(effects: tuple[Effect, ...]) -> list[float]:
+        return [effect.p_value for effect in effects]
+
+    return replace(
+        importance,
+        main=adjusted(importance.main, own(importance.main)),
+        total=adjusted(importance.total, own(importance.total)),
+        interactions=adjusted(importance.interactions, list(_holm(own(importance.interactions)))),
+    )
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A complete grid's fit.
+
+    Attributes:
+        shape: number of choices of each key.
+        fit: fit to all scores.
+        without: fits without each seed; empty if one of them is impossible.
+        largest: largest absolute score.
+    """
+
+    shape: tuple[int, ...]
+    fit: MeansFit
+    without: list[MeansFit]
+    largest: float
+
+    def effects(
+        self, names: Sequence[tuple[str, ...]], contrasts: Sequence[Contrast]
+    ) -> tuple[Effect, ...]:
+        """Return effects with p-values of their own (`judged` adjusts them).
+
+        Args:
+            names: keys of each effect.
+            contrasts: projection onto each effect.
+        """
+        share = self._shares(self.fit, contrasts)
+        low = high = p_value = np.full(len(share), np.nan)
+        if self.fit.freedom > 0:
+            tests = np.array([self._test(each) for each in contrasts]).reshape(-1, 4).T
+            p_value = tests[0]
+            if not np.isnan(share).any():
+                low, high = (
+                    self._jackknife(share, contrasts)
+                    if self.without
+                    else self._by_noncentrality(contrasts, *tests[1:])
+                )
+        columns = (np.clip(share, 0.0, 1.0), np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0))
+        return tuple(
+            Effect(name, *map(float, numbers))
+            for name, *numbers in zip(names, *columns, p_value, strict=True)
+        )
+
+    @property
+    def noise(self) -> float:
+        """The share of the seeds in the variance of single runs; NaN if unknown."""
+        signal = max(self._signal(self.fit), 0.0)
+        whole = self.fit.pooled + signal
+        return self.fit.pooled / whole if self.fit.freedom > 0 and whole > 0 else np.nan
+
+    def _shares(self, fit: MeansFit, contrasts: Sequence[Contrast]) -> Array:
+        """Return each effect's share without noise, unclipped; NaN if all variance is noise."""
+        signal = self._signal(fit)
+        if signal <= 0:
+            return np.full(len(contrasts), np.nan)
+        variances = [self._squares(fit, each) - fit.expected(each) for each in contrasts]
+        return np.array(variances) / len(fit.mean) / signal
+
+    def _signal(self, fit: MeansFit) -> float:
+        """Return the variance between permutations, without noise."""
+        everything = all_effects(self.shape)
+        return (self._squares(fit, everything) - fit.expected(everything)) / len(fit.mean)
+
+    def _squares(self, fit: MeansFit, contrast: Contrast) -> float:
+        """Return an effect's sum of squares, noise included."""
+        squares = float((contrast.of(fit.mean) ** 2).sum())
+        # Rounding mustn't turn equal scores into differences.
+        return squares * (squares > (1e-10 * self.largest) ** 2 * len(fit.mean))
+
+    def _test(self, contrast: Contrast) -> tuple[float, float, float, float]:
+        """Return an effect's p-value, expected square by noise, and the test's degrees of freedom."""
+        if contrast.rank == 0:
+            return 1.0, 0.0, 0.0, self.fit.freedom  # a key with one choice has no effect
+        squares, noise = self._squares(self.fit, contrast), self.fit.expected(contrast)
+        tested, freedom = self.fit.contrast_freedom(contrast)
+        if noise == 0:
+            return float(squares == 0), 0.0, tested, freedom
+        p_value = float(f_tail(np.array(squares / noise), np.array(tested), freedom))
+        return p_value, noise / len(self.fit.mean), tested, freedom
+
+    def _jackknife(self, share: Array, contrasts: Sequence[Contrast]) -> tuple[Array, Array]:
+        """Return intervals over seeds (Tukey 1958); 0 to 1 if a subset has nothing but noise."""
+        repetitions = len(self.without)
+        without = np.array([self._shares(fit, contrasts) for fit in self.without])
+        deviations = without - without.mean(axis=0)
+        error = np.sqrt((repetitions - 1) / repetitions * (deviations**2).sum(axis=0))
+        half = special.stdtrit(repetitions - 1, 0.975) * error
+        unknown = np.isnan(half)
+        return np.where(unknown, 0.0, share - half), np.where(unknown, 1.0, share + half)
+
+    def _by_noncentrality(
+        self, contrasts: Sequence[Contrast], noise: Array, tested: Array, freedom: Array
+    ) -> tuple[Array, Array]:
+        """Return intervals by the noncentral F distribution of an effect and of all others."""
+        size = len(self.fit.mean)
+        everything = all_effects(self.shape)
+        squares = np.array([self._squares(self.fit, each) for each in contrasts]) / size
+        others = np.array([size - 1 - each.rank for each in contrasts])
+        left = self._squares(self.fit, everything) / size - squares
+        unexplained = self.fit.expected(everything) / size - noise
+        effect = variance_without_noise(squares, noise, tested, freedom)
+        rest = variance_without_noise(
+            np.where(others > 0, np.maximum(left, 0.0), 0.0),
+            np.where(others > 0, np.maximum(unexplained, 0.0), 0.0),
+            np.maximum(others, 1).astype(float),
+            freedom,
+        )
+        return share_interval(effect, rest)
 
 
 def at_edge(choices: Sequence[object], best: object) -> str | None:
@@ -160,129 +278,40 @@ def at_edge(choices: Sequence[object], best: object) -> str | None:
     return {min(numbers): "lowest", max(numbers): "highest"}.get(best)  # type: ignore[call-overload]
 
 
-def _effects(
-    keys: Sequence[str], grid: Array, effects: _Effects, missing: int, total: bool = False
-) -> tuple[Effect, ...]:
-    parts = _parts(grid, effects, total)
-    share = _shares(parts)
-    low, high = _intervals(grid, effects, total, share)
-    p_value = _p_values(parts, grid, missing)
-    return tuple(
-        Effect(tuple(keys[axis] for axis in effect), *map(float, numbers))
-        for effect, *numbers in zip(effects, _clipped(share), low, high, p_value, strict=True)
-    )
-
-
-def _parts(grid: Array, effects: _Effects, total: bool) -> _Parts:
-    """Split the variance of a grid's means.
-
-    Args:
-        grid: (choices of the first key, ..., of the last, repetitions).
-        effects: keys of each effect.
-        total: whether an effect includes all its interactions with other keys.
-    """
-    # Rounding mustn't turn equal scores into differences.
-    rounding = (1e-10 * float(np.abs(grid).max())) ** 2
-    mean = grid.mean(axis=-1)
-    between = float(mean.var())
-    split = _total_effect if total else _own_effect
-    found = [split(mean, effect) for effect in effects]
-    repetitions = grid.shape[-1]
-    noise = 0.0
-    if repetitions > 1 and mean.size > 1:
-        residual = grid - mean[..., None]
-        residual = residual - residual.reshape(-1, repetitions).mean(axis=0)
-        freedom = (mean.size - 1) * (repetitions - 1)
-        noise = float((residual**2).sum()) / freedom / grid.size
-    variances = np.array([variance for variance, _ in found])
-    freedoms = np.array([freedom for _, freedom in found])
-    return _Parts(
-        between * (between > rounding),
-        variances * (variances > rounding),
-        freedoms,
-        noise * (noise > rounding),
-        mean.size,
-    )
-
-
-def _own_effect(mean: Array, effect: tuple[int, ...]) -> tuple[float, float]:
-    """Return the variance and degrees of freedom of an effect without those that it contains."""
-    margin = mean.mean(axis=tuple(axis for axis in range(mean.ndim) if axis not in effect))
-    for axis in range(margin.ndim):
-        margin = margin - margin.mean(axis=axis, keepdims=True)
-    freedom = np.prod([mean.shape[axis] - 1 for axis in effect])
-    return float(np.mean(margin**2)), float(freedom)
-
-
-def _total_effect(mean: Array, effect: tuple[int, ...]) -> tuple[float, float]:
-    """Return the variance and degrees of freedom of all changes along an effect's axes."""
-    residual = mean - mean.mean(axis=effect, keepdims=True)
-    others = mean.size / np.prod([mean.shape[axis] for axis in effect])
-    return float(np.mean(residual**2)), float(mean.size - others)
-
-
-def _shares(parts: _Parts) -> Array:
-    """Return each effect's share without noise, unclipped; NaN if all variance is noise."""
-    if parts.signal <= 0:
-        return np.full(len(parts.effect), np.nan)
-    return (parts.effect - parts.freedom * parts.noise) / parts.signal
-
-
-def _intervals(grid: Array, effects: _Effects, total: bool, share: Array) -> tuple[Array, Array]:
-    """Return jackknife intervals over seeds (Tukey 1958); 0 to 1 if a subset has nothing but noise."""
-    repetitions = grid.shape[-1]
-    if repetitions < 3 or np.isnan(share).any():
-        unknown = np.full(len(share), np.nan)
-        return unknown, unknown
-    # seeds left out x effects
-    without = np.array(
-        [
-            _shares(_parts(np.delete(grid, seed, axis=-1), effects, total))
-            for seed in range(repetitions)
-        ]
-    )
-    deviations = without - without.mean(axis=0)
-    error = np.sqrt((repetitions - 1) / repetitions * (deviations**2).sum(axis=0))
-    half = special.stdtrit(repetitions - 1, 0.975) * error
-    low = np.where(np.isnan(half), 0.0, share - half)
-    high = np.where(np.isnan(half), 1.0, share + half)
-    return _clipped(low), _clipped(high)
-
-
-def _p_values(parts: _Parts, grid: Array, missing: int) -> Array:
-    """Return p-values of F-tests of effects against the noise between repetitions."""
-    permutations, repetitions = grid.size // grid.shape[-1], grid.shape[-1]
-    freedom = (permutations - 1) * (repetitions - 1) - missing
-    if freedom < 1:
-        return np.full(len(parts.effect), np.nan)
-    # Replaced scores have no residuals.
-    noise = parts.noise * (freedom + missing) / freedom
-    needed = parts.freedom * noise
-    ratio = np.divide(
-        parts.effect,
-        needed,
-        out=np.where(parts.effect > 0, np.inf, 0.0),
-        where=needed > 0,
-    )
-    # A key with one choice has no effect.
-    tested = np.where(parts.freedom > 0, parts.freedom, 1.0)
-    return np.where(parts.freedom > 0, f_tail(ratio, tested, freedom), 1.0)
-
-
-def _as_grid(choices: Choices, scores: Array) -> Array:
-    """Arrange scores by choices: (choices of the first key, ..., of the last, repetitions)."""
+def _in_order(choices: Choices, scores: Array) -> tuple[tuple[int, ...], Array]:
+    """Return the grid's shape, and scores in the order of the grid."""
     ranks = [np.unique(column, return_inverse=True)[1] for column in choices.T]
-    shape = [int(rank.max()) + 1 for rank in ranks]
-    grid = np.empty((*shape, scores.shape[1]))
-    grid[tuple(ranks)] = scores
-    return grid
+    shape = tuple(int(rank.max()) + 1 for rank in ranks)
+    return shape, scores[np.argsort(np.ravel_multi_index(ranks, shape))]
 
 
-def _filled(scores: Array) -> Array:
-    effects = seed_effects(scores)
-    expected = means(scores - effects)[:, None] + effects
-    return np.where(np.isnan(scores), expected, scores)
+def _without_each_seed(scores: Array) -> list[MeansFit]:
+    """Return a fit without each seed; none if there are fewer than three, or one is impossible."""
+    repetitions = scores.shape[1]
+    if repetitions < 3:
+        return []
+    subsets = [np.delete(scores, seed, axis=1) for seed in range(repetitions)]
+    if any((counts(subset) == 0).any() for subset in subsets):
+        return []
+    fits = [fit_means(subset) for subset in subsets]
+    return fits if all(fit.freedom > 0 for fit in fits) else []
 
 
-def _clipped(share: Array) -> Array:
-    return np.clip(share, 0.0, 1.0)
+def _of_keys(main: tuple[Effect, ...], total: tuple[Effect, ...]) -> dict[str, float]:
+    """Return each key's adjusted p-value; NaN if the noise is unknown."""
+    p_values: dict[str, list[float]] = {}
+    for effect in main + total:
+        p_values.setdefault(effect.keys[0], []).append(effect.p_value)
+    # Two tests for one answer (Bonferroni).
+    smallest = [float(np.min(own)) * len(own) for own in p_values.values()]
+    return dict(zip(p_values, _holm(smallest), strict=True))
+
+
+def _holm(p_values: Sequence[float]) -> Array:
+    """Return p-values corrected for their number; unknown ones stay NaN."""
+    adjusted = np.array(p_values, dtype=float)
+    known = np.flatnonzero(~np.isnan(adjusted))
+    order = known[np.argsort(adjusted[known], kind="stable")]
+    steps = adjusted[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted

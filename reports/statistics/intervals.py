@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from reports.statistics.averages import Array, counts, means
-from reports.statistics.variances import Prior, moderate, sample_variances, score_prior
+from reports.statistics.bounds import Bounds, agreeing, limits
+from reports.statistics.variances import WEAK, Prior, moderate, sample_variances, score_prior
 
 FEWEST_FOR_QUARTILES = 8  # scores; below, too few remain without a quarter at each end
-_APART = 0.6  # of the grid's range; with half of it, noise would pass for humps in small grids
+_APART = 0.6  # share of the grid's range; at a half, noise would pass for humps in small grids
 
 
 @dataclass(frozen=True)
@@ -39,24 +40,38 @@ class Estimates:
     two_humped: NDArray[np.bool_]
 
 
-def estimate(scores: Array, prior: Prior | None = None, confidence: float = 0.95) -> Estimates:
+def estimate(
+    scores: Array,
+    prior: Prior | None = None,
+    confidence: float = 0.95,
+    bounds: Bounds | None = None,
+) -> Estimates:
     """Estimate means with Student's t intervals; their variances borrow from each other.
+
+    Where all scores of a permutation are equal and the others say too little of their variance, the
+    limits for bounded scores take t's place. No interval leaves the bounds.
 
     Args:
         scores: (permutations, repetitions).
         prior: prior of the variances; None fits it to these scores.
         confidence: probability that an interval contains the true mean.
+        bounds: the range of possible scores; None if it is unknown.
     """
+    prior, bounds = prior or score_prior(scores), bounds or Bounds()
     own = sample_variances(scores)
-    variances = moderate(own, prior or score_prior(scores))
+    variances = moderate(own, prior)
     mean, count = means(scores), counts(scores)
     sayable = (variances.freedom > 0) & (count > 0)
     half = np.full(len(scores), np.nan)
     quantile = special.stdtrit(variances.freedom[sayable], (1 + confidence) / 2)
     half[sayable] = quantile * np.sqrt(variances.variance[sayable] / count[sayable])
-    return Estimates(
-        count, mean, mean - half, mean + half, interquartile_means(scores), two_humped(scores)
-    )
+    low, high = mean - half, mean + half
+    silent = agreeing(scores) & ((prior.freedom < WEAK) | (variances.variance == 0))
+    least, greatest = limits(scores, bounds, (1 - confidence) / 2)
+    known = silent & np.isfinite(least) & np.isfinite(greatest)
+    low = np.where(silent, np.where(known, least, np.nan), np.maximum(low, bounds.low))
+    high = np.where(silent, np.where(known, greatest, np.nan), np.minimum(high, bounds.high))
+    return Estimates(count, mean, low, high, interquartile_means(scores), two_humped(scores))
 
 
 def interquartile_means(scores: Array) -> Array:

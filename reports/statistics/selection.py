@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.statistics.averages import Array, means
+from reports.statistics.averages import Array, counts, means, seed_effects
 from reports.statistics.contenders import Comparison, shrunken_means
 from reports.statistics.intervals import estimate
 from reports.statistics.variances import score_prior
 
 _SAMPLES = 2000  # draws
+_ROUNDING = 1e-9  # relative difference of means that count as equal
 _CELLS = 2_000_000  # random numbers held at a time
 
 
@@ -72,37 +73,32 @@ def best_probabilities(
     return probabilities
 
 
-def selection_bias(
-    comparison: Comparison, rng: np.random.Generator, samples: int = _SAMPLES
-) -> float:
-    """Return the expected amount by which selection raised the leader's score.
+def selection_bias(scores: Array) -> float:
+    """Return the expected luck of the leader: the part of its score that its selection explains.
 
-    The selection is simulated, with noise of the known size around means that differ as much as the true
-    ones do (Louis 1984, "Estimating a population of parameter values using Bayes and empirical
-    Bayes methods").
+    Each seed in turn judges the permutation that leads on the other seeds. What the leader loses on
+    that seed is luck, whatever the distribution of scores. That is the luck of one repetition less, so
+    it is scaled by the standard errors. Permutations that lead together share the judgement.
 
     Args:
-        comparison: the comparison of the scores.
-        rng: generator of the draws.
-        samples: number of simulations.
+        scores: (permutations, repetitions), NaN where a run has none; greater is better.
 
     Returns:
-        A number of at least 0; NaN with a single repetition.
+        A number of at least 0; NaN if no permutation has two scores.
     """
-    if not comparison.decided:
+    count = counts(scores)
+    if count.max(initial=0) < 2:
         return float("nan")
-    scored = ~np.isnan(comparison.mean)
-    mean, error = comparison.mean[scored], comparison.error[scored]
-    _, between = shrunken_means(comparison)
-    total = between + error**2
-    share = np.divide(between, total, out=np.ones_like(total), where=total > 0)
-    truth = mean.mean() + np.sqrt(share) * (mean - mean.mean())
-    excess = 0.0
-    for size in _batches(samples, len(mean)):
-        noise = error * rng.standard_normal((size, len(mean)))
-        winner = (truth + noise).argmax(axis=1)
-        excess += float(noise[np.arange(size), winner].sum())
-    return max(excess / samples, 0.0)
+    own = scores - seed_effects(scores)
+    sums, losses = np.nansum(own, axis=1), []
+    for seed in range(scores.shape[1]):
+        judged = ~np.isnan(own[:, seed]) & (count > 1)
+        if judged.any():
+            others = (sums[judged] - own[judged, seed]) / (count[judged] - 1)
+            leading = others >= others.max() - _ROUNDING * abs(others.max())
+            losses.append(float((others - own[judged, seed])[leading].mean()))
+    typical = float(np.median(count[count > 1]))
+    return max(float(np.mean(losses)) * np.sqrt(1 - 1 / typical), 0.0)
 
 
 def confirm(selected: Array, confirmed: Array, sweep: Array) -> ConfirmedScore:

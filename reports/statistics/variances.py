@@ -19,9 +19,13 @@ from scipy import special
 
 from reports.statistics.averages import Array, counts, means, seed_effects
 
+WEAK = 8.0  # degrees of freedom below which a prior says too little of runs that all agree
 _FEWEST = 3  # variances that a prior can be fitted to
 # A variance that the prior exceeds with a smaller probability isn't pulled towards it.
 _OUTLIER = 0.1
+# A variance that smaller ones exceed with a smaller probability says nothing of them...
+_WILD = 1e-4
+_SHARE_OF_WILD, _MOST_WILD = 8, 32  # ... but at most one in eight is left out, and 32 in all.
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,45 @@ def residual_variances(scores: Array) -> Variances:
         scores: (permutations, repetitions).
     """
     count = counts(scores)
-    mixed = _variances(scores - seed_effects(scores), count)
+    strange = wild(sample_variances(scores))
+    mixed = _variances(scores - seed_effects(scores[~strange]), count)
     known = mixed.freedom > 0
-    number = int(known.sum())
+    number = int((known & ~strange).sum())
     if number < 2:
         return sample_variances(scores)
-    mean = mixed.variance[known].mean() * number / (number - 1)
+    mean = mixed.variance[known & ~strange].mean() * number / (number - 1)
     if number == 2:
         return Variances(np.where(known, mean, 0.0), mixed.freedom)
     own = np.maximum((mixed.variance - mean / number) / (1 - 2 / number), 0.0)
+    # No part of a wild permutation's noise is in the seeds' effects.
+    own = np.where(strange, np.maximum(mixed.variance - mean / number, 0.0), own)
     return Variances(np.where(known, own, 0.0), mixed.freedom)
+
+
+def wild(variances: Variances) -> NDArray[np.bool_]:
+    """Return which variances say nothing of the others, (permutations,): at most one in eight.
+
+    One permutation with returns of minus a million would make all others look as noisy. A variance
+    counts as wild if the prior of all smaller ones makes it improbable (F test, 0.01 %, or 5 % shared by
+    all permutations if that is less); so do all greater ones.
+
+    Args:
+        variances: variances of the grid's permutations, (permutations,).
+    """
+    number = len(variances.variance)
+    order = np.argsort(-variances.variance, kind="stable")
+    found = np.zeros(number, dtype=bool)
+    for place in range(min(number // _SHARE_OF_WILD, _MOST_WILD)):
+        rest = order[place + 1 :]
+        prior = _fit(Variances(variances.variance[rest], variances.freedom[rest]), np.inf)
+        if prior.freedom == 0 or prior.variance == 0:
+            break
+        own = order[place]
+        ratio = variances.variance[[own]] / prior.variance
+        tail = f_tail(ratio, np.maximum(variances.freedom[[own]], 1.0), prior.freedom)
+        if tail[0] < min(_WILD, 0.05 / number):
+            found[order[: place + 1]] = True
+    return found
 
 
 def score_prior(scores: Array) -> Prior:
@@ -92,10 +125,11 @@ def score_prior(scores: Array) -> Prior:
         scores: (permutations, repetitions).
     """
     own = sample_variances(scores)
-    mean = own.variance.mean()
-    apart = residual_variances(scores).variance.mean()
+    tame = ~wild(own)
+    mean = own.variance[tame].mean()
+    apart = residual_variances(scores).variance[tame].mean()
     shared = np.clip(1 - apart / mean, 0.0, 1.0) ** 2 if mean > 0 else 0.0
-    number = int((own.freedom > 0).sum())
+    number = int((own.freedom[tame] > 0).sum())
     return fit_prior(own, number / (1 + max(number - 1, 0) * float(shared)))
 
 
@@ -109,6 +143,11 @@ def fit_prior(variances: Variances, independent: float = np.inf) -> Prior:
         variances: variances of the grid's permutations.
         independent: number of independent variances that they are worth.
     """
+    tame = ~wild(variances)
+    return _fit(Variances(variances.variance[tame], variances.freedom[tame]), independent)
+
+
+def _fit(variances: Variances, independent: float) -> Prior:
     known = variances.freedom > 0
     variance, freedom = variances.variance[known], variances.freedom[known]
     number = len(variance)

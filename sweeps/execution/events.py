@@ -36,4 +36,4 @@ class SweepDisplay(Protocol):
     def show_end(
         self, job: int, names: Sequence[str], results: list[RunRecord], steps: int
     ) -> None:
-        """Show that a job's population ended; `steps` is what was planned for all its runs."""
+        """Show that a job's population ended; `steps` were planned for all its runs."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ppo.run.returns import is_drawn
+from schema.os_errors import describe
 from sweeps.execution.events import SweepDisplay
 from sweeps.execution.stop import Stop
 from sweeps.journal.journal import Journal
@@ -17,7 +18,7 @@ from trainer import Progress
 _SECONDS_BETWEEN_LOOKS = 3.0
 # Maximum share of the time for writing the table, which takes a while for a large sweep.
 _SHARE_OF_TABLES = 0.02
-_ALIKE = 3  # the sweep stops if its first runs, this many, all end with the same error
+_ALIKE = 3  # number of first runs; if all fail with the same error, the sweep stops
 
 
 class Recorder:
@@ -86,7 +87,7 @@ class Recorder:
             self._stop.request(shortage)
 
     def ended(self, job: int, population: Sequence[PlannedRun], results: list[RunRecord]) -> None:
-        """Record what a job's population has reached."""
+        """Record the results of a job's population."""
         self._under_way.pop(job, None)
         updates = population[0].permutation.config.trainer.updates
         with self._journal.transaction():
@@ -100,9 +101,12 @@ class Recorder:
         self._display.show_end(job, names, results, sum(run.steps for run in population))
 
     def write_table(self) -> None:
-        """Write `results.csv`, and set when it may be written next."""
+        """Write `results.csv`, and set when it may be written next; stop the sweep if that fails."""
         start = time.monotonic()
-        self._write_table()
+        try:
+            self._write_table()
+        except OSError as error:
+            self._stop.request(describe(error))
         seconds = time.monotonic() - start
         self._next_table = start + seconds / _SHARE_OF_TABLES
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,6 +50,7 @@ _STATE = (
 )
 
 _NO_SWEEP_YET = "holds no sweep yet; if one is just starting, try again in a moment"
+_LEAST_SPACE = 2**17  # bytes
 
 
 def journal_path(out: Path, run_id: str) -> Path:
@@ -58,7 +60,7 @@ def journal_path(out: Path, run_id: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """A run as planning sees it, without what it has reached.
+    """A run as planning sees it, without its results.
 
     Attributes:
         run: which run it is.
@@ -148,7 +150,7 @@ class Journal:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise UserError(f"{self.path}: {_advice(error)}") from None
+            raise UserError(f"{self.path}: {_advice(error, self.path)}") from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -252,7 +254,7 @@ class Journal:
         ]
 
     def add_runs(self, repetitions: int, seed: int) -> None:
-        """Add the runs that permutations lack; these wait."""
+        """Add the runs that permutations lack, as waiting."""
         for repetition in range(repetitions):
             self._write(
                 "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
@@ -304,7 +306,7 @@ class Journal:
         self._change(run, "steps = ?, curve = ?", steps, json.dumps(curve))
 
     def record(self, record: RunRecord, updates: int) -> None:
-        """Record what a run has reached; call it in a transaction.
+        """Record the results of a run; call it in a transaction.
 
         Args:
             record: the run's record.
@@ -411,8 +413,10 @@ def _refuse_others_tables(database: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"it has other tables ({tables[0]})")
 
 
-def _advice(error: sqlite3.DatabaseError) -> str:
+def _advice(error: sqlite3.DatabaseError, path: Path) -> str:
     said = str(error)
+    if "full" in said or ("disk I/O error" in said and _is_full(path)):
+        return "the disk is full; free some, then run the same command again to resume"
     # No other process writes the journal, so it is never locked where locks work.
     if any(words in said for words in ("locking protocol", "disk I/O error", "is locked")):
         return (
@@ -426,11 +430,14 @@ def _advice(error: sqlite3.DatabaseError) -> str:
             f"can't be opened or written: {said}; to read it, copy it and the files beside it to a "
             "folder that you may write into"
         )
-    if "full" in said:
-        return f"{said}; free some disk, then run the same command again to resume"
     if isinstance(error, sqlite3.OperationalError):
         return f"can't be opened or written: {said}"
     return (
         f"is damaged, or isn't a sweep's journal: {said}; move it away, then run the same command again "
         "to resume from the checkpoints"
     )
+
+
+def _is_full(path: Path) -> bool:
+    """Return whether the disk of a file lacks the space for the files that SQLite keeps beside it."""
+    return path.parent.is_dir() and shutil.disk_usage(path.parent).free < _LEAST_SPACE

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from schema.errors import UserError
+from schema.os_errors import naming
 
 # `fcntl` rather than the library filelock, which can't tell whether a lock is held without taking it.
 
@@ -40,9 +41,14 @@ class SweepLock:
                 f"{path}: this sweep is being trained by {_owner(path)}; wait for it, stop it, "
                 "or choose another --run-id or --out"
             ) from None
-        self._file.truncate(0)
-        self._file.write(json.dumps({"host": platform.node(), "process": os.getpid()}))
-        self._file.flush()
+        owner = json.dumps({"host": platform.node(), "process": os.getpid()})
+        try:
+            with naming(path):
+                self._file.truncate(0)
+                os.write(self._file.fileno(), owner.encode())
+        except OSError:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Release the lock; calling it again does nothing."""

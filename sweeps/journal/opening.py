@@ -11,10 +11,17 @@ from sweeps.journal.results import read_results
 from sweeps.journal.runs import RunRecord, RunState
 from sweeps.options import SweepOptions
 from sweeps.search_space.grid import Grid
-from sweeps.search_space.identity import UPDATES, Identities, complete, differences, updates_of
+from sweeps.search_space.identity import (
+    UPDATES,
+    Identities,
+    complete,
+    differences,
+    updates_of,
+    with_values_of,
+)
 
-_FORMAT = 1  # of the journal
-_REPORTED = 10  # differences and permutations that an error names
+_FORMAT = 1  # version of the journal's format
+_REPORTED = 10  # most differences or permutations in an error
 
 
 def open_journal(
@@ -24,7 +31,7 @@ def open_journal(
 
     Args:
         grid: the permutations.
-        identify: identifies them.
+        identify: identifies them; from now on by the base config of the sweep's first session.
         options: the sweep's options.
         overwrite: whether to remove everything of this run id first.
 
@@ -34,6 +41,7 @@ def open_journal(
     """
     if overwrite:
         _remove_sweep(options)
+    base = complete(grid.base.data)
     journal = Journal(options.journal)
     is_new = False
     try:
@@ -46,7 +54,9 @@ def open_journal(
             else:
                 _refuse_another_sweep(journal, grid, options)
             journal["updates"] = updates_of(grid)
-            journal["base"] = complete(grid.base.data)
+            before = base if is_new else complete(journal["base"])
+            journal["base"] = with_values_of(before, base, grid)
+            identify.identify_by(journal["base"])
             _place(journal, grid, identify)
             journal.add_runs(options.repetitions, options.seed)
             if is_new and not overwrite:
@@ -66,7 +76,8 @@ def _refuse_another_sweep(journal: Journal, grid: Grid, options: SweepOptions) -
             f"{journal.path}: was written by another version; choose another --run-id or --out"
         )
     _refuse_another_seed(journal.path, journal["seed"], options)
-    lines = differences(complete(journal["base"]), complete(grid.base.data))
+    before = complete(journal["base"])
+    lines = differences(before, with_values_of(before, complete(grid.base.data), grid))
     if lines:
         raise UserError(
             [

@@ -26,7 +26,7 @@ _GREATEST = 2**63 - 1  # whole number of SQLite
 
 
 def write_results(path: Path, labels: Sequence[str], records: Iterable[RunRecord]) -> None:
-    """Write a row for each record; an interrupted write leaves the file as it was."""
+    """Write a row for each record; an interrupted write leaves the old file."""
     with replace_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*_LEADING, *labels, *_TRAILING])

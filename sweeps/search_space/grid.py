@@ -265,7 +265,7 @@ def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str
 def _merge_all(
     data: dict[str, Any], axes: list[Axis], values: tuple[Any, ...] = ()
 ) -> Iterator[_Merged]:
-    """Yield the merged configs; what neighbours have in common is merged once."""
+    """Yield the merged configs; neighbours share the parts that they have in common."""
     if not axes:
         yield values, data
         return

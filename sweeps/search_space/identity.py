@@ -27,9 +27,12 @@ class Identities:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        base = complete(grid.base.data)
-        self._texts = [_texts(axis, base) for axis in grid.axes]
+        self.identify_by(complete(grid.base.data))
         self._shown = [list(map(show, axis.choices)) for axis in grid.axes]
+
+    def identify_by(self, base: dict[str, Any]) -> None:
+        """Set the completed base config with the usual values: that of the sweep's first session."""
+        self._texts = [_texts(axis, base) for axis in self._grid.axes]
 
     def __call__(self, index: int) -> str:
         """Return the identity of the permutation at an index."""
@@ -44,7 +47,7 @@ class Identities:
 
 
 def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
-    """Return what each choice adds to an identity; repeated choices of a key are numbered."""
+    """Return each choice's part of an identity; repeated choices of a key are numbered."""
     usual = None if axis.key_path == UPDATES else canonical(_value_at(base, axis.key_path))
     seen: Counter[str] = Counter()
     texts = []
@@ -74,6 +77,31 @@ def updates_of(grid: Grid) -> int | None:
     if any(axis.key_path == UPDATES for axis in grid.axes):
         return None
     return grid.permutation(0).config.trainer.updates
+
+
+def with_values_of(before: dict[str, Any], now: dict[str, Any], grid: Grid) -> dict[str, Any]:
+    """Return a completed base config with another one's values of the tuned keys.
+
+    No run depends on the base config's value of a tuned key, but identities do.
+
+    Args:
+        before: the base config that has the values.
+        now: the base config that has all other values.
+        grid: the permutations, with the tuned keys.
+    """
+    for axis in grid.axes:
+        now = _with_value_of(before, now, axis.key_path)
+    return now
+
+
+def _with_value_of(before: Any, now: Any, key_path: KeyPath) -> Any:
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return now
+    key, *rest = key_path
+    changed = {name: value for name, value in now.items() if name != key}
+    if rest and key in before and key in now:
+        return now | {key: _with_value_of(before[key], now[key], tuple(rest))}
+    return now | {key: before[key]} if key in before else changed
 
 
 def differences(before: Any, now: Any, key_path: KeyPath = ()) -> list[str]:

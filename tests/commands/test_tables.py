@@ -38,11 +38,11 @@ def test_short_names_stay_distinct():
 
 
 def lines(width, labels):
-    """The lines of a table on a screen of that width."""
+    """Return the lines of a table on a screen of that width."""
     choices = {label: f"{number}e-05" for number, label in enumerate(labels)}
     runs = tuple(
-        RunRecord("a", "07", repetition, choices, 0, state=state)
-        for repetition, state in enumerate(("finished", "finished", "failed"))
+        RunRecord(RunIdentity("a", "07", repetition, 0, choices), state)
+        for repetition, state in enumerate((RunState.FINISHED, RunState.FINISHED, RunState.FAILED))
     )
     values = (122.0, 124.912, None)
     scores = [Score(PermutationRuns("07", tuple(choices.values()), runs), values, 123.456, 1.5)]

@@ -36,7 +36,7 @@ class Sweep:
         self.options = ["--config=base.yaml", "--tune=space.yaml", f"--out={out}", *options]
 
     def start(self, crawling: bool = True) -> subprocess.Popen:
-        """Start the sweep; crawling, it can't finish before it is disturbed."""
+        """Start the sweep; if it crawls, it can't finish before it is disturbed."""
         (self.folder / "crawl").touch()
         if not crawling:
             self.speed_up()
@@ -121,7 +121,7 @@ def children(parent: int) -> list[int]:
 
 
 def assert_group_ends(group: int, seconds: float = 20) -> None:
-    """Wait until all processes of a group have ended; some do so only when their pipes are closed."""
+    """Wait until all processes of a group have ended; some end only when their pipes are closed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

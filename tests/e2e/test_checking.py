@@ -67,7 +67,7 @@ def test_a_bad_environment_gives_one_line_with_the_remedy(folder):
     assert done.returncode == 2 and not done.stderr
     failed = [line for line in done.stdout.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 1
-    assert re.search("same episode: .* the reward is another after step 1", failed[0])
+    assert re.search("same episode: .* the reward differs after step 1", failed[0])
     assert "self.np_random" in failed[0]
     assert done.stdout.splitlines()[-1] == "walks:Lucky-v0: 1 to fix"
 

@@ -29,7 +29,7 @@ PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").gl
 COMMANDS = ["tune", "train", "eval", "enjoy", "report"]
 DEFAULT = ROOT / "configs" / "default.yaml"
 
-# Blocks that are no code: their first words, and what they are.
+# First words of blocks that aren't code, and what the blocks are.
 TEXTS = {
     "                                        Permutations": "what `make tune` printed",
     "jobs x (runs that train together": "a formula",
@@ -174,7 +174,7 @@ def test_yaml_is_valid(page, folder, monkeypatch):
 
 
 def problems_of(config):
-    """Return what is wrong with a config, except for optional suites that aren't installed here."""
+    """Return the errors of a config, except for optional suites that aren't installed here."""
     problems = runnable_problems(config)
     return [line for _, line in problems if "pip install" not in line]
 

@@ -272,17 +272,17 @@ def test_an_environment_that_can_t_be_filmed_gets_a_note():
         (
             "Unseeded",
             "the same seed and actions must give the same episode: with seed 1 the observation "
-            "'vector' is another after the reset, played once more; call super().reset(seed=seed)",
+            "'vector' differs after the reset, played once more; call super().reset(seed=seed)",
         ),
         (
             "Forgetful",
-            "the same seed and actions must give the same episode: with seed 1 the reward is "
-            "another after step 1, played once more; ",
+            "the same seed and actions must give the same episode: with seed 1 the reward "
+            "differs after step 1, played once more; ",
         ),
         (
             "Remembering",
-            "the same seed and actions must give the same episode: with seed 2 the reward is "
-            "another after step 1, played in another instance; ",
+            "the same seed and actions must give the same episode: with seed 2 the reward "
+            "differs after step 1, played in another instance; ",
         ),
         ("Infinite", "step gave the reward inf; it must be a finite number"),
         (

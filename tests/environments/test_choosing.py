@@ -95,7 +95,8 @@ def test_compiled_code_cannot_be_demanded_for_other_tasks():
         probe_spaces(EnvironmentConfig(backend="compiled"))
     name = EnvironmentConfig().name
     assert caught.value.lines == [
-        f"environment.backend: compiled can't be used: compiled code has no {name}, or one that differs"
+        f"environment.backend: compiled can't be used: compiled code doesn't have {name}, or plays it "
+        "differently"
     ]
 
 
@@ -125,7 +126,7 @@ def test_another_task_goes_to_gymnasium_without_a_notice(type_, name):
     config = EnvironmentConfig(type=type_, name=name)
     choice = choose_backend(config, BOTH)
     assert choice.backend == "gymnasium"
-    assert choice.obstacle == f"EnvPool has no {name}, or one that differs"
+    assert choice.obstacle == f"EnvPool doesn't have {name}, or plays it differently"
     for keys in ({}, {"frame_skip": 2}, {"reset_params": seeds(1000, 20)}):
         assert backend_notice(config.model_copy(update=keys)) is None
 

@@ -203,7 +203,7 @@ def test_a_goal_reached_with_the_last_step_is_a_real_end():
 
 
 @NAMED
-def test_a_restored_environment_goes_on_as_the_original(config):
+def test_a_restored_environment_continues_like_the_original(config):
     original, restored = build(config, 5), build(config, 5)
     original.reset()
     steps = record(original, 320)

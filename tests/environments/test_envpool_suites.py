@@ -117,7 +117,7 @@ def test_training_keeps_to_its_levels():
 
 
 @needs_qt
-def test_unlimited_training_begins_with_the_first_level():
+def test_unlimited_training_starts_with_the_first_level():
     environments = build(MAZE, [1, 2], start_seed=2**31 - 3)
     single = make_environment(MAZE)
     allowed = [single.reset(seed=2**31 - 3 + level)[0]["visual"] for level in range(2)]
@@ -164,7 +164,7 @@ def test_an_environment_depends_on_its_seed_alone(config):
 
 
 @BOTH
-def test_a_restored_environment_goes_on_as_the_original(config):
+def test_a_restored_environment_continues_like_the_original(config):
     original, restored = build(config, [1, 2]), build(config, [1, 2])
     original.reset()
     last = record(original, 120)[-1]

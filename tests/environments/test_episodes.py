@@ -206,7 +206,7 @@ def test_an_environment_does_not_depend_on_its_neighbours(config):
 
 @NAMED
 @pytest.mark.parametrize(("saver", "restorer"), [(0, 0), (2, 2), (0, 3), (3, 0)])
-def test_a_restored_environment_goes_on_as_the_original(config, saver, restorer):
+def test_a_restored_environment_continues_like_the_original(config, saver, restorer):
     original, restored = of_config(config, saver), of_config(config, restorer)
     original.reset()
     steps = record(original, 37, np.random.default_rng(1))

@@ -43,8 +43,8 @@ def test_an_unknown_id_comes_with_the_nearest(type_, name, hint):
 @pytest.mark.parametrize("name", ["qqqqqqqqqqqq", "Forager-v0", "Corridor-v0", "Walk-v0"])
 def test_an_id_without_a_similar_one_may_be_a_package_s(name):
     assert one_line("Gymnasium", name) == (
-        f"environment.name: Gymnasium knows no environment {name}; an environment of a package of "
-        "your own is named package:id"
+        f"environment.name: Gymnasium knows no environment {name}; name an environment of your "
+        "own package as package:id"
     )
 
 

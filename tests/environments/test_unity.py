@@ -198,7 +198,7 @@ def test_a_seat_that_ends_while_others_are_awaited_is_awaited_too(player, first_
     assert all(step.observations["vector"].sum(1).tolist() == [1, 1] for step in steps)
 
 
-def test_the_next_episode_begins_within_the_same_step(player, first_worker_id):
+def test_the_next_episode_starts_within_the_same_step(player, first_worker_id):
     with running(unity_config(player, "--length=2"), 1, first_worker_id) as environments:
         environments.reset()
         ends = [environments.step(np.zeros((1, 1), np.int64)) for _ in range(6)]
@@ -392,7 +392,7 @@ def test_a_port_in_use_is_one_line_with_the_port_and_the_worker_id(player, first
     assert_players_end(player.parent)
 
 
-def test_ports_in_use_are_passed_over_where_none_were_chosen(player, records, first_worker_id):
+def test_ports_in_use_are_skipped_if_the_user_chose_none(player, records, first_worker_id):
     config = unity_config(player, f"--record={records}")
     worker_id = DefaultWorkerId(first_worker_id)
     with running(config, 2, worker_id) as one, running(config, 2, worker_id) as other:
@@ -451,7 +451,7 @@ def test_a_player_that_dies_is_replaced_and_its_episode_discarded(
     assert (crashed.final_observations[0][1]["vector"]).shape == (3,)
     ends = [number for number, step in enumerate(steps) if step.episodes]
     assert ends == [4, 12]
-    assert "another one is started" in caplog.text
+    assert "starting another player" in caplog.text
     (told,) = events(records, "told")
     seeds = [event["parameters"]["seed"] for event in told]
     # The probe and the first episode, the second one; the new player gets the same level again.
@@ -525,7 +525,7 @@ def test_a_scene_that_gains_agents_is_refused(player, first_worker_id):
         running(
             unity_config(player, "--scene=growing", "--agents=2"), 2, first_worker_id
         ) as growing,
-        pytest.raises(EnvironmentFailure, match="than the 2 that it began with"),
+        pytest.raises(EnvironmentFailure, match="than the 2 at its start"),
     ):
         growing.reset()
         growing.step(np.zeros((2, 1), np.int64))

@@ -91,7 +91,7 @@ def test_skipped_frames_of_pendulum_stop_at_its_time_limit():
 
 
 @pytest.mark.parametrize("processes", [0, 1])
-def test_wrappers_start_afresh_after_an_end_within_skipped_frames(processes):
+def test_wrappers_restart_after_an_end_within_skipped_frames(processes):
     keys = {"obs_stacks": 2, "last_action_to_obs": True, "last_reward_to_obs": True}
     config = cartpole(frame_skip=4, positional_encoding=True, processes=processes, **keys)
     environments = make_environments(config, ListedLevels([3, 4], 1), 1, 0)

@@ -80,11 +80,11 @@ class Scene:
         return Parts(self.members, self.population, self.buffer, self.optimiser)
 
     def by_torch(self, torch_compile=False):
-        """Torch's epochs for the second member."""
+        """Return torch's epochs for the second member."""
         return TorchEpochs(1, replace(self.parts, torch_compile=torch_compile))
 
     def learn(self, epochs):
-        """Values, weights and first moments after an update, and its logged numbers."""
+        """Return values, weights and first moments after an update, and its logged numbers."""
         features = None
         if self.population.stacked.acts_with_values:
             features = self.population.each[1].act(self.buffer.batch_observations(1)).value_features

@@ -18,7 +18,7 @@ def coefficients(clip_range, beta, value_coefficient, clip_value=True):
 
 
 def example(seed, size=40):
-    """Features, a linear policy and value function, and a batch to train them on, in float64."""
+    """Return features, a linear policy and value function, and a batch for them, in float64."""
     random = np.random.default_rng(seed)
     arrays = {
         "features": random.normal(size=(size, 4)),
@@ -41,7 +41,7 @@ def joint_log_probabilities(logits, actions):
 
 
 def reference(arrays, policy, value):
-    """PPO's losses by the paper's equations, step by step."""
+    """Return PPO's losses by the paper's equations, step by step."""
     logits, values = arrays["features"] @ policy, arrays["features"] @ value
     logs = joint_log_probabilities(logits, arrays["actions"])
     surrogate, errors, entropy, clips, divergence = [], [], [], [], []
@@ -120,7 +120,7 @@ def test_the_gradient_equals_finite_differences(seed):
 
 
 def single_step(advantage, old_probability=0.5):
-    """The logits after a gradient step of a uniform policy over two actions that took the first one."""
+    """Return the logits after a gradient step of a uniform policy that took the first of two actions."""
     logits = torch.zeros(1, 1, 2, requires_grad=True)
     value = torch.zeros(1, 1, requires_grad=True)
     batch = MiniBatch(

@@ -97,7 +97,7 @@ def test_every_kind_of_task_is_learnt_as_by_torch(spaces, model, trainer, share_
     ],
     ids=" ".join,
 )
-def test_every_hyperparameter_has_the_effect_that_it_has_by_torch(trainer):
+def test_every_hyperparameter_has_the_same_effect_as_by_torch(trainer):
     assert_alike(*both_ways(**trainer))
 
 

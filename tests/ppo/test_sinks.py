@@ -36,7 +36,7 @@ def logged_run(folder, *sinks, name="3_0"):
 
 
 def train_logged(*runs, until=UPDATES):
-    """Trains runs together, and interrupts them after an update."""
+    """Train runs together, and interrupt them after an update."""
 
     def stop(progress):
         if progress.update == until < UPDATES:
@@ -90,6 +90,26 @@ def test_tensorboard_is_the_default_and_no_service_is_loaded(tmp_path):
     (sink,) = open_sinks(Log(), tmp_path, None)
     assert isinstance(sink, SummaryWriter)
     sink.close()
+
+
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="needs mlflow")
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("episode/a/b_mean", "episode/a/b_mean"),
+        ("episode/(0, 1)_mean", "episode/_0_ 1__mean"),
+        ("episode/../c_mean", "episode_.._c_mean"),
+        ("episode//c_mean", "episode__c_mean"),
+        ("x" * 300, "x" * 250),
+    ],
+)
+def test_any_tag_is_a_key_of_mlflow(name, key):
+    from mlflow.utils.validation import _validate_metric_name
+
+    from ppo.sinks.mlflow_run import _key
+
+    assert _key(name) == key
+    _validate_metric_name(key)
 
 
 class Broken:
@@ -198,7 +218,7 @@ def test_mlflow_accepts_any_name_of_an_environment_s_statistics(tmp_path, mlflow
 
 @pytest.fixture
 def wandb_records(tmp_path, monkeypatch):
-    """Reads the records of each run that W&B has written."""
+    """A function that reads the records of each run that W&B has written."""
     wandb = pytest.importorskip("wandb", reason="W&B isn't installed (requirements-log.txt)")
     monkeypatch.setenv("WANDB_MODE", "offline")
     from wandb.proto.wandb_internal_pb2 import Record

@@ -16,7 +16,7 @@ RARE = {"episode/crashes"}
 
 
 def documented():
-    """The tags in the table; a cell gives its first tag in full, and only the endings of the others."""
+    """Return the tags in the table; a cell has its first tag in full, and the endings of the others."""
     tags, first = set(), ""
     table = PAGE.read_text(encoding="utf-8").partition("| tag | meaning |")[2]
     for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE):

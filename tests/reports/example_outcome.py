@@ -42,7 +42,7 @@ def example_outcome(
     points: int = 100,
     out: Path = Path("grid_search"),
 ) -> Outcome:
-    """A sweep in which the learning rate matters most and `worker_steps` not at all."""
+    """Return a sweep in which the learning rate matters most and `worker_steps` not at all."""
     rng = np.random.default_rng(7)
     labels = tuple(choices)
     luck = rng.normal(0, 6, repetitions)  # each seed's effect on all permutations
@@ -62,7 +62,7 @@ def example_outcome(
 
 
 def with_failures(outcome: Outcome) -> Outcome:
-    """The same sweep, but one run of the last permutation diverged and one failed."""
+    """Return the same sweep, but one run of the last permutation diverged and one failed."""
     *others, last = outcome.permutations
     kept = last.runs[:-2]
     lost = (
@@ -78,7 +78,7 @@ def with_failures(outcome: Outcome) -> Outcome:
 
 
 def under_way(outcome: Outcome) -> Outcome:
-    """The same sweep before any run has finished: half of the runs are waiting."""
+    """Return the same sweep before any run has finished: half of the runs are waiting."""
     permutations = tuple(
         replace(each, runs=tuple(_begun(run) for run in each.runs)) for each in outcome.permutations
     )
@@ -125,7 +125,7 @@ def _run(
 
 
 def _truth(choices: dict[str, str]) -> tuple[float, float]:
-    """A permutation's true final return, and the share of the training that half of it takes."""
+    """Return a permutation's true final return, and the share of the training that half of it takes."""
     rate = log10(float(choices.get("learning_rate_schedule.initial", 0.001)))
     gamma = float(choices.get("gamma", 0.99))
     epochs = float(choices.get("epochs", 4))
@@ -136,7 +136,7 @@ def _truth(choices: dict[str, str]) -> tuple[float, float]:
 
 
 def _lost(run: RunRecord, state: RunState, error: str) -> RunRecord:
-    """The run as if it had stopped after a quarter of its steps."""
+    """Return the run as if it had stopped after a quarter of its steps."""
     return replace(
         run,
         steps=run.steps // 4,

@@ -11,7 +11,7 @@ SESSION = {"command": ["tune.py", "--out=o", "--num-repetitions=3"], "host": "he
 
 
 def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path("o")):
-    """A complete grid.
+    """Return a complete grid.
 
     Args:
         choices: choices as text, by key.

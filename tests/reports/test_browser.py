@@ -30,7 +30,7 @@ def browser():
 
 
 def opened(browser, path, outcome, **options):
-    """A page that notes its errors and requests in an attribute `noticed`."""
+    """Open a page that notes its errors and requests in an attribute `noticed`."""
     write_page(answer(outcome, **options), path, ["It is so."])
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.noticed = []

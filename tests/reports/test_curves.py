@@ -17,7 +17,7 @@ def permutation(*curves, states=None):
     return PermutationRuns("0", (), runs)
 
 
-def test_it_is_the_mean_of_the_repetitions_over_the_steps_that_all_have():
+def test_a_curve_averages_the_repetitions_over_their_common_steps():
     first, second = ((0, 0.0), (100, 10.0)), ((20, 4.0), (80, 16.0), (120, 16.0))
     (curve,) = mean_curves([permutation(first, second)], points=5)
     assert curve.steps == pytest.approx([20, 40, 60, 80, 100])
@@ -27,7 +27,7 @@ def test_it_is_the_mean_of_the_repetitions_over_the_steps_that_all_have():
     assert (curve.mean < curve.high).all()
 
 
-def test_of_one_repetition_there_is_no_interval():
+def test_a_curve_of_one_repetition_has_no_interval():
     (curve,) = mean_curves([permutation(((0, 0.0), (100, 10.0)))])
     assert np.isnan(curve.low).all()
     assert np.isnan(curve.high).all()
@@ -42,7 +42,7 @@ def test_runs_that_broke_down_are_left_out():
     assert len(curve.runs) == 1
 
 
-def test_while_nothing_is_finished_it_is_that_of_the_runs_under_way():
+def test_before_any_run_finishes_a_curve_averages_the_running_ones():
     curves = ((0, 0.0), (40, 4.0)), ((0, 0.0), (100, 10.0))
     (running,) = mean_curves([permutation(*curves, states=["running", "running"])])
     assert running.steps[-1] == 40
@@ -51,11 +51,11 @@ def test_while_nothing_is_finished_it_is_that_of_the_runs_under_way():
 
 
 @pytest.mark.parametrize("curve", [(), ((10, 1.0),)])
-def test_there_is_none_without_two_points(curve):
+def test_a_curve_needs_two_points(curve):
     assert mean_curves([permutation(curve)]) == [None]
     whole = permutation(((0, 0.0), (100, 10.0)))
     assert mean_curves([permutation(curve), whole])[0] is None
 
 
-def test_of_no_permutations_there_are_none():
+def test_no_permutations_have_no_curves():
     assert mean_curves([]) == []

@@ -60,7 +60,8 @@ def test_intervals_hold_the_mean_of_runs_that_solve_or_fail_where_students_do_no
     def scores_of(rng):
         return (rng.random((24, 3)) < 0.8).astype(float)
 
-    assert coverage(scores_of, 0.8, Prior(0.0, 0.0)) < 0.6
+    # Without a prior, the limits for bounded scores hold where all runs agree.
+    assert coverage(scores_of, 0.8, Prior(0.0, 0.0)) > 0.94
     assert coverage(scores_of, 0.8) > 0.94
 
 

@@ -17,7 +17,7 @@ from reports.ranking import LiveRanking, rank, with_failures
 from reports.statistics.averages import best_first
 from schema.config import Config
 from sweeps.journal.journal import Journal, journal_path
-from sweeps.journal.runs import RunRecord
+from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 
 NAN = float("nan")
 # Permutation 0 would win with a mean of 10 if its failed run didn't count. The worst score of all
@@ -33,20 +33,18 @@ MEANS = [8.0, 22 / 3, 3.0]
 
 
 def result(permutation, repetition, reached):
-    """A run that reached a return, or ended in a state."""
+    """Return a run that reached a return, or ended in a state."""
     failed = isinstance(reached, str)
     return RunRecord(
-        "default",
-        str(permutation),
-        repetition,
-        {"gamma": f"0.{permutation}"},
-        repetition,
+        RunIdentity(
+            "default", str(permutation), repetition, repetition, {"gamma": f"0.{permutation}"}
+        ),
+        RunState(reached) if failed else RunState.FINISHED,
         steps=100,
         final_return=None if failed else reached,
         return_deviation=None if failed else 0.5,
         best_return=None if failed else reached,
         wall_time_seconds=0.0 if failed else reached,
-        state=reached if failed else "finished",
         error="it broke" if reached in ("failed", "diverged") else "",
         curve=() if failed else ((50, 0.0), (100, reached)),
     )
@@ -61,7 +59,7 @@ def results(runs):
 
 def outcome(runs):
     permutations = tuple(
-        PermutationRuns(own[0].permutation, tuple(own[0].choices.values()), tuple(own))
+        PermutationRuns(own[0].run.permutation, tuple(own[0].run.choices.values()), tuple(own))
         for own in results(runs)
     )
     return Outcome("default", Path("o"), ("gamma",), permutations, Config().as_dict(), ())
@@ -71,7 +69,7 @@ def write_journal(out, runs):
     journal = Journal(journal_path(out, "default"))
     rows = results(runs)
     with journal.transaction():
-        names = ((f"p{n}", str(n), list(own[0].choices.values())) for n, own in enumerate(rows))
+        names = ((f"p{n}", str(n), list(own[0].run.choices.values())) for n, own in enumerate(rows))
         journal.place(["gamma"], names)
         journal.add_runs(max(map(len, rows)), 0)
         journal["base"] = Config().as_dict()
@@ -96,7 +94,7 @@ def test_a_failed_repetition_counts_as_the_worst_score():
     assert found[1].deviation == pytest.approx((64 / 3) ** 0.5)
     assert found[1].values == (10.0, 10.0, None)
     assert [(score.finished, score.failed) for score in found] == [(3, 0), (2, 1), (3, 0), (0, 3)]
-    assert found[0].best_run("final").repetition == 0 and found[3].best_run("final") is None
+    assert found[0].best_run("final").run.repetition == 0 and found[3].best_run("final") is None
 
 
 def test_a_single_repetition_has_the_deviation_of_its_episodes():
@@ -108,7 +106,7 @@ def test_where_less_is_better_a_failure_counts_as_the_most():
     found = rank(outcome([[8.0, "failed"], [5.0, 6.0]]), "time")
     assert found.judged.tolist() == [[-8.0, -8.0], [-5.0, -6.0]]
     assert names_and_means(found.best(9)) == [("1", 5.5), ("0", 8.0)]
-    assert found.score(1).best_run("time").repetition == 0
+    assert found.score(1).best_run("time").run.repetition == 0
 
 
 def test_waiting_runs_do_not_count():
@@ -124,7 +122,7 @@ def test_equal_means_are_in_the_order_of_the_grid():
     assert best_first(np.array([NAN, NAN])).tolist() == [0, 1]
 
 
-def test_without_any_score_failures_stay_without():
+def test_failures_have_no_score_if_no_run_has_one():
     scores = np.full((2, 2), NAN)
     assert np.isnan(with_failures(scores, np.ones((2, 2), dtype=bool))).all()
     found = rank(outcome([["failed", "failed"], ["waiting", "diverged"]])).best(9)
@@ -190,8 +188,6 @@ def test_a_large_sweep_gets_the_same_answer(tmp_path, capsys, monkeypatch):
     console = Console(width=160)
     tuning._print_results(console, options, sweep, None, 0.0)
     printed = capsys.readouterr().out
-    assert "Permutation 2 (gamma 0.2) is the best of 3,400: return 8" in printed
-    assert "... and 3,350 more" in printed and "4 of 10,200 runs failed" in printed
-    # One permutation has no score, so the grid is incomplete.
-    assert "The importance of the keys is left out: the grid is incomplete" in printed
+    assert "Permutation 2 (gamma 0.2) leads the 3,400 permutations: return 8" in printed
+    assert "... and 3,350 more" in printed and "1 of 10,200 runs failed" in printed
     assert (tmp_path / "default.html").is_file()

@@ -36,14 +36,14 @@ def test_a_leader_by_luck_is_given_little_probability():
 def test_one_repetition_says_nothing():
     compared = compare(np.array([[1.0], [2.0]]))
     assert np.isnan(best_probabilities(compared, generator())).all()
-    assert np.isnan(selection_bias(compared, generator()))
+    assert np.isnan(selection_bias(np.array([[1.0], [2.0]])))
 
 
 @pytest.mark.parametrize(("permutations", "expected"), [(24, 1.95), (48, 2.23)])
 def test_the_best_of_equal_ones_is_too_good_by_the_expected_maximum(permutations, expected):
     repetitions = 10
     found = [
-        selection_bias(compare(rng.normal(size=(permutations, repetitions))), rng, 200)
+        selection_bias(rng.normal(size=(permutations, repetitions)))
         for rng in map(np.random.default_rng, range(100))
     ]
     assert np.mean(found) == pytest.approx(expected / repetitions**0.5, rel=0.06)
@@ -52,8 +52,26 @@ def test_the_best_of_equal_ones_is_too_good_by_the_expected_maximum(permutations
 def test_a_leader_far_ahead_needed_no_luck():
     scores = np.random.default_rng(2).normal(size=(12, 5))
     scores[3] += 20.0
-    assert selection_bias(compare(scores), generator()) < 0.05
+    assert selection_bias(scores) < 0.5
     assert best_probabilities(compare(scores), generator())[3] > 0.99
+
+
+@pytest.mark.parametrize("solving", [0.5, 0.8])
+def test_luck_is_right_where_runs_solve_or_fail(solving):
+    rng = np.random.default_rng(4)
+    found, true = [], []
+    for _ in range(400):
+        scores = (rng.random((12, 5)) < solving).astype(float)
+        found.append(selection_bias(scores))
+        true.append(scores.mean(axis=1).max() - solving)
+    assert np.mean(found) == pytest.approx(np.mean(true), rel=0.1)
+
+
+def test_luck_by_hand():
+    # Without the seeds' effects, the scores are (4, 2), (1, 3) and (1, 1) around a mean of 2 a seed. The
+    # first leads on the first seed and reaches 2 on the other one; the second leads there and reaches 1.
+    scores = np.array([[4.0, 2.0], [1.0, 3.0], [1.0, 1.0]])
+    assert selection_bias(scores) == pytest.approx(((4 - 2) + (3 - 1)) / 2 * 0.5**0.5)
 
 
 def test_a_large_grid_is_drawn_in_pieces():

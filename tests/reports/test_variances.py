@@ -43,7 +43,7 @@ def test_seed_effects_are_those_of_least_squares_where_something_is_missing():
     np.testing.assert_allclose(seed_effects(scores), solution - solution.mean(), atol=1e-10)
 
 
-def test_what_a_seed_does_to_all_permutations_is_no_variance_of_theirs():
+def test_an_effect_of_a_seed_on_all_permutations_adds_no_variance():
     rng = np.random.default_rng(2)
     scores = rng.normal(size=(5, 4))
     shifted = scores + np.array([0.0, 100.0, -50.0, 7.0])
@@ -79,7 +79,7 @@ def test_a_prior_of_equal_variances_is_their_value_and_weighs_half_of_them():
 
 def test_a_prior_has_the_moments_of_the_variances():
     rng = np.random.default_rng(4)
-    # Inverse chi-squared with 10 degrees of freedom and scale 2, seen through 4 of one's own.
+    # True variances are inverse chi-squared with scale 2; samples have 4 degrees of freedom.
     true = 10 * 2.0 / rng.chisquare(10, size=200_000)
     prior = fit_prior(variances(true * rng.chisquare(4, size=len(true)) / 4, freedom=4.0))
     assert prior.variance == pytest.approx(2.0, rel=0.05)
@@ -97,12 +97,12 @@ def test_variances_are_pulled_in_proportion_to_the_degrees_of_freedom():
     np.testing.assert_allclose(pulled.freedom, [6.0, 6.0])
 
 
-def test_a_variance_far_beyond_the_prior_is_left_as_it_is():
+def test_a_variance_far_beyond_the_prior_stays_unchanged():
     pulled = moderate(variances([1.0, 100.0]), Prior(2.0, 4.0))
     assert pulled.variance[1] == 100.0 and pulled.freedom[1] == 2.0
 
 
-def test_where_there_is_one_score_the_prior_speaks_alone():
+def test_with_one_score_the_prior_decides_alone():
     pulled = moderate(Variances(np.zeros(1), np.zeros(1)), Prior(2.0, 4.0))
     assert pulled.variance[0] == 2.0 and pulled.freedom[0] == 4.0
 

@@ -45,7 +45,7 @@ def make_grid(folder: Path, space="hyperparameters: {gamma: [0.9, 0.95, 0.99]}\n
 
 
 class Display(PlainDisplay):
-    """Records what is trained, and calls a function after each update."""
+    """Records the trained runs, and calls a function after each update."""
 
     def __init__(self, on_update=lambda sweep, progress: None):
         super().__init__(make_console(), 1, 1)
@@ -65,7 +65,7 @@ class Display(PlainDisplay):
 
 
 def run_here(populations, placements, observer, stop):
-    """A backend that trains in this process, where tests can replace parts of the trainer."""
+    """Train populations in this process, where tests can replace parts of the trainer."""
     queue = Queue(populations, placements[0].out)
     while not stop.is_requested and (population := queue.next()):
         observer.started(0, population)
@@ -112,7 +112,7 @@ def run(grid, out, display=None, overwrite=False, **options):
 
 
 def comparable(results, out):
-    """Everything that must be the same however often a sweep was interrupted."""
+    """Return everything that must be the same however often a sweep was interrupted."""
     return [
         (
             result.name,

@@ -22,7 +22,7 @@ class KilledError(BaseException):
 
 
 def killed_at(*updates):
-    """A display that kills the sweep at these updates, counted over all runs, without warning."""
+    """Return a display that kills the sweep at these updates, counted over all runs, without warning."""
     left = list(updates)
     count = iter(range(1, 10_000))
 
@@ -374,3 +374,18 @@ def test_a_journal_that_is_just_being_created_is_not_called_damaged(tmp_path):
     sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
     with pytest.raises(UserError, match="holds no sweep yet; if one is just starting"):
         read_journal(tmp_path, "default").__enter__()
+
+
+def test_the_base_value_of_a_tuned_key_may_change(tmp_path):
+    out, tuned = tmp_path / "out", "hyperparameters: {gamma: [0.9, 0.99]}\n"
+    base = BASE.replace("trainer: {", "trainer: {gamma: 0.9, ")
+    run(make_grid(tmp_path, tuned, base=base), out)
+    grown = "hyperparameters: {gamma: [0.9, 0.99, 0.95]}\n"
+    for value in (0.99, 0.95, 0.5):
+        other, display = base.replace("gamma: 0.9", f"gamma: {value}"), Display()
+        run(make_grid(tmp_path, grown, base=other), out, display)
+        assert names(display) == (["2_0"] if value == 0.99 else [])
+    untuned = "hyperparameters: {epochs: [1, 2]}\n"
+    with pytest.raises(UserError) as refusal:
+        run(make_grid(tmp_path, untuned, base=base.replace("gamma: 0.9", "gamma: 0.5")), out)
+    assert "trainer.gamma: was 0.9, is 0.5" in refusal.value.lines

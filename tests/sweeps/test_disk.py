@@ -21,7 +21,7 @@ IMAGES = Spaces({"visual": ((84, 84, 3), "uint8")}, (3, 2))
 
 
 def written_checkpoint(config, spaces):
-    """The size of a checkpoint with 4,096 actions of each environment."""
+    """Return the size of a checkpoint with 4,096 actions of each environment."""
     config = config.resolved(spaces.has_images)
     population = Population(spaces, config, 1, torch.device("cpu"))
     optimiser = AdamW(population.weights, population.gradients)

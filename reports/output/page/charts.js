@@ -211,7 +211,7 @@ function drawImportance(width) {
     const totalled = main.map((effect) => totals.get(effect.keys[0]));
     traces.push(trace(totalled, "with all its interactions", 0.22, text, "diamond-open"));
   }
-  const unsure = found.method === "fANOVA" ? " A model estimated the shares, as the grid is incomplete." : "";
+  const unsure = found.method !== "analysis of variance" ? " A model of main effects estimated the shares, as the grid is incomplete." : "";
   return {
     traces,
     layout: layout(90 + 58 * rows.length, {

@@ -14,9 +14,9 @@ from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
 from reports.statistics.importance import Effect, Importance
 
-_MOST_CURVES = 1000  # of the best permutations; nobody could tell more lines apart
-_POINTS = 12_000  # of all mean curves together, which keeps a browser fast
-_DIGITS = 5  # of each number; a screen shows three of them
+_MOST_CURVES = 1000  # permutations, best first; nobody could tell more lines apart
+_POINTS = 12_000  # total of all mean curves, which keeps a browser fast
+_DIGITS = 5  # significant ones; a screen shows three of them
 
 
 def page_data(answer: Answer) -> dict[str, Any]:

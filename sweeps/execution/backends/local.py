@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from environments.cores import stay_on
 from environments.interface import EnvironmentFailure
+from environments.safety.children import free_children
 from environments.safety.output import outlive_readers
 from environments.safety.watch import Heartbeat, watch
 from sweeps.execution.backends.server import SHIELDED, server_context
@@ -57,7 +58,7 @@ def run_in_processes(
     observer: Observer,
     stop: Stop,
 ) -> None:
-    """Train populations in one process for each element of options until done, or stopped.
+    """Train populations, in a process for each of the options, until done or stopped.
 
     No process outlives the call, even if it raises an exception.
     """
@@ -127,7 +128,7 @@ class _Job:
         self._is_interrupted = False
 
     def begin(self, population: Population) -> None:
-        """Send a population to the process, which starts if need be."""
+        """Send a population to the process; start the process if it isn't running."""
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
             self._process = self._context.Process(
@@ -166,7 +167,7 @@ class _Job:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def died(self) -> list[RunRecord]:
-        """Release what a dead process held, and return its runs' records, which are failed."""
+        """Release what a dead process held, and return its runs' records, as failed."""
         assert self.population is not None
         cause = self.bury()
         error, details = f"the process that trained it died ({cause})", ""
@@ -242,6 +243,7 @@ def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> Non
         signal.signal(number, lambda received, _: stopped.append(received))
     # The fork server blocks them so that they don't kill it, and its children inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SHIELDED)
+    free_children()
     # The job's environment threads inherit this. They and the training take turns, so that no job waits
     # for a core that another uses.
     stay_on(options.placement.cores or ())
@@ -250,7 +252,7 @@ def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> Non
         try:
             connection.send(message)
         except ConnectionError:
-            # The main process is gone.
+            # The main process has exited.
             sys.exit(1)
 
     watch.heartbeat = heartbeat
