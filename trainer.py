@@ -32,7 +32,7 @@ from ppo.run.checkpoint import load_checkpoint
 from ppo.run.evaluator import Evaluator, Policy
 from ppo.run.member import Failure, Member, Run
 from ppo.run.returns import ReturnHistory
-from ppo.run.summaries import episode_scalars
+from ppo.run.summaries import FINAL_RETURN, episode_scalars
 from ppo.sampler import make_sampler
 from utils import Stream, choose_threads, derive_seed, make_generator
 
@@ -355,6 +355,9 @@ class PPOTrainer:
             member.scalars |= episode_scalars(member.episodes, "episode")
             member.scalars["value/explained_variance"] = explained[member.number]
             member.scalars["time/steps_per_second"] = rate
+            final = member.return_history.final
+            if final is not None:
+                member.scalars[FINAL_RETURN] = final
             if member.crashes:
                 member.scalars["episode/crashes"] = member.crashes
             member.episodes.clear()
@@ -371,8 +374,10 @@ class PPOTrainer:
         self.close()
 
     def close(self) -> None:
-        """Close all environments and summaries."""
-        self.environments.close()
-        self._close_evaluators()
-        for member in self.parts.members if hasattr(self, "parts") else []:
-            member.close()
+        """Close all summaries, then all environments, which may take long."""
+        try:
+            for member in self.parts.members if hasattr(self, "parts") else []:
+                member.close()
+        finally:
+            self.environments.close()
+            self._close_evaluators()

@@ -57,6 +57,7 @@ from __future__ import annotations
 from commands.command import Arguments, ExitCode, run_command
 from commands.notices import warn
 from commands.options import (
+    check_lengths,
     config_option,
     folder_option,
     integer_option,
@@ -67,7 +68,8 @@ from commands.options import (
     worker_id_option,
 )
 from ppo.sinks import parse_sinks
-from sweeps.confirmation import parse_confirmation
+from schema.folders import shown
+from sweeps.confirmation import confirmation_id, parse_confirmation
 from sweeps.execution.backends.server import start_server
 from sweeps.search_space.grid import Grid, load_grid
 
@@ -95,6 +97,7 @@ def main(arguments: Arguments) -> int:
     warn(grid.validate())
     if arguments["--generate-only"] and not arguments["--dry-run"]:
         return _generate(grid, arguments)
+    check_lengths(out, run_id, None if confirmation is None else confirmation_id(run_id))
     if not arguments["--dry-run"]:
         start_server()
 
@@ -140,7 +143,7 @@ def _generate(grid: Grid, arguments: Arguments) -> int:
 
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
-    print(f"{len(grid)} configs in {out}" + ("" if changed else " (nothing had changed)"))
+    print(f"{len(grid)} configs in {shown(out)}" + ("" if changed else " (nothing had changed)"))
     return ExitCode.SUCCESS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import shlex
 import shutil
 import subprocess
 import sys
@@ -92,8 +93,18 @@ Run {best.name}, seed {best.run.seed}: {reached}.
 Show it, evaluate it, and train it again:
 
 ```sh
-python enjoy.py --checkpoint={folder}/model.pt --video=episode.mp4
-python eval.py --checkpoint={folder}/model.pt
-python train.py --config={folder}/config.yaml --seed={best.run.seed} --run-id=best
+{_commands(folder, best.run.seed)}
 ```
 """
+
+
+def _commands(folder: Path, seed: int) -> str:
+    """Return the commands, a line each, which work from any folder."""
+    checkpoint, config = f"--checkpoint={folder / 'model.pt'}", f"--config={folder / 'config.yaml'}"
+    commands = [
+        ["cd", str(_ENJOY.parent)],
+        ["python", "enjoy.py", checkpoint, f"--video={VIDEO}"],
+        ["python", "eval.py", checkpoint],
+        ["python", "train.py", config, f"--seed={seed}", "--run-id=best"],
+    ]
+    return "\n".join(map(shlex.join, commands))

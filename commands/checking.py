@@ -6,7 +6,7 @@ from pathlib import Path
 
 from commands.command import ExitCode
 from environments.checking.check import Finding, check_environment
-from ppo.validation import runnable_problems
+from ppo.validation import bounds_notice, runnable_problems
 from schema.config import load_config
 from schema.environment import REGISTERED_TYPES
 from schema.errors import UserError
@@ -32,6 +32,9 @@ def check(path: Path, worker_id: int) -> int:
             Finding("failed", f"{'.'.join(key)}: {message}")
             for key, message in runnable_problems(config)
         ]
+        if not any(finding.verdict == "failed" for finding in findings):
+            notice = bounds_notice(config)
+            findings += [Finding("note", notice)] if notice else []
     for finding in findings:
         print(f"{finding.verdict}: {finding.text}")
     failed = sum(finding.verdict == "failed" for finding in findings)

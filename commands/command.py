@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from docopt import DocoptExit, docopt
 
+from commands.terminal.characters import print_any_character
 from environments.interface import EnvironmentFailure
 from environments.safety.failures import keep_details
+from environments.safety.output import outlive_readers
 from schema.errors import UserError
+from schema.folders import shown_text
+from schema.os_errors import describe, file_of
 
 VERSION = "0.1.0"
 
 Arguments = dict[str, Any]
+
+# Errors of writing to standard output, which name no file.
+_OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 # By default, torch's threads spin while they wait for each other. With a short spin they sleep instead:
 # on cores shared with other processes, training with images takes half the time; elsewhere it takes as
@@ -33,7 +42,7 @@ class ExitCode(IntEnum):
     Attributes:
         SUCCESS: everything that was asked for is done.
         FAILED: a run failed, or the environment did.
-        USAGE_ERROR: an option, a config or a file is wrong.
+        USAGE_ERROR: an option or a config is wrong, or a file can't be read or written.
         INTERRUPTED: Ctrl-C stopped the command; the code is the shell's for that.
     """
 
@@ -51,23 +60,67 @@ def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
         main: the command; takes the parsed arguments and returns an `ExitCode`, or 128 plus the number
             of the signal that stopped it.
     """
+    outlive_readers()
+    print_any_character()
+    code = _run(usage, main)
     try:
-        sys.exit(main(_parse(usage)))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        code = _fail_to_write(error)
+    sys.exit(code)
+
+
+def _run(usage: str, main: Callable[[Arguments], int]) -> int:
+    """Run a command, print its error and return the exit code."""
+    try:
+        return main(_parse(usage))
+    except SystemExit as end:  # --help, --version, or Rich found that nobody reads the output
+        return end.code if isinstance(end.code, int) else ExitCode.SUCCESS
     except UserError as error:
         for line in error.lines:
-            print(f"error: {line}", file=sys.stderr)
-        sys.exit(ExitCode.USAGE_ERROR)
+            _print_error(f"error: {line}")
+        return ExitCode.USAGE_ERROR
     except EnvironmentFailure as error:
-        print(f"failed: {keep_details(error)}", file=sys.stderr)
-        sys.exit(ExitCode.FAILED)
+        _print_error(f"failed: {keep_details(error)}")
+        return ExitCode.FAILED
     except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        sys.exit(ExitCode.USAGE_ERROR)
+        return _fail_to_write(error)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(ExitCode.INTERRUPTED)
+        _print_error("interrupted")
+        return ExitCode.INTERRUPTED
+
+
+def _fail_to_write(error: OSError) -> int:
+    """Print an error of a file or of standard output and return the exit code.
+
+    Raises:
+        OSError: the error concerns neither.
+    """
+    if file_of(error) is not None:
+        _print_error(f"error: {describe(error)}")
+        return ExitCode.USAGE_ERROR
+    if error.errno not in _OUTPUT_ERRORS | {errno.EPIPE}:
+        raise error
+    _discard_output()
+    if error.errno == errno.EPIPE:  # nobody reads the output, as after `| head`
+        return ExitCode.FAILED
+    _print_error(f"error: standard output: {describe(error)}")
+    return ExitCode.USAGE_ERROR
+
+
+def _discard_output() -> None:
+    """Redirect standard output to nowhere, so that Python doesn't try to write the rest at its end."""
+    with suppress(OSError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _print_error(line: str) -> None:
+    # Standard error may be full or closed, too; the exit code remains.
+    with suppress(OSError):
+        print(shown_text(line), file=sys.stderr, flush=True)
 
 
 def _parse(usage: str) -> Arguments:

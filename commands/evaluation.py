@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from commands.command import ExitCode
 from commands.playing import Agent
 from commands.terminal.progress import make_console
 from ppo.run.evaluator import Evaluator
+from schema.folders import shown
 from schema.yaml_file import replace_file
 
 _MEASURES = ("return", "length")
@@ -56,7 +58,7 @@ def evaluate_agents(
     console.print(results_table(reports))
     if out is not None:
         _write(reports, out)
-        console.print(f"results: {out}", soft_wrap=True)
+        console.print(f"results: {shown(out)}", soft_wrap=True)
     return ExitCode.SUCCESS
 
 
@@ -124,5 +126,14 @@ def _write(reports: Sequence[dict[str, Any]], out: Path) -> None:
         writer.writeheader()
         writer.writerows(reports)
     with replace_file(out / "evaluation.json") as file:
-        json.dump(reports, file, indent=2)
+        json.dump(_as_json(reports), file, indent=2, allow_nan=False)
         file.write("\n")
+
+
+def _as_json(value: Any) -> Any:
+    """Return nested values as JSON has them; null stands for numbers that aren't finite."""
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

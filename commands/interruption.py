@@ -6,9 +6,10 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+from environments.safety.children import free_children
 from sweeps.execution.stop import Stop
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -44,7 +45,8 @@ class Interruption:
         if number == signal.SIGHUP:
             _discard_output()
         # Not `print`, which isn't reentrant: the signal may have interrupted a `print`.
-        os.write(2, b"stopping after saving checkpoints; interrupt again to stop at once\n")
+        with suppress(OSError):  # nobody may read it any more
+            os.write(2, b"stopping after saving checkpoints; interrupt again to stop at once\n")
         self._stop.request("interrupted", _SECONDS_TO_SAVE)
         self._timer.start()
 
@@ -74,6 +76,7 @@ def interruptible(stop: Stop) -> Iterator[Interruption]:
     The second one, or the end of the time to save, raises KeyboardInterrupt.
     """
     interruption = Interruption(stop)
+    free_children()
     before = {number: signal.signal(number, interruption.receive) for number in _SIGNALS}
     try:
         yield interruption

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 
 from environments.building import probe
+from environments.checking.precision import precision_notices
 from environments.choosing import backend_notice
-from ppo.by_numba import compile_all, is_kept, learning_notice, obstacle
+from ppo.by_numba import cache_notice, compile_all, is_kept, learning_notice, obstacle
+from ppo.validation import bounds_notice
 from schema.config import Config
+from schema.folders import shown, shown_text
 
 
 def print_notices(configs: Iterable[Config], numba: bool) -> None:
-    """Print why environments or networks run slower than they could, each reason once.
+    """Print why environments or networks run slower or learn worse than they could, each reason once.
 
     Args:
         configs: the configs to train.
@@ -21,11 +27,24 @@ def print_notices(configs: Iterable[Config], numba: bool) -> None:
     configs = list(configs)
     environments = {config.environment.model_dump_json(): config.environment for config in configs}
     notices = [backend_notice(environment) for environment in environments.values()]
+    notices += map(bounds_notice, configs)
     if numba and _suit_numba(configs):
-        notices.append(learning_notice())
-    for notice in dict.fromkeys(notices):
+        notices += [learning_notice(), cache_notice()]
+    for notice in notices:
         if notice is not None:
-            print(f"notice: {notice}", file=sys.stderr)
+            _print_once(notice)
+
+
+@cache
+def _print_once(notice: str) -> None:
+    """Print a notice, the first time that this command has it."""
+    print(f"notice: {notice}", file=sys.stderr, flush=True)
+
+
+def print_precision(config: Config) -> None:
+    """Print which observations of a config's environment are too fine for float32."""
+    for notice in precision_notices(config.environment.model_dump_json(by_alias=True)):
+        print(f"notice: {config.environment.name}: {notice}", file=sys.stderr)
 
 
 def compile_beforehand(configs: Iterable[Config], numba: bool) -> None:
@@ -84,4 +103,9 @@ def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
 def warn(lines: list[str]) -> None:
     """Print warnings."""
     for line in lines:
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {shown_text(line)}", file=sys.stderr)
+
+
+def curves_line(summaries: Path) -> str:
+    """Return the line with the command that shows the learning curves."""
+    return f"curves: {shlex.join(['tensorboard', '--logdir', str(shown(summaries))])}"

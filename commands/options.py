@@ -13,9 +13,13 @@ from docopt import docopt
 from commands.command import Arguments
 from environments.ports import DefaultWorkerId
 from schema.errors import UserError
+from schema.folders import absolute
 
 _HOME = Path(__file__).resolve().parents[1]
 _LAST_PORT = 65535
+_NAME_AROUND = len(".") + len(".html.12345678")  # bytes around a run id in the longest file name
+_PATH_BELOW = 150  # bytes of the paths of checkpoints and summaries, beside the run id
+_SHOWN = 40  # characters of a text that is too long
 
 
 def integer_option(arguments: Arguments, name: str, minimum: int) -> int:
@@ -137,15 +141,17 @@ def _is_given(name: str, usage: str) -> bool:
 def config_option(arguments: Arguments, name: str, usage: str) -> Path:
     """Return the value of an option that is a config; a default is found from any folder.
 
+    The path may be relative, because configs are read before any environment is built.
+
     Args:
         arguments: the parsed arguments.
         name: the option.
         usage: the usage text, which names the default.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
-    path = path_option(arguments, name)
+    path = Path(_text(arguments, name)).expanduser()
     return path if _is_given(name, usage) else find_default(path)
 
 
@@ -155,22 +161,38 @@ def find_default(path: Path) -> Path:
 
 
 def path_option(arguments: Arguments, name: str) -> Path:
-    """Return the value of an option that is a path, with `~` expanded.
+    """Return the value of an option that is a path: absolute, with `~` expanded.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
+    return absolute(_text(arguments, name))
+
+
+def _text(arguments: Arguments, name: str) -> str:
     text = str(arguments[name])
     if not text:
         raise UserError(f"{name}=: must be a path")
-    return Path(text).expanduser()
+    if not _is_text(text):
+        # TensorBoard couldn't write there, and pages, tables and journals couldn't name it.
+        raise UserError(f"{name}={text}: must be a path in UTF-8; rename it, or go there with cd")
+    return text
+
+
+def _is_text(text: str) -> bool:
+    """Return whether UTF-8 can encode a text; other bytes of the command line are surrogates in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def optional_path(arguments: Arguments, name: str) -> Path | None:
     """Return the value of an option that is a path, or None if the option is left out.
 
     Raises:
-        UserError: the value is empty.
+        UserError: the value is empty, or isn't text in UTF-8.
     """
     return None if arguments[name] is None else path_option(arguments, name)
 
@@ -179,7 +201,7 @@ def folder_option(arguments: Arguments, name: str) -> Path:
     """Return the value of an option that is an output folder, which need not exist yet.
 
     Raises:
-        UserError: the value is empty, or the folder isn't writable.
+        UserError: the value is no path, or the folder isn't writable.
     """
     folder = path_option(arguments, name)
     check_folder(folder)
@@ -197,6 +219,33 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder}: must be a folder to write into; {existing} is a file")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(f"{folder}: must be a folder to write into; {existing} is write-protected")
+
+
+def check_lengths(out: Path, run_id: str, confirmed: str | None) -> None:
+    """Raise an error if a sweep's file names or paths would be too long, before anything is trained.
+
+    Args:
+        out: the output folder.
+        run_id: tag of the training session.
+        confirmed: tag of the sweep that confirms it; None if there is none.
+
+    Raises:
+        UserError: the run id or the output folder has too many bytes.
+    """
+    added = _NAME_AROUND + len(confirmed or run_id) - len(run_id)
+    most = os.pathconf("/", "PC_PATH_MAX") - added - _PATH_BELOW
+    if len(os.fsencode((out / run_id).absolute())) > most:
+        raise UserError(
+            f"--out={str(out)[:_SHOWN]}...: is too long; with the run id, its full path may have "
+            f"{most:,} bytes"
+        )
+    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    most = os.pathconf(existing, "PC_NAME_MAX") - added
+    if len(os.fsencode(PurePath(run_id).name)) > most:
+        option = " with --confirm" if confirmed else ""
+        raise UserError(
+            f"--run-id={run_id[:_SHOWN]}...: is too long; file names leave room for {most} bytes{option}"
+        )
 
 
 def run_id_option(arguments: Arguments) -> str:

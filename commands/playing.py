@@ -17,6 +17,7 @@ from ppo.run.evaluator import Policy
 from ppo.validation import load_runnable_config
 from schema.config import Config
 from schema.errors import UserError
+from schema.folders import absolute, shown
 from utils import Stream, choose_threads, make_generator
 
 _DEFAULT_CONFIG = Path("./configs/default.yaml")
@@ -59,6 +60,7 @@ class Agent:
                 population.load_member(0, checkpoint.weights, checkpoint.statistics)
             except ValueError as error:
                 raise UserError(f"{self.name}: {error}") from None
+            checkpoint.check_model(self.config.model, self.checkpoint)
         generator = make_generator(seed, Stream.ACTIONS)
         recurrence = self.config.model.recurrence
         forgets = recurrence is None or recurrence.reset_hidden_state
@@ -117,11 +119,11 @@ def _load(
                 f"{config_path}: model.model_path: names no checkpoint; "
                 "set it, or use --checkpoint=<path> or --untrained"
             )
-        checkpoint_path = Path(config.model.model_path).expanduser()
+        checkpoint_path = absolute(config.model.model_path)
     return [_agent(path, config) for path in find(checkpoint_path)]
 
 
 def _agent(path: Path, config: Config | None) -> Agent:
     # Each checkpoint is read before the first agent plays, so that a damaged one is found at once.
     checkpoint = load_checkpoint(path)
-    return Agent(str(path), config or checkpoint.read_config(path), path)
+    return Agent(str(shown(path)), config or checkpoint.read_config(path), path)

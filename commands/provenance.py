@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from schema.folders import START
+
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("torch", "numpy", "gymnasium", "minigrid", "envpool", "mlagents-envs")
 
@@ -20,6 +22,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
     """Return the provenance of a session, as plain values."""
     return {
         "command": sys.argv,
+        "folder": str(START),
         "host": platform.node(),
         "process": os.getpid(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),

@@ -21,6 +21,7 @@ from reports.ranking import Score
 from reports.suggestion import suggest
 from reports.words import sentences
 from schema.errors import UserError
+from schema.folders import shown
 from schema.yaml_file import replace_file
 from sweeps.confirmation import confirmation_id
 from sweeps.journal.journal import journal_path
@@ -84,15 +85,15 @@ def report(options: ReportOptions) -> int:
         print(f"answer: {options.answer}", file=sys.stderr)
     if options.suggest is not None:
         _write(options.suggest, suggest(found))
-        print(f"next grid: {options.suggest}", file=sys.stderr)
+        print(f"next grid: {shown(options.suggest)}", file=sys.stderr)
     if options.plots is not None:
         # Matplotlib takes a while to load, and most reports need no plots.
         from reports.output.plots import write_plots
 
         pictures = write_plots(found, options.plots)
-        print(f"{len(pictures)} pictures in {options.plots}", file=sys.stderr)
+        print(f"{len(pictures)} pictures in {shown(options.plots)}", file=sys.stderr)
     if options.page:
-        print(f"page: {save_page(found)}", file=sys.stderr)
+        print(f"page: {shown(save_page(found))}", file=sys.stderr)
     return 0
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from reports.answer import Answer
 from reports.output.page.page import write_page
 from reports.words import sentences
 from schema.errors import UserError
+from schema.os_errors import describe
 from sweeps.journal.runs import PENDING
 
-_SECONDS_BETWEEN = 15  # interval of reloading the page while the sweep runs
+_SECONDS_BETWEEN = 15  # reloads of the page while the sweep runs
+_TIMEOUT = 10.0  # seconds without a byte after which a browser's connection is closed
+# A site whose name resolves to this machine could read the page, too, but browsers send that name.
+_HOSTS = ("localhost", "127.0.0.1")
 
 
 def serve(read: Callable[[], Answer], port: int) -> int:
@@ -27,17 +33,41 @@ def serve(read: Callable[[], Answer], port: int) -> int:
     Raises:
         UserError: the port is in use.
     """
-    try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), _handler(read))
-    except OSError as error:
-        raise UserError(f"--watch={port}: can't be served: {error.strerror}") from None
-    with server:
+    with open_server(read, port) as server:
         print(f"http://localhost:{server.server_port}/ (Ctrl-C stops)", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             return 0
     return 0
+
+
+class Server(ThreadingHTTPServer):
+    """Serves the page, each request in a thread."""
+
+    def handle_error(self, *request: Any) -> None:
+        """Print the error of a request, unless the browser has gone away."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(*request)
+
+
+def open_server(read: Callable[[], Answer], port: int, timeout: float = _TIMEOUT) -> Server:
+    """Return a server for the page.
+
+    Args:
+        read: reads the current answer.
+        port: port of localhost; 0 chooses a free one.
+        timeout: seconds without a byte after which a connection is closed.
+
+    Raises:
+        UserError: the port is in use.
+    """
+    handler = _handler(read)
+    handler.timeout = timeout
+    try:
+        return Server(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise UserError(f"--watch={port}: can't be served: {error.strerror}") from None
 
 
 def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
@@ -48,16 +78,23 @@ def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:  # the name that http.server expects
             """Send the page."""
+            host = self.headers.get("Host", "").partition(":")[0].lower()
+            if host not in _HOSTS:
+                self.send_error(403, explain=f"The address must begin with {' or '.join(_HOSTS)}.")
+                return
             if self.path != "/":
                 self.send_error(404)
                 return
             with one_at_a_time:
                 try:
                     found = read()
+                    page = _page(found)
                 except UserError as error:
                     self.send_error(503, explain="; ".join(error.lines))
                     return
-                page = _page(found)
+                except OSError as error:
+                    self.send_error(503, explain=describe(error))
+                    return
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(page)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import math
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import imageio.v3 as imageio
 import numpy as np
 import torch
 from imageio.v2 import get_writer
+from imageio_ffmpeg import count_frames_and_secs
 
 from commands.command import ExitCode
 from commands.options import check_folder
@@ -26,7 +28,9 @@ from environments.wrappers.checked import find_not_finite
 from ppo.run.evaluator import Policy
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
+from schema.folders import shown
 from schema.unity import PLAYER_TYPES
+from schema.yaml_file import replace_file
 
 _FORMATS = (".mp4", ".gif")
 _DEFAULT_RATE = 30  # frames per second, if the environment names no rate
@@ -92,7 +96,7 @@ def show_episode(
     console = make_console()
     console.print(f"seed {seed}: return {episode.total:.4g}, length {episode.length}")
     if video is not None:
-        console.print(f"video: {video}", soft_wrap=True)
+        console.print(f"video: {shown(video)}", soft_wrap=True)
     return ExitCode.SUCCESS
 
 
@@ -153,28 +157,59 @@ class _Episode:
             yield self._environment.render()
 
 
-def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> None:
-    """Write the frames into a temporary file, and rename it to `path` when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rate = environment.metadata.get("render_fps") or _DEFAULT_RATE
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+def frame_rate(environment: gymnasium.Env) -> float:
+    """Return the frames per second that an environment names, as a number or text; else the default."""
     try:
-        if path.suffix.lower() == ".gif":
-            imageio.imwrite(temporary, list(episode.frames()), duration=1000 / rate, loop=0)
-        else:
-            _write_mp4(temporary, episode, rate, path)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        rate = float(environment.metadata["render_fps"])
+    except (KeyError, TypeError, ValueError):
+        return _DEFAULT_RATE
+    return rate if 0 < rate < math.inf else _DEFAULT_RATE
 
 
-def _write_mp4(temporary: Path, episode: _Episode, rate: float, path: Path) -> None:
-    writer: Any = get_writer(temporary, fps=rate, macro_block_size=2)
-    with writer:
-        for frame in episode.frames():
-            try:
-                writer.append_data(frame)
-            except OSError as error:  # ffmpeg has printed the cause itself
-                raise UserError(
-                    f"--video={path}: ffmpeg stopped before the episode ended"
-                ) from error
+def _write_video(path: Path, episode: _Episode, environment: gymnasium.Env) -> None:
+    """Play the episode and write its frames.
+
+    Raises:
+        OSError: the file can't be written; the error names it.
+        UserError: ffmpeg failed.
+    """
+    rate = frame_rate(environment)
+    is_gif = path.suffix.lower() == ".gif"
+    content = _make_gif(episode, rate) if is_gif else _make_mp4(episode, rate, path)
+    # The libraries would meet a full disk with a broken file, or with errors of many lines.
+    with replace_file(path, "wb") as file:
+        file.write(content)
+
+
+def _make_gif(episode: _Episode, rate: float) -> bytes:
+    frames = list(episode.frames())
+    return imageio.imwrite("<bytes>", frames, extension=".gif", duration=1000 / rate, loop=0)
+
+
+def _make_mp4(episode: _Episode, rate: float, path: Path) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / "video.mp4"
+        writer: Any = get_writer(temporary, fps=rate, macro_block_size=2)
+        with writer:
+            for frame in episode.frames():
+                try:
+                    writer.append_data(frame)
+                except OSError as error:  # ffmpeg has printed the cause itself
+                    raise UserError(
+                        f"--video={path}: ffmpeg stopped before the episode ended"
+                    ) from error
+        if not _is_whole(temporary):
+            raise UserError(f"--video={path}: ffmpeg couldn't write into {tempfile.gettempdir()}")
+        return temporary.read_bytes()
+
+
+def _is_whole(video: Path) -> bool:
+    """Return whether ffmpeg can read a video, which it writes an index into last.
+
+    On a full disk, it may stop without an error.
+    """
+    try:
+        count_frames_and_secs(video)
+    except (RuntimeError, OSError):
+        return False
+    return True

@@ -12,7 +12,7 @@ from commands.terminal.progress import duration, make_console
 from commands.terminal.tables import failure_lines, ranked_table
 from reports.outcome import read_outcome
 from reports.ranking import rank
-from sweeps.journal.journal import Journal, journal_path
+from sweeps.journal.journal import Journal, read_journal
 from sweeps.journal.lock import is_locked, lock_path
 from sweeps.journal.runs import FAILURES, PENDING, RunRecord, RunState
 
@@ -27,10 +27,9 @@ def show_status(out: Path, run_id: str) -> int:
         UserError: there is no journal, or it can't be read.
     """
     console = make_console()
-    journal = Journal(journal_path(out, run_id), writable=False)
-    try:
+    with read_journal(out, run_id) as journal:
         counts = journal.counts()
-        states = (RunState.FINISHED, RunState.RUNNING, RunState.WAITING, *FAILURES)
+        states = (RunState.FINISHED, *PENDING, *FAILURES)
         line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
         console.print(f"{run_id}: {line} of {sum(counts.values()):,} runs")
         _print_session(console, journal, counts)
@@ -45,14 +44,15 @@ def show_status(out: Path, run_id: str) -> int:
             more = len(outcome.permutations) - len(best)
             if more:
                 console.print(f"... and {more:,} more; report.py shows them")
-    finally:
-        journal.close()
     return 0
 
 
 def _print_session(console: Console, journal: Journal, counts: dict[RunState, int]) -> None:
     """Print which process trains the sweep and the time left, or when it stopped."""
-    began, ended, session = journal.sessions()[-1]
+    sessions = journal.sessions()
+    if not sessions:  # it is just starting
+        return
+    began, ended, session = sessions[-1]
     who = f"process {session.get('process')} on {session.get('host')}"
     if ended is None and is_locked(lock_path(journal.path)):
         left = _time_left(journal, time.time() - began, counts)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from pathlib import Path
 
 from rich.console import Console
 
 from commands.command import ExitCode
 from commands.interruption import interruptible
-from commands.notices import chosen_lines, compile_beforehand, print_notices
+from commands.notices import (
+    chosen_lines,
+    compile_beforehand,
+    curves_line,
+    print_notices,
+    print_precision,
+)
 from commands.terminal.progress import duration, make_console, make_display
 from environments import EnvironmentFailure
 from environments.safety.watch import watch
@@ -21,6 +26,8 @@ from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
 from schema.config import Config
 from schema.errors import UserError
+from schema.folders import absolute, shown
+from schema.os_errors import describe
 from sweeps.execution.stop import Stop
 from trainer import PPOTrainer, Progress
 
@@ -40,6 +47,7 @@ def train(
     device = placement.device
     numba = device.type == "cpu" and not placement.torch_compile
     print_notices([run.config], numba)
+    print_precision(run.config)
     compile_beforehand([run.config], numba)
     console = make_console()
     trainer_config = run.config.trainer
@@ -67,6 +75,8 @@ def train(
             _run_updates(console, trainer, run.config, stop)
             if trainer.failures[0] is not None:
                 raise trainer.failures[0].error
+            # Before the environments are closed, which may take long.
+            _print_reached(console, run, trainer)
     except (TrainingDivergedError, EnvironmentFailure) as error:
         if stop.is_requested:
             # A signal to the whole process group stops the environments' processes, too.
@@ -74,7 +84,6 @@ def train(
             return interruption.exit_code
         failures.show(error)
         return ExitCode.FAILED
-    _print_reached(console, run, trainer)
     console.print(f"took {duration(time.monotonic() - start)}")
     if interruption.number and not trainer.is_finished:
         print("interrupted", file=sys.stderr)
@@ -108,11 +117,11 @@ def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
         )
     else:
         console.print(f"return {record.final:.4g} ± {record.deviation:.3g} over {judged}")
-    assert run.checkpoints
+    assert run.summaries and run.checkpoints
     checkpoint = checkpoint_path(run.checkpoints, trainer.update)
-    console.print(f"checkpoint: {checkpoint}", soft_wrap=True)
+    console.print(f"checkpoint: {shown(checkpoint)}", soft_wrap=True)
     if TENSORBOARD in run.log.sinks:
-        console.print(f"curves: tensorboard --logdir '{run.summaries}'", soft_wrap=True)
+        console.print(curves_line(run.summaries), soft_wrap=True)
 
 
 class _Failures:
@@ -132,8 +141,11 @@ class _Failures:
         update = 0 if self.trainer is None else self.trainer.update
         details = getattr(error, "details", "")
         line = f"failed: {error} (after update {update:,}"
-        path = self._run.write_failure(f"{line})", details)
-        where = f"; details in {path}" if details else ""
+        try:
+            path = self._run.write_failure(f"{line})", details)
+            where = f"; details in {shown(path)}" if details else ""
+        except OSError as fault:
+            where = f"; details are lost: {describe(fault)}"
         # The live display hides the cursor, and is closed only later, if at all.
         self._console.show_cursor()
         self._console.print(f"{line}{where})", markup=False, soft_wrap=True)
@@ -166,4 +178,4 @@ def _resumes(run: Run) -> bool:
     model = run.config.model
     assert run.checkpoints
     own = run.checkpoints.resolve()
-    return model.load_model and own in Path(model.model_path).expanduser().resolve().parents
+    return model.load_model and own in absolute(model.model_path).resolve().parents

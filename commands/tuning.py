@@ -13,7 +13,13 @@ from rich.table import Table
 
 from commands.command import ExitCode
 from commands.interruption import interruptible
-from commands.notices import chosen_lines, compile_beforehand, print_notices, warn
+from commands.notices import (
+    chosen_lines,
+    compile_beforehand,
+    curves_line,
+    print_notices,
+    warn,
+)
 from commands.provenance import provenance
 from commands.terminal.progress import duration, make_console, make_display
 from commands.terminal.tables import Row, permutation_table, shorten
@@ -21,6 +27,8 @@ from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
 from schema.config import Config
+from schema.folders import shown
+from schema.os_errors import describe
 from sweeps.confirmation import ConfirmationPlan, confirmation_options
 from sweeps.execution.worker import SUMMARIES
 from sweeps.journal.runs import FAILURES
@@ -71,7 +79,7 @@ class _Plan:
             self._print(line)
         if agenda.kept:
             self._print(
-                f"{agenda.kept:,} finished runs in {options.out} are kept; "
+                f"{agenda.kept:,} finished runs in {shown(options.out)} are kept; "
                 "--overwrite trains them again"
             )
         if agenda.continued:
@@ -268,7 +276,7 @@ def _train(
         if sweep.stop.is_requested:
             console.print(f"stopped: {sweep.stop.reason}", soft_wrap=True)
             console.print(
-                f"{options.out} keeps the finished runs, and the last checkpoints of the others; "
+                f"{shown(options.out)} keeps the finished runs, and the last checkpoints of the others; "
                 "the same command resumes the sweep",
                 soft_wrap=True,
             )
@@ -295,9 +303,9 @@ def _print_results(
     # A sweep that was stopped has no time for the rest, or no room.
     if not sweep.stop.is_requested:
         _write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
-    console.print(f"all results: {options.results}", soft_wrap=True)
+    console.print(f"all results: {shown(options.results)}", soft_wrap=True)
     if TENSORBOARD in options.sinks:
-        console.print(f"curves: tensorboard --logdir '{options.out / SUMMARIES}'", soft_wrap=True)
+        console.print(curves_line(options.out / SUMMARIES), soft_wrap=True)
 
 
 def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
@@ -308,7 +316,7 @@ def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
     try:
         best = write_best(found, film)
         if best is not None:
-            console.print(f"best agent: {best}", soft_wrap=True)
-        console.print(f"page: {save_page(found)}", soft_wrap=True)
+            console.print(f"best agent: {shown(best)}", soft_wrap=True)
+        console.print(f"page: {shown(save_page(found))}", soft_wrap=True)
     except OSError as error:
-        warn([f"{error.filename}: {error.strerror}"])
+        warn([describe(error)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -119,13 +120,22 @@ def probe(config: EnvironmentConfig, worker_id: int = PROBING) -> Probe:
     description = config.model_dump_json(exclude=unrelated)
     key = (description, worker_id)
     if key not in _probed:
+        _probed[key] = _build_and_probe(config, worker_id)
+    return _probed[key]
+
+
+def _build_and_probe(config: EnvironmentConfig, worker_id: int) -> Probe:
+    # Processes that start later inherit the working folder, which the environment may change.
+    folder = os.getcwd()
+    try:
         environment = make_environment(config, worker_id)
         try:
             seats = getattr(environment.unwrapped, "seats", 1)
-            _probed[key] = Probe(spaces_of(environment), seats)
+            return Probe(spaces_of(environment), seats)
         finally:
             environment.close()
-    return _probed[key]
+    finally:
+        os.chdir(folder)
 
 
 def probe_spaces(config: EnvironmentConfig, worker_id: int = PROBING) -> Spaces:

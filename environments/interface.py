@@ -22,6 +22,10 @@ Observations = dict[str, np.ndarray]
 # allowed. It limits the policy; the network doesn't see it.
 ACTION_MASK = "action_mask"
 
+# Least height and width in pixels of images that convolutions can read: the convolutional layers
+# (8x8 by 4, 4x4 by 2, 3x3 by 1) reduce 36 pixels to one.
+LEAST_IMAGE_SIZE = 36
+
 # Key in the info of a single environment's step: a life was lost, and the game continues.
 LIFE_LOST = "life_lost"
 

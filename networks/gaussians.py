@@ -86,6 +86,8 @@ class SquashedGaussian(DiagonalGaussian):
 
     Attributes:
         half_width: (A,), half the distance between the bounds.
+        density_width: (A,), the same, but 1 where the bounds are equal, as a number that can't differ
+            has no density.
         places, weights: (32, 1); E[f(x)] for a standard normal x is the weighted sum of f at these
             places (Gauss-Hermite quadrature).
     """
@@ -93,6 +95,7 @@ class SquashedGaussian(DiagonalGaussian):
     def __init__(self, bounds: Sequence[tuple[float, float]]) -> None:
         super().__init__(bounds)
         self.half_width = (self.high - self.low) / 2
+        self.density_width = self.half_width.where(self.half_width > 0, torch.ones(()))
         places, weights = np.polynomial.hermite_e.hermegauss(32)
         self.places = torch.tensor(places, dtype=torch.float32).unsqueeze(-1)
         self.weights = torch.tensor(weights / weights.sum(), dtype=torch.float32).unsqueeze(-1)
@@ -116,7 +119,7 @@ class SquashedGaussian(DiagonalGaussian):
         """Return the log-derivative (..., A) of squashing and scaling, exact far from 0, too."""
         # 1 - tanh(x)^2 = (2 / (e^x + e^-x))^2
         log_slope = 2 * (math.log(2.0) - actions - functional.softplus(-2 * actions))
-        return log_slope + self.half_width.to(actions.device).log()
+        return log_slope + self.density_width.to(actions.device).log()
 
     def _mean_log_slope(self, mean: Tensor, log_deviation: Tensor) -> Tensor:
         """Return the expected `_log_slope` (...), summed over all dimensions."""

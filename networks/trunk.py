@@ -32,6 +32,15 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def module_name(name: str) -> str:
+    """Return a name that a `ModuleDict` takes for an observation's; most names stay as they are."""
+    is_taken = not name or "." in name or hasattr(nn.ModuleDict(), name)
+    # With the mark, no two names become the same one.
+    return (
+        f"%{name.replace('%', '%25').replace('.', '%2e')}" if is_taken or name[0] == "%" else name
+    )
+
+
 class Trunk(nn.Module):
     """Convolutions for images, then recurrent layers, then fully connected layers.
 
@@ -47,10 +56,12 @@ class Trunk(nn.Module):
         self.activation_name = config.activation
         self.activation = _ACTIVATIONS[config.activation]
         self.encoders = nn.ModuleDict()
+        self._module_names: dict[str, str] = {}
         width = 0
         for name, (shape, _) in spaces.observations.items():
             if len(shape) == 3:
-                self.encoders[name] = self._encoder(axis, shape[2])
+                self._module_names[name] = module_name(name)
+                self.encoders[module_name(name)] = self._encoder(axis, shape[2])
                 width += list(convolved_sizes(shape))[-1]
             elif name != ACTION_MASK:
                 width += math.prod(shape)
@@ -120,11 +131,11 @@ class Trunk(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
     def _encode(self, name: str, values: Tensor) -> Tensor:
-        if name not in self.encoders:
+        if name not in self._module_names:
             return values.float()
         # Bytes to [0, 1]; [M x] B x H x W x C -> [M x] B x C x H x W
         images = values.float().mul_(1 / 255).movedim(-1, -3)
-        encoder = self.encoders[name]
+        encoder = self.encoders[self._module_names[name]]
         assert isinstance(encoder, nn.ModuleList)
         for layer in encoder:
             images = self.activation(layer(images))

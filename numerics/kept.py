@@ -32,14 +32,23 @@ def sources() -> Iterator[Path]:
     yield from sorted(path for pattern in patterns for path in root.glob(pattern))
 
 
+def place() -> Path:
+    """Return the folder that should hold the cache.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ppo-grid"
+
+
 @cache
 def folder() -> Path | None:
     """Return the cache folder; None if it can't be written."""
-    user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
     try:
-        found = Path(chosen) if chosen else Path(user).expanduser() / "ppo-grid"
-        found /= f"compiled-{fingerprint()}"
+        found = place() / f"compiled-{fingerprint()}"
         found.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # RuntimeError if there is no home folder
         return None

@@ -8,16 +8,14 @@ from itertools import chain
 from pathlib import Path
 
 from environments import EnvironmentFailure, probe
+from environments.interface import LEAST_IMAGE_SIZE
 from environments.safety.failures import keep_details
 from ppo.footprint import available_ram, footprint, show_bytes
 from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
+from schema.folders import absolute
 from schema.yaml_file import KeyPath
-
-# Least height and width of images in pixels: the convolutional layers (8x8 by 4, 4x4 by 2, 3x3 by 1)
-# reduce 36 pixels to one.
-MINIMUM_VISUAL_SIZE = 36
 
 
 def load_runnable_config(path: Path, trained: bool = True) -> Config:
@@ -53,7 +51,7 @@ def runnable_problems(config: Config, trained: bool = True) -> list[tuple[KeyPat
     problems = problems or _network_problems(config)
     sized = config if trained else _without_rollout(config)
     problems = problems or _ram_problems(sized)
-    if config.model.load_model and not Path(config.model.model_path).expanduser().is_file():
+    if config.model.load_model and not absolute(config.model.model_path).is_file():
         message = f"no checkpoint at {config.model.model_path}"
         problems = [*problems, (("model", "model_path"), message)]
     return problems
@@ -79,12 +77,12 @@ def _cached_environment_problems(environment_json: str) -> _Found:
     problems: list[tuple[KeyPath, str]] = [
         (
             ("environment", "name"),
-            f"the visual observation of {shape[1]} x {shape[0]} pixels is too small for the "
-            f"encoder; must be at least {MINIMUM_VISUAL_SIZE} x {MINIMUM_VISUAL_SIZE} "
+            f"the visual observation '{name}' of {shape[1]} x {shape[0]} pixels is too small for the "
+            f"encoder; must be at least {LEAST_IMAGE_SIZE} x {LEAST_IMAGE_SIZE} "
             "(set environment.resize_vis_obs)",
         )
-        for shape, _ in found.spaces.observations.values()
-        if len(shape) == 3 and min(shape[:2]) < MINIMUM_VISUAL_SIZE
+        for name, (shape, _) in found.spaces.observations.items()
+        if len(shape) == 3 and min(shape[:2]) < LEAST_IMAGE_SIZE
     ]
     return problems, found.seats
 
@@ -111,6 +109,35 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
         except ValueError as error:
             return [(("model", "recurrence", "residual"), str(error))]
     return []
+
+
+# A policy draws from a standard Gaussian at first. With a smaller chance, none of its first 10,000
+# actions may lie within the bounds.
+_LEAST_CHANCE = 1e-4
+
+
+def bounds_notice(config: Config) -> str | None:
+    """Return a line if hardly any drawn action lies within the environment's bounds; else None."""
+    bounds = probe(config.environment).spaces.bounds
+    if config.model.squash_actions:
+        return None
+    for number, (low, high) in enumerate(bounds, 1):
+        if low < high and _chance(low, high) < _LEAST_CHANCE:
+            is_finite = all(map(math.isfinite, chain.from_iterable(bounds)))
+            remedy = "set model.squash_actions to true, or let" if is_finite else "let"
+            return (
+                f"hardly any action that a new policy draws is within {low:g} and {high:g}, the bounds "
+                f"of action {number} of {len(bounds)}, so it is moved to a bound; {remedy} "
+                "the environment scale actions from -1 to 1"
+            )
+    return None
+
+
+def _chance(low: float, high: float) -> float:
+    """Return the probability that a standard normal number lies between two bounds."""
+    if low > 0:
+        low, high = -high, -low  # the tail in which a difference is exact
+    return (math.erfc(-high / math.sqrt(2)) - math.erfc(-low / math.sqrt(2))) / 2
 
 
 def _without_rollout(config: Config) -> Config:

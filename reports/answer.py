@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -219,11 +220,16 @@ def _score(
     )
 
 
+def _updates(outcome: Outcome) -> Any:
+    """Return the number of updates in a sweep's base config."""
+    return outcome.base.get("trainer", {}).get("updates")
+
+
 def _fresh(
     outcome: Outcome, confirmed: Outcome | None, metric: Metric, threshold: float | None
 ) -> Array:
     """Return scores on fresh seeds, (permutations, fresh repetitions); NaN for all but the leaders."""
-    if confirmed is None:
+    if confirmed is None or _updates(confirmed) != _updates(outcome):
         return np.empty((len(outcome.permutations), 0))
     judged = rank(confirmed, metric, threshold).judged
     fresh = np.full((len(outcome.permutations), judged.shape[1]), np.nan)

@@ -14,7 +14,7 @@ import numpy as np
 
 from reports.statistics.averages import Array
 from schema.errors import UserError
-from sweeps.journal.journal import Journal, journal_path
+from sweeps.journal.journal import read_journal
 from sweeps.journal.runs import RunRecord, RunState
 
 # The name of a run's score. Greater is better, except for the metrics in `LESS_IS_BETTER`.
@@ -220,8 +220,7 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
     Raises:
         UserError: there is no such sweep, or its journal can't be read.
     """
-    journal = Journal(journal_path(out, run_id), writable=False)
-    try:
+    with read_journal(out, run_id) as journal:
         records = map(_packed, journal.records(run_id, by_permutation=True))
         labels = tuple(journal.labels)
         grouped = [
@@ -233,5 +232,3 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
         )
         base = journal["base"] or {}
         return Outcome(run_id, out, labels, permutations, base, tuple(journal.sessions()))
-    finally:
-        journal.close()

@@ -73,6 +73,11 @@ class Score:
         """The number of repetitions that failed or diverged."""
         return sum(run.state in FAILURES for run in self.permutation.runs)
 
+    @property
+    def shorter(self) -> int:
+        """The number of repetitions with fewer updates than the sweep has now."""
+        return sum(run.state == RunState.SHORTER for run in self.permutation.runs)
+
     def best_run(self, metric: Metric) -> RunRecord | None:
         """Return the run with the best score; None if there is no score."""
         sign = sign_of(metric)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
 from reports.output.table import show_number
+from schema.folders import START, absolute, shown
 from sweeps.journal.runs import ENDED, RunState
 
 if TYPE_CHECKING:
@@ -19,18 +21,21 @@ _FEW = 3  # repetitions; up to these, intervals are wide whatever the returns
 _LISTED = 5  # effects
 _SLIVER = 0.05  # share of an interval
 _WORTH_NAMING = 0.01  # share of the variance
+_DEFAULT_OUT = "./grid_search/"  # tune.py's
 
 
 def sentences(answer: Answer) -> list[str]:
     """Return the answer in sentences: the best permutation, its certainty, what mattered, what next."""
     leader = answer.leader
     if leader is None:
-        return [_nothing(answer)]
-    parts = (_leader, _certainty, _luck, _what_matters, _edges, _failures)
+        return [_nothing(answer), *_shorter(answer, leader)]
+    parts = (_leader, _shorter, _certainty, _luck, _what_matters, _edges, _failures)
     return [sentence for part in parts for sentence in part(answer, leader)]
 
 
 def _nothing(answer: Answer) -> str:
+    if any(run.state == RunState.SHORTER for run in answer.outcome.runs):
+        return "No run has finished all updates yet, so there is nothing to rank."
     nothing = "No run has finished an episode yet, so there is nothing to rank"
     if any(run.state == RunState.FINISHED for run in answer.outcome.runs):
         return f"{nothing}; train for more updates, or limit episodes by environment.max_episode_steps."
@@ -38,7 +43,7 @@ def _nothing(answer: Answer) -> str:
 
 
 def _leader(answer: Answer, leader: Score) -> Iterator[str]:
-    total = len(answer.outcome.permutations)
+    total = sum(score.mean is not None or not score.shorter for score in answer.scores)
     yield (
         f"Permutation {leader.permutation.name} ({describe(answer, leader)}) "
         f"{_rank_of_leader(answer, total)}: {metric_title(answer.metric)} "
@@ -211,16 +216,70 @@ def _failures(answer: Answer, _: Score) -> Iterator[str]:
             yield f"{never:,} of {runs:,} runs never reach the threshold; each counts as the longest."
 
 
+def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
+    shorter = sum(score.shorter for score in answer.scores)
+    if shorter:
+        updates = answer.outcome.base.get("trainer", {}).get("updates")
+        yield (
+            f"{shorter:,} of {len(answer.outcome.runs):,} runs ended before trainer.updates became "
+            f"{updates} and aren't compared; this resumes them: "
+            + command(answer, answer.outcome.repetitions)
+        )
+
+
 def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
-    """Return the command that resumes the sweep with more repetitions."""
+    """Return the command that resumes the sweep with more repetitions, from here and where it is now."""
     sessions = answer.outcome.sessions
-    given = sessions[-1][2].get("command", ["tune.py"]) if sessions else ["tune.py"]
+    session = sessions[-1][2] if sessions else {}
+    script, *arguments = session.get("command", ["tune.py"])
+    given = _options(arguments)
+    if "folder" in session:  # older sessions have none
+        script = _from_here(script, session["folder"])
+        given = _placed(given, session["folder"], answer.outcome.out)
     replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
-    kept = [each for each in given[1:] if each.partition("=")[0] not in replaced]
+    kept = [each for each in given if each.partition("=")[0] not in replaced]
     added = [f"--num-repetitions={repetitions}"]
     if only and len(only) < len(answer.outcome.permutations):
         added.append(f"--only={_ranges(only)}")
-    return shlex.join(["python", given[0], *kept, *added])
+    return shlex.join(["python", script, *kept, *added])
+
+
+def _options(arguments: Sequence[str]) -> list[str]:
+    """Return arguments as `--option=value`, also those that were given as `--option value`."""
+    options: list[str] = []
+    for argument in arguments:
+        if argument.startswith("-") or not options:
+            options.append(argument)
+        else:
+            options[-1] += f"={argument}"
+    return options
+
+
+def _placed(options: Sequence[str], folder: str, out: Path) -> list[str]:
+    """Return options with configs as they are found from here, and with a sweep's present folder.
+
+    Args:
+        options: the options of the session.
+        folder: the folder in which the session was started.
+        out: the present output folder.
+    """
+    values = dict(option.partition("=")[::2] for option in options)
+    for name in ("--config", "--tune"):
+        if name in values:
+            values[name] = _from_here(values[name], folder)
+    before = _in(folder, values.get("--out", _DEFAULT_OUT))
+    if folder != str(START) or before.resolve() != absolute(out).resolve():
+        values["--out"] = str(shown(out))
+    return [f"{name}={value}" if value else name for name, value in values.items()]
+
+
+def _from_here(path: str, folder: str) -> str:
+    """Return a path that was given in a folder as it is found from the folder of the start."""
+    return path if folder == str(START) else str(shown(_in(folder, path)))
+
+
+def _in(folder: str, path: str) -> Path:
+    return Path(folder) / Path(path).expanduser()
 
 
 def _ranges(numbers: Sequence[int]) -> str:

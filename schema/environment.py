@@ -43,6 +43,11 @@ class EnvironmentConfig(Section):
         "with frame_skip) after which an episode is truncated; null: the environment's "
         "own limit",
     )
+    use_action_mask: Literal["auto", True, False] = Field(
+        "auto",
+        description="whether forbidden choices are masked: auto (if a reset brings a mask), true (an "
+        "error where there is none) or false (masks are ignored)",
+    )
     mask_velocities: bool = Field(
         False, description="CartPole only: hide both velocities, so that memory is needed"
     )

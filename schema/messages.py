@@ -39,7 +39,8 @@ def _describe(details: ErrorDetails, root: type[Section]) -> tuple[KeyPath, str]
     if kind == "extra_forbidden":
         return key_path, "unknown key" + _key_hint(key_path, root)
     if kind == "literal_error":
-        return key_path, f"{_show(value)} isn't one of {context['expected']}"
+        expected = context["expected"].replace("True", "true").replace("False", "false")
+        return key_path, f"{_show(value)} isn't one of {expected}"
     if kind in _BOUNDS:
         bound = next(iter(context.values()))
         return key_path, f"{_show(value)} is out of range; must be {_BOUNDS[kind]} {bound}"

@@ -18,6 +18,7 @@ from typing import IO, Any
 import yaml
 
 from schema.errors import UserError
+from schema.os_errors import naming
 
 # The C parser and emitter are about ten times as fast; PyYAML also works without them.
 _BaseLoader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -228,7 +229,17 @@ _Dumper.add_representer(list, _represent_list)
 
 @contextmanager
 def replace_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`, which replaces it once everything is written."""
+    """Open a temporary file beside `path`, which replaces it once everything is written.
+
+    Raises:
+        OSError: the file can't be written; the error names `path`.
+    """
+    with naming(path), _replacing(path, mode) as file:
+        yield file
+
+
+@contextmanager
+def _replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     encoding = None if "b" in mode else "utf-8"
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

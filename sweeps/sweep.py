@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -13,12 +13,13 @@ import torch
 from environments.cores import share_cores
 from schema.config import Config
 from schema.errors import UserError
+from schema.os_errors import describe
 from sweeps.execution.backends.local import Backend, run_in_processes
 from sweeps.execution.events import SweepDisplay
 from sweeps.execution.recorder import Recorder
 from sweeps.execution.stop import Stop
 from sweeps.execution.worker import WorkerOptions
-from sweeps.journal.lock import SweepLock, lock_path
+from sweeps.journal.lock import SweepLock, lock_path, turn_of
 from sweeps.journal.opening import open_journal, results_of_others
 from sweeps.journal.results import write_results
 from sweeps.journal.runs import ENDED, RunIdentity, RunRecord
@@ -59,6 +60,7 @@ class Sweep:
     ) -> None:
         self._grid = grid
         self._options = options
+        self._overwrite = overwrite
         self._identify = Identities(grid)
         self.stop = Stop()
         if options.out.exists() and not options.out.is_dir():
@@ -67,12 +69,15 @@ class Sweep:
         with ExitStack() as opened:
             lock = SweepLock(lock_path(options.journal))
             opened.callback(lock.release)
-            self._others = results_of_others(grid, options, overwrite)
+            results_of_others(grid, options, overwrite)
             self._journal = open_journal(grid, self._identify, options, overwrite)
             opened.callback(self._journal.close)
             self._journal.begin_session(description or {})
             self.agenda = Agenda(grid, options, self._journal)
             write_index(options.configs, grid.labels, self._index)
+            if overwrite or not options.results.exists():
+                # From now on, a sweep of other keys is refused here.
+                self._write_table()
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Sweep:
@@ -107,14 +112,23 @@ class Sweep:
         """
         shortage = (lambda: None) if disk is None else disk.shortage
         stop, fail_fast = self.stop, self._options.fail_fast
-        recorder = Recorder(self._journal, self._write_table, display, stop, fail_fast, shortage)
+        recorder = Recorder(self._journal, self._try_table, display, stop, fail_fast, shortage)
         placements = place_jobs(self._options, self.agenda)
-        populations = map(self._begin, self.agenda.populations)
         try:
-            backend(populations, placements, recorder, self.stop)
+            backend(self._populations(), placements, recorder, self.stop)
         finally:
-            recorder.write_table()
             self._journal.end_session()
+            self._write_table()
+
+    def _populations(self) -> Iterator[list[PlannedRun]]:
+        """Yield the populations to train; if one's configs can't be written, stop the sweep."""
+        for population in self.agenda.populations:
+            try:
+                begun = self._begin(population)
+            except OSError as error:
+                self.stop.request(describe(error))
+                return
+            yield begun
 
     def _begin(self, population: Sequence[int]) -> list[PlannedRun]:
         """Write the configs of a population's runs, and return the runs."""
@@ -141,13 +155,24 @@ class Sweep:
         """Return the records of all runs, also of those that this session doesn't train."""
         return self._journal.records(self._options.run_id, by_permutation)
 
+    def _try_table(self) -> None:
+        """Write `results.csv`; leave a damaged one to the end, as the journal has all records."""
+        with suppress(UserError):
+            self._write_table()
+
     def _write_table(self) -> None:
-        own = self._options.run_id
-        before = (record for record in self._others if record.run.run_id < own)
-        after = (record for record in self._others if record.run.run_id > own)
-        ended = (record for record in self.records() if record.state in ENDED)
-        records = chain(before, ended, after)
-        write_results(self._options.results, self._grid.labels, records)
+        """Write `results.csv`, with the rows that sweeps with other run ids have there now.
+
+        Raises:
+            UserError: another program has damaged the file.
+        """
+        own, path = self._options.run_id, self._options.results
+        with turn_of(path):
+            others = results_of_others(self._grid, self._options, self._overwrite)
+            before = (record for record in others if record.run.run_id < own)
+            after = (record for record in others if record.run.run_id > own)
+            ended = (record for record in self.records() if record.state in ENDED)
+            write_results(path, self._grid.labels, chain(before, ended, after))
 
 
 def place_jobs(options: SweepOptions, agenda: Agenda) -> list[WorkerOptions]:

@@ -35,10 +35,17 @@ def make_console() -> Console:
     Outside a terminal, only the variable COLUMNS limits the length of lines. Brackets are printed as
     they are, since paths and choices may contain them.
     """
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    # A size of 0 would print nothing.
+    unset = {name for name in ("COLUMNS", "LINES") if not _is_size(os.environ.get(name, ""))}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    console = Console(highlight=False, markup=False, _environ=environment)
+    if not console.is_terminal and "COLUMNS" in unset:
         console.width = 240
     return console
+
+
+def _is_size(text: str) -> bool:
+    return text.isdecimal() and int(text) > 0
 
 
 def make_display(

@@ -115,14 +115,13 @@ def ranked_table(console: Console, scores: Sequence[Score], labels: Sequence[str
     repeats = any(score.finished + score.failed > 1 for score in scores)
     over = "repetitions" if repeats else "the episodes of the one repetition"
     caption = f"±: standard deviation over {over}"
-    any_failed = any(score.failed for score in scores)
-    if any_failed:
-        caption += "\nfailed: repetitions that count as the worst score"
+    marks = _marks(scores)
+    caption += "".join(f"\n{title}: {meaning}" for title, meaning, _ in marks)
     rows = [
         Row(
             [str(rank), score.permutation.name, _show(score.mean), _show(score.deviation)],
             score.permutation.choices,
-            [str(score.failed)] if any_failed else [],
+            [str(count(score)) for _, _, count in marks],
         )
         for rank, score in enumerate(scores, start=1)
     ]
@@ -130,15 +129,24 @@ def ranked_table(console: Console, scores: Sequence[Score], labels: Sequence[str
         console,
         ["rank", "index", "return", "±"],
         labels,
-        ["failed"] if any_failed else [],
+        [title for title, _, _ in marks],
         rows,
         title="Permutations by mean return",
         caption=caption,
     )
     table.columns[2].style = "bold"
-    if any_failed:
-        table.columns[-1].style = "red"
+    for column in table.columns[len(table.columns) - len(marks) :]:
+        column.style = "red"
     return table
+
+
+def _marks(scores: Sequence[Score]) -> list[tuple[str, str, Callable[[Score], int]]]:
+    """Return the columns of what counts less than a finished run: title, meaning, number of runs."""
+    marks: list[tuple[str, str, Callable[[Score], int]]] = [
+        ("failed", "repetitions that count as the worst score", lambda score: score.failed),
+        ("shorter", "repetitions with too few updates to be compared", lambda score: score.shorter),
+    ]
+    return [mark for mark in marks if any(mark[2](score) for score in scores)]
 
 
 def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Score]]) -> Table:
@@ -150,7 +158,7 @@ def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Sco
         rows: ranks and scores of the permutations to show.
     """
     parts = _parts(answer)
-    any_failed = any(score.failed for _, score in rows)
+    marks = _marks([score for _, score in rows])
     lead = len(answer.contenders)
     # A contender may be far below others: if its runs vary much, its low mean proves little.
     has_line = 0 < lead < len(rows) and all(score.could_be_best for _, score in rows[:lead])
@@ -160,12 +168,12 @@ def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Sco
         console,
         [title for title, _ in parts],
         labels,
-        ["each repetition", *(["failed"] if any_failed else [])],
+        ["each repetition", *(title for title, _, _ in marks)],
         [
             Row(
                 [cell(rank, score) for _, cell in parts],
                 [score.permutation.choices[place] for place in places],
-                [_values(score), *([str(score.failed)] if any_failed else [])],
+                [_values(score), *(str(count(score)) for _, _, count in marks)],
             )
             for rank, score in rows
         ],

@@ -14,6 +14,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from environments.checking.precision import Precision
 from environments.wrappers.checked import is_scalar
 
 _REAL = "biuf"  # the kinds of NumPy types that can be compared with bounds
@@ -24,17 +25,20 @@ class Answers:
 
     Attributes:
         faults: a line for each fault, by its topic.
+        precision: looks at the same observations; None before `over`.
         steps: the number of steps watched.
     """
 
     def __init__(self) -> None:
         self.steps = 0
         self.faults: dict[str, str] = {}
+        self.precision: Precision | None = None
 
     def over(self, environment: gymnasium.Env) -> None:
         """Watch an environment from now on."""
         reset, step = environment.reset, environment.step
         space = environment.observation_space
+        self.precision = self.precision or Precision(space)
 
         @functools.wraps(reset)
         def watched_reset(**arguments: Any) -> Any:
@@ -56,6 +60,8 @@ class Answers:
         vars(environment).update(reset=watched_reset, step=watched_step)
 
     def _look_at(self, space: spaces.Space, observation: Any, method: str) -> None:
+        assert self.precision is not None
+        self.precision.look_at(observation)
         for topic, fault in _misfits(space, observation):
             self.faults.setdefault(
                 topic,

@@ -31,7 +31,7 @@ from environments.spaces import spaces_of
 from environments.suites.drawing import draw_without_devices
 from environments.suites.registration import create
 from environments.vector import random_action
-from environments.wrappers.checked import form
+from environments.wrappers.checked import form, guarded, step_call
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
@@ -93,7 +93,8 @@ def _findings(config: EnvironmentConfig, worker_id: int) -> list[Finding]:
     check = _EpisodeCheck(config, worker_id)
     fault = _ask_gymnasium(environment.unwrapped, check.watch)
     try:
-        environment.close()
+        with guarded(step_call("close", config)):
+            environment.close()
         check.run()
     except Exception as error:
         told = " ".join([*check.watch.faults.values(), fault or ""])
@@ -297,8 +298,10 @@ class _EpisodeCheck:
         return None
 
     def note_contents(self) -> None:
-        """Add the faults in what the environments returned to the findings."""
+        """Add the faults in what the environments returned, and what is too fine for float32."""
         self.findings += [Finding("failed", fault) for fault in self.watch.faults.values()]
+        if self.watch.precision is not None:
+            self.findings += [Finding("note", line) for line in self.watch.precision.notices()]
         if self.watch.steps and not self.watch.faults:
             self._pass(
                 "observations are within observation_space and rewards finite, in "

@@ -22,6 +22,8 @@ def as_frame(name: str, rendered: Any, shape: tuple[int, ...] | None = None) -> 
         EnvironmentFailure: It isn't such a frame, or its size differs from the earlier frames'.
     """
     frame = _as_array(rendered)
+    if frame is not None and frame.shape[2:] == (4,):
+        frame = frame[:, :, :3]  # RGBA: videos have no transparency
     is_frame = frame is not None and frame.shape[2:] == (3,) and frame.dtype == np.uint8
     if frame is None or not is_frame or not frame.size:
         kind = f" of {rendered.dtype}" if isinstance(rendered, np.ndarray) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,11 @@ from environments.interface import (
 )
 from environments.safety.failures import failure_of
 from environments.spaces import spaces_of
-from environments.wrappers.checked import find_not_finite
+from environments.wrappers.checked import find_not_finite, is_scalar
 from schema.environment import EnvironmentConfig
+
+# Statistics that an episode has whatever the environment reports; evaluations add the level.
+_OWN_STATISTICS = {"level", "return", "length"}
 
 
 @dataclass
@@ -111,7 +115,7 @@ class EpisodePlayer:
 
     def statistics(self, info: dict[str, Any]) -> dict[str, float]:
         """Return the statistics of the episode that just ended, given its last info."""
-        reported = {key: float(value) for key, value in info.items() if _is_number(value)}
+        reported = {_name(key): _number(value) for key, value in info.items() if is_scalar(value)}
         length = len(self._actions) / self._spaces.action_size
         return {**reported, "return": self._return, "length": length}
 
@@ -142,8 +146,18 @@ class EpisodePlayer:
         self._environment.close()
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))
+def _name(key: object) -> str:
+    """Return the name of a statistic; `info.` marks names that episodes have by themselves."""
+    name = str(key)
+    return f"info.{name}" if name in _OWN_STATISTICS else name
+
+
+def _number(value: Any) -> float:
+    """Return a scalar as a float; whole numbers beyond its range are infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 class EpisodeBlock:

@@ -33,7 +33,9 @@ from environments.interface import (
     Spaces,
     Step,
 )
-from environments.safety.failures import failure_of
+from environments.safety.children import free_children
+from environments.safety.failures import failure_of, warn_once
+from environments.safety.output import outlive_readers
 from environments.safety.watch import Heartbeat, watch
 from schema.environment import EnvironmentConfig
 
@@ -77,6 +79,7 @@ class ProcessEnvironments:
         workers: int | None = None,
     ) -> None:
         self.spaces = probe_spaces(config, worker_id)
+        self._name = config.name
         self._count = num_environments
         context = _context(config)
         # Without a name where the system allows it, so that no crash leaves it behind.
@@ -91,7 +94,7 @@ class ProcessEnvironments:
                 self._processes.append(_WorkerProcess(context, plan, memory))
             self._gather()  # each worker process reports that its environments are built
         except BaseException:
-            self.close()
+            self._stop()
             raise
 
     def __len__(self) -> int:
@@ -135,11 +138,19 @@ class ProcessEnvironments:
 
     def close(self) -> None:
         """Stop every worker process; calling it again does nothing."""
+        if self._stop():
+            warn_once(
+                f"{self._name}: close gave no answer for {_SECONDS_TO_END:g} s in a worker process, "
+                "which was killed; the results are kept"
+            )
+
+    def _stop(self) -> bool:
+        """Stop every worker process, and return whether any had to be killed."""
         processes, self._processes = self._processes, []
         for process in processes:
             process.hang_up()
-        for process in processes:
-            process.join()
+        killed = [process.join() for process in processes]
+        return any(killed)
 
     def _command(self, name: str) -> list[Any]:
         """Call a method of every block at the same time; return their results."""
@@ -159,7 +170,7 @@ class ProcessEnvironments:
         try:
             yield
         except BaseException:
-            self.close()
+            self._stop()
             raise
 
 
@@ -207,12 +218,15 @@ class _WorkerProcess:
     def hang_up(self) -> None:
         self._connection.close()
 
-    def join(self) -> None:
+    def join(self) -> bool:
+        """Wait until the process exits, and return whether it had to be killed."""
         self._process.join(_SECONDS_TO_END)
-        if self._process.is_alive():
+        hangs = self._process.is_alive()
+        if hangs:
             self._process.kill()
             self._process.join()
         self._process.close()
+        return hangs
 
     def _death(self) -> EnvironmentFailure:
         self._process.join(_SECONDS_TO_END)
@@ -257,7 +271,12 @@ def _interrupts_held_back() -> Iterator[None]:
 
 def _work(connection: Connection, plan: _BlockPlan, memory: Any, heartbeat: Any) -> None:
     """Run a worker process: build its environments, then serve commands until the pipe closes."""
+    outlive_readers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    free_children()
+    # Python forbids daemons to have children, which environments may need. The parent still treats this
+    # process as its daemon.
+    multiprocessing.current_process().daemon = False
     watch.heartbeat = heartbeat
     # Safe in another thread: by then the main thread hangs, and sends nothing itself.
     watch.give_up = lambda failure: connection.send((None, failure))

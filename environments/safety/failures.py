@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import traceback
 from functools import cache
@@ -41,10 +42,19 @@ def keep_details(failure: EnvironmentFailure) -> str:
     """
     if not failure.details:
         return str(failure)
-    path = _file_of_details()
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{failure}\n\n{failure.details.rstrip()}\n\n")
+    try:
+        path = _file_of_details()
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{failure}\n\n{failure.details.rstrip()}\n\n")
+    except OSError as error:
+        return f"{failure} (details are lost: {error.strerror})"
     return f"{failure} (details in {path})"
+
+
+@cache
+def warn_once(line: str) -> None:
+    """Print a warning, the first time that this process has it."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 @cache

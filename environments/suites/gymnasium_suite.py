@@ -13,4 +13,6 @@ from schema.environment import EnvironmentConfig
 def make(config: EnvironmentConfig, worker_id: int, render_mode: str | None) -> gymnasium.Env:
     """Make an environment with its images, all else as a float32 "vector", and its action mask."""
     environment = as_trainable_actions(create(config, worker_id, render_mode), config.name)
-    return with_action_mask(as_named_arrays(environment, config.name), config.name)
+    uses, keeps_small = config.use_action_mask, bool(config.resize_vis_obs) or config.grayscale
+    named = as_named_arrays(environment, config.name, keeps_small, uses is not False)
+    return with_action_mask(named, config.name, uses)

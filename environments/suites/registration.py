@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import importlib
@@ -57,16 +58,11 @@ def create(
     spec = _find(name, config.type)
     limit = config.max_episode_steps or spec.max_episode_steps
     # Without Gymnasium's own wrappers: their errors would hide the environment's.
-    spec = dataclasses.replace(
-        spec,
-        order_enforce=False,
-        max_episode_steps=None,
-        kwargs={**spec.kwargs, **config.kwargs},
-    )
+    spec = dataclasses.replace(spec, order_enforce=False, max_episode_steps=None)
     try:
         prepare_drawing(spec, render_mode)
         arguments = _arguments(spec, config, worker_id, render_mode)
-        environment = gymnasium.make(spec, disable_env_checker=True, **arguments)
+        environment = _construct(spec, config.kwargs, arguments)
     except (gymnasium.error.Error, ImportError) as error:
         raise UserError(f"environment.name: {name} can't be created: {_remedy(error)}") from error
     except (UserError, EnvironmentFailure):
@@ -83,6 +79,42 @@ def create(
     if is_checked:
         environment = checked(environment, config)
     return environment if limit is None else TimeLimit(environment, limit)
+
+
+def _construct(spec: EnvSpec, kwargs: dict[str, Any], arguments: dict[str, Any]) -> gymnasium.Env:
+    """Call a constructor, with tuples for YAML's lists if it refuses lists.
+
+    Args:
+        spec: the environment's spec.
+        kwargs: `environment.kwargs`.
+        arguments: further arguments.
+
+    Raises:
+        Exception: The constructor's error about the lists if it refuses tuples, too.
+    """
+
+    def construct(given: dict[str, Any]) -> gymnasium.Env:
+        own = dataclasses.replace(spec, kwargs={**spec.kwargs, **given})
+        return gymnasium.make(own, disable_env_checker=True, **arguments)
+
+    try:
+        return construct(kwargs)
+    except Exception:
+        with_tuples = {key: _as_tuples(value) for key, value in kwargs.items()}
+        if with_tuples == kwargs:
+            raise
+        with contextlib.suppress(Exception):
+            return construct(with_tuples)
+        raise
+
+
+def _as_tuples(value: Any) -> Any:
+    """Return a value of YAML with tuples instead of its lists, at any depth."""
+    if isinstance(value, list):
+        return tuple(map(_as_tuples, value))
+    if isinstance(value, dict):
+        return {key: _as_tuples(each) for key, each in value.items()}
+    return value
 
 
 def step_limit(config: EnvironmentConfig) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium import spaces
 
 from environments.interface import ACTION_MASK, EnvironmentFailure, Observations
-from environments.safety.failures import failure_of, traceback_of
+from environments.safety.failures import failure_of, traceback_of, warn_once
 from environments.safety.watch import Call, Hung, watch
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
@@ -29,6 +29,8 @@ _GREATEST_REWARD = float(np.finfo(np.float32).max)
 _LEAST_REWARD = -_GREATEST_REWARD
 _STEP = "(observation, reward, terminated, truncated, info)"
 _MASKS = f"{ACTION_MASK}s"
+# Names of environments with a `close` that hung in this process. Waiting again would take long.
+_unclosable: set[str] = set()
 
 
 def launch_call(name: str, config: EnvironmentConfig) -> Call:
@@ -107,6 +109,7 @@ class Checked(gymnasium.Wrapper):
         self._check = _checker(environment.observation_space)
         self._stepping = step_call("step", config)
         self._rendering = step_call("render", config)
+        self._closing = step_call("close", config)
         # The first reset has a longer time limit, as it may load a lot.
         self._resetting = launch_call("reset", config)
         self._later_resetting = step_call("reset", config)
@@ -164,6 +167,17 @@ class Checked(gymnasium.Wrapper):
     def render(self) -> Any:
         """Render the environment."""
         return _guard(self._rendering, self.env.render)
+
+    def close(self) -> None:
+        """Close the environment; a fault is only a warning, since everything was played by then."""
+        if self._name in _unclosable:
+            return
+        try:
+            _guard(self._closing, self.env.close)
+        except (EnvironmentFailure, UserError) as failure:
+            if isinstance(failure.__cause__, Hung):
+                _unclosable.add(self._name)
+            warn_once(f"{failure}; the results are kept")
 
     def _number(self, reward: Any) -> float:
         if is_scalar(reward):

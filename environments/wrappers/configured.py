@@ -15,7 +15,9 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 
 from environments.interface import ACTION_MASK, Observations
+from environments.observations import observed_numbers
 from environments.spaces import VECTOR, vector_space
+from environments.wrappers.masks import without_action_mask
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 
@@ -26,8 +28,12 @@ def wrap(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env
     """Add the config's wrappers to a suite's environment.
 
     Raises:
-        UserError: A wrapper needs a visual observation, and there is none.
+        UserError: A wrapper needs a visual observation or an action mask, and there is none; or nothing
+            is observed.
     """
+    if config.use_action_mask is False:
+        environment = without_action_mask(environment)
+    _check_mask(environment, config)
     _check_visual(environment, config)
     if config.frame_skip > 1:
         environment = FrameSkip(environment, config.frame_skip)
@@ -44,12 +50,33 @@ def wrap(environment: gymnasium.Env, config: EnvironmentConfig) -> gymnasium.Env
         environment = LastReward(environment)
     if config.positional_encoding:
         environment = PositionalEncoding(environment)
+    _check_observed(environment, config)
     return environment
+
+
+def _check_mask(environment: gymnasium.Env, config: EnvironmentConfig) -> None:
+    if config.use_action_mask is True and ACTION_MASK not in _spaces(environment):
+        raise UserError(
+            f"environment.use_action_mask: {config.name} offers no action mask; must be auto or false"
+        )
+
+
+def _check_observed(environment: gymnasium.Env, config: EnvironmentConfig) -> None:
+    if not observed_numbers(environment):
+        raise UserError(
+            f"environment.name: {config.name} observes nothing that a network could read; its "
+            f"observations must hold a number or an image beside any {ACTION_MASK}"
+        )
 
 
 def _check_visual(environment: gymnasium.Env, config: EnvironmentConfig) -> None:
     images = _images(environment)
     errors = []
+    appends = config.last_action_to_obs or config.last_reward_to_obs or config.positional_encoding
+    if VECTOR in images and appends:
+        raise UserError(
+            f"environment.name: {config.name} has an image under the reserved name {VECTOR}"
+        )
     if not images:
         keys = [key for key in ("grayscale", "resize_vis_obs") if getattr(config, key)]
         mend = ", unless visual_observation is true" if config.type == "Minigrid" else ""

@@ -66,6 +66,24 @@ def is_kept() -> bool:
     return kept is None or any(kept.iterdir())
 
 
+def cache_notice() -> str | None:
+    """Return a notice for the user where compiled kernels can't be cached; None where they can."""
+    if find_spec("numba") is None:
+        return None
+    from numerics.kept import folder, place
+
+    if folder() is not None:
+        return None
+    try:
+        where = f"{place()} can't be written"
+    except RuntimeError:
+        where = "there is no home folder"
+    return (
+        "each command compiles the training, which takes half a minute, because nothing can be kept: "
+        f"{where}; set NUMBA_CACHE_DIR to a folder that can be"
+    )
+
+
 def compile_all() -> None:
     """Compile all kernels in a separate process; later processes load them from the cache."""
     root = Path(__file__).parents[2]

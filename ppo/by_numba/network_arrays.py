@@ -67,8 +67,9 @@ def _squashing_arrays(
     """Return half widths (A,), and quadrature nodes and weights (32,); empty without squashing."""
     if distribution is None:
         return (np.zeros(0, np.float32),) * 3
+    # The tasks that Numba steps have no bounds that are equal, so this width scales their actions, too.
     return (
-        distribution.half_width.numpy(),
+        distribution.density_width.numpy(),
         distribution.places.flatten().numpy(),
         distribution.weights.flatten().numpy(),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import re
 import warnings
 import zipfile
@@ -15,12 +17,17 @@ from torch import Tensor
 
 from schema.config import Config, validate_config
 from schema.errors import UserError
+from schema.model import ModelConfig
 from schema.yaml_file import Document, replace_file
 
 _PATTERN = "update_*.pt"
 # Attributes that have another name in checkpoint files, which all versions share.
 _IN_FILES = {"hidden_states": "memory", "return_history": "record"}
 _ATTRIBUTES = {name: attribute for attribute, name in _IN_FILES.items()}
+# A file is a ZIP archive. Its comment, which is the file's end, is a checksum of all bytes before it,
+# because the archive's own checksums leave out its directory.
+_CHECKSUM = b"sha256:"
+_CHECKSUM_LENGTH = len(_CHECKSUM) + 64
 
 
 @dataclass
@@ -64,11 +71,16 @@ class Checkpoint:
         return path
 
     def content(self) -> memoryview:
-        """Return the bytes of the file."""
+        """Return the bytes of the file, with a checksum at their end."""
         # Writing a file itself, torch would hide the operating system's error.
         buffer = io.BytesIO()
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         torch.save({_IN_FILES.get(name, name): value for name, value in named.items()}, buffer)
+        # An archive ends with the length of its comment, two bytes, and the comment.
+        buffer.seek(-2, io.SEEK_END)
+        buffer.write(_CHECKSUM_LENGTH.to_bytes(2, "little"))
+        checksum = _checksum(buffer.getbuffer())
+        buffer.write(checksum)
         return buffer.getbuffer()
 
     def read_config(self, path: Path) -> Config:
@@ -81,6 +93,40 @@ class Checkpoint:
             UserError: the config isn't valid.
         """
         return validate_config(self.config, Document(path, self.config))
+
+    def check_model(self, model: ModelConfig, path: Path) -> None:
+        """Raise an error if the network computes something else with the weights than in training.
+
+        Keys that change the weights' shapes are left out, since loading the weights compares them.
+
+        Args:
+            model: the config of the network.
+            path: the checkpoint's path, for error messages.
+
+        Raises:
+            UserError: keys differ; one line for each.
+        """
+        trained, now = (_computation(each) for each in (self.read_config(path).model, model))
+        lines = [
+            f"{path}: was trained with model.{key} {_shown(trained[key])}, not {_shown(now[key])}"
+            for key in trained.keys() & now.keys()
+            if trained[key] != now[key]
+        ]
+        if lines:
+            raise UserError(sorted(lines))
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value).strip('"')
+
+
+def _computation(model: ModelConfig) -> dict[str, Any]:
+    """Return the values that change what a network computes, but no shape of its weights."""
+    values: dict[str, Any] = {key: getattr(model, key) for key in ("activation", "squash_actions")}
+    for key in ("hidden_state_init", "reset_hidden_state", "residual"):
+        if model.recurrence is not None:
+            values[f"recurrence.{key}"] = getattr(model.recurrence, key)
+    return values
 
 
 def checkpoint_path(folder: Path, update: int) -> Path:
@@ -104,8 +150,18 @@ def list_checkpoints(path: Path) -> list[Path]:
 
 def last_intact_checkpoint(folder: Path) -> Path | None:
     """Return the last undamaged checkpoint in a folder; None if there is none."""
-    found = sorted(folder.glob(_PATTERN), reverse=True)
-    return next((path for path in found if _is_intact(path)), None)
+    found = load_last_intact(folder)
+    return None if found is None else found[0]
+
+
+def load_last_intact(folder: Path) -> tuple[Path, Checkpoint] | None:
+    """Load the last checkpoint in a folder that can be loaded; return None if none can be."""
+    for path in sorted(folder.glob(_PATTERN), key=_numbers_as_such, reverse=True):
+        try:
+            return path, load_checkpoint(path)
+        except UserError:
+            continue
+    return None
 
 
 def update_of(path: Path) -> int:
@@ -121,18 +177,25 @@ def prune_checkpoints(folder: Path, keep: int, best: int | None) -> None:
         keep: number of last checkpoints to keep.
         best: update of the best checkpoint, which is kept, too; None if there is none.
     """
-    for path in sorted(folder.glob(_PATTERN))[:-keep]:
+    for path in sorted(folder.glob(_PATTERN), key=_numbers_as_such)[:-keep]:
         if update_of(path) != best:
             path.unlink()
 
 
-def _is_intact(path: Path) -> bool:
-    """Return whether a file is an archive with correct checksums, which torch doesn't verify."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except Exception:  # a damaged file can raise anything
-        return False
+def _checksum(content: bytes | memoryview) -> bytes:
+    """Return the checksum at the end of a file, which covers everything before it."""
+    return _CHECKSUM + hashlib.sha256(content).hexdigest().encode()
+
+
+def _is_intact(content: bytes) -> bool:
+    """Return whether a file's checksums are correct, which torch doesn't verify.
+
+    A checkpoint of an earlier version has no comment, only the archive's own checksums.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if archive.comment:
+            return content.endswith(_checksum(memoryview(content)[:-_CHECKSUM_LENGTH]))
+        return archive.testzip() is None
 
 
 def latest_checkpoint(path: Path) -> Path:
@@ -165,14 +228,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         UserError: the file can't be read, is damaged or is no checkpoint.
     """
     try:
-        with path.open("rb"):
-            pass
-        if not _is_intact(path):
+        content = path.read_bytes()
+        if not _is_intact(content):
             raise ValueError("damaged")
         with warnings.catch_warnings():
             # A damaged file may look like another protocol; the UserError below says enough.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            data = torch.load(path, map_location="cpu", weights_only=True)
+            data = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return Checkpoint(**{_ATTRIBUTES.get(name, name): value for name, value in data.items()})
     except OSError as error:
         raise UserError(f"{path}: can't be read: {error.strerror}") from None

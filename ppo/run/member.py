@@ -19,6 +19,7 @@ from ppo.sinks.opening import open_sinks
 from schema.config import Config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
+from schema.folders import absolute
 from schema.yaml_file import replace_file
 from utils import Stream, make_generator, scheduled_value
 
@@ -55,7 +56,7 @@ class Run:
         if self.interrupted_at is not None:
             return self.interrupted_at
         model = self.config.model
-        return Path(model.model_path).expanduser() if model.load_model else None
+        return absolute(model.model_path) if model.load_model else None
 
     def write_failure(self, line: str, details: str) -> Path:
         """Write the reason of the run's failure beside its summaries, and return the file's path.
@@ -242,6 +243,7 @@ class Member:
             self._population.load_member(self.number, checkpoint.weights, checkpoint.statistics)
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
+        checkpoint.check_model(self.run.config.model, path)
         self._optimiser.restore(self.number, checkpoint.optimiser)
         saved = checkpoint.read_config(path)
         self.same_environments = (

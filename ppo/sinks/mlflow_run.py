@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import posixpath
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -23,12 +24,13 @@ from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
 from ppo.sinks.interface import Log
+from schema.yaml_file import replace_file
 
 DATABASE = "mlflow.db"
 _ID = "mlflow_run.txt"
 _ALWAYS_LOGGED = "time/steps_per_second"
-# MLflow's limits: metrics and parameters of a request, characters of a parameter's value.
-_METRICS, _PARAMETERS, _LONGEST_VALUE = 1000, 100, 6000
+# MLflow's limits: metrics and parameters of a request, characters of a parameter's value and of a key.
+_METRICS, _PARAMETERS, _LONGEST_VALUE, _LONGEST_KEY = 1000, 100, 6000, 250
 # A request after each update would slow down trainings with short updates.
 _SECONDS_BETWEEN = 5.0
 
@@ -52,8 +54,8 @@ class MlflowRun:
             self._client.update_run(self._id, status="RUNNING")
         else:
             self._id = self._client.create_run(experiment, run_name=log.name).info.run_id
-            folder.mkdir(parents=True, exist_ok=True)
-            note.write_text(self._id, encoding="utf-8")
+            with replace_file(note) as file:
+                file.write(self._id)
         self._logged_until = self._last_step() if self._is_resumed else -1
         self._pending: list[Metric] = []
         self._written_at = time.monotonic()
@@ -126,8 +128,10 @@ def _experiment(client: MlflowClient, name: str) -> str:
 
 
 def _key(name: str) -> str:
-    """Replace characters of a name that MLflow doesn't allow."""
-    return re.sub(r"[^\w\-. /:]", "_", name)
+    """Return a name as MLflow allows it: other characters, and paths that aren't plain, are replaced."""
+    key = re.sub(r"[^\w\-. /:]", "_", name)[:_LONGEST_KEY]
+    is_plain = posixpath.normpath(key) == key and not key.startswith(("/", ".."))
+    return key if is_plain else key.replace("/", "_")
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,11 +20,17 @@ def open_sinks(log: Log, folder: Path, resumed_at: int | None) -> list[Sink]:
             are dropped. None keeps everything.
     """
     return [
-        SummaryWriter(folder, resumed_at)
+        SummaryWriter(folder, resumed_at, _trial(log))
         if name == TENSORBOARD
         else Sparing(name, lambda name=name: open_service(name, log, folder))  # type: ignore[misc]
         for name in log.sinks
     ]
+
+
+def _trial(log: Log) -> str | None:
+    """Return the name of a run's permutation, which its repetitions share."""
+    permutation = log.name.rpartition("_")[0] or log.name
+    return f"{log.group}/{permutation}" if permutation else None
 
 
 def open_service(name: str, log: Log, folder: Path) -> Sink:

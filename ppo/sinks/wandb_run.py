@@ -14,6 +14,7 @@ os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
 import wandb
 
 from ppo.sinks.interface import Log
+from schema.yaml_file import replace_file
 
 _PROJECT = "ppo-grid"  # unless WANDB_PROJECT names another
 _ID = "wandb_run.txt"
@@ -71,6 +72,6 @@ def _run_id(folder: Path) -> str:
     """Return the run's id from its folder; create and store one if there is none."""
     path = folder / _ID
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(secrets.token_hex(8), encoding="utf-8")
+        with replace_file(path) as file:
+            file.write(secrets.token_hex(8))
     return path.read_text(encoding="utf-8")

@@ -56,6 +56,7 @@ def columns(answer: Answer) -> list[Column]:
         Column("seconds", lambda _, score: score.seconds),
         Column("repetitions", lambda _, score: score.finished),
         Column("failed", lambda _, score: score.failed),
+        Column("shorter", lambda _, score: score.shorter or None),
         Column("doubtful", lambda _, score: "yes" if score.is_doubtful else None),
         *(_choice(answer, label) for label in answer.outcome.labels),
         *(_value(number) for number in range(answer.outcome.repetitions)),

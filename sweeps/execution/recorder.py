@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ppo.run.returns import is_drawn
+from schema.os_errors import describe
 from sweeps.execution.events import SweepDisplay
 from sweeps.execution.stop import Stop
 from sweeps.journal.journal import Journal
@@ -100,9 +101,12 @@ class Recorder:
         self._display.show_end(job, names, results, sum(run.steps for run in population))
 
     def write_table(self) -> None:
-        """Write `results.csv`, and set when it may be written next."""
+        """Write `results.csv`, and set when it may be written next; stop the sweep if that fails."""
         start = time.monotonic()
-        self._write_table()
+        try:
+            self._write_table()
+        except OSError as error:
+            self._stop.request(describe(error))
         seconds = time.monotonic() - start
         self._next_table = start + seconds / _SHARE_OF_TABLES
 

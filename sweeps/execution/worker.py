@@ -7,6 +7,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ppo.run.checkpoint import last_intact_checkpoint
 from ppo.run.member import FAILURE, Run, TrainingDivergedError
 from ppo.sinks import TENSORBOARD
 from ppo.sinks.interface import Log
+from schema.os_errors import describe, file_of
 from sweeps.journal.runs import RunRecord, RunState
 from sweeps.planning.populations import PlannedRun
 from sweeps.search_space.choices import number_or_text
@@ -77,8 +79,8 @@ def train_population(
         if is_stopped():
             # A signal to the whole process group stops the processes of environments, too.
             return [RunRecord(planned.run, RunState.INTERRUPTED) for planned in population]
-        if _nothing_can_be_written(error, options.out):
-            why = str(error)
+        if isinstance(error, OSError) and _nothing_can_be_written(error, options.out):
+            why = describe(error)
             return [RunRecord(each.run, RunState.INTERRUPTED, error=why) for each in population]
         if len(population) > 1:
             return None
@@ -100,11 +102,10 @@ def part(population: Sequence[PlannedRun], out: Path) -> list[list[PlannedRun]]:
     ]
 
 
-def _nothing_can_be_written(error: Exception, out: Path) -> bool:
+def _nothing_can_be_written(error: OSError, out: Path) -> bool:
     """Return whether the output folder caused an error, so that all other runs would fail, too."""
-    if not isinstance(error, OSError):
-        return False
-    is_ours = error.filename is not None and out.resolve() in Path(error.filename).resolve().parents
+    path = file_of(error)
+    is_ours = path is not None and path.resolve().is_relative_to(out.resolve())
     return error.errno in _STORAGE_ERRORS or (is_ours and error.errno in _PERMISSION_ERRORS)
 
 
@@ -170,7 +171,9 @@ def record_failure(
         error=error,
         checkpoint=_last_checkpoint(planned, out),
     )
-    _run(planned, out).write_failure(f"{result.status} (after update {updates})", details)
+    # The record tells the error, too; on a full disk only the details are lost.
+    with suppress(OSError):
+        _run(planned, out).write_failure(f"{result.status} (after update {updates})", details)
     return result
 
 
@@ -193,9 +196,26 @@ def _prepare(planned: PlannedRun, options: WorkerOptions) -> Run:
     if planned.interrupted_at is None:
         for folder in (run.summaries, run.checkpoints):
             # The files of an earlier training of this run would mix with those of this one.
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
     (run.summaries / FAILURE).unlink(missing_ok=True)
     return run
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder if it exists; of a symbolic link, remove what the link's folder contains.
+
+    Raises:
+        OSError: something can't be removed.
+    """
+    if not folder.is_symlink():
+        if folder.exists():
+            shutil.rmtree(folder)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _run(planned: PlannedRun, out: Path) -> Run:

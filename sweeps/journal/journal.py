@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,15 @@ CREATE TABLE IF NOT EXISTS run (
     PRIMARY KEY (permutation, repetition)
 ) WITHOUT ROWID;
 """
+# The state of a run as others see it, by the number of updates that the sweep has now.
+_STATE = (
+    f"CASE WHEN state = '{RunState.FINISHED}' AND updates < "
+    "(SELECT CAST(value AS INTEGER) FROM sweep WHERE key = 'updates') "
+    f"THEN '{RunState.SHORTER}' ELSE state END"
+)
+
+_NO_SWEEP_YET = "holds no sweep yet; if one is just starting, try again in a moment"
+_LEAST_SPACE = 2**17  # bytes
 
 
 def journal_path(out: Path, run_id: str) -> Path:
@@ -57,14 +67,12 @@ class JournalRow:
         position: its permutation's index in the grid.
         state: its state; an interrupted run is waiting again.
         attempts: number of trainings that failed or diverged.
-        updates: number of updates that it finished with; 0 if it isn't finished.
     """
 
     run: RunIdentity
     position: int
     state: RunState
     attempts: int
-    updates: int
 
 
 class Journal:
@@ -81,30 +89,60 @@ class Journal:
     def __init__(self, path: Path, writable: bool = True) -> None:
         self.path = path
         with self._explained():
-            if not writable:
-                if not path.is_file():
-                    raise UserError(f"{path}: no such sweep here")
-                address = f"{path.resolve().as_uri()}?mode=ro"
-                self._database = sqlite3.connect(address, uri=True, isolation_level=None)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._database = sqlite3.connect(path, isolation_level=None)
-            try:
-                self._prepare(writable)
-            except BaseException:
-                self._database.close()
-                raise
+            self._database = self._created() if writable else self._read_only()
 
-    def _prepare(self, writable: bool) -> None:
-        if not writable:
-            self._database.execute("SELECT key FROM sweep LIMIT 1")
-            return
-        (mode,) = self._database.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise sqlite3.OperationalError("locking protocol")
-        # A power failure may lose the latest records, but the checkpoints have their contents, too.
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(_TABLES)
+    def _created(self) -> sqlite3.Connection:
+        """Open the file for writing, and create its tables."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self.path, isolation_level=None)
+        with _closed_on_error(database):
+            _refuse_others_tables(database)
+            (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                raise sqlite3.OperationalError("locking protocol")
+            # Until `settle` is called, each commit waits for the disk.
+            database.execute("PRAGMA synchronous = FULL")
+            database.executescript(_TABLES)
+        return database
+
+    def _read_only(self) -> sqlite3.Connection:
+        """Open the file for reading, also in a folder that can't be written."""
+        if not self.path.is_file():
+            raise UserError(f"{self.path}: no such sweep here")
+        try:
+            return self._opened("mode=ro")
+        except sqlite3.OperationalError:
+            # SQLite creates files beside it even for a reader, but needs none without a log.
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if log.exists() and log.stat().st_size:
+                raise
+            return self._opened("mode=ro&immutable=1")
+
+    def _opened(self, parameters: str) -> sqlite3.Connection:
+        address = f"{self.path.resolve().as_uri()}?{parameters}"
+        database = sqlite3.connect(address, uri=True, isolation_level=None)
+        with _closed_on_error(database):
+            database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
+        return database
+
+    def settle(self) -> None:
+        """Write what the journal holds to the disk; from then on, commits don't wait for the disk.
+
+        A power failure may lose the latest records then, but the checkpoints have their contents, too.
+        """
+        with self._explained():
+            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._database.execute("PRAGMA synchronous = NORMAL")
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the journal, also while another process writes it."""
+        with self._explained(), closing(sqlite3.connect(path)) as copy:
+            self._database.backup(copy)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no sweep, as if the process that created it was killed right then."""
+        return self["format"] is None and self._one("SELECT 1 FROM run LIMIT 1") is None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -112,7 +150,7 @@ class Journal:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise UserError(f"{self.path}: {_advice(error)}") from None
+            raise UserError(f"{self.path}: {_advice(error, self.path)}") from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -145,6 +183,12 @@ class Journal:
         """The names of the tuned keys."""
         return self["labels"] or []
 
+    @property
+    def most_updates(self) -> int:
+        """The greatest number of updates that a run has finished with; 0 without a finished run."""
+        row = self._one("SELECT max(updates) FROM run WHERE state = ?", RunState.FINISHED)
+        return 0 if row is None else row[0] or 0
+
     def begin_session(self, description: dict[str, Any]) -> None:
         """Add a session, with the process that trains; runs recorded as running wait again."""
         text = json.dumps(description)
@@ -167,7 +211,7 @@ class Journal:
     def ended_since_session(self) -> int:
         """Return how many runs ended in the latest session."""
         row = self._one(
-            "SELECT count(*) FROM run WHERE state NOT IN (?, ?) AND "
+            "SELECT count(*) FROM run WHERE state NOT IN (?, ?, ?) AND "
             "ended >= (SELECT began FROM session ORDER BY number DESC LIMIT 1)",
             *PENDING,
         )
@@ -237,14 +281,14 @@ class Journal:
         """Yield all runs of the present grid, in the order of training, repetition by repetition."""
         labels = self.labels
         rows = self._database.execute(
-            "SELECT name, repetition, seed, choices, position, state, attempts, updates FROM run "
+            f"SELECT name, repetition, seed, choices, position, {_STATE}, attempts FROM run "
             "JOIN permutation ON permutation = number "
             "WHERE position IS NOT NULL AND repetition < ? ORDER BY repetition, position",
             (repetitions,),
         )
-        for name, repetition, seed, choices, position, state, attempts, updates in rows:
+        for name, repetition, seed, choices, position, state, attempts in rows:
             run = RunIdentity(run_id, name, repetition, seed, _by_label(labels, choices))
-            yield JournalRow(run, position, RunState(state), attempts, updates)
+            yield JournalRow(run, position, RunState(state), attempts)
 
     def begin(self, population: Iterable[RunIdentity]) -> None:
         """Record that runs are in training."""
@@ -299,7 +343,7 @@ class Journal:
         labels = self.labels
         order = "position, repetition" if by_permutation else "repetition, position"
         rows = self._database.execute(
-            "SELECT name, repetition, seed, choices, state, steps, final_return, return_deviation, "
+            f"SELECT name, repetition, seed, choices, {_STATE}, steps, final_return, return_deviation, "
             "best_return, seconds, error, checkpoint, curve FROM run "
             f"JOIN permutation ON permutation = number WHERE position IS NOT NULL ORDER BY {order}"
         )
@@ -311,8 +355,8 @@ class Journal:
     def counts(self) -> dict[RunState, int]:
         """Return how many runs of the present grid are in each state."""
         rows = self._all(
-            "SELECT state, count(*) FROM run JOIN permutation ON permutation = number "
-            "WHERE position IS NOT NULL GROUP BY state"
+            f"SELECT {_STATE} AS seen, count(*) FROM run JOIN permutation ON permutation = number "
+            "WHERE position IS NOT NULL GROUP BY seen"
         )
         return {RunState(state): count for state, count in rows}
 
@@ -340,8 +384,39 @@ def _by_label(labels: Sequence[str], choices: str) -> dict[str, str]:
     return dict(zip(labels, json.loads(choices), strict=True))
 
 
-def _advice(error: sqlite3.DatabaseError) -> str:
+@contextmanager
+def read_journal(out: Path, run_id: str) -> Iterator[Journal]:
+    """Open the journal of a sweep for reading, within the context.
+
+    Raises:
+        UserError: there is no sweep yet, or its journal can't be read.
+    """
+    with closing(Journal(journal_path(out, run_id), writable=False)) as journal:
+        if journal.is_empty:
+            raise UserError(f"{journal.path}: {_NO_SWEEP_YET}")
+        yield journal
+
+
+@contextmanager
+def _closed_on_error(database: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise
+
+
+def _refuse_others_tables(database: sqlite3.Connection) -> None:
+    """Raise an error if a file has tables, but not those of a journal."""
+    tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
+    if tables and "sweep" not in tables:
+        raise sqlite3.DatabaseError(f"it has other tables ({tables[0]})")
+
+
+def _advice(error: sqlite3.DatabaseError, path: Path) -> str:
     said = str(error)
+    if "full" in said or ("disk I/O error" in said and _is_full(path)):
+        return "the disk is full; free some, then run the same command again to resume"
     # No other process writes the journal, so it is never locked where locks work.
     if any(words in said for words in ("locking protocol", "disk I/O error", "is locked")):
         return (
@@ -349,12 +424,20 @@ def _advice(error: sqlite3.DatabaseError) -> str:
             "choose an --out on a local disk"
         )
     if "no such table" in said:
-        return "holds no sweep yet; if one is just starting, try again in a moment"
-    if "full" in said:
-        return f"{said}; free some disk, then run the same command again to resume"
+        return _NO_SWEEP_YET
+    if "readonly" in said or "unable to open" in said:
+        return (
+            f"can't be opened or written: {said}; to read it, copy it and the files beside it to a "
+            "folder that you may write into"
+        )
     if isinstance(error, sqlite3.OperationalError):
         return f"can't be opened or written: {said}"
     return (
         f"is damaged, or isn't a sweep's journal: {said}; move it away, then run the same command again "
         "to resume from the checkpoints"
     )
+
+
+def _is_full(path: Path) -> bool:
+    """Return whether the disk of a file lacks the space for the files that SQLite keeps beside it."""
+    return path.parent.is_dir() and shutil.disk_usage(path.parent).free < _LEAST_SPACE

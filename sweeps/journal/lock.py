@@ -1,4 +1,4 @@
-"""A lock that lets only one process at a time train a sweep."""
+"""Locks: one process at a time trains a sweep, and one writes a table that sweeps share."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import fcntl
 import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from schema.errors import UserError
+from schema.os_errors import naming
 
 # `fcntl` rather than the library filelock, which can't tell whether a lock is held without taking it.
 
@@ -30,38 +34,85 @@ class SweepLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            file = path.open("a+", encoding="utf-8")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                with file:
-                    raise self._refusal(error, file.name) from None
-            if _is_at(path, file.fileno()):
-                break
-            # The process that held the lock removed the file after it was opened here.
-            file.close()
-        self._file = file
-        file.truncate(0)
-        file.write(json.dumps({"host": platform.node(), "process": os.getpid()}))
-        file.flush()
-
-    def _refusal(self, error: OSError, name: str) -> UserError:
-        if error.errno in _WITHOUT_LOCKS:
-            return UserError(
-                f"{name}: files can't be locked in this folder (a network folder?): "
-                f"{error.strerror}; choose an --out on a local disk"
-            )
-        return UserError(
-            f"{name}: this sweep is being trained by {_owner(self._path)}; wait for it, stop it, "
-            "or choose another --run-id or --out"
-        )
+        try:
+            self._file = _open_locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{path}: this sweep is being trained by {_owner(path)}; wait for it, stop it, "
+                "or choose another --run-id or --out"
+            ) from None
+        owner = json.dumps({"host": platform.node(), "process": os.getpid()})
+        try:
+            with naming(path):
+                self._file.truncate(0)
+                os.write(self._file.fileno(), owner.encode())
+        except OSError:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Release the lock; calling it again does nothing."""
         if not self._file.closed:
             self._path.unlink(missing_ok=True)
             self._file.close()
+
+
+@contextmanager
+def turn_of(path: Path) -> Iterator[None]:
+    """Wait for the turn of this process to change a file that several sweeps share.
+
+    Args:
+        path: the shared file. The lock is a file beside it, which is removed afterwards.
+
+    Raises:
+        UserError: the folder doesn't support locks, or a symbolic link is in the lock's place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = lock_path(path)
+    with _open_locked(lock, fcntl.LOCK_EX):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _open_locked(path: Path, operation: int) -> IO[str]:
+    """Open a lock's file, create it if need be, and lock it.
+
+    Raises:
+        BlockingIOError: another process holds the lock, and the operation doesn't wait.
+        UserError: the folder doesn't support locks, or the path is a symbolic link.
+    """
+    while True:
+        file = _open(path)
+        try:
+            fcntl.flock(file, operation)
+            if _is_at(path, file.fileno()):
+                return file
+        except OSError as error:
+            file.close()
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
+            raise UserError(
+                f"{path}: files can't be locked in this folder (a network folder?): "
+                f"{error.strerror}; choose an --out on a local disk"
+            ) from None
+        except BaseException:
+            file.close()
+            raise
+        # The process that held the lock removed the file after it was opened here.
+        file.close()
+
+
+def _open(path: Path) -> IO[str]:
+    # A link may lead to a file that isn't ours, if others may write into the folder.
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return open(os.open(path, flags, 0o666), "a+", encoding="utf-8")
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UserError(f"{path}: is a symbolic link, which a lock mustn't be; remove it") from None
 
 
 def is_locked(path: Path) -> bool:
@@ -77,7 +128,7 @@ def is_locked(path: Path) -> bool:
 
 
 def lock_path(journal: Path) -> Path:
-    """Return the path of the lock that belongs to a journal."""
+    """Return the path of the lock that belongs to a journal, or to another file."""
     return journal.with_name(f"{journal.name}.lock")
 
 

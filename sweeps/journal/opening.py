@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from schema.errors import UserError
-from sweeps.execution.worker import CHECKPOINTS, SUMMARIES
+from sweeps.execution.worker import CHECKPOINTS, SUMMARIES, remove_folder
 from sweeps.journal.journal import Journal
 from sweeps.journal.results import read_results
 from sweeps.journal.runs import RunRecord, RunState
 from sweeps.options import SweepOptions
 from sweeps.search_space.grid import Grid
-from sweeps.search_space.identity import Identities, complete, differences
+from sweeps.search_space.identity import (
+    UPDATES,
+    Identities,
+    complete,
+    differences,
+    updates_of,
+    with_values_of,
+)
 
 _FORMAT = 1  # version of the journal's format
 _REPORTED = 10  # most differences or permutations in an error
@@ -25,7 +31,7 @@ def open_journal(
 
     Args:
         grid: the permutations.
-        identify: identifies them.
+        identify: identifies them; from now on by the base config of the sweep's first session.
         options: the sweep's options.
         overwrite: whether to remove everything of this run id first.
 
@@ -35,20 +41,27 @@ def open_journal(
     """
     if overwrite:
         _remove_sweep(options)
-    is_new = not options.journal.exists()
+    base = complete(grid.base.data)
     journal = Journal(options.journal)
+    is_new = False
     try:
+        # The file may be there already, from a process that was killed while it filled the journal.
+        is_new = journal.is_empty
         with journal.transaction():
             if is_new:
                 journal["format"] = _FORMAT
                 journal["seed"] = options.seed
             else:
                 _refuse_another_sweep(journal, grid, options)
-            journal["base"] = complete(grid.base.data)
+            journal["updates"] = updates_of(grid)
+            before = base if is_new else complete(journal["base"])
+            journal["base"] = with_values_of(before, base, grid)
+            identify.identify_by(journal["base"])
             _place(journal, grid, identify)
             journal.add_runs(options.repetitions, options.seed)
             if is_new and not overwrite:
                 _take_over_older_results(journal, grid, identify, options)
+        journal.settle()
     except BaseException:
         journal.close()
         if is_new:
@@ -63,7 +76,8 @@ def _refuse_another_sweep(journal: Journal, grid: Grid, options: SweepOptions) -
             f"{journal.path}: was written by another version; choose another --run-id or --out"
         )
     _refuse_another_seed(journal.path, journal["seed"], options)
-    lines = differences(complete(journal["base"]), complete(grid.base.data))
+    before = complete(journal["base"])
+    lines = differences(before, with_values_of(before, complete(grid.base.data), grid))
     if lines:
         raise UserError(
             [
@@ -71,6 +85,13 @@ def _refuse_another_sweep(journal: Journal, grid: Grid, options: SweepOptions) -
                 "choose another --run-id or --out, or replace it with --overwrite",
                 *lines[:_REPORTED],
             ]
+        )
+    updates, most = updates_of(grid), journal.most_updates
+    if updates is not None and updates < most:
+        raise UserError(
+            f"{grid.base.where(UPDATES)}: trainer.updates: is {updates}, but runs of "
+            f"--run-id={options.run_id} have {most}, and runs of different length aren't compared; "
+            f"set at least {most}, choose another --run-id or --out, or replace them with --overwrite"
         )
 
 
@@ -122,7 +143,8 @@ def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> lis
     try:
         found = list(read_results(options.results, grid.labels))
     except UserError:
-        lines = options.results.read_text(encoding="utf-8").splitlines()[1:]
+        text = options.results.read_text(encoding="utf-8", errors="replace")
+        lines = text.splitlines()[1:]
         # The rows of this run id are written again from the journal.
         if overwrite or all(line.startswith(f"{options.run_id},") for line in lines):
             return []
@@ -131,14 +153,18 @@ def results_of_others(grid: Grid, options: SweepOptions, overwrite: bool) -> lis
 
 
 def _remove_sweep(options: SweepOptions) -> None:
-    """Remove everything of a run id except its rows in `results.csv`."""
-    _remove_journal(options.journal)
+    """Remove everything of a run id except its rows in `results.csv`.
+
+    Raises:
+        OSError: a file can't be removed. The journal stays then.
+    """
     for folder in (
         options.configs,
         options.out / SUMMARIES / options.run_id,
         options.out / CHECKPOINTS / options.run_id,
     ):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
+    _remove_journal(options.journal)
 
 
 def _remove_journal(path: Path) -> None:

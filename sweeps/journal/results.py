@@ -22,6 +22,8 @@ _TRAILING = [
     "checkpoint",
 ]
 
+_GREATEST = 2**63 - 1  # whole number of SQLite
+
 
 def write_results(path: Path, labels: Sequence[str], records: Iterable[RunRecord]) -> None:
     """Write a row for each record; an interrupted write leaves the old file."""
@@ -49,21 +51,25 @@ def read_results(path: Path, labels: Sequence[str]) -> Iterator[RunRecord]:
     """Yield the records in a file; a file that doesn't exist has none.
 
     Raises:
-        UserError: the file has other tuned keys, or is damaged.
+        UserError: the file has other tuned keys, is damaged, or isn't text.
     """
     if not path.exists():
         return
+    titles = [*_LEADING, *labels, *_TRAILING]
     with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != [*_LEADING, *labels, *_TRAILING]:
-            raise UserError(
-                f"{path}: holds results for other tuned keys; choose another --out, "
-                "or replace them with --overwrite"
-            )
+        reader = csv.reader(file)
         try:
-            for row in reader:
-                yield _record(row, labels)
-        except (ValueError, TypeError):
+            if next(reader, None) != titles:
+                raise UserError(
+                    f"{path}: holds results for other tuned keys; choose another --out, "
+                    "or replace them with --overwrite"
+                )
+            for cells in reader:
+                if cells:  # not an empty line
+                    yield _record(dict(zip(titles, cells, strict=True)), labels)
+        except UnicodeDecodeError:
+            raise UserError(f"{path}: isn't text in UTF-8; repair or remove it") from None
+        except (ValueError, csv.Error):  # a row of another length is a ValueError, too
             raise UserError(
                 f"{path}, line {reader.line_num}: is damaged; repair or remove it"
             ) from None
@@ -71,16 +77,17 @@ def read_results(path: Path, labels: Sequence[str]) -> Iterator[RunRecord]:
 
 def _record(row: dict[str, str], labels: Sequence[str]) -> RunRecord:
     state, _, error = row["status"].partition(": ")
+    _count(row["permutation"])
     return RunRecord(
         run=RunIdentity(
             run_id=row["run_id"],
             permutation=row["permutation"],
-            repetition=int(row["repetition"]),
-            seed=int(row["seed"]),
+            repetition=_count(row["repetition"]),
+            seed=_count(row["seed"]),
             choices={label: row[label] for label in labels},
         ),
         state=RunState(state),
-        steps=int(row["steps"]),
+        steps=_count(row["steps"]),
         final_return=_number(row["final_return"]),
         return_deviation=_number(row["return_deviation"]),
         best_return=_number(row["best_return"]),
@@ -88,6 +95,14 @@ def _record(row: dict[str, str], labels: Sequence[str]) -> RunRecord:
         error=error,
         checkpoint=row["checkpoint"],
     )
+
+
+def _count(text: str) -> int:
+    """Return a whole number that the journal can hold; raise a ValueError for other text."""
+    number = int(text) if text.isdecimal() else -1
+    if not 0 <= number <= _GREATEST:
+        raise ValueError(text)
+    return number
 
 
 def _number(text: str) -> float | None:

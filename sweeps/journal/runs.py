@@ -7,11 +7,16 @@ from enum import Enum
 
 
 class RunState(str, Enum):
-    """The state of a run, as the journal and `results.csv` spell it."""
+    """The state of a run, as the journal and `results.csv` spell it.
+
+    A shorter run has finished fewer updates than the sweep has now. It isn't compared with the others
+    until it resumes. The journal holds it as finished.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
     FINISHED = "finished"
+    SHORTER = "shorter"
     FAILED = "failed"
     DIVERGED = "diverged"
     INTERRUPTED = "interrupted"
@@ -19,9 +24,9 @@ class RunState(str, Enum):
     __str__ = str.__str__
 
 
-PENDING = (RunState.WAITING, RunState.RUNNING)
+PENDING = (RunState.WAITING, RunState.RUNNING, RunState.SHORTER)
 FAILURES = (RunState.FAILED, RunState.DIVERGED)
-ENDED = (RunState.FINISHED, *FAILURES)
+ENDED = (RunState.FINISHED, RunState.SHORTER, *FAILURES)
 
 
 @dataclass(frozen=True, slots=True)

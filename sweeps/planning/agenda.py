@@ -80,8 +80,8 @@ class Agenda:
 
     def _is_over(self, row: JournalRow) -> bool:
         """Return whether a run has finished all updates, or has failed too often."""
-        if row.state == RunState.FINISHED:
-            return row.updates >= self._grid.permutation(row.position).config.trainer.updates
+        if row.state in (RunState.FINISHED, RunState.SHORTER):
+            return row.state == RunState.FINISHED
         return row.attempts > self._options.retries
 
     def _find_start(self, run: int, name: str) -> None:

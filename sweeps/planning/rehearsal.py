@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -27,17 +26,8 @@ def rehearse(grid: Grid, options: SweepOptions) -> Iterator[tuple[Journal, Agend
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = replace(options, out=Path(folder))
         if options.journal.exists():
-            _copy(options.journal, elsewhere.journal)
+            elsewhere.journal.parent.mkdir(parents=True, exist_ok=True)
+            with closing(Journal(options.journal, writable=False)) as journal:
+                journal.copy_to(elsewhere.journal)
         with closing(open_journal(grid, Identities(grid), elsewhere, overwrite=False)) as journal:
             yield journal, Agenda(grid, options, journal)
-
-
-def _copy(path: Path, copy: Path) -> None:
-    Journal(path, writable=False).close()  # raises the error if it is damaged
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    address = f"{path.resolve().as_uri()}?mode=ro"
-    with (
-        closing(sqlite3.connect(address, uri=True)) as source,
-        closing(sqlite3.connect(copy)) as target,
-    ):
-        source.backup(target)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from environments.building import probe
-from ppo.run.checkpoint import last_intact_checkpoint, load_checkpoint
+from ppo.run.checkpoint import load_last_intact
 from schema.config import Config
 from schema.errors import UserError
 from schema.schedules import DecaySchedule
@@ -36,11 +36,11 @@ def find_start(folder: Path, config: Config, seed: int) -> Start:
         config: the config to train.
         seed: the run's seed.
     """
-    path = last_intact_checkpoint(folder)
-    if path is None:
+    found = load_last_intact(folder)
+    if found is None:
         return Start(notice="their checkpoints are damaged" if any(folder.glob("*.pt")) else "")
+    path, checkpoint = found
     try:
-        checkpoint = load_checkpoint(path)
         saved = checkpoint.read_config(path)
     except UserError as error:
         return Start(notice=error.lines[0])

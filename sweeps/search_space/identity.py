@@ -12,7 +12,7 @@ from sweeps.search_space.grid import Grid, deep_merge
 from sweeps.search_space.keys import Axis
 
 # The key that may grow from one session of a sweep to the next.
-_UPDATES: KeyPath = ("trainer", "updates")
+UPDATES: KeyPath = ("trainer", "updates")
 
 
 class Identities:
@@ -27,9 +27,12 @@ class Identities:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        base = complete(grid.base.data)
-        self._texts = [_texts(axis, base) for axis in grid.axes]
+        self.identify_by(complete(grid.base.data))
         self._shown = [list(map(show, axis.choices)) for axis in grid.axes]
+
+    def identify_by(self, base: dict[str, Any]) -> None:
+        """Set the completed base config with the usual values: that of the sweep's first session."""
+        self._texts = [_texts(axis, base) for axis in self._grid.axes]
 
     def __call__(self, index: int) -> str:
         """Return the identity of the permutation at an index."""
@@ -45,7 +48,7 @@ class Identities:
 
 def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
     """Return each choice's part of an identity; repeated choices of a key are numbered."""
-    usual = None if axis.key_path == _UPDATES else canonical(_value_at(base, axis.key_path))
+    usual = None if axis.key_path == UPDATES else canonical(_value_at(base, axis.key_path))
     seen: Counter[str] = Counter()
     texts = []
     for text in map(canonical, axis.choices):
@@ -69,9 +72,41 @@ def complete(base: dict[str, Any]) -> dict[str, Any]:
     return deep_merge(Config().as_dict(), base)
 
 
+def updates_of(grid: Grid) -> int | None:
+    """Return the number of updates of all runs of a validated grid; None if it is tuned."""
+    if any(axis.key_path == UPDATES for axis in grid.axes):
+        return None
+    return grid.permutation(0).config.trainer.updates
+
+
+def with_values_of(before: dict[str, Any], now: dict[str, Any], grid: Grid) -> dict[str, Any]:
+    """Return a completed base config with another one's values of the tuned keys.
+
+    No run depends on the base config's value of a tuned key, but identities do.
+
+    Args:
+        before: the base config that has the values.
+        now: the base config that has all other values.
+        grid: the permutations, with the tuned keys.
+    """
+    for axis in grid.axes:
+        now = _with_value_of(before, now, axis.key_path)
+    return now
+
+
+def _with_value_of(before: Any, now: Any, key_path: KeyPath) -> Any:
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return now
+    key, *rest = key_path
+    changed = {name: value for name, value in now.items() if name != key}
+    if rest and key in before and key in now:
+        return now | {key: _with_value_of(before[key], now[key], tuple(rest))}
+    return now | {key: before[key]} if key in before else changed
+
+
 def differences(before: Any, now: Any, key_path: KeyPath = ()) -> list[str]:
     """Return a line for each key that differs between completed base configs, except the updates."""
-    if key_path == _UPDATES or (canonical(before) == canonical(now)):
+    if key_path == UPDATES or (canonical(before) == canonical(now)):
         return []
     if isinstance(before, dict) and isinstance(now, dict):
         keys = dict.fromkeys([*before, *now])

@@ -9,9 +9,13 @@ from docopt import docopt
 
 import train
 import tune
-from commands.options import check_folder, config_option, run_id_option
+from commands.options import check_folder, check_lengths, config_option, run_id_option
 from commands.playing import load_agents
 from schema.errors import UserError
+from schema.yaml_file import replace_file
+from sweeps.confirmation import confirmation_id
+from sweeps.journal.journal import journal_path
+from sweeps.journal.lock import SweepLock, lock_path
 
 ROOT = Path(tune.__file__).resolve().parent
 DEFAULT, EXAMPLE = Path("configs/default.yaml"), Path("configs/tune/example.yaml")
@@ -29,6 +33,33 @@ def test_a_run_id_must_name_a_folder_below_the_output_folder(text):
 @pytest.mark.parametrize("text", ["x", "a b", "a/b", "größe", "2026-11-25"])
 def test_a_run_id_may_have_spaces_and_folders(text):
     assert run_id_option({"--run-id": text}) == text
+
+
+@pytest.mark.parametrize("letter", ["r", "ö"])
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_run_id_leaves_room_for_what_is_added_to_it(tmp_path, letter, confirmed):
+    room = os.pathconf(tmp_path, "PC_NAME_MAX") - 15 - (10 if confirmed else 0)
+
+    def check(run_id):
+        check_lengths(tmp_path / "new", run_id, f"{run_id}-confirmed" if confirmed else None)
+
+    longest = letter * (room // len(letter.encode()))
+    check(longest)
+    run_id = confirmation_id(longest) if confirmed else longest
+    SweepLock(lock_path(journal_path(tmp_path, run_id))).release()
+    with replace_file(tmp_path / f"{longest}.html"):
+        pass
+    check(f"{longest}/{longest}")
+    for run_id in (longest + letter, f"a/{longest}{letter}"):
+        with pytest.raises(UserError, match=f"is too long; file names leave room for {room} bytes"):
+            check(run_id)
+
+
+def test_paths_leave_room_for_what_is_below_them(tmp_path):
+    out = tmp_path.joinpath(*["o" * 200] * 20)
+    with pytest.raises(UserError, match=r"--out=.*: is too long; with the run id, its full path"):
+        check_lengths(out, "a", None)
+    check_lengths(out.parents[1], "a", None)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """Videos: made from rendered frames, or refused with one line."""
 
+import gymnasium
 import imageio.v3 as imageio
 import pytest
 import torch
 
+from commands import showing
 from commands.playing import Agent
-from commands.showing import show_episode
+from commands.showing import frame_rate, show_episode
 from environments import EnvironmentFailure
 from schema.config import Config
+from schema.errors import UserError
 from tests.environments import scripted
 
 
@@ -58,3 +61,56 @@ def test_frames_become_a_video(tmp_path, capsys, suffix):
     assert show(video, length=5) == 0
     assert imageio.imread(video).shape[1:] == (16, 16, 3)
     assert capsys.readouterr().out.splitlines()[0].endswith("length 5")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "gif"])
+def test_a_video_that_cannot_be_written_names_its_file(tmp_path, suffix):
+    video = tmp_path / f"episode.{suffix}"
+    video.mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        show(video, length=5)
+    assert caught.value.filename == str(video)
+    assert list(tmp_path.iterdir()) == [video]
+
+
+def test_a_video_that_ffmpeg_breaks_off_gives_one_line(tmp_path, monkeypatch):
+    whole = showing.get_writer
+
+    def breaking(path, **options):
+        writer = whole(path, **options)
+        close = writer.close
+
+        def close_and_cut():
+            close()
+            path.write_bytes(path.read_bytes()[:-100])
+
+        writer.close = close_and_cut
+        return writer
+
+    monkeypatch.setattr(showing, "get_writer", breaking)
+    with pytest.raises(UserError, match="ffmpeg couldn't write into"):
+        show(tmp_path / "episode.mp4", length=5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_transparency_is_left_out_and_a_rate_may_be_text(tmp_path):
+    video = tmp_path / "episode.mp4"
+    assert show(video, "Camera") == 0
+    frames = imageio.imread(video)
+    assert frames.shape[1:] == (16, 16, 3)
+    assert abs(frames[0].astype(int) - [10, 20, 30]).max() < 8  # compressed
+    assert imageio.immeta(video)["fps"] == 10
+
+
+@pytest.mark.parametrize(
+    ("named", "rate"),
+    [("10", 10), (12.5, 12.5), ("fast", 30), (None, 30), (0, 30), ("inf", 30), ([10], 30)],
+)
+def test_a_wrong_rate_is_the_default(named, rate):
+    environment = gymnasium.Env()
+    environment.metadata = {"render_fps": named}
+    assert frame_rate(environment) == rate
+
+
+def test_an_environment_may_name_no_rate():
+    assert frame_rate(gymnasium.Env()) == 30

@@ -41,8 +41,8 @@ def lines(width, labels):
     """Return the lines of a table on a screen of that width."""
     choices = {label: f"{number}e-05" for number, label in enumerate(labels)}
     runs = tuple(
-        RunRecord(RunIdentity("a", "07", repetition, 0, choices), RunState(state))
-        for repetition, state in enumerate(("finished", "finished", "failed"))
+        RunRecord(RunIdentity("a", "07", repetition, 0, choices), state)
+        for repetition, state in enumerate((RunState.FINISHED, RunState.FINISHED, RunState.FAILED))
     )
     values = (122.0, 124.912, None)
     scores = [Score(PermutationRuns("07", tuple(choices.values()), runs), values, 123.456, 1.5)]

@@ -103,6 +103,31 @@ def test_a_sweep_continues_and_records_the_steps_of_each_run(folder):
         assert (folder / f"o/summaries/default/{index}_0/failure.txt").is_file()
 
 
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_environments_end_their_children(folder, command):
+    config = CONFIG.replace("Faulty", "Parent").replace("kwargs: {fault: FAULT, at: 40}", "")
+    (folder / "base.yaml").write_text(config.replace("timeout: 1", "timeout: 20"))
+    (folder / "space.yaml").write_text("hyperparameters: {gamma: [0.9]}\n")
+    space = ["--tune=space.yaml"] if command == "tune" else []
+    done = run(command, "--config=base.yaml", *space, "--out=o", cwd=folder, timeout=60)
+    assert done.returncode == 0 and "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("fault", ["close raises", "close hangs"])
+def test_a_close_that_fails_leaves_the_results(folder, fault):
+    write(folder, fault)
+    (folder / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.99]}\n")
+    done = run("tune", "--config=base.yaml", "--tune=space.yaml", "--out=o", cwd=folder)
+    assert done.returncode == 0
+    # One line from the validation, and one from each job.
+    for line in done.stderr.splitlines():
+        assert re.fullmatch(
+            rf"warning: {NAME}: close (raised|gave no) .*; the results are kept", line
+        )
+    with (folder / "o" / "results.csv").open() as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["finished", "finished"]
+
+
 @pytest.mark.slow
 def test_a_sweep_survives_hangs_that_no_exception_stops(folder):
     write(folder, "nothing")

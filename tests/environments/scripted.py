@@ -6,6 +6,7 @@ this module as well.
 
 import contextlib
 import itertools
+import multiprocessing
 import os
 import signal
 import sys
@@ -56,8 +57,8 @@ class Random(gymnasium.Env):
 
     observation_space = spaces.Dict(
         {
-            "camera": spaces.Box(0, 255, (6, 4, 3), np.uint8),
-            "map": spaces.Box(0, 255, (5, 5), np.uint8),
+            "camera": spaces.Box(0, 255, (40, 36, 3), np.uint8),
+            "map": spaces.Box(0, 255, (36, 37), np.uint8),
             "place": spaces.Discrete(3),
             "speed": spaces.Box(-1, 1, (2,), np.float64),
         }
@@ -76,8 +77,8 @@ class Random(gymnasium.Env):
     def _observe(self):
         random = self.np_random
         return {
-            "camera": random.integers(0, 256, (6, 4, 3), np.uint8),
-            "map": random.integers(0, 256, (5, 5), np.uint8),
+            "camera": random.integers(0, 256, (40, 36, 3), np.uint8),
+            "map": random.integers(0, 256, (36, 37), np.uint8),
             "place": int(random.integers(3)),
             "speed": random.uniform(-1, 1, 2),
         }
@@ -87,7 +88,9 @@ class Spaces(gymnasium.Env):
     """Has the given spaces, and observes samples of them."""
 
     def __init__(self, observation_space=None, action_space=None):
-        self.observation_space = observation_space or spaces.Discrete(2)
+        self.observation_space = (
+            spaces.Discrete(2) if observation_space is None else observation_space
+        )
         self.action_space = spaces.Discrete(2) if action_space is None else action_space
 
     def reset(self, *, seed=None, options=None):
@@ -189,6 +192,94 @@ class MaskedReservedImage(MaskedObserved):
     observation_space = spaces.Dict({"action_mask": spaces.Box(0, 255, (8, 8, 3), np.uint8)})
 
 
+class MaskedOnSteps(Masked):
+    """The mask is in the info of steps only."""
+
+    def inform(self):
+        return super().inform() if self.time else {}
+
+
+class MaskedByNone(Masked):
+    """A mask of None allows everything."""
+
+    def inform(self):
+        return super().inform() if self.time == 1 else {"action_mask": None}
+
+
+class MaskedOnly(Masked):
+    observation_space = spaces.Dict({"action_mask": spaces.MultiBinary(5)})
+
+    def observe(self):
+        return {"action_mask": np.concatenate(self.masks())}
+
+
+class Tuples(Script):
+    """Takes a tuple, at any depth of its argument, and observes the second number."""
+
+    def __init__(self, size, options=None):
+        super().__init__()
+        if not isinstance(size, tuple) or not isinstance((options or {}).get("goal", ()), tuple):
+            raise TypeError("must be tuples")
+        self.size = size
+
+    def reset(self, **arguments):
+        super().reset(**arguments)
+        return np.full(3, self.size[1], np.float32), {}
+
+
+class Item(Script):
+    """Calls a method that NumPy's integers have."""
+
+    def step(self, action):
+        self.time += 1  # a step that fails isn't one
+        choice = action.item()
+        self.time -= 1
+        return super().step(choice)
+
+
+class Wide(Script):
+    """Observes the number `base`, plus `step` for each step and `offset` on every second one."""
+
+    def __init__(self, base, step=0, offset=0, kind="float64", length=20):
+        super().__init__(length)
+        self.of_time = lambda time: base + step * time + offset * (time % 2)
+        self.observation_space = spaces.Dict(
+            {
+                "number": spaces.Dict(
+                    {"wide": spaces.Box(0, 2**31 - 1, (1,), np.dtype(kind).type)}
+                ),
+                "other": spaces.Box(-1, 1, (2,), np.float64),
+            }
+        )
+
+    def reset(self, **arguments):
+        super().reset(**arguments)
+        return self.observe(), {}
+
+    def step(self, action):
+        return self.observe(), *super().step(action)[1:]
+
+    def observe(self):
+        kind = self.observation_space["number"]["wide"].dtype
+        return {
+            "number": {"wide": np.array([self.of_time(self.time)], kind)},
+            "other": self.np_random.uniform(-1, 1, 2),
+        }
+
+
+class Camera(Script):
+    """Renders RGBA, and names its frames per second as text."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": "10"}  # noqa: RUF012
+
+    def __init__(self, render_mode=None):
+        super().__init__()
+        self.render_mode = render_mode
+
+    def render(self):
+        return np.full((16, 16, 4), (10, 20, 30, 0), np.uint8)
+
+
 class WorkerId(Script):
     """Observes the worker id that it was built with."""
 
@@ -275,6 +366,7 @@ class Faulty(Script):
         observation, reward, terminated, _, info = answer
         faults = {
             "raises": lambda: {}["motor"],
+            "lacks": lambda: action.speed,
             "exits": sys.exit,
             "sleeps": lambda: time.sleep(1e6),
             "loops": _loop,
@@ -301,6 +393,14 @@ class Faulty(Script):
         }
         return faults.get(self.fault, lambda: answer)()
 
+    def close(self):
+        faults = {
+            "close raises": lambda: {}["window"],
+            "close exits": sys.exit,
+            "close hangs": _loop,
+        }
+        faults.get(self.fault, lambda: None)()
+
     def render(self):
         frame = np.zeros((16, 16, 3), np.uint8)
         rendered = {
@@ -312,6 +412,57 @@ class Faulty(Script):
             "renders other sizes": frame if self.time < self.at else frame[:8],
         }
         return rendered.get(self.fault, frame)
+
+
+class Parent(Script):
+    """Starts a child process in each reset, and ends it as Python's manual shows."""
+
+    def reset(self, **arguments):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1e6,))
+        child.start()
+        child.terminate()
+        child.join()
+        self.exit_code = child.exitcode
+        return super().reset(**arguments)
+
+    def step(self, action):
+        *answer, info = super().step(action)
+        return *answer, {**info, "exit_code": self.exit_code}
+
+
+class Wandering(Script):
+    """Changes the working folder, as some simulators do to find their files."""
+
+    def __init__(self, render_mode=None):
+        super().__init__()
+        os.chdir("/")
+
+    def reset(self, **arguments):
+        os.chdir("/usr")
+        return super().reset(**arguments)
+
+    def render(self):
+        return np.zeros((16, 16, 3), np.uint8)
+
+
+class Informing(Script):
+    """Reports what games report, in each step."""
+
+    def step(self, action):
+        *answer, _ = super().step(action)
+        return *answer, {
+            "level": 7,
+            "return": np.float32(-1),
+            "length": np.int8(0),
+            (0, 1): 2.0,
+            3: np.array(4),
+            "ratio": float("nan") if self.observation[0] == 1 else 0.5,
+            "depth": float("-inf"),
+            "atoms": 10**400,
+            "a/b/../c": 1e308,
+            "array": np.ones(1),
+            "none": None,
+        }
 
 
 class Harmless(Script):
@@ -338,8 +489,12 @@ class BrokenFromTheStart(Script):
             raise ValueError("no display in here")
 
 
+def board(low, high, shape):
+    return spaces.Box(low, high, shape, np.uint8)
+
+
 OBSERVED = {
-    "Image": spaces.Box(0, 255, (8, 9), np.uint8),
+    "Image": spaces.Box(0, 255, (36, 39), np.uint8),
     "Nested": spaces.Dict(
         {
             "a": spaces.Tuple((spaces.Discrete(3), spaces.MultiBinary(2))),
@@ -348,8 +503,32 @@ OBSERVED = {
     ),
     "Text": spaces.Dict({"word": spaces.Text(5), "number": spaces.Discrete(2)}),
     "Reserved": spaces.Dict(
-        {"vector": spaces.Box(0, 255, (8, 8, 3), np.uint8), "other": spaces.Discrete(2)}
+        {"vector": spaces.Box(0, 255, (36, 36, 3), np.uint8), "other": spaces.Discrete(2)}
     ),
+    "Board": board(0, 1, (9, 9)),
+    "BoardOfTwenty": board(5, 20, (3, 2, 2)),
+    "BoardInDict": spaces.Dict({"board": board(0, 9, (2, 3)), "a": spaces.Discrete(2)}),
+    "DarkImage": board(0, 15, (36, 36)),
+    "ChannelsFirst": board(0, 255, (3, 40, 50)),
+    "OneChannelFirst": board(0, 255, (1, 40, 50)),
+    "Frames": board(0, 255, (4, 40, 50, 3)),
+    "FramesOfChannels": board(0, 255, (4, 3, 40, 50)),
+    "FramesLast": board(0, 255, (40, 50, 3, 4)),
+    "ChannelsInside": board(0, 255, (40, 3, 50)),
+    "ImageInDict": spaces.Dict(
+        {"camera": spaces.Dict({"rgb": board(0, 255, (40, 50, 3))}), "x": spaces.Discrete(2)}
+    ),
+    "ImageInTuple": spaces.Tuple((board(0, 255, (40, 50, 3)), spaces.Discrete(2))),
+    "TwoOfOneName": spaces.Dict(
+        {"a/b": board(0, 255, (40, 50)), "a": spaces.Dict({"b": board(0, 255, (40, 50))})}
+    ),
+    "OddNames": spaces.Dict(
+        {name: board(0, 255, (36, 36)) for name in ("a.b", "", "values", "training", "0", "%")}
+    ),
+    "ImageNamedVector": spaces.Dict({"vector": board(0, 255, (36, 36))}),
+    "Nothing": spaces.Dict({}),
+    "NoNumbers": spaces.Box(0, 1, (0,), np.float32),
+    "NoPixels": board(0, 255, (40, 40, 0)),
     "FiveChannels": spaces.Box(0, 255, (8, 8, 5), np.uint8),
 }
 MASKED = (
@@ -363,6 +542,9 @@ MASKED = (
     MaskedContinuous,
     MaskedReserved,
     MaskedReservedImage,
+    MaskedOnSteps,
+    MaskedByNone,
+    MaskedOnly,
 )
 ACTED = {
     "Shifted": spaces.Discrete(3, start=-1),
@@ -377,6 +559,11 @@ ACTED = {
         -np.inf, np.array([np.inf, np.inf, 0.25], np.float32), (3,), np.float32
     ),
     "Whole": spaces.Box(0, 3, (2,), np.int32),
+    "Fixed": spaces.Box(np.array([0.1, -1.0]), np.array([0.1, 1.0]), dtype=np.float64),
+    "Valve": spaces.Box(np.array([-1, 100]), np.array([1, 200]), dtype=np.float32),
+    "HalfOpen": spaces.Box(-np.inf, -7, (1,), np.float32),
+    "Tiny": spaces.Box(-1e-5, 1e-5, (1,), np.float32),
+    "NoActions": spaces.Box(0, 1, (0,), np.float32),
     "Hybrid": spaces.Dict({"choice": spaces.Discrete(2), "speed": spaces.Box(0, 1, (1,))}),
 }
 
@@ -395,9 +582,14 @@ def _register():
     for masked in MASKED:
         gymnasium.register(f"{masked.__name__}-v0", masked)
     gymnasium.register("WorkerId-v0", WorkerId)
+    for kind in (Tuples, Item, Wide, Camera):
+        gymnasium.register(f"{kind.__name__}-v0", kind)
     gymnasium.register("Broken-v0", Broken)
     gymnasium.register("Faulty-v0", Faulty)
     gymnasium.register("Harmless-v0", Harmless)
+    gymnasium.register("Parent-v0", Parent)
+    gymnasium.register("Wandering-v0", Wandering)
+    gymnasium.register("Informing-v0", Informing)
     gymnasium.register("BrokenFromTheStart-v0", BrokenFromTheStart)
     for name, space in OBSERVED.items():
         gymnasium.register(f"{name}-v0", Spaces, kwargs={"observation_space": space})

@@ -117,6 +117,61 @@ def test_an_observation_that_is_no_mask_is_refused(form, message):
     assert caught.value.lines == [f"environment.name: {config.name} {message}"]
 
 
+def test_a_mask_of_none_allows_everything():
+    environment = make_environment(masked("ByNone"))
+    masks = [environment.reset(seed=0)[0][ACTION_MASK].tolist()]
+    masks += [environment.step(ACTION)[0][ACTION_MASK].tolist() for _ in range(2)]
+    assert masks == [[1] * 5, EXPECTED[1], [1] * 5]
+
+
+def test_a_mask_that_only_steps_bring_is_used_where_the_config_asks_for_it():
+    assert list(probe_spaces(masked("OnSteps")).observations) == ["vector"]
+    environment = make_environment(masked("OnSteps", use_action_mask=True))
+    for _ in range(2):
+        masks = [environment.reset(seed=0)[0][ACTION_MASK].tolist()]
+        masks += [environment.step(ACTION)[0][ACTION_MASK].tolist() for _ in range(2)]
+        assert masks == [[1] * 5, *EXPECTED[1:]]
+
+
+@pytest.mark.parametrize("form", [*FORMS, "Forgetful", "Short", "ByNone"])
+def test_masks_can_be_ignored(form):
+    ignoring = masked(form, use_action_mask=False)
+    assert probe_spaces(ignoring).observations == {"vector": ((2,), "float32")}
+    environment = make_environment(ignoring)
+    assert list(environment.reset(seed=0)[0]) == ["vector"]
+    assert list(environment.step(ACTION)[0]) == ["vector"]
+
+
+def test_an_observation_that_is_no_mask_is_an_ordinary_one_where_masks_are_ignored():
+    found = probe_spaces(masked("Reserved", use_action_mask=False)).observations
+    assert found == {"vector": ((5 + 2,), "float32")}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_demanded_mask_is_the_same(form):
+    demanding = make_environment(masked(form, use_action_mask=True))
+    assert demanding.reset(seed=4)[0][ACTION_MASK].tolist() == EXPECTED[0]
+    assert demanding.step(ACTION)[0][ACTION_MASK].tolist() == EXPECTED[1]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"type": "CartPole", "name": "CartPole-v1"},
+        {"type": "Gymnasium", "name": "Acrobot-v1"},
+        {"type": "Gymnasium", "name": scripted.name("MaskedContinuous")},
+        {"type": "Minigrid", "name": "MiniGrid-Empty-5x5-v0"},
+    ],
+    ids=lambda keys: keys["name"],
+)
+def test_a_demanded_mask_that_isn_t_there_is_one_line(keys):
+    with pytest.raises(UserError) as caught:
+        probe_spaces(EnvironmentConfig(**keys, use_action_mask=True))
+    assert caught.value.lines == [
+        f"environment.use_action_mask: {keys['name']} offers no action mask; must be auto or false"
+    ]
+
+
 def test_wrappers_leave_the_mask_alone():
     keys = {"obs_stacks": 2, "last_action_to_obs": True, "last_reward_to_obs": True}
     config = masked("Info", **keys)

@@ -74,6 +74,14 @@ def test_a_wrong_argument_is_one_line_that_names_the_right_one():
     assert line == "environment.kwargs: worker_id is chosen by the commands; leave it out"
 
 
+def test_lists_become_tuples_where_the_constructor_refuses_lists():
+    kwargs = {"size": [4, 7], "options": {"goal": [1, 2]}}
+    environment = make_environment(config(scripted.name("Tuples"), kwargs=kwargs))
+    assert environment.reset(seed=0)[0]["vector"].tolist() == [7, 7, 7]
+    line = one_line(scripted.name("Tuples"), kwargs={"size": [4], "options": {"goal": 3}})
+    assert line.endswith('{"size": [4], "options": {"goal": 3}}: TypeError: must be tuples')
+
+
 def test_a_wrong_value_is_one_line():
     line = one_line("FrozenLake-v1", kwargs={"map_name": "9x9"})
     assert line.startswith("environment.kwargs: FrozenLake-v1 can't be created with ")

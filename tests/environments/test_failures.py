@@ -3,15 +3,18 @@
 import copy
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from environments import EnvironmentFailure, make_environment, make_environments, probe
+from environments.gymnasium import processes as gymnasium_processes
 from environments.levels import ListedLevels
-from environments.safety import endless
-from environments.safety.failures import keep_details
+from environments.safety import endless, failures
+from environments.safety.failures import keep_details, warn_once
 from environments.safety.watch import watch
+from environments.wrappers import checked
 from schema.environment import EnvironmentConfig
 from tests.environments import scripted
 
@@ -134,6 +137,41 @@ def test_a_worker_process_without_a_heartbeat_is_killed():
         play(config("keeps the lock", processes=2, **SHORT))
 
 
+@pytest.fixture
+def fresh_warnings(monkeypatch):
+    """Forget the warnings that this process has printed, and the environments that hung."""
+    warn_once.cache_clear()
+    monkeypatch.setattr(checked, "_unclosable", set())
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("close raises", "close raised KeyError: 'window'"),
+        ("close exits", "close raised SystemExit"),
+        ("close hangs", "close gave no answer for 0.3 s, environment.step_timeout"),
+    ],
+)
+def test_a_close_that_fails_is_one_warning(fault, told, fresh_warnings, capfd):
+    assert len(play(config(fault, processes=0, **SHORT), count=3)) == 5
+    assert capfd.readouterr().err == f"warning: {NAME}: {told}; the results are kept\n"
+
+
+def test_a_close_that_hung_is_not_waited_for_again(fresh_warnings, monkeypatch):
+    environments = [make_environment(config("close hangs", **SHORT)) for _ in range(2)]
+    environments[0].close()
+    monkeypatch.setattr(scripted.Faulty, "close", lambda _: pytest.fail("closed"))
+    environments[1].close()
+
+
+def test_a_worker_process_that_does_not_close_is_killed(fresh_warnings, monkeypatch, capfd):
+    monkeypatch.setattr(gymnasium_processes, "_SECONDS_TO_END", 0.3)
+    probe(config("nothing"))
+    play(config("close hangs", processes=1))
+    told = "close gave no answer for 0.3 s in a worker process, which was killed"
+    assert f"warning: {NAME}: {told}; the results are kept\n" in capfd.readouterr().err
+
+
 def test_time_between_steps_does_not_count():
     built = make_environments(config("nothing", processes=0, **SHORT), LEVELS, 2, 0)
     built.reset()
@@ -170,6 +208,12 @@ def test_details_are_kept_in_one_file():
     with open(path, encoding="utf-8") as file:
         text = file.read()
     assert "Traceback of a" in text and "Traceback of b" in text
+
+
+def test_details_that_cannot_be_written_leave_one_line(monkeypatch):
+    monkeypatch.setattr(failures, "_file_of_details", lambda: Path("/dev/full"))
+    told = keep_details(EnvironmentFailure("a: step raised x", "Traceback of a"))
+    assert told == "a: step raised x (details are lost: No space left on device)"
 
 
 def test_an_environment_of_any_suite_is_checked_once():

@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from environments import Spaces, make_environment, probe_spaces
+from environments import EnvironmentFailure, Spaces, make_environment, probe_spaces
 from schema.environment import EnvironmentConfig
 from tests.environments import scripted
 
@@ -49,8 +49,8 @@ def test_gymnasium_vectors(name, length, actions):
 def test_a_dictionary_keeps_its_images_and_flattens_the_rest():
     assert spaces("Gymnasium", scripted.name("Random")) == (
         {
-            "camera": ((6, 4, 3), "uint8"),
-            "map": ((5, 5, 1), "uint8"),
+            "camera": ((40, 36, 3), "uint8"),
+            "map": ((36, 37, 1), "uint8"),
             "vector": ((3 + 2,), "float32"),
         },
         (3, 2),
@@ -66,7 +66,7 @@ def test_a_dictionary_keeps_its_images_and_flattens_the_rest():
 
 
 def test_a_gray_image_gets_a_channel():
-    assert spaces("Gymnasium", scripted.name("Image"))[0] == {"visual": ((8, 9, 1), "uint8")}
+    assert spaces("Gymnasium", scripted.name("Image"))[0] == {"visual": ((36, 39, 1), "uint8")}
 
 
 def test_nested_spaces_are_flattened():
@@ -122,6 +122,36 @@ def test_a_continuous_action_arrives_in_its_own_shape_and_type():
     assert received.dtype == np.float64
     given[:] = 0  # memory that is reused
     assert received[0, 0] == 0.5
+
+
+def test_a_number_that_can_t_be_chosen_is_played():
+    space = scripted.ACTED["Fixed"]
+    fixed = EnvironmentConfig(type="Gymnasium", name=scripted.name("Fixed"))
+    nearest = float(np.float32(0.1))
+    assert probe_spaces(fixed).bounds == ((nearest, nearest), (-1, 1))
+    environment = make_environment(fixed)
+    environment.reset(seed=0)
+    received = environment.step(np.array([nearest, 0.5], np.float32))[4]["action"]
+    assert received.tolist() == [0.1, 0.5]
+    assert space.contains(received)
+
+
+def test_choices_are_python_s_integers_unless_a_step_needs_numpy_s():
+    environment = scripted_environment("Item")
+    for episode in range(2):
+        environment.reset(seed=episode)
+        found = [environment.step(np.array([choice]))[0]["vector"].tolist() for choice in (2, 1)]
+        assert found == [[episode, 1, 2], [episode, 2, 1]]
+    environment = scripted_environment("Shifted")
+    environment.reset(seed=0)
+    assert type(environment.step(np.array([2]))[4]["action"]) is int
+
+
+def test_another_error_of_a_step_is_a_failure():
+    environment = scripted_environment("Faulty", kwargs={"fault": "lacks", "at": 1})
+    environment.reset(seed=0)
+    with pytest.raises(EnvironmentFailure, match="'int' object has no attribute 'speed'"):
+        environment.step(np.array([2]))
 
 
 def test_whole_numbers_are_rounded():

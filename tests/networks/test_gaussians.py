@@ -103,3 +103,14 @@ def test_the_mean_divergence_equals_that_of_torch(kind):
     normals = [Normal(row[0, :2], row[0, 2:].exp()) for row in (before, after)]
     expected = kl_divergence(*normals).sum().item()
     assert losses.kl_divergence.item() == pytest.approx(expected, rel=0.03)
+
+
+def test_a_number_with_equal_bounds_adds_nothing_to_the_density_of_squashed_actions():
+    parameters, actions = drawn()
+    fixed = SquashedGaussian((BOUNDS[0], (0.5, 0.5)))
+    wide = SquashedGaussian((BOUNDS[0], (-1.0, 1.0)))  # half a width of 1
+    assert set(fixed.for_environment(actions)[:, 1].tolist()) == {0.5}
+    found, expected = fixed.evaluate(parameters, actions), wide.evaluate(parameters, actions)
+    assert found.log_probability.isfinite().all() and found.entropy.isfinite().all()
+    assert torch.equal(found.log_probability, expected.log_probability)
+    assert torch.equal(found.entropy, expected.entropy)

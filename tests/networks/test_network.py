@@ -280,3 +280,18 @@ def learn_with_torch(network, buffer, order, max_grad_norm):
         optimiser.step()
         norms.append(norm.item())
     return norms
+
+
+def test_an_image_may_have_any_name():
+    names = ["a.b", "a%2eb", "%a%2eb", "", "values", "training", "0", "%", "visual", "camera/rgb"]
+    spaces = Spaces(dict.fromkeys(names, ((36, 36, 1), "uint8")), (3,))
+    members = population(spaces, members=1, num_hidden_layers=1)
+    weights = members.member_weights(0)
+    assert len([name for name in weights if name.endswith(".0.weight") and "encoders" in name]) == (
+        len(names) * (1 if members.stacked.value_trunk is None else 2)
+    )
+    assert {f"trunk.encoders.{name}.0.weight" for name in ("visual", "0", "camera/rgb")} <= set(
+        weights
+    )
+    _, values = members.stacked(observations(spaces, 1, 2))
+    assert values.isfinite().all()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.notices import chosen_lines, compile_beforehand
+from commands.notices import chosen_lines, compile_beforehand, print_notices
 from environments.building import Probe
 from environments.interface import Spaces
 from numerics import is_installed
@@ -127,3 +127,18 @@ def test_the_first_training_says_what_it_compiles(monkeypatch, capsys):
         "notice: compiling the training for this processor, which takes half a minute, once\n"
     )
     assert capsys.readouterr().err == expected
+
+
+@needs_numba
+def test_a_command_says_once_that_nothing_can_be_kept(monkeypatch, capsys):
+    compiled = []
+    monkeypatch.setattr("numerics.kept.folder", lambda: None)
+    monkeypatch.setattr("commands.notices.compile_all", lambda: compiled.append(True))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/here")
+    for _ in range(2):
+        print_notices([tiny_config()], numba=True)
+        compile_beforehand([tiny_config()], numba=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("notice: each command compiles the training, which takes half a minute")
+    assert "/proc/here can't be written; set NUMBA_CACHE_DIR to a folder that can be" in line
+    assert not compiled

@@ -6,8 +6,10 @@ import torch
 from environments.interface import Spaces
 from model import Population
 from ppo.run.evaluator import Evaluator, Policy
+from ppo.run.summaries import episode_scalars
 from schema.config import Config
 from schema.model import ModelConfig
+from tests.environments import scripted
 from tests.examples import CPU, tiny_config
 from utils import Stream, make_generator
 
@@ -70,6 +72,40 @@ def test_a_repeated_evaluation_gives_the_same_episodes():
     evaluator.close()
     assert first == second
     assert [episode["return"] for episode in first] == played_by_gymnasium(range(3))
+
+
+def test_reported_names_and_numbers_become_statistics():
+    environment = {"type": "Gymnasium", "name": scripted.name("Informing"), "processes": 0}
+    seeds = {"start-seed": 0, "num-seeds": 3}
+    config = tiny_config(environment=environment, evaluation={"num_workers": 2, "seeds": seeds})
+    evaluator = Evaluator(config, 2)
+    episodes = evaluator.evaluate(Still())
+    evaluator.close()
+    assert [episode["level"] for episode in episodes] == [0, 1, 2]
+    expected = {
+        **{"return": 6.0, "length": 3.0, "info.level": 7.0, "info.return": -1.0},
+        **{"info.length": 0.0, "(0, 1)": 2.0, "3": 4.0, "depth": -np.inf, "atoms": np.inf},
+        **{"a/b/../c": 1e308, "level": 0, "ratio": 0.5},
+    }
+    assert episodes[0] == expected
+    scalars = episode_scalars([{**expected, "ratio": np.nan}, expected, expected], "evaluation")
+    assert scalars["evaluation/ratio_mean"] == scalars["evaluation/ratio_max"] == 0.5
+    assert scalars["evaluation/a/b/../c_mean"] == pytest.approx(1e308)
+    assert not any("depth" in tag or "atoms" in tag for tag in scalars)
+    assert np.isfinite(list(scalars.values())).all()
+
+
+class Still:
+    """A policy that always takes the first action."""
+
+    def begin(self, count):
+        pass
+
+    def act(self, observations):
+        return np.zeros((len(observations["vector"]), 1), np.int64)
+
+    def end_episodes(self, environments):
+        pass
 
 
 @pytest.fixture

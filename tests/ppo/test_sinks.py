@@ -92,6 +92,26 @@ def test_tensorboard_is_the_default_and_no_service_is_loaded(tmp_path):
     sink.close()
 
 
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="needs mlflow")
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("episode/a/b_mean", "episode/a/b_mean"),
+        ("episode/(0, 1)_mean", "episode/_0_ 1__mean"),
+        ("episode/../c_mean", "episode_.._c_mean"),
+        ("episode//c_mean", "episode__c_mean"),
+        ("x" * 300, "x" * 250),
+    ],
+)
+def test_any_tag_is_a_key_of_mlflow(name, key):
+    from mlflow.utils.validation import _validate_metric_name
+
+    from ppo.sinks.mlflow_run import _key
+
+    assert _key(name) == key
+    _validate_metric_name(key)
+
+
 class Broken:
     """A sink that fails in one of its methods, and counts all calls."""
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -105,6 +106,14 @@ def test_fresh_seeds_show_how_much_was_luck():
     assert found.leader.mean == pytest.approx(alone.mean - 3.5)
     told = " ".join(sentences(found))
     assert "on fresh seeds it reached 88" in told and "the ranking includes these seeds" in told
+
+
+def test_a_confirmation_with_fewer_updates_is_left_out():
+    fresh = sweep(CHOICES, returns, run_id="default-confirmed")
+    assert answer(sweep(CHOICES, returns), confirmed=fresh).leader.confirmed
+    shorter = {**fresh.base, "trainer": {**fresh.base["trainer"], "updates": 1}}
+    found = answer(sweep(CHOICES, returns), confirmed=replace(fresh, base=shorter))
+    assert found.leader.confirmed is None
 
 
 def test_conditions_select_a_part_of_the_sweep():

@@ -4,10 +4,15 @@ import csv
 import sqlite3
 
 import pytest
+from rich.console import Console
 
+from commands.reporting import read_answer
+from commands.terminal.tables import answer_table
 from ppo.run.checkpoint import checkpoint_path, list_checkpoints
+from reports.output.table import ranked
+from reports.words import sentences
 from schema.errors import UserError
-from sweeps.journal.journal import Journal
+from sweeps.journal.journal import Journal, read_journal
 from sweeps.sweep import Sweep
 from tests.sweeps.scene import BASE, Display, comparable, make_grid, options_for, run, run_here
 
@@ -204,10 +209,66 @@ def test_more_updates_start_again_if_a_schedule_depends_on_them(tmp_path):
         assert sweep.agenda.continued == 3
 
 
-def test_fewer_updates_keep_the_finished_runs(tmp_path):
-    out, display = tmp_path / "out", Display()
+def test_runs_with_fewer_updates_are_not_compared_until_they_resume(tmp_path):
+    out = tmp_path / "out"
     run(longer(tmp_path, 6), out)
-    run(longer(tmp_path, 4), out, display)
+    run(longer(tmp_path, 10), out, only=frozenset([0]))
+    found = read_answer(out, "a")
+    assert [(score.permutation.name, score.shorter) for score in found.scores] == [
+        ("0", 0),
+        ("1", 1),
+        ("2", 1),
+    ]
+    assert [score.values for score in found.scores[1:]] == [(None,), (None,)]
+    table = answer_table(Console(width=200), found, ranked(found, None, 3))
+    assert table.columns[-1].header == "shorter" and [*table.columns[-1].cells] == ["0", "1", "1"]
+    assert sentences(found)[0].startswith("Permutation 0 (gamma 0.9) is the best of 1")
+    line = next(line for line in sentences(found) if "aren't compared" in line)
+    assert line.startswith("2 of 3 runs ended before trainer.updates became 10 and aren't compared")
+    with (out / "results.csv").open() as file:
+        rows = [(row["steps"], row["status"]) for row in csv.DictReader(file)]
+    assert rows == [("640", "finished"), ("384", "shorter"), ("384", "shorter")]
+    display = Display()
+    results = run(longer(tmp_path, 10), out, display)
+    assert display.updates == [7, 8, 9, 10] * 2
+    assert [result.state for result in results] == ["finished"] * 3
+
+
+def test_a_sweep_without_a_run_of_all_updates_ranks_nothing(tmp_path):
+    out = tmp_path / "out"
+    run(longer(tmp_path, 6), out)
+    Sweep(longer(tmp_path, 10), options_for(out), overwrite=False).close()
+    nothing, how = sentences(read_answer(out, "a"))
+    assert nothing == "No run has finished all updates yet, so there is nothing to rank."
+    assert how.startswith("3 of 3 runs ended before trainer.updates became 10")
+    # Nothing is lost: with the former updates, the sweep is whole again.
+    display = Display()
+    results = run(longer(tmp_path, 6), out, display)
+    assert not names(display) and [result.state for result in results] == ["finished"] * 3
+
+
+def test_fewer_updates_than_trained_are_refused(tmp_path):
+    out = tmp_path / "out"
+    run(longer(tmp_path, 6), out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(UserError) as refusal:
+        run(longer(tmp_path, 4), out, repetitions=2)
+    (line,) = refusal.value.lines
+    assert line == (
+        f"{tmp_path}/base.yaml, line 3: trainer.updates: is 4, but runs of --run-id=a have 6, and runs "
+        "of different length aren't compared; set at least 6, choose another --run-id or --out, or "
+        "replace them with --overwrite"
+    )
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_tuned_updates_are_compared(tmp_path):
+    out = tmp_path / "out"
+    grid = make_grid(tmp_path, "hyperparameters: {updates: [2, 1]}\n")
+    states = [record.state for record in run(grid, out)]
+    assert states == ["finished"] * 2
+    display = Display()
+    assert [record.state for record in run(grid, out, display)] == states
     assert not names(display)
 
 
@@ -312,4 +373,19 @@ def test_a_journal_that_is_just_being_created_is_not_called_damaged(tmp_path):
     path = tmp_path / "default.sqlite"
     sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
     with pytest.raises(UserError, match="holds no sweep yet; if one is just starting"):
-        Journal(path, writable=False)
+        read_journal(tmp_path, "default").__enter__()
+
+
+def test_the_base_value_of_a_tuned_key_may_change(tmp_path):
+    out, tuned = tmp_path / "out", "hyperparameters: {gamma: [0.9, 0.99]}\n"
+    base = BASE.replace("trainer: {", "trainer: {gamma: 0.9, ")
+    run(make_grid(tmp_path, tuned, base=base), out)
+    grown = "hyperparameters: {gamma: [0.9, 0.99, 0.95]}\n"
+    for value in (0.99, 0.95, 0.5):
+        other, display = base.replace("gamma: 0.9", f"gamma: {value}"), Display()
+        run(make_grid(tmp_path, grown, base=other), out, display)
+        assert names(display) == (["2_0"] if value == 0.99 else [])
+    untuned = "hyperparameters: {epochs: [1, 2]}\n"
+    with pytest.raises(UserError) as refusal:
+        run(make_grid(tmp_path, untuned, base=base.replace("gamma: 0.9", "gamma: 0.5")), out)
+    assert "trainer.gamma: was 0.9, is 0.5" in refusal.value.lines

@@ -209,7 +209,7 @@ def test_tensorboard_can_compare_runs_by_their_tuned_values(grid, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams import metadata
 
-    run(grid, tmp_path / "out")
+    found = run(grid, tmp_path / "out")
     folder = tmp_path / "out" / "summaries" / "a" / "1_0"
     events = EventAccumulator(str(folder)).Reload()
     content = events.PluginTagToContent("hparams")
@@ -219,3 +219,7 @@ def test_tensorboard_can_compare_runs_by_their_tuned_values(grid, tmp_path):
     assert [parameter.name for parameter in experiment.hparam_infos] == ["gamma"]
     tags = {metric.name.tag for metric in experiment.metric_infos}
     assert "episode/return_mean" in tags and tags >= {"policy/entropy"}
+    assert tags <= set(events.Tags()["scalars"])
+    assert started.group_name == "a/1"
+    record = next(record for record in found if record.name == "1_0")
+    assert events.Scalars("run/final_return")[-1].value == pytest.approx(record.final_return)

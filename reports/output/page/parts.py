@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ from reports.ranking import Score
 from schema.yaml_file import dump_yaml
 from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
-_CODE = re.compile(r"`([^`]+)`|(?<=: )(python \S+\.py .*)$")
+_CODE = re.compile(r"`([^`]+)`|(?<=: )(python (?:'.*'|\S+\.py) --.*)$")
 _VIDEOS = {"episode.mp4": "video/mp4", "episode.gif": "image/gif"}
 _MOST_FAILURES = 200  # rows; more failures would repeat the same reasons
 
@@ -155,7 +156,7 @@ def _session(began: float, ended: float | None, description: dict[str, Any]) -> 
         " · ".join(str(description[key]) for key in ("host", "processor") if description.get(key)),
         str(description.get("device") or ""),
         ", ".join([*versions, *([f"revision {revision[:12]}"] if revision else [])]),
-        command if isinstance(command, str) else " ".join(map(str, command)),
+        command if isinstance(command, str) else shlex.join(map(str, command)),
     )
 
 

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 from environments.cores import stay_on
 from environments.interface import EnvironmentFailure
+from environments.safety.children import free_children
+from environments.safety.output import outlive_readers
 from environments.safety.watch import Heartbeat, watch
 from sweeps.execution.backends.server import SHIELDED, server_context
 from sweeps.execution.stop import Stop
@@ -233,6 +235,7 @@ def _after_death(job: _Job, stop: Stop) -> list[RunRecord] | None:
 def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> None:
     """Train populations until the connection closes: the main loop of a job's process."""
     stopped: list[int] = []
+    outlive_readers()
     # Ctrl-C reaches the whole process group, but the main process interrupts its jobs itself. A cluster
     # may signal the whole group, too; a job then receives SIGTERM twice.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -240,6 +243,7 @@ def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> Non
         signal.signal(number, lambda received, _: stopped.append(received))
     # The fork server blocks them so that they don't kill it, and its children inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SHIELDED)
+    free_children()
     # The job's environment threads inherit this. They and the training take turns, so that no job waits
     # for a core that another uses.
     stay_on(options.placement.cores or ())

@@ -1,0 +1,54 @@
+"""Keeps a command alive when its output can't be written any more, as after `tune.py | head`.
+
+Otherwise the next line printed, by the command or by an environment, would end the training.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any
+
+
+class _Lenient(io.FileIO):
+    """A file that drops what can't be written."""
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes, and return how many were written or dropped."""
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def outlive_readers() -> None:
+    """Let this process drop output that can't be written, such as to a closed pipe or a full disk."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        # Without a descriptor it is None, and tests put objects of their own there.
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
+            setattr(sys, name, _lenient(stream))
+
+
+def _lenient(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Return a stream that writes to the same descriptor."""
+    raw = _Lenient(stream.fileno(), "w", closefd=False)
+    try:
+        stream.flush()
+    except OSError:
+        _discard(stream)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _discard(stream: io.TextIOWrapper) -> None:
+    """Send what a stream still holds, and all that follows, to nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
