@@ -17,6 +17,9 @@ Tables (all by default):
   the true mean, of all permutations and of the leader (and share of permutations without an interval);
   share of grids in which the best could be the best, and the number of contenders; the leader's luck
   (stated luck); the frequency with which the leader is the best (stated probability).
+- `looks`: sweeps of equal permutations that are judged after each repetition, from the third on: the
+  share of permutations that are excluded at some time, if each look is judged as the only one / as the
+  answer does.
 - `idle keys`: on grids of three keys without effect, how often a key is said to matter / any key of the
   sweep; coverage of the intervals of choices' means.
 
@@ -43,7 +46,7 @@ from benchmarks.score_distributions import Draw as GridDraw
 from reports.statistics.averages import Array, counts
 from reports.statistics.bounds import piled_bounds
 from reports.statistics.choice_means import choice_means
-from reports.statistics.contenders import compare
+from reports.statistics.contenders import compare, confidence_of_look
 from reports.statistics.importance import decompose
 from reports.statistics.intervals import estimate
 from reports.statistics.main_effects import estimate_importance
@@ -202,11 +205,28 @@ def _answer_numbers(
         1 - known.mean(),
         compared.could_be_best[best].mean(),
         compared.could_be_best.sum(),
-        scores[leader].mean() - truth[leader],
+        np.nanmean(scores[leader]) - truth[leader],
         luck,
         best[leader] / best.sum(),
         best_probabilities(compared, rng, 400)[leader],
     )
+
+
+def looks_cell(
+    rng: np.random.Generator, draw: GridDraw, permutations: int, repetitions: int, samples: int
+) -> str:
+    """Return the share of equal permutations that one of several looks excludes."""
+    excluded = np.zeros(2)
+    for _ in range(samples):
+        scores, _ = draw(rng, permutations, repetitions)
+        for kind, confidence in enumerate((lambda _: 0.95, confidence_of_look)):
+            could = np.ones(permutations, dtype=bool)
+            for look in range(1, repetitions - 1):
+                found = compare(scores[:, : look + 2], confidence(look))
+                could &= found.could_be_best
+            excluded[kind] += 1 - could.mean()
+    plain, ours = excluded / samples
+    return f"{plain:.1%} / {ours:.1%}"
 
 
 def importance_cell(
@@ -346,6 +366,7 @@ def main() -> None:
         "selection": (selection_cell, {name: name for name in TRUTHS}),
         "importance": (importance_cell, {"noise 0.5": 0.5, "noise 2": 2.0}),
         "answers": (answer_cell, dict(GRIDS)),
+        "looks": (looks_cell, {name: GRIDS[name] for name in ("equal", "solved by 90 %")}),
         "idle keys": (idle_cell, {name: name for name in PATTERNS}),
     }
     for name in arguments["<table>"] or cells:

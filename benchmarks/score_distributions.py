@@ -120,6 +120,22 @@ def one_abyss(rng: np.random.Generator, permutations: int, repetitions: int) -> 
     return scores, truth
 
 
+def leaders_repeated(rng: np.random.Generator, permutations: int, repetitions: int) -> Grid:
+    """Return normal scores; the best third has twice the repetitions, as the answer advises."""
+    scores, truth = normal(rng, permutations, 2 * repetitions)
+    order = np.argsort(-scores[:, :repetitions].mean(axis=1))
+    scores[order[permutations // 3 :], repetitions:] = np.nan
+    return scores, truth
+
+
+def missing(rng: np.random.Generator, permutations: int, repetitions: int) -> Grid:
+    """Return normal scores, of which 15 % are missing, but no permutation's first one."""
+    scores, truth = normal(rng, permutations, repetitions)
+    lost = rng.random(scores.shape) < 0.15
+    lost[:, 0] = False
+    return np.where(lost, np.nan, scores), truth
+
+
 GRIDS: dict[str, Draw] = {
     "equal": equal,
     "normal": normal,
@@ -134,4 +150,6 @@ GRIDS: dict[str, Draw] = {
     "one wild (x5)": one_wild(5),
     "one wild (x30)": one_wild(30),
     "one wild (-1e6)": one_abyss,
+    "twice the repetitions of leaders": leaders_repeated,
+    "15 % missing": missing,
 }

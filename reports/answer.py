@@ -13,7 +13,12 @@ from reports.ranking import Ranking, Score, known, rank, sign_of
 from reports.statistics.averages import Array, best_first
 from reports.statistics.bounds import Bounds, piled_bounds
 from reports.statistics.choice_means import choice_means
-from reports.statistics.contenders import Comparison, compare, repetitions_needed
+from reports.statistics.contenders import (
+    Comparison,
+    compare,
+    confidence_of_look,
+    repetitions_needed,
+)
 from reports.statistics.importance import Choices, Importance, at_edge, decompose, is_complete
 from reports.statistics.intervals import Estimates, estimate
 from reports.statistics.main_effects import estimate_importance
@@ -122,7 +127,8 @@ def answer(
     fresh = _fresh(outcome, confirmed, metric, threshold)
     pooled = np.hstack([judged, fresh])
     bounds = _bounds(outcome, metric).within(piled_bounds(sign * ranking.reached))
-    comparison = compare(pooled, bounds=bounds)
+    confidence = confidence_of_look(outcome.looks)
+    comparison = compare(pooled, confidence, bounds)
     luck = known(selection_bias(pooled))
     statistics = _Statistics(
         comparison,
@@ -142,7 +148,7 @@ def answer(
         tuple(scores),
         comparison.decided,
         luck,
-        known(repetitions_needed(comparison)),
+        known(repetitions_needed(comparison, confidence_of_look(outcome.looks + 1))),
         _importance(outcome, judged),
         _choice_scores(outcome, judged, sign),
         _edges(outcome, scores[0]),

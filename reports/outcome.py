@@ -56,6 +56,8 @@ class Outcome:
         permutations: the permutations with their runs, in the grid's order.
         base: the base config with all its defaults.
         sessions: start and end of each session (seconds since 1970), and its description.
+        looks: number of times that the results were judged, the last one included: the sweep got more
+            repetitions in between.
     """
 
     run_id: str
@@ -64,6 +66,7 @@ class Outcome:
     permutations: tuple[PermutationRuns, ...]
     base: dict[str, Any]
     sessions: tuple[tuple[float, float | None, dict[str, Any]], ...]
+    looks: int = 1
 
     @property
     def repetitions(self) -> int:
@@ -231,4 +234,5 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
             for name, runs in grouped
         )
         base = journal["base"] or {}
-        return Outcome(run_id, out, labels, permutations, base, tuple(journal.sessions()))
+        sessions = tuple(journal.sessions())
+        return Outcome(run_id, out, labels, permutations, base, sessions, journal.looks)

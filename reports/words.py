@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reports.statistics.importance import Effect
 
 _FEW = 3  # repetitions; up to these, intervals are wide whatever the returns
+_TOO_FEW = 30  # runs of a sweep; more of them show a failure that happens once in ten
 _LISTED = 5  # effects
 _SLIVER = 0.05  # share of an interval
 _WORTH_NAMING = 0.01  # share of the variance
@@ -99,18 +100,36 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
             + command(answer, repetitions=5)
         )
         return
-    contenders = answer.contenders
+    contenders, looks = answer.contenders, answer.outcome.looks
     if len(contenders) == 1:
-        yield "It is significantly better than all others (95 %)."
+        yield f"It is significantly better than all others (95 %{_for_all(looks)})."
         return
     yield f"{len(contenders):,} permutations could be the best; {_likeliest(contenders)}."
     behind = [score.behind_best for score in contenders]
     if None not in behind:
         worst = show_number(max(each for each in behind if each is not None))
         yield f"Each of these is at most {worst} worse than the best (95 %)."
+    yield from _unseen(answer)
     if answer.outcome.repetitions <= _FEW:
         yield f"The intervals are wide, as there are only {answer.outcome.repetitions} repetitions."
     yield _how_to_separate(answer)
+
+
+def _unseen(answer: Answer) -> Iterator[str]:
+    """Yield the share of failures that the sweep's runs are too few to show.
+
+    With a probability of 5 %, n runs show none of the failures that a share of 1 - 0.05 ** (1 / n) has.
+    """
+    runs = sum(value is not None for score in answer.scores for value in score.values)
+    if runs <= _TOO_FEW and not any(score.is_doubtful for score in answer.scores):
+        yield (
+            f"{runs} runs can't show whether up to {1 - 0.05 ** (1 / runs):.0%} of runs fail; the "
+            "intervals assume that none does."
+        )
+
+
+def _for_all(looks: int) -> str:
+    return f" for all {looks} looks at the growing sweep together" if looks > 1 else ""
 
 
 def _likeliest(contenders: Sequence[Score]) -> str:

@@ -25,7 +25,6 @@ from reports.statistics.variances import (
     fit_prior,
     moderate,
     residual_variances,
-    sample_variances,
     wild,
 )
 
@@ -75,8 +74,9 @@ def compare(scores: Array, confidence: float = 0.95, bounds: Bounds | None = Non
         confidence: probability that the best permutation is among those found.
         bounds: the range of possible scores; None if it is unknown.
     """
+    strange = wild(scores)
     own = residual_variances(scores)
-    prior = fit_prior(own)
+    prior = fit_prior(own.of(~strange))
     variances = moderate(own, prior)
     count = counts(scores)
     mean = seedless_means(scores)
@@ -91,7 +91,6 @@ def compare(scores: Array, confidence: float = 0.95, bounds: Bounds | None = Non
         )
         least, behind = _distances(mean, error, limit, reach)
         could &= ~(least > _rounding(mean))
-    strange = wild(sample_variances(scores))
     return Comparison(mean, count, variances, could, decided, behind, strange)
 
 
@@ -110,6 +109,20 @@ def _reach(
     return _Reach(
         np.where(silent, low, mean), np.where(silent, high, mean), np.where(silent, 0.0, error)
     )
+
+
+def confidence_of_look(look: int, confidence: float = 0.95) -> float:
+    """Return the confidence with which a look at a growing sweep may exclude permutations.
+
+    Repetitions are added until few permutations are left, and each look at the results can exclude the
+    best one by chance. So later looks ask for more: the k-th one has the error of the first one times
+    2 / (k (k + 1)). All looks together have at most twice the first one's error.
+
+    Args:
+        look: number of the look, from 1.
+        confidence: confidence of the first look.
+    """
+    return 1 - (1 - confidence) * 2 / (look * (look + 1))
 
 
 def repetitions_needed(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reports.statistics.averages import Array, counts, means
 from reports.statistics.contrasts import Contrast
-from reports.statistics.variances import fit_prior, moderate, residual_variances
+from reports.statistics.variances import fit_prior, moderate, residual_variances, wild
 
 _ROUNDING = 1e-9  # of the greatest eigenvalue; smaller ones are 0
 _COMMON = 2 / 3  # of the permutations; repetitions that fewer have were added for some of them
@@ -201,7 +201,7 @@ def _pooled(scores: Array, residuals: Array, freedom: int) -> float:
 def _variances(scores: Array, pooled: float, freedom: int) -> tuple[Array, Array, Array]:
     """Return variances, the moderated ones, and the latter's degrees of freedom, (permutations,)."""
     own = residual_variances(scores)
-    moderated = moderate(own, fit_prior(own))
+    moderated = moderate(own, fit_prior(own.of(~wild(scores))))
     known = own.freedom > 0
     mean = float(np.average(own.variance, weights=own.freedom)) if known.any() else 0.0
     scale = pooled / mean if mean > 0 else 0.0

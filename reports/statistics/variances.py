@@ -12,6 +12,7 @@ without a score.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ _FEWEST = 3  # variances that a prior can be fitted to
 _OUTLIER = 0.1
 # A variance that smaller ones exceed with a smaller probability says nothing of them...
 _WILD = 1e-4
-_SHARE_OF_WILD, _MOST_WILD = 8, 32  # ... but at most one in eight is left out, and 32 in all.
+_SHARE_OF_WILD, _MOST_WILD = 8, 32  # ... but at most one in eight is left out, and 32 in all,
+_FEWEST_WITH_WILD = 4  # or one of four to seven.
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Variances:
     variance: Array
     freedom: Array
 
+    def of(self, places: NDArray[Any]) -> Variances:
+        """Return the variances of some of the permutations."""
+        return Variances(self.variance[places], self.freedom[places])
+
 
 def sample_variances(scores: Array) -> Variances:
     """Return the sample variance of each permutation's scores.
@@ -74,8 +80,7 @@ def residual_variances(scores: Array) -> Variances:
     Args:
         scores: (permutations, repetitions).
     """
-    count = counts(scores)
-    strange = wild(sample_variances(scores))
+    count, strange = counts(scores), wild(scores)
     mixed = _variances(scores - seed_effects(scores[~strange]), count)
     known = mixed.freedom > 0
     number = int((known & ~strange).sum())
@@ -90,30 +95,49 @@ def residual_variances(scores: Array) -> Variances:
     return Variances(np.where(known, own, 0.0), mixed.freedom)
 
 
-def wild(variances: Variances) -> NDArray[np.bool_]:
-    """Return which variances say nothing of the others, (permutations,): at most one in eight.
+def wild(scores: Array) -> NDArray[np.bool_]:
+    """Return which permutations' noise says nothing of the others', (permutations,).
 
     One permutation with returns of minus a million would make all others look as noisy. A variance
     counts as wild if the prior of all smaller ones makes it improbable (F test, 0.01 %, or 5 % shared by
-    all permutations if that is less); so do all greater ones.
+    all permutations if that is less); so do all greater ones. At most one in eight permutations is wild,
+    or one of four to seven. A permutation that only one run takes apart isn't: others may fail once in a
+    while, too.
 
     Args:
-        variances: variances of the grid's permutations, (permutations,).
+        scores: (permutations, repetitions).
     """
-    number = len(variances.variance)
+    variances, number = sample_variances(scores), len(scores)
+    calmer = sample_variances(_without_farthest(scores))
     order = np.argsort(-variances.variance, kind="stable")
     found = np.zeros(number, dtype=bool)
-    for place in range(min(number // _SHARE_OF_WILD, _MOST_WILD)):
-        rest = order[place + 1 :]
-        prior = _fit(Variances(variances.variance[rest], variances.freedom[rest]), np.inf)
+    most = max(number // _SHARE_OF_WILD, int(number >= _FEWEST_WITH_WILD))
+    for place in range(min(most, _MOST_WILD)):
+        rest, own = order[place + 1 :], order[[place]]
+        prior = fit_prior(variances.of(rest))
         if prior.freedom == 0 or prior.variance == 0:
             break
-        own = order[place]
-        ratio = variances.variance[[own]] / prior.variance
-        tail = f_tail(ratio, np.maximum(variances.freedom[[own]], 1.0), prior.freedom)
-        if tail[0] < min(_WILD, 0.05 / number):
+        occasional = calmer.freedom[own] > 0 and _tail(calmer, own, prior) > _OUTLIER
+        if _tail(variances, own, prior) < min(_WILD, 0.05 / number) and not occasional:
             found[order[: place + 1]] = True
     return found
+
+
+def _tail(variances: Variances, places: NDArray[np.int64], prior: Prior) -> float:
+    """Return the probability that a variance exceeds one of the prior by so much."""
+    ratio = variances.variance[places] / prior.variance
+    return float(f_tail(ratio, np.maximum(variances.freedom[places], 1.0), prior.freedom)[0])
+
+
+def _without_farthest(scores: Array) -> Array:
+    """Return each permutation's scores without the one farthest from the middle one."""
+    ordered = np.sort(scores, axis=1)  # NaN last
+    middle = np.take_along_axis(ordered, np.maximum(counts(scores) - 1, 0)[:, None] // 2, axis=1)
+    distance = np.abs(scores - middle)
+    farthest = np.argmax(np.where(np.isnan(distance), -1.0, distance), axis=1)
+    calmer = scores.copy()
+    calmer[np.arange(len(scores)), farthest] = np.nan
+    return calmer
 
 
 def score_prior(scores: Array) -> Prior:
@@ -125,12 +149,12 @@ def score_prior(scores: Array) -> Prior:
     Args:
         scores: (permutations, repetitions).
     """
-    own = sample_variances(scores)
-    tame = ~wild(own)
-    mean = own.variance[tame].mean()
-    apart = residual_variances(scores).variance[tame].mean()
+    tame = ~wild(scores)
+    own = sample_variances(scores).of(tame)
+    mean = own.variance.mean()
+    apart = residual_variances(scores).of(tame).variance.mean()
     shared = np.clip(1 - apart / mean, 0.0, 1.0) ** 2 if mean > 0 else 0.0
-    number = int((own.freedom[tame] > 0).sum())
+    number = int((own.freedom > 0).sum())
     return fit_prior(own, number / (1 + max(number - 1, 0) * float(shared)))
 
 
@@ -144,11 +168,6 @@ def fit_prior(variances: Variances, independent: float = np.inf) -> Prior:
         variances: variances of the grid's permutations.
         independent: number of independent variances that they are worth.
     """
-    tame = ~wild(variances)
-    return _fit(Variances(variances.variance[tame], variances.freedom[tame]), independent)
-
-
-def _fit(variances: Variances, independent: float) -> Prior:
     known = variances.freedom > 0
     variance, freedom = variances.variance[known], variances.freedom[known]
     number = len(variance)

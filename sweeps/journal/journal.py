@@ -253,8 +253,20 @@ class Journal:
             name for (name,) in self._all("SELECT name FROM permutation WHERE position IS NULL")
         ]
 
+    @property
+    def looks(self) -> int:
+        """The number of times that results are judged: a sweep may grow by repetitions in between."""
+        return self["looks"] or 1
+
     def add_runs(self, repetitions: int, seed: int) -> None:
-        """Add the runs that permutations lack, as waiting."""
+        """Add the runs that permutations lack, as waiting; call it in a transaction.
+
+        A sweep with results that gets more repetitions is looked at once more.
+        """
+        last = self._one("SELECT max(repetition) FROM run WHERE state = ?", RunState.FINISHED)
+        (most,) = self._one("SELECT max(repetition) FROM run") or (None,)
+        if last is not None and last[0] is not None and repetitions > most + 1:
+            self["looks"] = self.looks + 1
         for repetition in range(repetitions):
             self._write(
                 "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "

@@ -122,6 +122,7 @@ def folder(tmp_path, monkeypatch):
     (programs / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     (programs / "python").chmod(0o755)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("schema.folders.START", tmp_path)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")  # opens no visible windows

@@ -10,13 +10,14 @@ from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 SESSION = {"command": ["tune.py", "--out=o", "--num-repetitions=3"], "host": "here"}
 
 
-def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path("o")):
+def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path("o"), looks=1):
     """Return a complete grid.
 
     Args:
         choices: choices as text, by key.
         returns: a function from a permutation's choices and the repetition to the final return.
         failed: (position, repetition) of each failed run.
+        looks: number of times that the results were judged.
     """
     labels = tuple(choices)
     permutations = []
@@ -34,7 +35,7 @@ def sweep(choices, returns, repetitions=3, failed=(), run_id="default", out=Path
         )
         permutations.append(PermutationRuns(str(position), values, runs))
     base = Config().as_dict()
-    return Outcome(run_id, out, labels, tuple(permutations), base, ((0.0, 9.0, SESSION),))
+    return Outcome(run_id, out, labels, tuple(permutations), base, ((0.0, 9.0, SESSION),), looks)
 
 
 def _run(run_id, position, repetition, choices, value, has_failed):

@@ -3,7 +3,13 @@ import pytest
 from scipy import stats
 
 from reports.statistics.bounds import Bounds
-from reports.statistics.contenders import Comparison, compare, repetitions_needed, shrunken_means
+from reports.statistics.contenders import (
+    Comparison,
+    compare,
+    confidence_of_look,
+    repetitions_needed,
+    shrunken_means,
+)
 from reports.statistics.variances import Variances
 
 NAN = np.nan
@@ -153,6 +159,43 @@ def test_a_wild_permutation_hides_nothing_of_the_others():
     tame = compare(scores).could_be_best.sum()
     scores[0] = -1e6 * rng.random(5)
     assert compare(scores).could_be_best.sum() <= tame + 2
+
+
+def test_a_permutation_of_two_kinds_of_runs_is_not_wild():
+    # One run of three fails; the runs of the others agree and may fail just as rarely.
+    rng = np.random.default_rng(10)
+    scores = rng.uniform(410, 415, (24, 3))
+    scores[12:] = 500.0
+    scores[12:15, 0] = 0.0
+    assert compare(scores).could_be_best[:12].all()
+    # A permutation with runs far apart from each other is wild.
+    scores[12:15] = 500.0
+    scores[12] = [-1e6, 500.0, 1e6]
+    assert compare(scores).wild.tolist() == [place == 12 for place in range(24)]
+
+
+def test_one_of_four_can_be_wild():
+    scores = np.random.default_rng(11).normal(size=(4, 3))
+    scores[0] = [-1e6, -5e5, -1e5]
+    assert compare(scores).wild.tolist() == [True, False, False, False]
+    assert not compare(scores[1:]).wild.any()
+
+
+def test_the_errors_of_all_looks_sum_to_twice_the_first_one():
+    errors = [1 - confidence_of_look(look) for look in range(1, 10_000)]
+    assert errors[0] == pytest.approx(0.05) and errors[1] == pytest.approx(0.05 / 3)
+    assert sum(errors) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_looking_again_and_again_keeps_equal_permutations():
+    rng = np.random.default_rng(12)
+    kept, grids = 0.0, 60
+    for _ in range(grids):
+        scores, could = rng.normal(size=(4, 12)), np.ones(4, dtype=bool)
+        for look, repetitions in enumerate(range(3, 13), 1):
+            could &= compare(scores[:, :repetitions], confidence_of_look(look)).could_be_best
+        kept += could.mean()
+    assert kept / grids > 0.93
 
 
 def test_how_far_each_is_behind_the_best():

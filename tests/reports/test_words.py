@@ -54,6 +54,36 @@ def test_no_sentence_contradicts_the_table(kind, repetitions, effect, failures, 
     check_failures(told, found)
 
 
+def test_later_looks_exclude_less_and_say_so():
+    def judged(looks):
+        rng = np.random.default_rng(3)
+        returns = {"0.9": 0.0, "0.99": 3.0}
+        scores = {"gamma": ("0.9", "0.99"), "epochs": ("2", "4")}
+        return answer(
+            sweep(scores, lambda values, _: returns[values[0]] + rng.normal(), 5, looks=looks)
+        )
+
+    contenders = [len(judged(looks).contenders) for looks in (1, 2, 10)]
+    assert contenders == sorted(contenders) and contenders[0] < contenders[-1]
+    apart = answer(
+        sweep({"gamma": ("0.9", "0.99")}, lambda v, r: 1e3 * (v[0] == "0.9") + r % 3, 9, looks=3)
+    )
+    assert any(
+        "(95 % for all 3 looks at the growing sweep together)" in s for s in sentences(apart)
+    )
+
+
+def test_few_runs_without_a_failure_say_how_many_could_fail():
+    rng = np.random.default_rng(4)
+    few = answer(sweep({"gamma": ("0.9", "0.99")}, lambda *_: rng.normal(), 5))
+    # 0.05 ** (1 / 10) = 0.741.
+    assert any(
+        "10 runs can't show whether up to 26% of runs fail" in each for each in sentences(few)
+    )
+    many = answer(sweep({"gamma": ("0.9", "0.99")}, lambda *_: rng.normal(), 16))
+    assert not any("can't show" in each for each in sentences(many))
+
+
 def check_the_likeliest(told, contenders):
     shown = {score.permutation.name: f"{score.probability:.2f}" for score in contenders}
     greatest = max(shown.values(), key=float)

@@ -144,3 +144,19 @@ def test_what_cannot_be_removed_is_said_and_the_journal_stays(grid, tmp_path):
         Sweep(grid, options_for(tmp_path), overwrite=True)
     assert str(failure.value.filename) == str(tmp_path / "checkpoints" / "a")
     assert (tmp_path / "a.sqlite").exists()
+
+
+def test_repetitions_that_are_added_to_results_are_another_look(grid, tmp_path):
+    looks = []
+    for repetitions in (2, 2, 3, 2, 5):
+        run(grid, tmp_path, repetitions=repetitions)
+        looks.append(read_outcome(tmp_path, "a").looks)
+    assert looks == [1, 1, 2, 2, 3]
+
+
+def test_repetitions_that_are_added_before_any_result_are_no_look(grid, tmp_path):
+    for repetitions in (2, 3):
+        open_journal(
+            grid, Identities(grid), options_for(tmp_path, repetitions=repetitions), False
+        ).close()
+    assert read_outcome(tmp_path, "a").looks == 1
