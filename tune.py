@@ -68,6 +68,7 @@ from commands.options import (
     worker_id_option,
 )
 from ppo.sinks import parse_sinks
+from schema.counting import counted
 from schema.folders import shown
 from sweeps.confirmation import confirmation_id, parse_confirmation
 from sweeps.execution.backends.server import start_server
@@ -143,7 +144,10 @@ def _generate(grid: Grid, arguments: Arguments) -> int:
 
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
-    print(f"{len(grid)} configs in {shown(out)}" + ("" if changed else " (nothing had changed)"))
+    print(
+        f"{counted(len(grid), 'config')} in {shown(out)}"
+        + ("" if changed else " (nothing had changed)")
+    )
     return ExitCode.SUCCESS
 
 

@@ -20,6 +20,7 @@ from reports.output.table import ranked, write_table
 from reports.ranking import Score
 from reports.suggestion import suggest
 from reports.words import sentences
+from schema.counting import counted
 from schema.errors import UserError
 from schema.folders import shown
 from schema.yaml_file import replace_file
@@ -91,7 +92,7 @@ def report(options: ReportOptions) -> int:
         from reports.output.plots import write_plots
 
         pictures = write_plots(found, options.plots)
-        print(f"{len(pictures)} pictures in {shown(options.plots)}", file=sys.stderr)
+        print(f"{counted(len(pictures), 'picture')} in {shown(options.plots)}", file=sys.stderr)
     if options.page:
         print(f"page: {shown(save_page(found))}", file=sys.stderr)
     return 0

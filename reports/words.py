@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
 from reports.output.table import show_number
+from schema.counting import counted
 from schema.folders import START, absolute, shown
 from sweeps.journal.runs import ENDED, RunState
 
@@ -57,15 +58,15 @@ def _rank_of_leader(answer: Answer, total: int) -> str:
     runs = answer.outcome.runs
     ended = sum(run.state in ENDED for run in runs)
     if ended < len(runs):
-        return f"leads so far ({ended:,} of {len(runs):,} runs ended)"
+        return f"leads so far ({ended:,} of {counted(len(runs), 'run')} ended)"
     if len(answer.contenders) == 1:
         return f"is the best of {total:,}"
-    return f"leads the {total:,} permutations" if total > 1 else "is the only one"
+    return f"leads the {counted(total, 'permutation')}" if total > 1 else "is the only one"
 
 
 def _over(answer: Answer, leader: Score) -> str:
     count, fresh = leader.finished, leader.confirmed is not None
-    over = f"over {count} repetitions" if count > 1 else "in one repetition"
+    over = f"over {counted(count, 'repetition')}" if count > 1 else "in one repetition"
     return f"{over} and those on fresh seeds" if fresh else over
 
 
@@ -109,7 +110,9 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
         worst = show_number(max(each for each in behind if each is not None))
         yield f"Each of these is at most {worst} worse than the best (95 %)."
     if answer.outcome.repetitions <= _FEW:
-        yield f"The intervals are wide, as there are only {answer.outcome.repetitions} repetitions."
+        verb = "is" if answer.outcome.repetitions == 1 else "are"
+        few = counted(answer.outcome.repetitions, "repetition")
+        yield f"The intervals are wide, as there {verb} only {few}."
     yield _how_to_separate(answer)
 
 
@@ -134,7 +137,7 @@ def _how_to_separate(answer: Answer) -> str:
     names = [int(score.permutation.name) for score in answer.contenders]
     repetitions = answer.outcome.repetitions + int(more)
     return (
-        f"About {more:,.0f} more repetition{'s' * (more > 1)} of these would leave one with a "
+        f"About {counted(int(more), 'more repetition')} of these would leave one with a "
         "probability of 80 %, if the scores stay as they are: "
         + command(answer, repetitions, names)
     )
@@ -199,13 +202,13 @@ def _edges(answer: Answer, leader: Score) -> Iterator[str]:
 
 
 def _failures(answer: Answer, _: Score) -> Iterator[str]:
-    runs = len(answer.outcome.runs)
+    runs = counted(len(answer.outcome.runs), "run")
     failed = sum(score.failed for score in answer.scores)
     hopeless = sum(score.failed for score in answer.scores if score.mean is None)
     if failed > hopeless:
-        yield f"{failed - hopeless:,} of {runs:,} runs failed; each counts as the worst score."
+        yield f"{failed - hopeless:,} of {runs} failed; each counts as the worst score."
     if hopeless:
-        yield f"{hopeless:,} of {runs:,} runs failed and leave their permutations without a score."
+        yield f"{hopeless:,} of {runs} failed and leave their permutations without a score."
     if answer.metric == "steps":
         never = sum(
             run.state == RunState.FINISHED and value is None
@@ -213,7 +216,7 @@ def _failures(answer: Answer, _: Score) -> Iterator[str]:
             for run, value in zip(score.permutation.runs, score.values, strict=False)
         )
         if never:
-            yield f"{never:,} of {runs:,} runs never reach the threshold; each counts as the longest."
+            yield f"{never:,} of {runs} never reach the threshold; each counts as the longest."
 
 
 def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
@@ -221,8 +224,8 @@ def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
     if shorter:
         updates = answer.outcome.base.get("trainer", {}).get("updates")
         yield (
-            f"{shorter:,} of {len(answer.outcome.runs):,} runs ended before trainer.updates became "
-            f"{updates} and aren't compared; this resumes them: "
+            f"{shorter:,} of {counted(len(answer.outcome.runs), 'run')} ended before "
+            f"trainer.updates became {updates} and aren't compared; this resumes them: "
             + command(answer, answer.outcome.repetitions)
         )
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from reports.outcome import metric_title
+from reports.outcome import mean_title, metric_title
 from reports.output.table import show
 from reports.ranking import Score
 from schema.errors import UserError
@@ -177,7 +177,7 @@ def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Sco
             )
             for rank, score in rows
         ],
-        title=f"Permutations by mean {metric_title(answer.metric)}",
+        title=f"Permutations by {mean_title(answer.metric)}",
         caption=_caption(answer, has_line),
         line_below=lead if has_line else 0,
     )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from reports.answer import Answer
-from reports.outcome import LESS_IS_BETTER, metric_title
+from reports.outcome import LESS_IS_BETTER, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
@@ -255,7 +255,7 @@ def _heat_map(answer: Answer) -> Figure | None:
     axes.set_xlabel(_escaped(across))
     axes.set_ylabel(_escaped(down))
     _write_numbers(axes, means, image)
-    figure.colorbar(image, ax=axes, label=f"mean {metric_title(answer.metric)}")
+    figure.colorbar(image, ax=axes, label=mean_title(answer.metric))
     return figure
 
 

@@ -3,11 +3,17 @@
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+from commands.terminal.tables import answer_table
 from reports.answer import answer
-from reports.output.table import show_number
+from reports.outcome import METRICS
+from reports.output.page.data import page_data
+from reports.output.page.parts import heading_part
+from reports.output.table import ranked, show_number
 from reports.words import sentences
 from tests.reports.sweeps import sweep
 
@@ -69,3 +75,29 @@ def check_failures(told, found):
     hopeless = sum(score.failed for score in found.scores if score.mean is None)
     assert ("each counts as the worst score" in told) == (counted > 0)
     assert ("without a score" in told) == (hopeless > 0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("shape", [((1,), 1), ((2,), 1), ((1,), 2), ((2, 2), 3)])
+def test_nouns_agree_with_numbers_and_no_mean_is_of_a_mean(metric, shape):
+    sizes, repetitions = shape
+    choices = {
+        key: tuple(CHOICES[key][:size])
+        for key, size in zip(("gamma", "lamda"), sizes, strict=False)
+    }
+    outcome = sweep(
+        choices, lambda values, n: 10 * float(values[0]) + n, repetitions, failed={(0, 0)}
+    )
+    fresh = sweep(choices, lambda values, n: 10 * float(values[0]), 1, run_id="default-confirmed")
+    found = answer(outcome, metric, 5.0, fresh)
+    console = Console(width=200)
+    with console.capture() as table:
+        console.print(answer_table(console, found, ranked(found, None, 9)))
+    page = page_data(found)
+    told = " ".join(
+        [*sentences(found), table.get(), heading_part(found), page["metric"], page["meanMetric"]]
+    )
+    assert page["meanMetric"].count("mean") == 1 and "mean mean" not in told
+    assert not re.search(r"\b1 (\w+ )?(repetitions|runs|permutations)\b", told)
+    # "2 of 8 runs" is right, and so is "1 of 8 runs".
+    assert not re.search(r"(?<!\d)[02-9] (repetition|run|permutation)\b", told)

@@ -269,7 +269,7 @@ function drawChoices(width) {
   });
   return {
     traces, layout: { ...result, annotations },
-    caption: `The mean ${data.metric} of each choice, over all permutations with that choice, with 95 % intervals. All parts share one scale.`,
+    caption: `The ${data.meanMetric} of each choice, over all permutations with that choice, with 95 % intervals. All parts share one scale.`,
   };
 }
 
@@ -300,7 +300,7 @@ function drawHeat(width) {
       xaxis: { type: "category", title: { text: plain(across.label) }, showgrid: false },
       yaxis: { type: "category", title: { text: plain(down.label) }, showgrid: false, autorange: "reversed" },
     }),
-    caption: `The mean ${data.metric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs without a score.`,
+    caption: `The ${data.meanMetric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs without a score.`,
   };
 }
 

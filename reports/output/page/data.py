@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reports.answer import Answer
-from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, metric_title
+from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
@@ -29,6 +29,7 @@ def page_data(answer: Answer) -> dict[str, Any]:
     return {
         "runId": outcome.run_id,
         "metric": metric_title(answer.metric),
+        "meanMetric": mean_title(answer.metric),
         "lessIsBetter": answer.metric in LESS_IS_BETTER,
         "threshold": _number(answer.threshold),
         "decided": answer.decided,
