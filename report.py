@@ -22,7 +22,7 @@ Options:
     --watch=<port>         Serve the page on localhost, and update it while the sweep runs.
     --plots=<folder>       Write the figures for a paper, as PNG and SVG.
     --suggest=<file>       Write a tuning config for the next sweep. It is finer around the best choices,
-                           goes beyond a best choice at an edge, and drops keys that don't matter.
+                           goes beyond a best choice at an edge, and fixes keys that hardly matter.
     -h --help              Show this text.
     --version              Show the version.
 """

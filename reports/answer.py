@@ -95,6 +95,14 @@ class Answer:
         """Return whether a key's effect exceeds the noise; None if unknown."""
         return None if self.importance is None else self.importance.matters(label)
 
+    def limit(self, label: str) -> float | None:
+        """Return the upper limit of a key's share, interactions included; None if there is none."""
+        if self.importance is None:
+            return None
+        effects = (*self.importance.main, *self.importance.total)
+        high = max((effect.high for effect in effects if effect.keys == (label,)), default=1.0)
+        return float(high) if high < 1 else None  # NaN, too, is no limit
+
 
 def answer(
     outcome: Outcome,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -176,7 +177,18 @@ def _what_matters(answer: Answer, _: Score) -> Iterator[str]:
         yield f"Shares of the variance between permutations{by_model}: {listed}."
     idle = [label for label in answer.outcome.varied if answer.matters(label) is False]
     if idle:
-        yield f"No effect beyond the noise of the seeds: {', '.join(idle)}."
+        listed = ", ".join(f"{label}{_limited(answer, label)}" for label in idle)
+        yield f"Effects not shown beyond the noise of the seeds: {listed}."
+
+
+def _limited(answer: Answer, label: str) -> str:
+    limit = answer.limit(label)
+    return "" if limit is None else f" (at most {show_limit(limit)} of the variance)"
+
+
+def show_limit(share: float) -> str:
+    """Return the upper limit of a share in percent, rounded up so that it stays a limit."""
+    return f"{max(math.ceil(round(100 * share, 6)), 1)} %"
 
 
 def _share(effect: Effect) -> float:

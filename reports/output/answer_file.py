@@ -61,6 +61,7 @@ def _importance(answer: Answer) -> dict[str, Any] | None:
             "low": known(effect.low),
             "high": known(effect.high),
             "shown": answer.matters(effect.keys[0]),
+            "limit": answer.limit(effect.keys[0]),
         }
         for effect in answer.importance.main
     }

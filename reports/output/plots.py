@@ -195,7 +195,7 @@ def _effects(answer: Answer) -> Figure | None:
     _draw_effects(axes, together, 0.15, _COLOURS[1], "D", "with all its interactions")
     idle = [answer.matters(label) is False for label in rows]
     names = [
-        f"{label}\n(nothing beyond the noise)" if none else label
+        f"{label}\n(not shown beyond the noise)" if none else label
         for label, none in zip(rows, idle, strict=True)
     ]
     axes.set_yticks(range(len(rows)), [_escaped(name) for name in names])

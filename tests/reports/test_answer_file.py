@@ -33,7 +33,7 @@ def test_the_answer_has_its_documented_names():
         assert (own["mean"], own["low"], own["high"]) == (score.mean, score.low, score.high)
         assert own["behind_best"] == score.behind_best
     assert set(read["importance"]) == set(CHOICES)
-    assert set(read["importance"]["gamma"]) == {"share", "low", "high", "shown"}
+    assert set(read["importance"]["gamma"]) == {"share", "low", "high", "shown", "limit"}
     assert read["luck"] == found.bias and read["sentences"] == sentences(found)
     assert set(read["advice"]) == {"more_repetitions", "permutations", "known"}
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -14,6 +15,7 @@ from reports.outcome import METRICS
 from reports.output.page.data import page_data
 from reports.output.page.parts import heading_part
 from reports.output.table import ranked, show_number
+from reports.suggestion import suggest
 from reports.words import sentences
 from tests.reports.sweeps import sweep
 
@@ -101,3 +103,40 @@ def test_nouns_agree_with_numbers_and_no_mean_is_of_a_mean(metric, shape):
     assert not re.search(r"\b1 (\w+ )?(repetitions|runs|permutations)\b", told)
     # "2 of 8 runs" is right, and so is "1 of 8 runs".
     assert not re.search(r"(?<!\d)[02-9] (repetition|run|permutation)\b", told)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    spread=st.sampled_from([0.0, 0.1, 3.0, 30.0]),
+    effect=st.sampled_from([0.0, 5.0, 100.0]),
+    repetitions=st.integers(2, 5),
+    seed=st.integers(0, 10_000),
+)
+def test_an_effect_that_is_not_shown_is_limited_and_never_denied(spread, effect, repetitions, seed):
+    rng = np.random.default_rng(seed)
+    found = answer(
+        sweep(
+            CHOICES,
+            lambda values, _: effect * float(values[0]) + rng.normal(0, spread),
+            repetitions,
+        )
+    )
+    told = " ".join(sentences(found))
+    assert "no effect" not in told.lower()
+    listed = re.search(r"Effects not shown beyond the noise of the seeds: (.*?)\.(?: |$)", told)
+    limits = dict(
+        re.findall(
+            r"(\w+)(?: \(at most (\d+) % of the variance\))?(?:, |$)", listed[1] if listed else ""
+        )
+    )
+    idle = {label for label in CHOICES if found.matters(label) is False}
+    assert set(limits) == idle
+    suggested = yaml.safe_load(suggest(found))["hyperparameters"]
+    for label in idle:
+        limit = found.limit(label)
+        assert (limit is None) == (limits[label] == "")
+        if limit is not None:
+            assert limit <= int(limits[label]) / 100 < max(limit, 0.01) + 0.01
+        assert (len(suggested[label]) == 1) == (limit is not None and limit <= 0.05)
+        if len(suggested[label]) > 1:
+            assert suggested[label] == [float(choice) for choice in CHOICES[label]]

@@ -203,7 +203,7 @@ function drawImportance(width) {
   });
   const annotations = rows.map((effect, at) => ({
     xref: "paper", x: 0, xanchor: "left", y: at, yshift: 17, showarrow: false, align: "left",
-    text: effectName(effect) + (matters(effect) === false ? ` <span style="color:${soft}">(nothing beyond the noise)</span>` : ""),
+    text: effectName(effect) + (matters(effect) === false ? ` <span style="color:${soft}">(not shown beyond the noise)</span>` : ""),
     font: { color: text, size: 13 },
   }));
   const traces = [trace(rows, "by itself", 0, accent, "circle")];
@@ -274,7 +274,7 @@ function drawChoices(width) {
 }
 
 function remark(key) {
-  if (key.matters === false) return "<br>doesn't matter";
+  if (key.matters === false) return "<br>effect not shown";
   return key.edge ? `<br>the best is the ${key.edge} listed` : "";
 }
 
