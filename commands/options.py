@@ -86,6 +86,18 @@ def optional_number(arguments: Arguments, name: str) -> float | None:
     return value
 
 
+def optional_positive(arguments: Arguments, name: str) -> float | None:
+    """Return the value of an option that is a positive number, or None if the option is left out.
+
+    Raises:
+        UserError: the value is no finite number, or not greater than 0.
+    """
+    value = optional_number(arguments, name)
+    if value is not None and value <= 0:
+        raise UserError(f"{name}={arguments[name]}: must be a positive number")
+    return value
+
+
 def numbers_option(arguments: Arguments, name: str, limit: int) -> frozenset[int] | None:
     """Return the value of an option that lists numbers and ranges of numbers, such as 0,3,10-19.
 

@@ -47,6 +47,7 @@ class ReportOptions:
         answer: file for the answer as JSON; None writes none.
         page: whether to write the page.
         watch: the port that serves the page; None serves none.
+        indifference: the difference of scores that makes no difference; None without one.
     """
 
     out: Path
@@ -63,6 +64,7 @@ class ReportOptions:
     answer: Path | None = None
     page: bool = False
     watch: int | None = None
+    indifference: float | None = None
 
 
 def report(options: ReportOptions) -> int:
@@ -100,7 +102,9 @@ def report(options: ReportOptions) -> int:
 
 def _read(options: ReportOptions) -> Answer:
     where, threshold = options.where, options.threshold
-    return read_answer(options.out, options.run_id, options.metric, threshold, where)
+    return read_answer(
+        options.out, options.run_id, options.metric, threshold, where, options.indifference
+    )
 
 
 def save_page(found: Answer) -> Path:
@@ -117,6 +121,7 @@ def read_answer(
     metric: Metric = "final",
     threshold: float | None = None,
     where: Sequence[str] = (),
+    indifference: float | None = None,
 ) -> Answer:
     """Read a sweep and return its answer, with the leaders' scores on fresh seeds.
 
@@ -126,7 +131,7 @@ def read_answer(
     outcome = read_outcome(out, run_id).where(where)
     own = confirmation_id(run_id)
     confirmed = read_outcome(out, own) if journal_path(out, own).is_file() else None
-    return answer(outcome, metric, threshold, confirmed)
+    return answer(outcome, metric, threshold, confirmed, indifference)
 
 
 def _print_text(options: ReportOptions, found: Answer, rows: Sequence[tuple[int, Score]]) -> None:

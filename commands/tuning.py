@@ -214,7 +214,11 @@ def _may_use_numba(options: SweepOptions) -> bool:
 
 
 def tune(
-    grid: Grid, options: SweepOptions, overwrite: bool, confirmation: ConfirmationPlan | None = None
+    grid: Grid,
+    options: SweepOptions,
+    overwrite: bool,
+    confirmation: ConfirmationPlan | None = None,
+    indifference: float | None = None,
 ) -> int:
     """Train a validated grid, print the answer and return the exit code.
 
@@ -223,12 +227,13 @@ def tune(
         options: how they are trained.
         overwrite: whether to replace earlier results.
         confirmation: how many leaders are trained again on fresh seeds, and how often; None trains none.
+        indifference: the difference of scores that makes no difference; None without one.
 
     Raises:
         UserError: the output folder holds something else.
     """
     console = make_console()
-    code = _train(console, grid, options, overwrite)
+    code = _train(console, grid, options, overwrite, indifference=indifference)
     if confirmation is None or code not in (ExitCode.SUCCESS, ExitCode.FAILED):
         return code
     # Imported here, as in `_print_results`, because SciPy takes a while to load.
@@ -243,7 +248,7 @@ def tune(
     console.print(f"\nTraining {counted(len(chosen), 'leader')} again on fresh seeds: {names}")
     numbers = [int(score.permutation.name) for score in chosen]
     own = confirmation_options(options, confirmation, numbers)
-    return max(code, _train(console, grid, own, overwrite, options.run_id))
+    return max(code, _train(console, grid, own, overwrite, options.run_id, indifference))
 
 
 def _train(
@@ -252,6 +257,7 @@ def _train(
     options: SweepOptions,
     overwrite: bool,
     confirmed: str | None = None,
+    indifference: float | None = None,
 ) -> int:
     """Train a grid, print the answer and return the exit code.
 
@@ -261,6 +267,7 @@ def _train(
         options: how they are trained.
         overwrite: whether to replace earlier results.
         confirmed: the run id of the sweep that these runs confirm; None for a sweep of its own.
+        indifference: the difference of scores that makes no difference; None without one.
     """
     start = time.monotonic()
     with Sweep(grid, options, overwrite, provenance(options.placement.device)) as sweep:
@@ -282,7 +289,7 @@ def _train(
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
-        _print_results(console, options, sweep, confirmed, seconds)
+        _print_results(console, options, sweep, confirmed, seconds, indifference)
         console.print(f"took {duration(seconds)}")
         if sweep.stop.is_requested:
             console.print(f"stopped: {sweep.stop.reason}", soft_wrap=True)
@@ -304,12 +311,13 @@ def _print_results(
     sweep: Sweep,
     confirmed: str | None,
     seconds: float,
+    indifference: float | None = None,
 ) -> None:
     # Imported here, because SciPy takes a while to load.
     from commands.reporting import print_answer, read_answer
     from reports.output.table import ranked
 
-    found = read_answer(options.out, confirmed or options.run_id)
+    found = read_answer(options.out, confirmed or options.run_id, indifference=indifference)
     print_answer(console, found, ranked(found, None, _ROWS))
     # A sweep that was stopped has no time for the rest, or no room.
     if not sweep.stop.is_requested:

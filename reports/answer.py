@@ -62,6 +62,7 @@ class Answer:
         importance: importance of the keys; None if it can't be estimated.
         choice_scores: for each varied key, the scores of its choices.
         edges: for each key with its best choice at an end of the list, "lowest" or "highest".
+        indifference: the difference of scores that makes no difference to the user; None without one.
     """
 
     outcome: Outcome
@@ -75,6 +76,7 @@ class Answer:
     choice_scores: dict[str, tuple[ChoiceScore, ...]] = field(default_factory=dict)
     edges: dict[str, str] = field(default_factory=dict)
     compares_tasks: bool = False
+    indifference: float | None = None
 
     @property
     def leader(self) -> Score | None:
@@ -90,6 +92,19 @@ class Answer:
     def contenders(self) -> list[Score]:
         """The scores of the permutations that could be the best."""
         return [score for score in self.scores if score.could_be_best]
+
+    @property
+    def behind(self) -> float | None:
+        """The most by which any contender may be worse than the best (95 %); None if unknown."""
+        behind = [score.behind_best for score in self.contenders]
+        known = [each for each in behind if each is not None]
+        return max(known) if known and len(known) == len(behind) else None
+
+    @property
+    def is_indifferent(self) -> bool:
+        """Whether any contender is within the indifference of the best, so that any may be chosen."""
+        behind, limit = self.behind, self.indifference
+        return behind is not None and limit is not None and behind <= limit
 
     def matters(self, label: str) -> bool | None:
         """Return whether a key's effect exceeds the noise; None if unknown."""
@@ -109,6 +124,7 @@ def answer(
     metric: Metric = "final",
     threshold: float | None = None,
     confirmed: Outcome | None = None,
+    indifference: float | None = None,
 ) -> Answer:
     """Draw the conclusions from a sweep.
 
@@ -119,13 +135,21 @@ def answer(
         metric: the score by which runs are judged.
         threshold: the return that the metric `steps` waits for.
         confirmed: the sweep that trained the leaders again on fresh seeds.
+        indifference: the difference of scores that makes no difference; None without one.
     """
     ranking = rank(outcome, metric, threshold)
     judged, sign = ranking.judged, sign_of(metric)
     compares_tasks = any(label in _TASKS for label in outcome.varied)
     if np.isnan(judged).all() or compares_tasks:
         plain = tuple(_score(ranking, int(place), threshold) for place in ranking.order)
-        return Answer(outcome, metric, threshold, plain, compares_tasks=compares_tasks)
+        return Answer(
+            outcome,
+            metric,
+            threshold,
+            plain,
+            compares_tasks=compares_tasks,
+            indifference=indifference,
+        )
     rng = np.random.default_rng(_SEED)
     fresh = _fresh(outcome, confirmed, metric, threshold)
     pooled = np.hstack([judged, fresh])
@@ -154,6 +178,7 @@ def answer(
         _importance(outcome, judged),
         _choice_scores(outcome, judged, sign),
         _edges(outcome, scores[0]),
+        indifference=indifference,
     )
 
 

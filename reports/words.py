@@ -106,15 +106,35 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
         yield "It is significantly better than all others (95 %)."
         return
     yield f"{len(contenders):,} permutations could be the best; {_likeliest(contenders)}."
-    behind = [score.behind_best for score in contenders]
-    if None not in behind:
-        worst = show_number(max(each for each in behind if each is not None))
-        yield f"Each of these is at most {worst} worse than the best (95 %)."
+    yield from _behind(answer)
+    if answer.is_indifferent:
+        return
     if answer.outcome.repetitions <= _FEW:
         verb = "is" if answer.outcome.repetitions == 1 else "are"
         few = counted(answer.outcome.repetitions, "repetition")
         yield f"The intervals are wide, as there {verb} only {few}."
     yield _how_to_separate(answer)
+
+
+def _behind(answer: Answer) -> Iterator[str]:
+    """Say how far contenders may be behind the best, and whether that makes a difference."""
+    if answer.behind is None:
+        if answer.indifference is not None:
+            yield "How far these may be behind the best is not known yet."
+        return
+    worst = show_number(answer.behind)
+    if answer.indifference is None:
+        yield f"Each of these is at most {worst} worse than the best (95 %)."
+    elif answer.is_indifferent:
+        yield (
+            f"Any of these is within {show_number(answer.indifference)} of the best (95 %; at most "
+            f"{worst} worse), so no more repetitions are needed."
+        )
+    else:
+        yield (
+            f"Each of these is at most {worst} worse than the best (95 %), which is still more than "
+            f"{show_number(answer.indifference)}."
+        )
 
 
 def _likeliest(contenders: Sequence[Score]) -> str:

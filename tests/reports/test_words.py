@@ -1,5 +1,6 @@
 """No sentence of an answer contradicts the table."""
 
+import json
 import re
 
 import numpy as np
@@ -12,6 +13,7 @@ from rich.console import Console
 from commands.terminal.tables import answer_table
 from reports.answer import answer
 from reports.outcome import METRICS
+from reports.output.answer_file import write_answer
 from reports.output.page.data import page_data
 from reports.output.page.parts import heading_part
 from reports.output.table import ranked, show_number
@@ -140,3 +142,40 @@ def test_an_effect_that_is_not_shown_is_limited_and_never_denied(spread, effect,
         assert (len(suggested[label]) == 1) == (limit is not None and limit <= 0.05)
         if len(suggested[label]) > 1:
             assert suggested[label] == [float(choice) for choice in CHOICES[label]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from(["noisy", "solves or fails", "silent"]),
+    repetitions=st.integers(1, 5),
+    indifference=st.sampled_from([0.5, 20.0, 100.0, 1000.0]),
+    seed=st.integers(0, 10_000),
+)
+def test_no_more_repetitions_are_advised_once_contenders_are_within_the_indifference(
+    kind, repetitions, indifference, seed
+):
+    rng = np.random.default_rng(seed)
+    outcome = sweep(CHOICES, lambda values, _: noise(kind, rng), repetitions)
+    found = answer(outcome, indifference=indifference)
+    told, read = " ".join(sentences(found)), json.loads(write_answer(found))
+    behind = [score.behind_best for score in found.contenders]
+    known = bool(behind) and None not in behind
+    within = known and max(behind) <= indifference
+    assert read["indifference"] == {
+        "limit": indifference,
+        "behind": max(behind) if known else None,
+        "within": within if known else None,
+    }
+    if len(behind) < 2:
+        return
+    assert ("no more repetitions are needed" in told) == within
+    if within:
+        assert f"Any of these is within {show_number(indifference)} of the best" in told
+        assert read["advice"]["more_repetitions"] == 0
+    advised = re.search(r"more repetitions? of these|further repetitions|separate them", told)
+    assert bool(advised) == (not within)
+    if known and not within:
+        shown = (
+            f"at most {show_number(max(behind))} worse than the best (95 %), which is still more"
+        )
+        assert shown in told
