@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reports.outcome import Metric, Outcome, area, steps_until
-from reports.ranking import Ranking, Score, known, rank, sign_of
+from reports.ranking import Confirmed, Ranking, Score, known, rank, sign_of
 from reports.statistics.averages import Array, best_first
 from reports.statistics.bounds import Bounds, piled_bounds
 from reports.statistics.choice_means import choice_means
@@ -24,6 +24,7 @@ from sweeps.search_space.choices import number_or_text
 
 # Keys that decide which task is played, so that returns of their choices can't be compared.
 _TASKS = ("environment.type", "environment.name")
+_ROUNDING = 1e-9  # relative difference of means that counts as none
 _SEED = 0  # of all random draws, so that the same results have the same answer
 
 
@@ -164,7 +165,9 @@ def answer(
     )
     found = _confirmed(judged, fresh, sign)
     scores = [
-        statistics.added_to(_score(ranking, place, threshold, found.get(place)), place)
+        statistics.added_to(
+            _score(ranking, place, threshold, found.get(place, (None, None))), place
+        )
         for place in map(int, best_first(comparison.mean))
     ]
     return Answer(
@@ -231,7 +234,9 @@ class _Statistics:
             is_doubtful=bool(found.two_humped[place]),
             mean=known(self.sign * found.mean[place]),
             could_be_best=self.comparison.decided and bool(could),
-            behind_best=_finite(self.comparison.behind_best[place]),
+            behind_best=_without_rounding(
+                self.comparison.behind_best[place], self.comparison.mean[place]
+            ),
             probability=known(self.probabilities[place]),
         )
 
@@ -240,7 +245,7 @@ def _score(
     ranking: Ranking,
     place: int,
     threshold: float | None,
-    confirmed: tuple[float, float, float] | None = None,
+    confirmed: tuple[Confirmed | None, Confirmed | None] = (None, None),
 ) -> Score:
     score = ranking.score(place)
     finished = [run for run in score.permutation.runs if run.state == RunState.FINISHED]
@@ -249,7 +254,8 @@ def _score(
         area=_mean([area(run.curve) for run in finished]),
         steps=_mean([steps_until(run.curve, threshold) for run in finished]),
         seconds=_mean([run.wall_time_seconds for run in finished]),
-        confirmed=confirmed,
+        confirmed=confirmed[0],
+        luck=confirmed[1],
     )
 
 
@@ -273,17 +279,24 @@ def _fresh(
     return fresh
 
 
-def _confirmed(judged: Array, fresh: Array, sign: float) -> dict[int, tuple[float, float, float]]:
-    """Return the mean on fresh seeds and its interval, by the permutation's place in the sweep."""
+def _confirmed(judged: Array, fresh: Array, sign: float) -> dict[int, tuple[Confirmed, Confirmed]]:
+    """Return the mean on fresh seeds and the luck in the sweep's mean, by the place in the sweep.
+
+    The fresh seeds' interval holds the true mean, so the sweep's mean less its ends holds the luck.
+    """
     leaders = np.flatnonzero(~np.isnan(fresh).all(axis=1)) if fresh.size else np.arange(0)
     if not len(leaders):
         return {}
     found = confirm(judged[leaders], fresh[leaders], judged)
     ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
     columns = (sign * found.confirmed, *ends)
+    lucks = (found.luck, found.selected - found.high, found.selected - found.low)
     return {
-        int(place): (float(mean), float(low), float(high))
-        for place, mean, low, high in zip(leaders, *columns, strict=True)
+        int(place): (
+            (float(mean), known(low), known(high)),
+            (float(luck), known(least), known(most)),
+        )
+        for place, mean, low, high, luck, least, most in zip(leaders, *columns, *lucks, strict=True)
     }
 
 
@@ -350,8 +363,11 @@ def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
     return edges
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _without_rounding(distance: float, mean: float) -> float | None:
+    """Return a distance between means, 0 if rounding explains it; None if it isn't known."""
+    if not np.isfinite(distance):
+        return None
+    return float(distance) if distance > _ROUNDING * abs(mean) else 0.0
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

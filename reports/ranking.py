@@ -22,6 +22,9 @@ from reports.outcome import LESS_IS_BETTER, Metric, Outcome, PermutationRuns
 from reports.statistics.averages import Array, best_first, counts, deviations, means, seedless_means
 from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
+# An estimate and the ends of its 95 % interval, which are None if unknown.
+Confirmed = tuple[float, float | None, float | None]
+
 _SHARE_OF_WILD = 8  # one permutation in so many may be wild
 _WILD = 100.0  # times the largest absolute score of the others
 
@@ -48,6 +51,7 @@ class Score:
         behind_best: the most by which its mean may be worse than the best one (95 %); None if unknown.
         probability: probability of being the best; None if unknown.
         confirmed: mean on fresh seeds and the ends of its interval; None if it wasn't trained again.
+        luck: estimate of the luck in the mean of the sweep's own seeds, with its interval, likewise.
     """
 
     permutation: PermutationRuns
@@ -64,7 +68,8 @@ class Score:
     could_be_best: bool = False
     behind_best: float | None = None
     probability: float | None = None
-    confirmed: tuple[float, float, float] | None = None
+    confirmed: Confirmed | None = None
+    luck: Confirmed | None = None
 
     @property
     def finished(self) -> int:

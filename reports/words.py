@@ -171,6 +171,9 @@ def _luck(answer: Answer, leader: Score) -> Iterator[str]:
             f"Trained again on fresh seeds it reached {_with_interval(mean, low, high)}; the ranking "
             "includes these seeds."
         )
+        if leader.luck is not None:
+            luck = _with_interval(*leader.luck)
+            yield f"An estimated {luck} of its score on the sweep's own seeds was luck."
     elif answer.bias and _is_worth_a_word(answer.bias, leader):
         yield (
             f"About {show_number(answer.bias)} of its score is likely luck, as the best score was "

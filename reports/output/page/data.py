@@ -83,6 +83,7 @@ def _permutation(
         "doubtful": score.is_doubtful,
         "contender": score.could_be_best,
         "probability": _number(score.probability),
+        "behind": _number(score.behind_best),
         "confirmed": None if score.confirmed is None else _numbers(score.confirmed),
         "area": _number(score.area),
         "steps": _number(score.steps),
@@ -150,7 +151,7 @@ def _effect(effect: Effect) -> dict[str, Any]:
     }
 
 
-def _numbers(values: Iterable[float] | Array) -> list[float | None]:
+def _numbers(values: Iterable[float | None] | Array) -> list[float | None]:
     return [_number(value) for value in values]
 
 
