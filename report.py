@@ -12,6 +12,8 @@ Options:
                            area (mean return while training), steps (until the threshold) or time
                            [default: final].
     --threshold=<return>   A return; the table shows the steps until a run first reaches it.
+    --indifference=<return>  A difference of scores that doesn't matter to you. Once any permutation that
+                           could be the best is within it of the best, no more repetitions are advised.
     --where=<condition>    Report only permutations with a choice such as gamma=0.99; may be repeated.
     --sort=<column>        Column to sort by instead of the rank.
     --top=<n>              Most permutations in the table [default: 24].
@@ -22,7 +24,7 @@ Options:
     --watch=<port>         Serve the page on localhost, and update it while the sweep runs.
     --plots=<folder>       Write the figures for a paper, as PNG and SVG.
     --suggest=<file>       Write a tuning config for the next sweep. It is finer around the best choices,
-                           goes beyond a best choice at an edge, and drops keys that don't matter.
+                           goes beyond a best choice at an edge, and fixes keys that hardly matter.
     -h --help              Show this text.
     --version              Show the version.
 """
@@ -35,6 +37,7 @@ from commands.options import (
     integer_option,
     optional_number,
     optional_path,
+    optional_positive,
     path_option,
     port_option,
     run_id_option,
@@ -54,6 +57,7 @@ def main(arguments: Arguments) -> int:
             run_id=run_id_option(arguments),
             metric=choice_option(arguments, "--metric", METRICS),
             threshold=optional_number(arguments, "--threshold"),
+            indifference=optional_positive(arguments, "--indifference"),
             where=tuple(arguments["--where"]),
             sort=arguments["--sort"],
             top=integer_option(arguments, "--top", minimum=1),

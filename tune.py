@@ -41,6 +41,9 @@ Options:
     --confirm=<k>           Train the k leaders again afterwards, on fresh seeds, which shows how much of
                             their scores was luck. 3 trains three leaders five times each; 3x10 trains
                             them ten times each.
+    --indifference=<return>  A difference of returns that doesn't matter to you. Once any permutation
+                            that could be the best is within it of the best, the answer advises no more
+                            repetitions.
     --quiet                 Print only warnings and, at the end, the answer.
     --status                Show the finished, running and failed runs in --out, and train nothing.
     --compile               Compile the losses with torch.compile, which takes a minute at the start
@@ -63,11 +66,13 @@ from commands.options import (
     integer_option,
     numbers_option,
     optional_integer,
+    optional_positive,
     path_option,
     run_id_option,
     worker_id_option,
 )
 from ppo.sinks import parse_sinks
+from schema.counting import counted
 from schema.folders import shown
 from sweeps.confirmation import confirmation_id, parse_confirmation
 from sweeps.execution.backends.server import start_server
@@ -92,6 +97,7 @@ def main(arguments: Arguments) -> int:
     if arguments["--unique"]:
         grid = grid.unique()
     only = numbers_option(arguments, "--only", len(grid))
+    indifference = optional_positive(arguments, "--indifference")
     confirm = arguments["--confirm"]
     confirmation = None if confirm is None else parse_confirmation(confirm)
     warn(grid.validate())
@@ -129,7 +135,7 @@ def main(arguments: Arguments) -> int:
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:
         return preview(grid, options)
-    return tune(grid, options, bool(arguments["--overwrite"]), confirmation)
+    return tune(grid, options, bool(arguments["--overwrite"]), confirmation, indifference)
 
 
 def _status(arguments: Arguments) -> int:
@@ -143,7 +149,10 @@ def _generate(grid: Grid, arguments: Arguments) -> int:
 
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
-    print(f"{len(grid)} configs in {shown(out)}" + ("" if changed else " (nothing had changed)"))
+    print(
+        f"{counted(len(grid), 'config')} in {shown(out)}"
+        + ("" if changed else " (nothing had changed)")
+    )
     return ExitCode.SUCCESS
 
 

@@ -13,7 +13,7 @@ from docopt import docopt
 from commands.command import Arguments
 from environments.ports import DefaultWorkerId
 from schema.errors import UserError
-from schema.folders import absolute
+from schema.folders import START, absolute
 
 _HOME = Path(__file__).resolve().parents[1]
 _LAST_PORT = 65535
@@ -83,6 +83,18 @@ def optional_number(arguments: Arguments, name: str) -> float | None:
         value = math.nan
     if not math.isfinite(value):
         raise UserError(f"{name}={arguments[name]}: must be a number")
+    return value
+
+
+def optional_positive(arguments: Arguments, name: str) -> float | None:
+    """Return the value of an option that is a positive number, or None if the option is left out.
+
+    Raises:
+        UserError: the value is no finite number, or not greater than 0.
+    """
+    value = optional_number(arguments, name)
+    if value is not None and value <= 0:
+        raise UserError(f"{name}={arguments[name]}: must be a positive number")
     return value
 
 
@@ -175,7 +187,12 @@ def _text(arguments: Arguments, name: str) -> str:
         raise UserError(f"{name}=: must be a path")
     if not _is_text(text):
         # TensorBoard couldn't write there, and pages, tables and journals couldn't name it.
-        raise UserError(f"{name}={text}: must be a path in UTF-8; rename it, or go there with cd")
+        raise UserError(f"{name}={text}: must be a path in UTF-8; rename it")
+    if not Path(text).expanduser().is_absolute() and not _is_text(str(START)):
+        raise UserError(
+            f"{name}={text}: belongs to the working folder {START}, which must be a path in UTF-8; "
+            "rename it, or give an absolute path elsewhere"
+        )
     return text
 
 

@@ -20,6 +20,7 @@ from reports.output.table import ranked, write_table
 from reports.ranking import Score
 from reports.suggestion import suggest
 from reports.words import sentences
+from schema.counting import counted
 from schema.errors import UserError
 from schema.folders import shown
 from schema.yaml_file import replace_file
@@ -46,6 +47,7 @@ class ReportOptions:
         answer: file for the answer as JSON; None writes none.
         page: whether to write the page.
         watch: the port that serves the page; None serves none.
+        indifference: the difference of scores that makes no difference; None without one.
     """
 
     out: Path
@@ -62,6 +64,7 @@ class ReportOptions:
     answer: Path | None = None
     page: bool = False
     watch: int | None = None
+    indifference: float | None = None
 
 
 def report(options: ReportOptions) -> int:
@@ -91,7 +94,7 @@ def report(options: ReportOptions) -> int:
         from reports.output.plots import write_plots
 
         pictures = write_plots(found, options.plots)
-        print(f"{len(pictures)} pictures in {shown(options.plots)}", file=sys.stderr)
+        print(f"{counted(len(pictures), 'picture')} in {shown(options.plots)}", file=sys.stderr)
     if options.page:
         print(f"page: {shown(save_page(found))}", file=sys.stderr)
     return 0
@@ -99,7 +102,9 @@ def report(options: ReportOptions) -> int:
 
 def _read(options: ReportOptions) -> Answer:
     where, threshold = options.where, options.threshold
-    return read_answer(options.out, options.run_id, options.metric, threshold, where)
+    return read_answer(
+        options.out, options.run_id, options.metric, threshold, where, options.indifference
+    )
 
 
 def save_page(found: Answer) -> Path:
@@ -116,6 +121,7 @@ def read_answer(
     metric: Metric = "final",
     threshold: float | None = None,
     where: Sequence[str] = (),
+    indifference: float | None = None,
 ) -> Answer:
     """Read a sweep and return its answer, with the leaders' scores on fresh seeds.
 
@@ -125,7 +131,7 @@ def read_answer(
     outcome = read_outcome(out, run_id).where(where)
     own = confirmation_id(run_id)
     confirmed = read_outcome(out, own) if journal_path(out, own).is_file() else None
-    return answer(outcome, metric, threshold, confirmed)
+    return answer(outcome, metric, threshold, confirmed, indifference)
 
 
 def _print_text(options: ReportOptions, found: Answer, rows: Sequence[tuple[int, Score]]) -> None:

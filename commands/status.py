@@ -12,6 +12,7 @@ from commands.terminal.progress import duration, make_console
 from commands.terminal.tables import failure_lines, ranked_table
 from reports.outcome import read_outcome
 from reports.ranking import rank
+from schema.counting import counted
 from sweeps.journal.journal import Journal, read_journal
 from sweeps.journal.lock import is_locked, lock_path
 from sweeps.journal.runs import FAILURES, PENDING, RunRecord, RunState
@@ -31,7 +32,7 @@ def show_status(out: Path, run_id: str) -> int:
         counts = journal.counts()
         states = (RunState.FINISHED, *PENDING, *FAILURES)
         line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
-        console.print(f"{run_id}: {line} of {sum(counts.values()):,} runs")
+        console.print(f"{run_id}: {line} of {counted(sum(counts.values()), 'run')}")
         _print_session(console, journal, counts)
         outcome = read_outcome(out, run_id)
         runs = sorted(outcome.runs, key=lambda record: record.run.repetition)

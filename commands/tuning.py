@@ -27,6 +27,7 @@ from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
 from schema.config import Config
+from schema.counting import counted
 from schema.folders import shown
 from schema.os_errors import describe
 from sweeps.confirmation import ConfirmationPlan, confirmation_options
@@ -71,21 +72,26 @@ class _Plan:
         grid, options, agenda = self._grid, self._options, self._agenda
         permutations = len(grid) if options.only is None else len(options.only)
         self._print(
-            f"{permutations:,} permutations x {options.repetitions:,} repetitions = "
-            f"{permutations * options.repetitions:,} runs, "
+            f"{counted(permutations, 'permutation')} x "
+            f"{counted(options.repetitions, 'repetition')} = "
+            f"{counted(permutations * options.repetitions, 'run')}, "
             f"{agenda.steps:,} environment steps on {options.placement.device}"
         )
         for line in chosen_lines(_configs(agenda), options.placement.device.type):
             self._print(line)
         if agenda.kept:
             self._print(
-                f"{agenda.kept:,} finished runs in {shown(options.out)} are kept; "
-                "--overwrite trains them again"
+                f"{counted(agenda.kept, 'finished run')} in {shown(options.out)} "
+                f"{'is' if agenda.kept == 1 else 'are'} kept; --overwrite trains "
+                f"{'it' if agenda.kept == 1 else 'them'} again"
             )
         if agenda.continued:
-            self._print(f"{agenda.continued:,} runs resume from their last checkpoints")
+            own = "resumes from its last checkpoint"
+            if agenda.continued > 1:
+                own = "resume from their last checkpoints"
+            self._print(f"{counted(agenda.continued, 'run')} {own}")
         for notice, count in agenda.notices.items():
-            self._print(f"{count:,} runs start again: {notice}")
+            self._print(f"{counted(count, 'run')} start{'s' * (count == 1)} again: {notice}")
 
     def print_permutations(self, names: Sequence[str]) -> None:
         """Print the first permutations.
@@ -121,7 +127,10 @@ class _Plan:
         if self._jobs > cores:
             option = f"--jobs={self._options.jobs}"
             warn(
-                [f"{option}: {self._jobs} jobs share {cores} cores; --jobs=0 is one for each core"]
+                [
+                    f"{option}: {self._jobs} jobs share {counted(cores, 'core')}; "
+                    "--jobs=0 is one for each core"
+                ]
             )
 
     def print_populations(self, names: Sequence[str] | None = None) -> None:
@@ -134,9 +143,11 @@ class _Plan:
         sizes = sorted({len(population) for population in populations})
         if self._jobs <= 1 and max(sizes, default=0) <= 1:
             return
-        described = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+        described = counted(sizes[-1], "run")
+        if len(sizes) > 1:
+            described = f"{sizes[0]:,} to {described}"
         self._print(
-            f"{len(populations):,} populations of {described} runs, {self._jobs:,} at a time "
+            f"{counted(len(populations), 'population')} of {described}, {self._jobs:,} at a time "
             f"(--together={options.together} --jobs={options.jobs})"
         )
         if names is None:
@@ -203,7 +214,11 @@ def _may_use_numba(options: SweepOptions) -> bool:
 
 
 def tune(
-    grid: Grid, options: SweepOptions, overwrite: bool, confirmation: ConfirmationPlan | None = None
+    grid: Grid,
+    options: SweepOptions,
+    overwrite: bool,
+    confirmation: ConfirmationPlan | None = None,
+    indifference: float | None = None,
 ) -> int:
     """Train a validated grid, print the answer and return the exit code.
 
@@ -212,12 +227,13 @@ def tune(
         options: how they are trained.
         overwrite: whether to replace earlier results.
         confirmation: how many leaders are trained again on fresh seeds, and how often; None trains none.
+        indifference: the difference of scores that makes no difference; None without one.
 
     Raises:
         UserError: the output folder holds something else.
     """
     console = make_console()
-    code = _train(console, grid, options, overwrite)
+    code = _train(console, grid, options, overwrite, indifference=indifference)
     if confirmation is None or code not in (ExitCode.SUCCESS, ExitCode.FAILED):
         return code
     # Imported here, as in `_print_results`, because SciPy takes a while to load.
@@ -229,10 +245,10 @@ def tune(
     if not chosen:
         return code
     names = ", ".join(score.permutation.name for score in chosen)
-    console.print(f"\nTraining {len(chosen)} leaders again on fresh seeds: {names}")
+    console.print(f"\nTraining {counted(len(chosen), 'leader')} again on fresh seeds: {names}")
     numbers = [int(score.permutation.name) for score in chosen]
     own = confirmation_options(options, confirmation, numbers)
-    return max(code, _train(console, grid, own, overwrite, options.run_id))
+    return max(code, _train(console, grid, own, overwrite, options.run_id, indifference))
 
 
 def _train(
@@ -241,6 +257,7 @@ def _train(
     options: SweepOptions,
     overwrite: bool,
     confirmed: str | None = None,
+    indifference: float | None = None,
 ) -> int:
     """Train a grid, print the answer and return the exit code.
 
@@ -250,6 +267,7 @@ def _train(
         options: how they are trained.
         overwrite: whether to replace earlier results.
         confirmed: the run id of the sweep that these runs confirm; None for a sweep of its own.
+        indifference: the difference of scores that makes no difference; None without one.
     """
     start = time.monotonic()
     with Sweep(grid, options, overwrite, provenance(options.placement.device)) as sweep:
@@ -271,7 +289,7 @@ def _train(
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
-        _print_results(console, options, sweep, confirmed, seconds)
+        _print_results(console, options, sweep, confirmed, seconds, indifference)
         console.print(f"took {duration(seconds)}")
         if sweep.stop.is_requested:
             console.print(f"stopped: {sweep.stop.reason}", soft_wrap=True)
@@ -293,12 +311,13 @@ def _print_results(
     sweep: Sweep,
     confirmed: str | None,
     seconds: float,
+    indifference: float | None = None,
 ) -> None:
     # Imported here, because SciPy takes a while to load.
     from commands.reporting import print_answer, read_answer
     from reports.output.table import ranked
 
-    found = read_answer(options.out, confirmed or options.run_id)
+    found = read_answer(options.out, confirmed or options.run_id, indifference=indifference)
     print_answer(console, found, ranked(found, None, _ROWS))
     # A sweep that was stopped has no time for the rest, or no room.
     if not sweep.stop.is_requested:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reports.outcome import Metric, Outcome, area, steps_until
-from reports.ranking import Ranking, Score, known, rank, sign_of
+from reports.ranking import Confirmed, Ranking, Score, known, rank, sign_of
 from reports.statistics.averages import Array, best_first
 from reports.statistics.bounds import Bounds, piled_bounds
 from reports.statistics.choice_means import choice_means
@@ -29,6 +29,7 @@ from sweeps.search_space.choices import number_or_text
 
 # Keys that decide which task is played, so that returns of their choices can't be compared.
 _TASKS = ("environment.type", "environment.name")
+_ROUNDING = 1e-9  # relative difference of means that counts as none
 _SEED = 0  # of all random draws, so that the same results have the same answer
 
 
@@ -67,6 +68,7 @@ class Answer:
         importance: importance of the keys; None if it can't be estimated.
         choice_scores: for each varied key, the scores of its choices.
         edges: for each key with its best choice at an end of the list, "lowest" or "highest".
+        indifference: the difference of scores that makes no difference to the user; None without one.
     """
 
     outcome: Outcome
@@ -80,6 +82,7 @@ class Answer:
     choice_scores: dict[str, tuple[ChoiceScore, ...]] = field(default_factory=dict)
     edges: dict[str, str] = field(default_factory=dict)
     compares_tasks: bool = False
+    indifference: float | None = None
 
     @property
     def leader(self) -> Score | None:
@@ -96,9 +99,30 @@ class Answer:
         """The scores of the permutations that could be the best."""
         return [score for score in self.scores if score.could_be_best]
 
+    @property
+    def behind(self) -> float | None:
+        """The most by which any contender may be worse than the best (95 %); None if unknown."""
+        behind = [score.behind_best for score in self.contenders]
+        known = [each for each in behind if each is not None]
+        return max(known) if known and len(known) == len(behind) else None
+
+    @property
+    def is_indifferent(self) -> bool:
+        """Whether any contender is within the indifference of the best, so that any may be chosen."""
+        behind, limit = self.behind, self.indifference
+        return behind is not None and limit is not None and behind <= limit
+
     def matters(self, label: str) -> bool | None:
         """Return whether a key's effect exceeds the noise; None if unknown."""
         return None if self.importance is None else self.importance.matters(label)
+
+    def limit(self, label: str) -> float | None:
+        """Return the upper limit of a key's share, interactions included; None if there is none."""
+        if self.importance is None:
+            return None
+        effects = (*self.importance.main, *self.importance.total)
+        high = max((effect.high for effect in effects if effect.keys == (label,)), default=1.0)
+        return float(high) if high < 1 else None  # NaN, too, is no limit
 
 
 def answer(
@@ -106,6 +130,7 @@ def answer(
     metric: Metric = "final",
     threshold: float | None = None,
     confirmed: Outcome | None = None,
+    indifference: float | None = None,
 ) -> Answer:
     """Draw the conclusions from a sweep.
 
@@ -116,13 +141,21 @@ def answer(
         metric: the score by which runs are judged.
         threshold: the return that the metric `steps` waits for.
         confirmed: the sweep that trained the leaders again on fresh seeds.
+        indifference: the difference of scores that makes no difference; None without one.
     """
     ranking = rank(outcome, metric, threshold)
     judged, sign = ranking.judged, sign_of(metric)
     compares_tasks = any(label in _TASKS for label in outcome.varied)
     if np.isnan(judged).all() or compares_tasks:
         plain = tuple(_score(ranking, int(place), threshold) for place in ranking.order)
-        return Answer(outcome, metric, threshold, plain, compares_tasks=compares_tasks)
+        return Answer(
+            outcome,
+            metric,
+            threshold,
+            plain,
+            compares_tasks=compares_tasks,
+            indifference=indifference,
+        )
     rng = np.random.default_rng(_SEED)
     fresh = _fresh(outcome, confirmed, metric, threshold)
     pooled = np.hstack([judged, fresh])
@@ -138,7 +171,9 @@ def answer(
     )
     found = _confirmed(judged, fresh, sign)
     scores = [
-        statistics.added_to(_score(ranking, place, threshold, found.get(place)), place)
+        statistics.added_to(
+            _score(ranking, place, threshold, found.get(place, (None, None))), place
+        )
         for place in map(int, best_first(comparison.mean))
     ]
     return Answer(
@@ -152,6 +187,7 @@ def answer(
         _importance(outcome, judged),
         _choice_scores(outcome, judged, sign),
         _edges(outcome, scores[0]),
+        indifference=indifference,
     )
 
 
@@ -204,7 +240,9 @@ class _Statistics:
             is_doubtful=bool(found.two_humped[place]),
             mean=known(self.sign * found.mean[place]),
             could_be_best=self.comparison.decided and bool(could),
-            behind_best=_finite(self.comparison.behind_best[place]),
+            behind_best=_without_rounding(
+                self.comparison.behind_best[place], self.comparison.mean[place]
+            ),
             probability=known(self.probabilities[place]),
         )
 
@@ -213,7 +251,7 @@ def _score(
     ranking: Ranking,
     place: int,
     threshold: float | None,
-    confirmed: tuple[float, float, float] | None = None,
+    confirmed: tuple[Confirmed | None, Confirmed | None] = (None, None),
 ) -> Score:
     score = ranking.score(place)
     finished = [run for run in score.permutation.runs if run.state == RunState.FINISHED]
@@ -222,7 +260,8 @@ def _score(
         area=_mean([area(run.curve) for run in finished]),
         steps=_mean([steps_until(run.curve, threshold) for run in finished]),
         seconds=_mean([run.wall_time_seconds for run in finished]),
-        confirmed=confirmed,
+        confirmed=confirmed[0],
+        luck=confirmed[1],
     )
 
 
@@ -246,17 +285,24 @@ def _fresh(
     return fresh
 
 
-def _confirmed(judged: Array, fresh: Array, sign: float) -> dict[int, tuple[float, float, float]]:
-    """Return the mean on fresh seeds and its interval, by the permutation's place in the sweep."""
+def _confirmed(judged: Array, fresh: Array, sign: float) -> dict[int, tuple[Confirmed, Confirmed]]:
+    """Return the mean on fresh seeds and the luck in the sweep's mean, by the place in the sweep.
+
+    The fresh seeds' interval holds the true mean, so the sweep's mean less its ends holds the luck.
+    """
     leaders = np.flatnonzero(~np.isnan(fresh).all(axis=1)) if fresh.size else np.arange(0)
     if not len(leaders):
         return {}
     found = confirm(judged[leaders], fresh[leaders], judged)
     ends = np.sort(sign * np.stack([found.low, found.high]), axis=0)
     columns = (sign * found.confirmed, *ends)
+    lucks = (found.luck, found.selected - found.high, found.selected - found.low)
     return {
-        int(place): (float(mean), float(low), float(high))
-        for place, mean, low, high in zip(leaders, *columns, strict=True)
+        int(place): (
+            (float(mean), known(low), known(high)),
+            (float(luck), known(least), known(most)),
+        )
+        for place, mean, low, high, luck, least, most in zip(leaders, *columns, *lucks, strict=True)
     }
 
 
@@ -323,8 +369,11 @@ def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
     return edges
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _without_rounding(distance: float, mean: float) -> float | None:
+    """Return a distance between means, 0 if rounding explains it; None if it isn't known."""
+    if not np.isfinite(distance):
+        return None
+    return float(distance) if distance > _ROUNDING * abs(mean) else 0.0
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

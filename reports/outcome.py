@@ -148,6 +148,12 @@ def metric_title(metric: Metric) -> str:
     return _TITLES[metric]
 
 
+def mean_title(metric: Metric) -> str:
+    """Return the title of a metric's mean over repetitions, without a second "mean"."""
+    title = metric_title(metric)
+    return title if title.startswith("mean ") else f"mean {title}"
+
+
 def _value_of(metric: Metric, threshold: float | None) -> Callable[[RunRecord], float | None]:
     values: dict[Metric, Callable[[RunRecord], float | None]] = {
         "final": lambda run: run.final_return,

@@ -2,9 +2,9 @@
 
 The answer, `tune.py --status` and the live screen all rank by this one rule. If one
 training of three breaks down, its hyperparameters are a bad choice, even if the other two succeed. So a
-run that failed or diverged counts as the worst score of the sweep's finished runs. A permutation without
-any finished run has no score. Permutations are ordered by their means without the seeds' effects, so
-none gains while its runs on hard seeds are waiting.
+run that failed or diverged counts as the worst score of the sweep's finished runs, wild ones aside. A
+permutation without any finished run has no score. Permutations are ordered by their means without the
+seeds' effects, so none gains while its runs on hard seeds are waiting.
 
 Needs NumPy alone: `--status` and the live screen don't wait for SciPy.
 """
@@ -19,8 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.outcome import LESS_IS_BETTER, Metric, Outcome, PermutationRuns
-from reports.statistics.averages import Array, best_first, deviations, means, seedless_means
+from reports.statistics.averages import Array, best_first, counts, deviations, means, seedless_means
 from sweeps.journal.runs import FAILURES, RunRecord, RunState
+
+# An estimate and the ends of its 95 % interval, which are None if unknown.
+Confirmed = tuple[float, float | None, float | None]
+
+_SHARE_OF_WILD = 8  # one permutation in so many may be wild
+_WILD = 100.0  # times the largest absolute score of the others
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Score:
         behind_best: the most by which its mean may be worse than the best one (95 %); None if unknown.
         probability: probability of being the best; None if unknown.
         confirmed: mean on fresh seeds and the ends of its interval; None if it wasn't trained again.
+        luck: estimate of the luck in the mean of the sweep's own seeds, with its interval, likewise.
     """
 
     permutation: PermutationRuns
@@ -61,7 +68,8 @@ class Score:
     could_be_best: bool = False
     behind_best: float | None = None
     probability: float | None = None
-    confirmed: tuple[float, float, float] | None = None
+    confirmed: Confirmed | None = None
+    luck: Confirmed | None = None
 
     @property
     def finished(self) -> int:
@@ -151,7 +159,7 @@ def _with_the_longest(outcome: Outcome, reached: Array, metric: Metric) -> Array
 
 
 def with_failures(scores: Array, failed: NDArray[np.bool_]) -> Array:
-    """Return scores in which each failure counts as the worst of all scores.
+    """Return scores in which each failure counts as the worst of all scores that aren't wild.
 
     Failures of permutations without any score stay NaN.
 
@@ -159,10 +167,31 @@ def with_failures(scores: Array, failed: NDArray[np.bool_]) -> Array:
         scores: (permutations, repetitions); greater is better, NaN where a run has none.
         failed: which runs failed or diverged, (permutations, repetitions).
     """
-    scored = ~np.isnan(scores).all(axis=1, keepdims=True)
+    scored = counts(scores) > 0
     if not scored.any():
         return scores
-    return np.where(failed & scored, np.nanmin(scores), scores)
+    return np.where(failed & scored[:, None], _worst(scores[scored]), scores)
+
+
+def _worst(scores: Array) -> float:
+    """Return the worst score of permutations that aren't wildly worse than all others.
+
+    A permutation's worst score is wild if it lies farther below those of the others than 100 times
+    their largest absolute score, for at most one permutation in eight. A variance doesn't tell: it
+    would also call a permutation wild that collapses once among others that always solve the task.
+
+    Args:
+        scores: (permutations, repetitions), each permutation with a score.
+    """
+    lowest, largest = np.nanmin(scores, axis=1), np.nanmax(np.abs(scores), axis=1)
+    order = np.argsort(lowest)
+    lowest = lowest[order]
+    # Of a permutation and all better ones.
+    largest = np.maximum.accumulate(largest[order][::-1])[::-1]
+    rest = np.arange(1, len(scores) // _SHARE_OF_WILD + 1)
+    gap = lowest[rest] - lowest[rest - 1]
+    wild: NDArray[np.bool_] = (largest[rest] > 0) & (gap > _WILD * largest[rest])
+    return float(lowest[rest[wild].max(initial=0)])
 
 
 def _failures(outcome: Outcome) -> NDArray[np.bool_]:

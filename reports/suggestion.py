@@ -1,4 +1,4 @@
-"""Suggests the next grid: finer around the best, wider at an edge, without keys that don't matter."""
+"""Suggests the next grid: finer around the best, wider at an edge, without keys that hardly matter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reports.answer import Answer
-from reports.words import describe
+from reports.words import describe, show_limit
 from schema.config import Config
 from schema.errors import UserError
 from schema.yaml_file import dump_yaml
@@ -19,6 +19,7 @@ _SECTION = "hyperparameters"
 # Choices further apart than this ratio are taken for factors of each other.
 _FACTOR = 1.9
 _TWO = 2
+_NEGLIGIBLE = 0.05  # share of the variance; a key that has no more is fixed at its best choice
 _WIDEST = 3.0  # largest factor of a step beyond a list, however coarse the list is
 
 
@@ -60,9 +61,12 @@ def _next_choices(answer: Answer, label: str) -> tuple[list[Any], str]:
     best = _value(best_text)
     if len(texts) == 1:
         return [best], "unchanged"
-    if answer.matters(label) is False:
-        return [best], "made no difference beyond the noise"
     choices = [_value(text) for text in texts]
+    if answer.matters(label) is False:
+        limit = answer.limit(label)
+        if limit is not None and limit <= _NEGLIGIBLE:
+            return [best], f"at most {show_limit(limit)} of the variance"
+        return choices, "kept: an effect isn't shown, and isn't excluded either"
     if not all(
         isinstance(choice, (int, float)) and not isinstance(choice, bool) for choice in choices
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from reports.outcome import metric_title
 from reports.output.table import show_number
+from schema.counting import counted
 from schema.folders import START, absolute, shown
 from sweeps.journal.runs import ENDED, RunState
 
@@ -58,15 +60,15 @@ def _rank_of_leader(answer: Answer, total: int) -> str:
     runs = answer.outcome.runs
     ended = sum(run.state in ENDED for run in runs)
     if ended < len(runs):
-        return f"leads so far ({ended:,} of {len(runs):,} runs ended)"
+        return f"leads so far ({ended:,} of {counted(len(runs), 'run')} ended)"
     if len(answer.contenders) == 1:
         return f"is the best of {total:,}"
-    return f"leads the {total:,} permutations" if total > 1 else "is the only one"
+    return f"leads the {counted(total, 'permutation')}" if total > 1 else "is the only one"
 
 
 def _over(answer: Answer, leader: Score) -> str:
     count, fresh = leader.finished, leader.confirmed is not None
-    over = f"over {count} repetitions" if count > 1 else "in one repetition"
+    over = f"over {counted(count, 'repetition')}" if count > 1 else "in one repetition"
     return f"{over} and those on fresh seeds" if fresh else over
 
 
@@ -105,13 +107,14 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
         yield f"It is significantly better than all others (95 %{_for_all(looks)})."
         return
     yield f"{len(contenders):,} permutations could be the best; {_likeliest(contenders)}."
-    behind = [score.behind_best for score in contenders]
-    if None not in behind:
-        worst = show_number(max(each for each in behind if each is not None))
-        yield f"Each of these is at most {worst} worse than the best (95 %)."
     yield from _unseen(answer)
+    yield from _behind(answer)
+    if answer.is_indifferent:
+        return
     if answer.outcome.repetitions <= _FEW:
-        yield f"The intervals are wide, as there are only {answer.outcome.repetitions} repetitions."
+        verb = "is" if answer.outcome.repetitions == 1 else "are"
+        few = counted(answer.outcome.repetitions, "repetition")
+        yield f"The intervals are wide, as there {verb} only {few}."
     yield _how_to_separate(answer)
 
 
@@ -121,7 +124,8 @@ def _unseen(answer: Answer) -> Iterator[str]:
     With a probability of 5 %, n runs show none of the failures that a share of 1 - 0.05 ** (1 / n) has.
     """
     runs = sum(value is not None for score in answer.scores for value in score.values)
-    if runs <= _TOO_FEW and not any(score.is_doubtful for score in answer.scores):
+    failures = any(score.is_doubtful or score.failed for score in answer.scores)
+    if runs <= _TOO_FEW and not failures:
         yield (
             f"{runs} runs can't show whether up to {1 - 0.05 ** (1 / runs):.0%} of runs fail; the "
             "intervals assume that none does."
@@ -130,6 +134,27 @@ def _unseen(answer: Answer) -> Iterator[str]:
 
 def _for_all(looks: int) -> str:
     return f" for all {looks} looks at the growing sweep together" if looks > 1 else ""
+
+
+def _behind(answer: Answer) -> Iterator[str]:
+    """Say how far contenders may be behind the best, and whether that makes a difference."""
+    if answer.behind is None:
+        if answer.indifference is not None:
+            yield "How far these may be behind the best is not known yet."
+        return
+    worst = show_number(answer.behind)
+    if answer.indifference is None:
+        yield f"Each of these is at most {worst} worse than the best (95 %)."
+    elif answer.is_indifferent:
+        yield (
+            f"Any of these is within {show_number(answer.indifference)} of the best (95 %; at most "
+            f"{worst} worse), so no more repetitions are needed."
+        )
+    else:
+        yield (
+            f"Each of these is at most {worst} worse than the best (95 %), which is still more than "
+            f"{show_number(answer.indifference)}."
+        )
 
 
 def _likeliest(contenders: Sequence[Score]) -> str:
@@ -153,7 +178,7 @@ def _how_to_separate(answer: Answer) -> str:
     names = [int(score.permutation.name) for score in answer.contenders]
     repetitions = answer.outcome.repetitions + int(more)
     return (
-        f"About {more:,.0f} more repetition{'s' * (more > 1)} of these would leave one with a "
+        f"About {counted(int(more), 'more repetition')} of these would leave one with a "
         "probability of 80 %, if the scores stay as they are: "
         + command(answer, repetitions, names)
     )
@@ -166,6 +191,9 @@ def _luck(answer: Answer, leader: Score) -> Iterator[str]:
             f"Trained again on fresh seeds it reached {_with_interval(mean, low, high)}; the ranking "
             "includes these seeds."
         )
+        if leader.luck is not None:
+            luck = _with_interval(*leader.luck)
+            yield f"An estimated {luck} of its score on the sweep's own seeds was luck."
     elif answer.bias and _is_worth_a_word(answer.bias, leader):
         yield (
             f"About {show_number(answer.bias)} of its score is likely luck, as the best score was "
@@ -192,7 +220,18 @@ def _what_matters(answer: Answer, _: Score) -> Iterator[str]:
         yield f"Shares of the variance between permutations{by_model}: {listed}."
     idle = [label for label in answer.outcome.varied if answer.matters(label) is False]
     if idle:
-        yield f"No effect beyond the noise of the seeds: {', '.join(idle)}."
+        listed = ", ".join(f"{label}{_limited(answer, label)}" for label in idle)
+        yield f"Effects not shown beyond the noise of the seeds: {listed}."
+
+
+def _limited(answer: Answer, label: str) -> str:
+    limit = answer.limit(label)
+    return "" if limit is None else f" (at most {show_limit(limit)} of the variance)"
+
+
+def show_limit(share: float) -> str:
+    """Return the upper limit of a share in percent, rounded up so that it stays a limit."""
+    return f"{max(math.ceil(round(100 * share, 6)), 1)} %"
 
 
 def _share(effect: Effect) -> float:
@@ -218,13 +257,13 @@ def _edges(answer: Answer, leader: Score) -> Iterator[str]:
 
 
 def _failures(answer: Answer, _: Score) -> Iterator[str]:
-    runs = len(answer.outcome.runs)
+    runs = counted(len(answer.outcome.runs), "run")
     failed = sum(score.failed for score in answer.scores)
     hopeless = sum(score.failed for score in answer.scores if score.mean is None)
     if failed > hopeless:
-        yield f"{failed - hopeless:,} of {runs:,} runs failed; each counts as the worst score."
+        yield f"{failed - hopeless:,} of {runs} failed; each counts as the worst score."
     if hopeless:
-        yield f"{hopeless:,} of {runs:,} runs failed and leave their permutations without a score."
+        yield f"{hopeless:,} of {runs} failed and leave their permutations without a score."
     if answer.metric == "steps":
         never = sum(
             run.state == RunState.FINISHED and value is None
@@ -232,7 +271,7 @@ def _failures(answer: Answer, _: Score) -> Iterator[str]:
             for run, value in zip(score.permutation.runs, score.values, strict=False)
         )
         if never:
-            yield f"{never:,} of {runs:,} runs never reach the threshold; each counts as the longest."
+            yield f"{never:,} of {runs} never reach the threshold; each counts as the longest."
 
 
 def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
@@ -240,8 +279,8 @@ def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
     if shorter:
         updates = answer.outcome.base.get("trainer", {}).get("updates")
         yield (
-            f"{shorter:,} of {len(answer.outcome.runs):,} runs ended before trainer.updates became "
-            f"{updates} and aren't compared; this resumes them: "
+            f"{shorter:,} of {counted(len(answer.outcome.runs), 'run')} ended before "
+            f"trainer.updates became {updates} and aren't compared; this resumes them: "
             + command(answer, answer.outcome.repetitions)
         )
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from reports.outcome import metric_title
+from reports.outcome import mean_title, metric_title
 from reports.output.table import show
 from reports.ranking import Score
 from schema.errors import UserError
@@ -25,9 +25,14 @@ if TYPE_CHECKING:
     # Not at run time: it loads SciPy, which only the answer at the end needs.
     from reports.answer import Answer
 
+_BEHIND = "at most\nbehind"  # left out where the screen is too narrow even for letters
 _TITLE_WIDTH = 12  # characters; longer titles have two lines
 _WIDE = 10_000  # wider than any table
 _NAMES = 12  # runs on one line
+
+
+# A column's title, and a function that makes its cells from a rank and a score.
+_Part = tuple[str, Callable[[int, Score], str]]
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ def permutation_table(
     names = short_names(labels)
     table = Table(title=title, caption=caption, caption_justify="left")
     _fill(table, leading, list(map(_in_two_lines, names)), trailing, rows, line_below)
-    unlimited = console.options.update(max_width=_WIDE)
-    if Measurement.get(console, unlimited, table).maximum <= console.width:
+    if _fits(console, table):
         return table
     letters = [chr(ord("A") + place % 26) * (1 + place // 26) for place in range(len(names))]
     legend = [f"{letter}: {name}" for letter, name in zip(letters, names, strict=True)]
@@ -85,6 +89,12 @@ def permutation_table(
     )
     _fill(table, leading, letters, trailing, rows, line_below)
     return table
+
+
+def _fits(console: Console, table: Table) -> bool:
+    """Return whether a table fits the console with no cell folded."""
+    unlimited = console.options.update(max_width=_WIDE)
+    return Measurement.get(console, unlimited, table).maximum <= console.width
 
 
 def _fill(
@@ -157,7 +167,18 @@ def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Sco
         answer: the sweep's answer.
         rows: ranks and scores of the permutations to show.
     """
-    parts = _parts(answer)
+    table = _answer_table(console, answer, rows, _parts(answer))
+    if _fits(console, table):
+        return table
+    return _answer_table(
+        console, answer, rows, [part for part in _parts(answer) if part[0] != _BEHIND]
+    )
+
+
+def _answer_table(
+    console: Console, answer: Answer, rows: Sequence[tuple[int, Score]], parts: Sequence[_Part]
+) -> Table:
+    """Return the table with some columns before the choices."""
     marks = _marks([score for _, score in rows])
     lead = len(answer.contenders)
     # A contender may be far below others: if its runs vary much, its low mean proves little.
@@ -177,18 +198,18 @@ def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Sco
             )
             for rank, score in rows
         ],
-        title=f"Permutations by mean {metric_title(answer.metric)}",
-        caption=_caption(answer, has_line),
+        title=f"Permutations by {mean_title(answer.metric)}",
+        caption=_caption(answer, has_line, any(title == _BEHIND for title, _ in parts)),
         line_below=lead if has_line else 0,
     )
     table.columns[2].style = "bold"
     return table
 
 
-def _parts(answer: Answer) -> list[tuple[str, Callable[[int, Score], str]]]:
+def _parts(answer: Answer) -> list[_Part]:
     """Return the columns before the choices: each title, and a function that makes the cells."""
     scores = answer.scores
-    parts: list[tuple[str, Callable[[int, Score], str]]] = [
+    parts: list[_Part] = [
         ("rank", lambda rank, _: str(rank)),
         ("index", lambda _, score: score.permutation.name),
         (metric_title(answer.metric).partition(",")[0], lambda _, score: show(score.mean)),
@@ -201,11 +222,21 @@ def _parts(answer: Answer) -> list[tuple[str, Callable[[int, Score], str]]]:
         parts.append(("middle half", lambda _, score: show(score.interquartile_mean)))
     if answer.decided:
         parts.append(("best", lambda _, score: _probability(score)))
+    if any(score.behind_best is not None for score in scores):
+        parts.append((_BEHIND, lambda _, score: show(score.behind_best)))
     if any(score.confirmed for score in scores):
-        parts.append(
-            ("confirmed", lambda _, score: show(score.confirmed[0] if score.confirmed else None))
-        )
+        parts.append(("confirmed", lambda _, score: _confirmed(score)))
     return parts
+
+
+def _confirmed(score: Score) -> str:
+    """Return the mean on fresh seeds with its interval, where both are known."""
+    if score.confirmed is None:
+        return "–"
+    mean, low, high = score.confirmed
+    return (
+        show(mean) if low is None or high is None else f"{show(mean)} ({show(low)} to {show(high)})"
+    )
 
 
 def _interval(score: Score) -> str:
@@ -224,11 +255,13 @@ def _values(score: Score) -> str:
     return " ".join(show(value) for value in score.values)
 
 
-def _caption(answer: Answer, has_line: bool) -> str:
+def _caption(answer: Answer, has_line: bool, has_behind: bool) -> str:
     if not answer.decided:
         return "±: standard deviation over the episodes of the one repetition"
     line = "; the line is below them" if has_line else ""
     lines = [f"best: probability of being the best, for those that could be (95 %){line}"]
+    if has_behind:
+        lines.append("at most behind: the most by which it may be worse than the best (95 %)")
     if any(score.is_doubtful for score in answer.scores):
         lines.append("?: the repetitions disagree too much for the interval to be trusted")
     return "\n".join(lines)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def write_answer(answer: Answer) -> str:
     """Return the answer as JSON text; a value that isn't known is null."""
-    more = answer.more_repetitions
+    more = 0.0 if answer.is_indifferent else answer.more_repetitions
     content = {
         "run_id": answer.outcome.run_id,
         "metric": answer.metric,
@@ -31,6 +31,7 @@ def write_answer(answer: Answer) -> str:
             "permutations": [score.permutation.name for score in answer.contenders],
             "known": more is not None,
         },
+        "indifference": _indifference(answer),
         "sentences": sentences(answer),
     }
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -52,6 +53,16 @@ def _score(answer: Answer, score: Score) -> dict[str, Any]:
     }
 
 
+def _indifference(answer: Answer) -> dict[str, Any] | None:
+    if answer.indifference is None:
+        return None
+    return {
+        "limit": answer.indifference,
+        "behind": answer.behind,
+        "within": None if answer.behind is None else answer.is_indifferent,
+    }
+
+
 def _importance(answer: Answer) -> dict[str, Any] | None:
     if answer.importance is None:
         return None
@@ -61,6 +72,7 @@ def _importance(answer: Answer) -> dict[str, Any] | None:
             "low": known(effect.low),
             "high": known(effect.high),
             "shown": answer.matters(effect.keys[0]),
+            "limit": answer.limit(effect.keys[0]),
         }
         for effect in answer.importance.main
     }

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from reports.answer import Answer
-from reports.outcome import LESS_IS_BETTER, metric_title
+from reports.outcome import LESS_IS_BETTER, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
@@ -195,7 +195,7 @@ def _effects(answer: Answer) -> Figure | None:
     _draw_effects(axes, together, 0.15, _COLOURS[1], "D", "with all its interactions")
     idle = [answer.matters(label) is False for label in rows]
     names = [
-        f"{label}\n(nothing beyond the noise)" if none else label
+        f"{label}\n(not shown beyond the noise)" if none else label
         for label, none in zip(rows, idle, strict=True)
     ]
     axes.set_yticks(range(len(rows)), [_escaped(name) for name in names])
@@ -255,7 +255,7 @@ def _heat_map(answer: Answer) -> Figure | None:
     axes.set_xlabel(_escaped(across))
     axes.set_ylabel(_escaped(down))
     _write_numbers(axes, means, image)
-    figure.colorbar(image, ax=axes, label=f"mean {metric_title(answer.metric)}")
+    figure.colorbar(image, ax=axes, label=mean_title(answer.metric))
     return figure
 
 

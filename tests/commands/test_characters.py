@@ -80,12 +80,22 @@ def test_a_folder_whose_name_is_no_text_gives_one_line(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr == (
-        b"error: --out=o\xff: must be a path in UTF-8; rename it, or go there with cd\n"
+        b"error: --out=o\xff: must be a path in UTF-8; rename it\n"
     )
 
 
-def test_a_training_within_a_folder_whose_name_is_no_text(tmp_path):
+def test_a_training_within_a_folder_whose_name_is_no_text_gives_one_line(tmp_path):
     folder = tmp_path / "o\udcff"
     folder.mkdir()
     write_tiny(folder)
-    succeed("train", "--config=base.yaml", "--out=o", cwd=folder)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), f"--config={ROOT}/configs/cartpole.yaml"],
+        cwd=folder,
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: --out=")
+    assert b"which must be a path in UTF-8; rename it, or give an absolute path" in done.stderr
+    assert done.stderr.count(b"\n") == 1

@@ -9,7 +9,13 @@ from docopt import docopt
 
 import train
 import tune
-from commands.options import check_folder, check_lengths, config_option, run_id_option
+from commands.options import (
+    check_folder,
+    check_lengths,
+    config_option,
+    optional_positive,
+    run_id_option,
+)
 from commands.playing import load_agents
 from schema.errors import UserError
 from schema.yaml_file import replace_file
@@ -99,3 +105,14 @@ def test_a_write_protected_folder_is_refused(tmp_path, monkeypatch):
     assert failure.value.lines == [
         f"{tmp_path}/new/below: must be a folder to write into; {tmp_path} is write-protected"
     ]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "inf", "nan", "five"])
+def test_an_indifference_is_a_positive_number(text):
+    with pytest.raises(UserError, match=r"--indifference=.*: must be a (positive )?number"):
+        optional_positive({"--indifference": text}, "--indifference")
+
+
+def test_an_indifference_may_be_left_out():
+    assert optional_positive({"--indifference": None}, "--indifference") is None
+    assert optional_positive({"--indifference": "2.5"}, "--indifference") == 2.5

@@ -1,16 +1,19 @@
 """Tables fit the screen, and their headings name the keys unambiguously."""
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from commands.terminal.tables import answer_table, failure_lines, ranked_table, short_names
 from reports.answer import answer
 from reports.outcome import PermutationRuns
-from reports.output.table import ranked
+from reports.output.table import ranked, show
 from reports.ranking import Score
+from reports.words import sentences
 from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 from tests.reports.sweeps import sweep
 
+ANSWERED = {"gamma": ("0.9", "0.99"), "lamda": ("0.95",), "epochs": ("2", "4")}
 LABELS = ["worker_steps", "learning_rate_schedule.initial", "beta_schedule.initial"]
 
 
@@ -99,8 +102,7 @@ def test_runs_that_failed_for_the_same_reason_are_one_line():
 
 
 def printed_answer(returns, width=120, **changed):
-    choices = {"gamma": ("0.9", "0.99"), "lamda": ("0.95",), "epochs": ("2", "4")}
-    found = answer(sweep(choices, returns, **changed))
+    found = answer(sweep(ANSWERED, returns, **changed))
     console = Console(width=width, highlight=False)
     with console.capture() as captured:
         console.print(answer_table(console, found, ranked(found, None, 9)))
@@ -116,7 +118,43 @@ def test_a_line_is_below_those_that_could_be_the_best():
     headings = " ".join(line for line in printed if line.startswith("┃"))
     # Keys that aren't varied have no column.
     assert "gamma" in headings and "epochs" in headings and "lamda" not in headings
-    assert " ".join(printed).endswith("(95 %); the line is below them")
+    assert printed[-2].endswith("(95 %); the line is below them")
+
+
+def test_the_distance_to_the_best_is_the_first_column_to_go():
+    def returns(values, n):
+        return 100 * (values[0] == "0.9") + float(np.random.default_rng(n).normal()) * float(
+            values[2]
+        )
+
+    found = answer(sweep(ANSWERED, returns))
+    for width in range(60, 130):
+        printed = printed_answer(returns, width=width)
+        said = any("at most behind: the most by which" in line for line in printed)
+        assert said == any("behind" in line and "rank" in line for line in printed)
+        assert max(map(len, printed)) <= width
+        if said:
+            told = " ".join(printed)
+            assert all(show(score.behind_best) in told for score in found.scores)
+        assert said or width < 90
+    assert not any("at most behind" in line for line in printed_answer(returns, width=60))
+
+
+def test_scores_on_fresh_seeds_have_their_intervals():
+    def returns(values, n):
+        return 100 * (values[0] == "0.9") + float(n)
+
+    fresh = sweep(ANSWERED, returns, run_id="default-confirmed")
+    found = answer(sweep(ANSWERED, returns), confirmed=fresh)
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(answer_table(console, found, ranked(found, None, 9)))
+    mean, low, high = found.leader.confirmed
+    assert f"{show(mean)} ({show(low)} to {show(high)})" in captured.get()
+    luck, least, most = found.leader.luck
+    assert least < luck < most
+    told = " ".join(sentences(found))
+    assert f"An estimated {show(luck)} (95 % interval {show(least)} to {show(most)}) of its" in told
 
 
 def test_every_repetition_and_failure_is_shown():

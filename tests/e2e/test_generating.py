@@ -102,7 +102,7 @@ def test_a_dry_run_shows_the_names_and_remaining_steps_of_a_grown_sweep(tmp_path
     ]
     shown = succeed("tune", *options, "--dry-run", "--only=4", cwd=tmp_path)
     assert [line.split("│")[1].strip() for line in shown.splitlines() if line[:1] == "│"] == ["4"]
-    assert "1 permutations x 1 repetitions" in shown and "512 environment steps" in shown
+    assert "1 permutation x 1 repetition = 1 run," in shown and "512 environment steps" in shown
     (told,) = fail("tune", *options, "--dry-run", "--seed=9", cwd=tmp_path)
     assert "are of --seed=0" in told
     assert files() == before

@@ -32,7 +32,7 @@ def test_a_sweep_ends_with_its_answer(swept):
     folder, printed = swept
     assert "leads the 4 permutations: return" in printed
     assert "95 % interval" in printed and "confirmed" in printed
-    assert "Training 1 leaders again on fresh seeds" in printed
+    assert "Training 1 leader again on fresh seeds" in printed
     assert "Trained again on fresh seeds it reached" in printed
     table = succeed("report", "--out=o", cwd=folder)
     # tune.py printed the same answer after it had trained the leader again.

@@ -22,7 +22,7 @@ def test_the_answer_has_its_documented_names():
     read = json.loads(write_answer(found))
     assert list(read) == [
         *("run_id", "metric", "decided", "leader", "scores", "importance", "luck", "advice"),
-        "sentences",
+        *("indifference", "sentences"),
     ]
     assert read["leader"] == found.leader.permutation.name == read["scores"][0]["permutation"]
     assert list(read["scores"][0]) == [
@@ -33,7 +33,7 @@ def test_the_answer_has_its_documented_names():
         assert (own["mean"], own["low"], own["high"]) == (score.mean, score.low, score.high)
         assert own["behind_best"] == score.behind_best
     assert set(read["importance"]) == set(CHOICES)
-    assert set(read["importance"]["gamma"]) == {"share", "low", "high", "shown"}
+    assert set(read["importance"]["gamma"]) == {"share", "low", "high", "shown", "limit"}
     assert read["luck"] == found.bias and read["sentences"] == sentences(found)
     assert set(read["advice"]) == {"more_repetitions", "permutations", "known"}
 

@@ -123,6 +123,16 @@ def test_any_column_sorts_and_says_so(page):
     assert rank_column(page) == sorted(rank_column(page))
 
 
+def test_the_distance_to_the_best_is_a_column_that_sorts(page):
+    titles = page.locator("#table th").all_inner_texts()
+    place = titles.index("at most behind") + 1
+    header = page.locator("#table th:has(button:text-is('at most behind'))")
+    header.locator("button").click()
+    shown = [float(text) for text in column(page, place)]
+    assert len(shown) == 24 and shown == sorted(shown) and 0 < shown[0] < shown[-1]
+    page.locator("#table th button").first.click()
+
+
 def test_filters_hold_for_table_and_charts(page):
     page.locator("select[data-key=gamma]").select_option(label="0.999")
     assert set(column(page, 7)) == {"0.999"}

@@ -37,7 +37,7 @@ def test_each_plot_is_written_as_png_and_svg(folder, name):
     [
         ("learning_curves", ["environment steps", "return", "15: 0.001, 0.999, 8, 256"]),
         ("ranking", ["return: repetitions, mean, 95 % interval", "could be the best"]),
-        ("effects", ["share of the variance", "worker_steps", "(nothing beyond the noise)"]),
+        ("effects", ["share of the variance", "worker_steps", "(not shown beyond the noise)"]),
         ("heat_map", ["mean return", "learning_rate_schedule.initial", "epochs", "0.0003"]),
     ],
 )

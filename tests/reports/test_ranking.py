@@ -129,6 +129,36 @@ def test_failures_have_no_score_if_no_run_has_one():
     assert [(score.permutation.name, score.mean) for score in found] == [("0", None), ("1", None)]
 
 
+@pytest.mark.parametrize(
+    ("worst", "counts_as"), [(-1e6, 90.0), (-1e5, 90.0), (-9000.0, -9000.0), (0.0, 0.0)]
+)
+def test_a_failure_does_not_count_as_a_wild_score(worst, counts_as):
+    scores = np.array(
+        [[100.0, NAN], *[[90.0 + number, 95.0] for number in range(6)], [92.0, worst]]
+    )
+    failed = np.zeros(scores.shape, dtype=bool)
+    failed[0, 1] = True
+    judged = with_failures(scores, failed)
+    assert judged[0].tolist() == [100.0, counts_as]
+    assert (judged[1:] == scores[1:]).all()
+
+
+def test_a_wild_score_counts_where_more_than_one_in_eight_have_one():
+    scores = np.array([[100.0, NAN], *[[90.0, 95.0]] * 5, [92.0, -1e6]])
+    failed = np.isnan(scores)
+    assert with_failures(scores, failed)[0, 1] == -1e6
+    # Two of 16 may be wild, also if one is far wilder.
+    scores = np.array([[100.0, NAN], *[[90.0, 95.0]] * 13, [92.0, -1e6], [92.0, -1e12]])
+    assert with_failures(scores, np.isnan(scores))[0, 1] == 90.0
+
+
+def test_collapsing_among_others_that_agree_is_not_wild():
+    scores = np.array([[500.0, NAN], *[[500.0, 500.0]] * 20, [500.0, 0.0]])
+    assert with_failures(scores, np.isnan(scores))[0, 1] == 0.0
+    scores = np.array([[0.0, NAN], *[[0.0, 0.0]] * 20, [0.0, -1.0]])
+    assert with_failures(scores, np.isnan(scores))[0, 1] == -1.0
+
+
 def test_answer_status_and_live_leaders_agree(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     write_journal(tmp_path, RUNS)

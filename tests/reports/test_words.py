@@ -1,13 +1,23 @@
 """No sentence of an answer contradicts the table."""
 
+import json
 import re
 
 import numpy as np
+import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+from commands.terminal.tables import answer_table
 from reports.answer import answer
-from reports.output.table import show_number
+from reports.outcome import METRICS
+from reports.output.answer_file import write_answer
+from reports.output.page.data import page_data
+from reports.output.page.parts import heading_part
+from reports.output.table import ranked, show_number
+from reports.suggestion import suggest
 from reports.words import sentences
 from tests.reports.sweeps import sweep
 
@@ -99,3 +109,103 @@ def check_failures(told, found):
     hopeless = sum(score.failed for score in found.scores if score.mean is None)
     assert ("each counts as the worst score" in told) == (counted > 0)
     assert ("without a score" in told) == (hopeless > 0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("shape", [((1,), 1), ((2,), 1), ((1,), 2), ((2, 2), 3)])
+def test_nouns_agree_with_numbers_and_no_mean_is_of_a_mean(metric, shape):
+    sizes, repetitions = shape
+    choices = {
+        key: tuple(CHOICES[key][:size])
+        for key, size in zip(("gamma", "lamda"), sizes, strict=False)
+    }
+    outcome = sweep(
+        choices, lambda values, n: 10 * float(values[0]) + n, repetitions, failed={(0, 0)}
+    )
+    fresh = sweep(choices, lambda values, n: 10 * float(values[0]), 1, run_id="default-confirmed")
+    found = answer(outcome, metric, 5.0, fresh)
+    console = Console(width=200)
+    with console.capture() as table:
+        console.print(answer_table(console, found, ranked(found, None, 9)))
+    page = page_data(found)
+    told = " ".join(
+        [*sentences(found), table.get(), heading_part(found), page["metric"], page["meanMetric"]]
+    )
+    assert page["meanMetric"].count("mean") == 1 and "mean mean" not in told
+    assert not re.search(r"\b1 (\w+ )?(repetitions|runs|permutations)\b", told)
+    # "2 of 8 runs" is right, and so is "1 of 8 runs".
+    assert not re.search(r"(?<!\d)[02-9] (repetition|run|permutation)\b", told)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    spread=st.sampled_from([0.0, 0.1, 3.0, 30.0]),
+    effect=st.sampled_from([0.0, 5.0, 100.0]),
+    repetitions=st.integers(2, 5),
+    seed=st.integers(0, 10_000),
+)
+def test_an_effect_that_is_not_shown_is_limited_and_never_denied(spread, effect, repetitions, seed):
+    rng = np.random.default_rng(seed)
+    found = answer(
+        sweep(
+            CHOICES,
+            lambda values, _: effect * float(values[0]) + rng.normal(0, spread),
+            repetitions,
+        )
+    )
+    told = " ".join(sentences(found))
+    assert "no effect" not in told.lower()
+    listed = re.search(r"Effects not shown beyond the noise of the seeds: (.*?)\.(?: |$)", told)
+    limits = dict(
+        re.findall(
+            r"(\w+)(?: \(at most (\d+) % of the variance\))?(?:, |$)", listed[1] if listed else ""
+        )
+    )
+    idle = {label for label in CHOICES if found.matters(label) is False}
+    assert set(limits) == idle
+    suggested = yaml.safe_load(suggest(found))["hyperparameters"]
+    for label in idle:
+        limit = found.limit(label)
+        assert (limit is None) == (limits[label] == "")
+        if limit is not None:
+            assert limit <= int(limits[label]) / 100 < max(limit, 0.01) + 0.01
+        assert (len(suggested[label]) == 1) == (limit is not None and limit <= 0.05)
+        if len(suggested[label]) > 1:
+            assert suggested[label] == [float(choice) for choice in CHOICES[label]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from(["noisy", "solves or fails", "silent"]),
+    repetitions=st.integers(1, 5),
+    indifference=st.sampled_from([0.5, 20.0, 100.0, 1000.0]),
+    seed=st.integers(0, 10_000),
+)
+def test_no_more_repetitions_are_advised_once_contenders_are_within_the_indifference(
+    kind, repetitions, indifference, seed
+):
+    rng = np.random.default_rng(seed)
+    outcome = sweep(CHOICES, lambda values, _: noise(kind, rng), repetitions)
+    found = answer(outcome, indifference=indifference)
+    told, read = " ".join(sentences(found)), json.loads(write_answer(found))
+    behind = [score.behind_best for score in found.contenders]
+    known = bool(behind) and None not in behind
+    within = known and max(behind) <= indifference
+    assert read["indifference"] == {
+        "limit": indifference,
+        "behind": max(behind) if known else None,
+        "within": within if known else None,
+    }
+    if len(behind) < 2:
+        return
+    assert ("no more repetitions are needed" in told) == within
+    if within:
+        assert f"Any of these is within {show_number(indifference)} of the best" in told
+        assert read["advice"]["more_repetitions"] == 0
+    advised = re.search(r"more repetitions? of these|further repetitions|separate them", told)
+    assert bool(advised) == (not within)
+    if known and not within:
+        shown = (
+            f"at most {show_number(max(behind))} worse than the best (95 %), which is still more"
+        )
+        assert shown in told

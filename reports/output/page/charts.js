@@ -203,7 +203,7 @@ function drawImportance(width) {
   });
   const annotations = rows.map((effect, at) => ({
     xref: "paper", x: 0, xanchor: "left", y: at, yshift: 17, showarrow: false, align: "left",
-    text: effectName(effect) + (matters(effect) === false ? ` <span style="color:${soft}">(nothing beyond the noise)</span>` : ""),
+    text: effectName(effect) + (matters(effect) === false ? ` <span style="color:${soft}">(not shown beyond the noise)</span>` : ""),
     font: { color: text, size: 13 },
   }));
   const traces = [trace(rows, "by itself", 0, accent, "circle")];
@@ -269,12 +269,12 @@ function drawChoices(width) {
   });
   return {
     traces, layout: { ...result, annotations },
-    caption: `The mean ${data.metric} of each choice, over all permutations with that choice, with 95 % intervals. All parts share one scale.`,
+    caption: `The ${data.meanMetric} of each choice, over all permutations with that choice, with 95 % intervals. All parts share one scale.`,
   };
 }
 
 function remark(key) {
-  if (key.matters === false) return "<br>doesn't matter";
+  if (key.matters === false) return "<br>effect not shown";
   return key.edge ? `<br>the best is the ${key.edge} listed` : "";
 }
 
@@ -300,7 +300,7 @@ function drawHeat(width) {
       xaxis: { type: "category", title: { text: plain(across.label) }, showgrid: false },
       yaxis: { type: "category", title: { text: plain(down.label) }, showgrid: false, autorange: "reversed" },
     }),
-    caption: `The mean ${data.metric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs without a score.`,
+    caption: `The ${data.meanMetric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs without a score.`,
   };
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reports.answer import Answer
-from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, metric_title
+from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
@@ -29,6 +29,7 @@ def page_data(answer: Answer) -> dict[str, Any]:
     return {
         "runId": outcome.run_id,
         "metric": metric_title(answer.metric),
+        "meanMetric": mean_title(answer.metric),
         "lessIsBetter": answer.metric in LESS_IS_BETTER,
         "threshold": _number(answer.threshold),
         "decided": answer.decided,
@@ -82,6 +83,7 @@ def _permutation(
         "doubtful": score.is_doubtful,
         "contender": score.could_be_best,
         "probability": _number(score.probability),
+        "behind": _number(score.behind_best),
         "confirmed": None if score.confirmed is None else _numbers(score.confirmed),
         "area": _number(score.area),
         "steps": _number(score.steps),
@@ -149,7 +151,7 @@ def _effect(effect: Effect) -> dict[str, Any]:
     }
 
 
-def _numbers(values: Iterable[float] | Array) -> list[float | None]:
+def _numbers(values: Iterable[float | None] | Array) -> list[float | None]:
     return [_number(value) for value in values]
 
 

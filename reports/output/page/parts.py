@@ -15,6 +15,7 @@ from typing import Any
 from reports.answer import Answer
 from reports.outcome import Outcome, metric_title
 from reports.ranking import Score
+from schema.counting import counted
 from schema.yaml_file import dump_yaml
 from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
@@ -27,7 +28,10 @@ def heading_part(answer: Answer) -> str:
     """Return the heading: the sweep's name, its size and its state."""
     outcome = answer.outcome
     environment = outcome.base.get("environment", {})
-    size = f"{len(outcome.permutations)} permutations × {outcome.repetitions} repetitions"
+    size = (
+        f"{counted(len(outcome.permutations), 'permutation')} × "
+        f"{counted(outcome.repetitions, 'repetition')}"
+    )
     facts = [
         str(environment.get("name") or environment.get("type") or ""),
         size,

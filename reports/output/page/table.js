@@ -24,6 +24,7 @@ function columns() {
     ...keys,
     { title: "each repetition", cell: valuesCell, kind: "values" },
     { title: "probability of being best", value: (each) => each.probability, cell: (each) => percent(each.probability), best: -1, optional: true },
+    { title: "at most behind", value: (each) => each.behind, cell: (each) => score(each.behind), best: 1, optional: true },
     { title: "on fresh seeds", value: confirmed, cell: confirmedCell, best: -1, optional: true },
     { title: "interquartile mean", value: (each) => each.interquartileMean, cell: (each) => score(each.interquartileMean), best: -1, optional: true },
     { title: "mean during training", value: (each) => each.area, cell: (each) => score(each.area), best: -1, optional: true },
