@@ -18,7 +18,7 @@ from docopt import DocoptExit, docopt
 from commands.terminal.characters import print_any_character
 from environments.interface import EnvironmentFailure
 from environments.safety.failures import keep_details
-from environments.safety.output import outlive_readers
+from environments.safety.output import lost_output, outlive_readers
 from schema.errors import UserError
 from schema.folders import shown_text
 from schema.os_errors import describe, file_of
@@ -66,6 +66,10 @@ def run_command(usage: str, main: Callable[[Arguments], int]) -> None:
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
+        lost = lost_output()
+        if lost is not None and code == ExitCode.SUCCESS:
+            # The work is done, and the reader of the output must know that it isn't whole.
+            code = _fail_to_write(lost)
     except OSError as error:
         code = _fail_to_write(error)
     sys.exit(code)

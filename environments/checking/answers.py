@@ -118,5 +118,10 @@ def _value_faults(space: spaces.Box, value: np.ndarray) -> Iterator[tuple[str, s
     if is_outside.any():
         index = np.unravel_index(is_outside.argmax(), value.shape)
         place = f"[{', '.join(map(str, map(int, index)))}]"
-        bounds = f"{space.low[index]:g} to {space.high[index]:g}"
-        yield "bounds", f"has {float(value[index]):g} at {place}, where {bounds} is allowed"
+        bounds = f"{_exact(space.low[index])} to {_exact(space.high[index])}"
+        yield "bounds", f"has {_exact(value[index])} at {place}, where {bounds} is allowed"
+
+
+def _exact(number: Any) -> str:
+    """Return a number in the fewest digits that tell it from its neighbours: 1, 1.0000001."""
+    return str(number).removesuffix(".0")

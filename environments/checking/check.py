@@ -211,12 +211,14 @@ class _Episode:
         fingerprints: the fingerprint of the reset and of each step: hashes of the observations, the
             reward and the ends.
         ended: whether the episode ended.
+        ran_out_of_time: whether the time for it was over first.
     """
 
     seed: int
     actions: list[np.ndarray] = field(default_factory=list)
     fingerprints: list[dict[str, Any]] = field(default_factory=list)
     ended: bool = False
+    ran_out_of_time: bool = False
 
 
 class _EpisodeCheck:
@@ -229,11 +231,13 @@ class _EpisodeCheck:
     Attributes:
         findings: the findings so far.
         watch: the record of faults in all environments' answers.
+        is_complete: whether `run` played and replayed all episodes.
     """
 
     def __init__(self, config: EnvironmentConfig, worker_id: int) -> None:
         self.findings: list[Finding] = []
         self.watch = Answers()
+        self.is_complete = False
         self._config = config
         self._worker_id = worker_id
         self._generator = np.random.default_rng(0)
@@ -249,6 +253,7 @@ class _EpisodeCheck:
             differences.append(self._difference(environment, episodes[-1], "in another instance"))
         self._note_difference(next(filter(None, differences), None))
         self._note_ends(episodes, limit)
+        self.is_complete = True
 
     @contextlib.contextmanager
     def _environment(self) -> Iterator[gymnasium.Env]:
@@ -275,6 +280,7 @@ class _EpisodeCheck:
         deadline = time.monotonic() + _SECONDS
         while not episode.ended and len(episode.actions) < _STEPS:
             if time.monotonic() > deadline:
+                episode.ran_out_of_time = True
                 break
             action = random_action(observed, observation, self._generator)
             observation, reward, terminated, truncated, _ = environment.step(action)
@@ -302,7 +308,7 @@ class _EpisodeCheck:
         self.findings += [Finding("failed", fault) for fault in self.watch.faults.values()]
         if self.watch.precision is not None:
             self.findings += [Finding("note", line) for line in self.watch.precision.notices()]
-        if self.watch.steps and not self.watch.faults:
+        if self.is_complete and not self.watch.faults:
             self._pass(
                 "observations are within observation_space and rewards finite, in "
                 f"{self.watch.steps:,} steps"
@@ -327,6 +333,16 @@ class _EpisodeCheck:
             self._pass(f"episodes have a time limit of {limit:,} steps")
         elif any(episode.ended for episode in episodes):
             self._pass(f"episodes end, here within {longest:,} steps")
+        elif any(episode.ran_out_of_time for episode in episodes):
+            # A slow environment: so few steps show nothing.
+            self.findings.append(
+                Finding(
+                    "note",
+                    f"no episode ended in the {longest:,} steps that {_SECONDS:g} s allowed, and "
+                    "there is no time limit; if episodes never end, set "
+                    "environment.max_episode_steps",
+                )
+            )
         else:
             self.findings.append(
                 Finding(

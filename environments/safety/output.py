@@ -12,14 +12,29 @@ from typing import Any
 
 
 class _Lenient(io.FileIO):
-    """A file that drops what can't be written."""
+    """A file that drops what can't be written.
+
+    Attributes:
+        error: the first error other than a closed pipe's, or None.
+    """
+
+    error: OSError | None = None
 
     def write(self, data: Any, /) -> int:
         """Write bytes, and return how many were written or dropped."""
         try:
             return super().write(data)
-        except OSError:
+        except BrokenPipeError:
             return memoryview(data).nbytes
+        except OSError as error:
+            self.error = self.error or error
+            return memoryview(data).nbytes
+
+
+def lost_output() -> OSError | None:
+    """Return the error that dropped standard output; None if nothing is lost, or nobody reads it."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw.error if isinstance(raw, _Lenient) else None
 
 
 def outlive_readers() -> None:

@@ -101,6 +101,15 @@ class WrongKeys(Good):
         return {"a": 1}
 
 
+class BarelyTooLarge(Good):
+    """Exceeds the bound by the least that float64 can."""
+
+    observation_space = spaces.Box(0.0, 1.0, (2,), np.float64)
+
+    def observe(self):
+        return np.array([0.5, np.nextafter(1.0, 2.0)])
+
+
 class NotInside(Good):
     observation_space = spaces.Dict({"a": spaces.Discrete(2)})
 
@@ -222,7 +231,8 @@ CLASSES = (
     *(ArrayReward, NoInfo, OldStep, BareReset, BareNumbers, NoSpaces),
     *(StepOfNothing, LargeDoubles, ShrinkingDoubles, DoublesWithoutInfo),
     *(Warned, Unclosable, Filmed, Blank),
-    *(Good, Unseeded, Forgetful, Remembering, Infinite, TooLarge, NotANumber, Doubles),
+    *(Good, Unseeded, Forgetful, Remembering, Infinite, NotANumber, Doubles),
+    *(TooLarge, BarelyTooLarge),
     *(WrongShape, WrongKeys, NotInside, Endless, Raising, OldReset, Unbuildable, Textual),
 )
 
@@ -326,6 +336,7 @@ _STEP = "(observation, reward, terminated, truncated, info)"
 )
 def test_a_malformed_answer_is_reported_as_in_training(name, expected):
     assert lines(name, "failed") == [f"it can't be played: {name}-v0: {expected}"]
+    assert not any("rewards finite" in line for line in lines(name, "passed"))
 
 
 def test_wrong_parameters_are_reported_without_a_line_of_this_project():
@@ -364,6 +375,11 @@ def test_a_place_that_is_out_of_bounds_is_named():
     assert " at [1], where 0 to 1 is allowed; mend either of them" in line
 
 
+def test_a_value_just_beyond_a_bound_is_told_from_the_bound():
+    (line,) = lines("BarelyTooLarge", "failed")
+    assert "it has 1.0000000000000002 at [1], where 0 to 1 is allowed" in line
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -399,6 +415,15 @@ def test_a_time_limit_counts_as_an_end():
     assert lines("Endless", "failed", max_episode_steps=50) == []
     assert "episodes have a time limit of 50 steps" in lines(
         "Endless", "passed", max_episode_steps=50
+    )
+
+
+def test_too_few_steps_to_judge_whether_episodes_end_are_no_failure(monkeypatch):
+    monkeypatch.setattr("environments.checking.check._SECONDS", 0.0)
+    assert lines("Endless", "failed") == []
+    assert any(
+        line.startswith("no episode ended in the ") and "if episodes never end" in line
+        for line in lines("Endless", "note")
     )
 
 
