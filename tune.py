@@ -143,7 +143,7 @@ def _generate(grid: Grid, arguments: Arguments) -> int:
 
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
-    print(f"{len(grid)} configs in {shown(out)}" + ("" if changed else " (nothing had changed)"))
+    print(f"{grid.count} configs in {shown(out)}" + ("" if changed else " (nothing had changed)"))
     return ExitCode.SUCCESS
 
 

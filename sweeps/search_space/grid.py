@@ -3,14 +3,16 @@
 A tuning config lists choices under `hyperparameters` (any key of the config) and under each decay
 schedule. A grid is their Cartesian product in the order of the file, the last key varying fastest.
 It is generated lazily: neither the time to the first permutation nor the RAM grows with its size.
+Permutations that the grid leaves out keep their index, so that the others keep theirs.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from schema.section import Section
 from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath, read_yaml
 from sweeps.search_space.choices import canonical, show, show_choices
+from sweeps.search_space.exclusions import EXCLUDE, Exclusions
 from sweeps.search_space.keys import Axis, resolve_axes, schedule_names
 
 _REPORTED = 10  # errors and warnings listed; the others are counted
@@ -82,21 +85,55 @@ class Grid:
         base: the base config's document.
         tune: the tuning config's document.
         axes: the tuned keys.
+
+    Raises:
+        UserError: an `exclude` rule is malformed, or names a key that isn't tuned.
     """
 
     def __init__(self, base: Document, tune: Document, axes: list[Axis]) -> None:
         self.base = base
         self.tune = tune
         self.axes = axes
+        self._exclusions = Exclusions(tune, axes)
+        self._count: int | None = None
 
     @property
     def size(self) -> int:
-        """Number of permutations; unlike `len`, it has no upper limit."""
+        """Number of combinations; unlike `len`, it has no upper limit."""
         return math.prod(len(axis.choices) for axis in self.axes)
 
     def __len__(self) -> int:
-        """Return the number of permutations."""
+        """Return the number of combinations, also of those left out: the range of an index."""
         return self.size
+
+    @property
+    def count(self) -> int:
+        """Number of permutations that aren't left out."""
+        if self._count is None:
+            self._count = sum(1 for _ in self.indices())
+        return self._count
+
+    def indices(self) -> Iterable[int]:
+        """Return the indices of the permutations that aren't left out, in order."""
+        if not self._exclusions:
+            return range(len(self))
+        return (index for index, positions in self._all() if not self._leaves_out(positions))
+
+    @property
+    def first(self) -> int:
+        """Index of the first permutation that isn't left out."""
+        return next(iter(self.indices()))
+
+    def leaves_out(self, index: int) -> bool:
+        """Return whether the permutation at an index is left out."""
+        return bool(self._exclusions) and self._leaves_out(self.positions(index))
+
+    def _all(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield the index and the positions of the choices of every combination."""
+        return enumerate(product(*(range(len(axis.choices)) for axis in self.axes)))
+
+    def _leaves_out(self, positions: tuple[int, ...]) -> bool:
+        return self._exclusions.match(positions)
 
     @property
     def labels(self) -> list[str]:
@@ -108,9 +145,9 @@ class Grid:
         return str(index).zfill(len(str(len(self) - 1)))
 
     def permutations(self) -> Iterator[Permutation]:
-        """Yield every permutation of a validated grid, in order."""
+        """Yield every permutation of a validated grid that isn't left out, in order."""
         validate = _SharedSections()
-        for index, (values, data) in enumerate(self._merged()):
+        for index, values, data in self._merged():
             yield Permutation(index, dict(zip(self.labels, values, strict=True)), validate(data))
 
     def permutation(self, index: int) -> Permutation:
@@ -153,10 +190,20 @@ class Grid:
         errors = self._base_errors() + [line for axis in self.axes for line in self._errors(axis)]
         if errors:
             raise UserError(errors)
-        return self._repetition_warnings() + self._validate_permutations()
+        if next(iter(self.indices()), None) is None:
+            raise UserError(
+                f"{self.tune.where((EXCLUDE,))}: {EXCLUDE}: the rules exclude all {len(self)} "
+                "permutations; remove one of them"
+            )
+        warnings = self._exclusions.warnings + self._repetition_warnings()
+        return warnings + self._validate_permutations()
 
-    def _merged(self) -> Iterator[_Merged]:
-        return _merge_all(self.base.data, self.axes)
+    def _merged(self) -> Iterator[tuple[int, tuple[Any, ...], dict[str, Any]]]:
+        """Yield the index, the choices and the merged config of each permutation not left out."""
+        merged = _merge_all(self.base.data, self.axes)
+        for (index, positions), (values, data) in zip(self._all(), merged, strict=True):
+            if not self._leaves_out(positions):
+                yield index, values, data
 
     def _base_errors(self) -> list[str]:
         tuned = [axis.key_path for axis in self.axes]
@@ -181,7 +228,7 @@ class Grid:
         causes = _Causes()
         rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
         validate = _SharedSections()
-        for index, (values, data) in enumerate(self._merged()):
+        for index, values, data in self._merged():
             problems, config = _problems(data, validate)
             causes.note(index, values, problems)
             if config is not None:
@@ -203,7 +250,7 @@ class Grid:
             )
         if causes.are_more:
             lines.append(
-                f"{self.tune.path}: {causes.failed} of {len(self)} permutations are invalid"
+                f"{self.tune.path}: {causes.failed} of {self.count} permutations are invalid"
             )
         return lines
 
@@ -217,14 +264,14 @@ class Grid:
         )
 
     def _repetition_warnings(self) -> list[str]:
-        repeated = len(self) - len(self.unique())
-        if not repeated:
+        unique = self.unique()
+        if len(unique) == len(self) or not (repeated := self.count - unique.count):
             return []
         choices = [
             f"{axis.label} lists {text}" for axis in self.axes if (text := _repeated_choices(axis))
         ]
         return [
-            f"{self.tune.path}: {repeated} of {len(self)} permutations repeat another: "
+            f"{self.tune.path}: {repeated} of {self.count} permutations repeat another: "
             f"{'; '.join(choices)}. --unique drops them"
         ]
 
@@ -241,7 +288,10 @@ def load_grid(base_path: Path, tune_path: Path) -> Grid:
         raise UserError(
             f"{tune_path}: is empty; list choices under `hyperparameters` or a decay schedule"
         )
-    grid = Grid(base, tune, resolve_axes(tune))
+    axes = resolve_axes(tune)
+    if not axes:
+        raise UserError(f"{tune_path}: lists no choices; list some under `hyperparameters`")
+    grid = Grid(base, tune, axes)
     if grid.size > sys.maxsize:
         raise UserError(f"{tune_path}: {grid.size:.1e} permutations are too many")
     return grid

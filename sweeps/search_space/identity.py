@@ -76,7 +76,7 @@ def updates_of(grid: Grid) -> int | None:
     """Return the number of updates of all runs of a validated grid; None if it is tuned."""
     if any(axis.key_path == UPDATES for axis in grid.axes):
         return None
-    return grid.permutation(0).config.trainer.updates
+    return grid.permutation(grid.first).config.trainer.updates
 
 
 def with_values_of(before: dict[str, Any], now: dict[str, Any], grid: Grid) -> dict[str, Any]:

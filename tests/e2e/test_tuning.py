@@ -72,6 +72,39 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_rule_leaves_out_what_a_sweep_has_trained_and_brings_it_back(tmp_path):
+    options = [*write_tiny(tmp_path), "--run-id=a", "--out=out"]
+    succeed("tune", *options, "--only=0-2", cwd=tmp_path)
+    space = tmp_path / "space.yaml"
+    whole = space.read_text()
+    rows = read_results(tmp_path / "out")
+    space.write_text(whole + "exclude:\n  - {gamma: 0.9, learning_rate_schedule.initial: 1e-3}\n")
+    shown = succeed("tune", *options, cwd=tmp_path)
+    assert "3 permutations x 1 repetitions = 3 runs" in shown
+    assert "1 finished runs of permutations that are left out now are kept, but not ranked" in shown
+    assert [row["permutation"] for row in read_results(tmp_path / "out")] == list("0123")
+    assert read_results(tmp_path / "out")[:3] == rows
+    report = succeed("report", "--run-id=a", "--out=out", "--format=csv", cwd=tmp_path)
+    ranked = {row["permutation"] for row in csv.DictReader(report.splitlines())}
+    assert ranked == set("123")
+    status = succeed("tune", "--status", "--run-id=a", "--out=out", cwd=tmp_path)
+    assert "a: 3 finished of 3 runs" in status
+    assert "1 permutations are left out; their 1 finished runs are kept, but not ranked" in status
+    dry = succeed("tune", *options, "--dry-run", cwd=tmp_path)
+    assert "3 finished runs in out are kept" in dry
+    written = succeed("tune", *options[:2], "--generate-only", "--out=grid", cwd=tmp_path)
+    assert written == "3 configs in grid\n"
+    space.write_text(whole)
+    again = succeed("tune", *options, cwd=tmp_path)
+    assert "4 finished runs in out are kept" in again
+    space.write_text(whole + "exclude: [{gama: 0.9}]\n")
+    (line,) = fail("tune", *options, cwd=tmp_path)
+    assert line == (
+        "space.yaml, line 5: exclude: rule 1: gama: isn't tuned here; did you mean gamma?"
+    )
+
+
+@pytest.mark.slow
 def test_populations_in_jobs_give_the_results_of_single_runs(tmp_path):
     options = [*write_tiny(tmp_path), "--num-repetitions=2"]
     succeed("tune", *options, "--out=alone", cwd=tmp_path)
