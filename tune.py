@@ -46,6 +46,8 @@ Options:
     --compile               Compile the losses with torch.compile, which takes a minute at the start
                             and pays off in long trainings on a GPU.
     --dry-run               Validate everything, show the permutations and write nothing.
+    --skip-invalid          Leave out permutations whose configs are invalid, and print the reasons,
+                            instead of refusing the whole grid.
     --unique                Drop permutations that repeat an earlier one.
     --overwrite             Replace another grid, or earlier results, in --out.
     -h --help               Show this text.
@@ -94,7 +96,7 @@ def main(arguments: Arguments) -> int:
     only = numbers_option(arguments, "--only", len(grid))
     confirm = arguments["--confirm"]
     confirmation = None if confirm is None else parse_confirmation(confirm)
-    warn(grid.validate())
+    warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
     if arguments["--generate-only"] and not arguments["--dry-run"]:
         return _generate(grid, arguments)
     check_lengths(out, run_id, None if confirmation is None else confirmation_id(run_id))

@@ -54,6 +54,7 @@ class _Causes:
     """The distinct errors of permutations.
 
     Attributes:
+        seen: number of permutations.
         failed: number of permutations with errors.
         first: number of permutations with an error, and the index and choices of the first of them, by
             the error's key and message; for the first ten errors only.
@@ -61,6 +62,7 @@ class _Causes:
     """
 
     def __init__(self) -> None:
+        self.seen = 0
         self.failed = 0
         self.first: dict[tuple[KeyPath, str], tuple[int, int, tuple[Any, ...]]] = {}
         self.are_more = False
@@ -69,6 +71,7 @@ class _Causes:
         self, index: int, values: tuple[Any, ...], problems: list[tuple[KeyPath, str]]
     ) -> None:
         """Add the errors of a permutation."""
+        self.seen += 1
         self.failed += bool(problems)
         for problem in problems:
             if problem not in self.first and len(self.first) == _REPORTED:
@@ -95,6 +98,8 @@ class Grid:
         self.tune = tune
         self.axes = axes
         self._exclusions = Exclusions(tune, axes)
+        # A flag for each combination that validation has skipped.
+        self._skipped = bytearray()
         self._count: int | None = None
 
     @property
@@ -115,9 +120,9 @@ class Grid:
 
     def indices(self) -> Iterable[int]:
         """Return the indices of the permutations that aren't left out, in order."""
-        if not self._exclusions:
+        if not (self._exclusions or self._skipped):
             return range(len(self))
-        return (index for index, positions in self._all() if not self._leaves_out(positions))
+        return (index for index, positions in self._all() if not self._leaves_out(index, positions))
 
     @property
     def first(self) -> int:
@@ -126,14 +131,14 @@ class Grid:
 
     def leaves_out(self, index: int) -> bool:
         """Return whether the permutation at an index is left out."""
-        return bool(self._exclusions) and self._leaves_out(self.positions(index))
+        return self._leaves_out(index, self.positions(index))
 
     def _all(self) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Yield the index and the positions of the choices of every combination."""
         return enumerate(product(*(range(len(axis.choices)) for axis in self.axes)))
 
-    def _leaves_out(self, positions: tuple[int, ...]) -> bool:
-        return self._exclusions.match(positions)
+    def _leaves_out(self, index: int, positions: tuple[int, ...]) -> bool:
+        return bool(self._skipped and self._skipped[index]) or self._exclusions.match(positions)
 
     @property
     def labels(self) -> list[str]:
@@ -177,8 +182,12 @@ class Grid:
         """Return the grid without permutations that repeat an earlier one."""
         return Grid(self.base, self.tune, [axis.unique() for axis in self.axes])
 
-    def validate(self) -> list[str]:
+    def validate(self, skip_invalid: bool = False) -> list[str]:
         """Validate the base config, every choice and every permutation.
+
+        Args:
+            skip_invalid: whether to leave out permutations that have errors, with a warning, unless all
+                have some.
 
         Returns:
             The warnings, a line each.
@@ -187,7 +196,9 @@ class Grid:
             UserError: there are errors, a line each. For permutations, it has the first ten errors and
                 how many permutations have them.
         """
-        errors = self._base_errors() + [line for axis in self.axes for line in self._errors(axis)]
+        errors = self._base_errors()
+        if not skip_invalid:
+            errors += [line for axis in self.axes for line in self._errors(axis)]
         if errors:
             raise UserError(errors)
         if next(iter(self.indices()), None) is None:
@@ -196,13 +207,13 @@ class Grid:
                 "permutations; remove one of them"
             )
         warnings = self._exclusions.warnings + self._repetition_warnings()
-        return warnings + self._validate_permutations()
+        return warnings + self._validate_permutations(skip_invalid)
 
     def _merged(self) -> Iterator[tuple[int, tuple[Any, ...], dict[str, Any]]]:
         """Yield the index, the choices and the merged config of each permutation not left out."""
         merged = _merge_all(self.base.data, self.axes)
         for (index, positions), (values, data) in zip(self._all(), merged, strict=True):
-            if not self._leaves_out(positions):
+            if not self._leaves_out(index, positions):
                 yield index, values, data
 
     def _base_errors(self) -> list[str]:
@@ -224,22 +235,47 @@ class Grid:
                     lines.append(f"{where}: {key}: choice {show(choice)}: {message}")
         return lines
 
-    def _validate_permutations(self) -> list[str]:
+    def _validate_permutations(self, skip_invalid: bool) -> list[str]:
         causes = _Causes()
+        skipped = bytearray(len(self) if skip_invalid else 0)
         rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
         validate = _SharedSections()
         for index, values, data in self._merged():
             problems, config = _problems(data, validate)
             causes.note(index, values, problems)
-            if config is not None:
+            if config is not None and not problems:
                 _note_rising_schedules(config.trainer, index, rising)
-        errors = self._permutation_errors(causes)
-        if errors:
-            raise UserError(errors)
-        return [self._rising_warning(name, found) for name, found in rising.items() if found]
+            elif skip_invalid:
+                skipped[index] = True
+        warnings = [self._rising_warning(name, found) for name, found in rising.items() if found]
+        if not causes.failed:
+            return warnings
+        if not skip_invalid or causes.failed == causes.seen:
+            raise UserError(self._permutation_errors(causes))
+        self._skipped, self._count = skipped, None
+        return self._skip_warnings(causes) + warnings
+
+    def _skip_warnings(self, causes: _Causes) -> list[str]:
+        """Return how many permutations were skipped, and a line for each error."""
+        more = f"; the first {_REPORTED} reasons are" if causes.are_more else ""
+        are = "is" if causes.failed == 1 else "are"
+        return [
+            f"{self.tune.path}: {causes.failed} of {causes.seen} permutations {are} invalid and left "
+            f"out{more}:",
+            *self._cause_lines(causes),
+        ]
 
     def _permutation_errors(self, causes: _Causes) -> list[str]:
-        """Return a line for each error, with the first permutation that has it, and a total."""
+        """Return a line for each error, and a total if there are more."""
+        lines = self._cause_lines(causes)
+        if causes.are_more:
+            lines.append(
+                f"{self.tune.path}: {causes.failed} of {causes.seen} permutations are invalid"
+            )
+        return lines
+
+    def _cause_lines(self, causes: _Causes) -> list[str]:
+        """Return a line for each error, with the first permutation that has it."""
         lines = []
         for (path, message), (count, index, values) in causes.first.items():
             choices = show_choices(dict(zip(self.labels, values, strict=True)))
@@ -247,10 +283,6 @@ class Grid:
             lines.append(
                 f"{self.tune.path}: {several}{self.name(index)} ({choices}): "
                 f"{'.'.join(path)}: {message}"
-            )
-        if causes.are_more:
-            lines.append(
-                f"{self.tune.path}: {causes.failed} of {self.count} permutations are invalid"
             )
         return lines
 

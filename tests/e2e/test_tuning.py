@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.commands import ROOT, fail, succeed, write_tiny
+from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
 
 
 def has_results(folder):
@@ -102,6 +102,34 @@ def test_a_rule_leaves_out_what_a_sweep_has_trained_and_brings_it_back(tmp_path)
     assert line == (
         "space.yaml, line 5: exclude: rule 1: gama: isn't tuned here; did you mean gamma?"
     )
+
+
+@pytest.mark.slow
+def test_invalid_permutations_are_skipped_on_request(tmp_path):
+    options = [*write_tiny(tmp_path), "--run-id=a"]
+    (tmp_path / "space.yaml").write_text(
+        "hyperparameters: {worker_steps: [9, 64], num_mini_batches: [2, 4]}\n"
+    )
+    (line,) = fail("tune", *options, "--out=out", cwd=tmp_path)
+    assert line.startswith("space.yaml: permutation 1 (worker_steps=9, num_mini_batches=4): ")
+    assert not (tmp_path / "out").exists()
+    written = run("tune", *options, "--generate-only", "--skip-invalid", "--out=grid", cwd=tmp_path)
+    assert written.stdout == "3 configs in grid\n"
+    assert written.stderr.splitlines() == [
+        "warning: space.yaml: 1 of 4 permutations is invalid and left out:",
+        f"warning: {line}",
+    ]
+    dry = succeed("tune", *options, "--dry-run", "--skip-invalid", "--out=out", cwd=tmp_path)
+    assert "3 permutations x 1 repetitions = 3 runs" in dry
+    succeed("tune", *options, "--skip-invalid", "--out=out", cwd=tmp_path)
+    rows = read_results(tmp_path / "out")
+    assert [row["permutation"] for row in rows] == list("023")
+    again = succeed("tune", *options, "--skip-invalid", "--out=out", cwd=tmp_path)
+    assert "3 finished runs in out are kept" in again
+    status = succeed("tune", "--status", "--skip-invalid", "--run-id=a", "--out=out", cwd=tmp_path)
+    assert "a: 3 finished of 3 runs\n1 permutations are left out\n" in status
+    report = succeed("report", "--run-id=a", "--out=out", "--format=csv", cwd=tmp_path)
+    assert {row["permutation"] for row in csv.DictReader(report.splitlines())} == set("023")
 
 
 @pytest.mark.slow
