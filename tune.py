@@ -38,6 +38,9 @@ Options:
                             it retries a failed run once [default: 1].
     --fail-fast             Stop the sweep at the first run that fails.
     --only=<permutations>   Train only these permutations of the grid, such as 0,3,10-19.
+    --order=<name>          Which permutations begin first: grid (the order of the tuning config), or
+                            random (drawn from --seed), so that early results stand for the whole grid
+                            [default: grid].
     --confirm=<k>           Train the k leaders again afterwards, on fresh seeds, which shows how much of
                             their scores was luck. 3 trains three leaders five times each; 3x10 trains
                             them ten times each.
@@ -60,6 +63,7 @@ from commands.command import Arguments, ExitCode, run_command
 from commands.notices import warn
 from commands.options import (
     check_lengths,
+    choice_option,
     config_option,
     folder_option,
     integer_option,
@@ -73,7 +77,7 @@ from ppo.sinks import parse_sinks
 from schema.folders import shown
 from sweeps.confirmation import confirmation_id, parse_confirmation
 from sweeps.execution.backends.server import start_server
-from sweeps.search_space.grid import Grid, load_grid
+from sweeps.search_space.grid import ORDERS, Grid, load_grid
 
 
 def main(arguments: Arguments) -> int:
@@ -88,6 +92,7 @@ def main(arguments: Arguments) -> int:
     retries = integer_option(arguments, "--retries", minimum=0)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
+    order = choice_option(arguments, "--order", ORDERS)
     sinks = parse_sinks(str(arguments["--log"]))
     base, space = (config_option(arguments, name, __doc__) for name in ("--config", "--tune"))
     grid = load_grid(base, space)
@@ -127,6 +132,7 @@ def main(arguments: Arguments) -> int:
         quiet=bool(arguments["--quiet"]),
         sinks=sinks,
         only=only,
+        order=order,
     )
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:

@@ -12,6 +12,7 @@ from sweeps.execution.worker import CHECKPOINTS
 from sweeps.journal.journal import Journal, JournalRow
 from sweeps.journal.runs import RunState
 from sweeps.options import SweepOptions
+from sweeps.planning.order import in_order
 from sweeps.planning.populations import Shapes, plan_populations
 from sweeps.planning.ram import ram_capacity
 from sweeps.planning.resume import Start, find_start
@@ -51,7 +52,7 @@ class Agenda:
         self.permutations = 0
         _, self.finished_left_out = journal.count_left_out()
         self.notices: Counter[str] = Counter()
-        left = list(self._left())
+        left = in_order(self._left(), grid, options)
         if not self.permutations:
             raise UserError("--only: the tuning config leaves out all of these permutations")
         self.runs = len(left)

@@ -32,6 +32,7 @@ from sweeps.search_space.choices import canonical, show, show_choices
 from sweeps.search_space.exclusions import EXCLUDE, Exclusions
 from sweeps.search_space.keys import Axis, resolve_axes, schedule_names
 
+ORDERS = ("grid", "random")  # names of the orders in which permutations may begin
 _REPORTED = 10  # errors and warnings listed; the others are counted
 
 

@@ -133,6 +133,27 @@ def test_invalid_permutations_are_skipped_on_request(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_random_order_changes_only_when_runs_begin(tmp_path):
+    options = [*write_tiny(tmp_path), "--run-id=a", "--together=1", "--jobs=1", "--seed=1"]
+    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.95, 0.98, 0.99]}\n")
+    succeed("tune", *options, "--out=whole", cwd=tmp_path)
+    shown = succeed("tune", *options, "--order=random", "--out=out", cwd=tmp_path)
+    begun = re.findall(r"^\[\d+/\d+\] (\d)_0", shown, re.MULTILINE)
+    assert sorted(begun) == list("0123") and begun != list("0123")
+    again = succeed("tune", *options, "--order=random", "--out=again", cwd=tmp_path)
+    assert re.findall(r"^\[\d+/\d+\] (\d)_0", again, re.MULTILINE) == begun
+    without_time = [
+        [row | {"wall_time_seconds": ""} for row in read_results(tmp_path / folder)]
+        for folder in ("whole", "out")
+    ]
+    assert without_time[0] == without_time[1]
+    resumed = succeed("tune", *options, "--order=grid", "--out=out", cwd=tmp_path)
+    assert "4 finished runs in out are kept" in resumed
+    (line,) = fail("tune", *options, "--order=best", cwd=tmp_path)
+    assert line == "--order=best: must be one of grid, random"
+
+
+@pytest.mark.slow
 def test_populations_in_jobs_give_the_results_of_single_runs(tmp_path):
     options = [*write_tiny(tmp_path), "--num-repetitions=2"]
     succeed("tune", *options, "--out=alone", cwd=tmp_path)
