@@ -14,11 +14,11 @@ from sweeps.search_space.grid import Grid
 from sweeps.search_space.identity import (
     UPDATES,
     Identities,
-    complete,
     differences,
     updates_of,
     with_values_of,
 )
+from sweeps.search_space.merging import complete
 
 _FORMAT = 1  # version of the journal's format
 _REPORTED = 10  # most differences or permutations in an error

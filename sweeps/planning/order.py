@@ -15,20 +15,22 @@ from utils import Stream, derive_seed
 def in_order(runs: Iterable[int], grid: Grid, options: SweepOptions) -> list[int]:
     """Return the numbers of runs in the order in which they begin, repetition by repetition.
 
-    The order of two runs doesn't depend on others, such as those that are finished or left out.
+    Permutations under `try` come first. The order of two runs doesn't depend on others, such as those
+    that are finished or left out.
 
     Args:
         runs: the runs' numbers.
         grid: the permutations.
         options: the sweep's options, with the order and the seed of a random one.
     """
-    if options.order == "grid":
+    tried = {index: place for place, index in enumerate(grid.tried)}
+    if options.order == "grid" and not tried:
         return sorted(runs)
-    ranks = _random_ranks(grid, options.seed)
+    ranks = range(len(grid)) if options.order == "grid" else _random_ranks(grid, options.seed)
 
-    def key(run: int) -> tuple[int, int]:
+    def key(run: int) -> tuple[int, int, int]:
         repetition, index = divmod(run, len(grid))
-        return repetition, int(ranks[index])
+        return repetition, tried.get(index, len(tried)), int(ranks[index])
 
     return sorted(runs, key=key)
 

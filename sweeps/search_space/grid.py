@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -31,6 +31,8 @@ from schema.yaml_file import Document, KeyPath, read_yaml
 from sweeps.search_space.choices import canonical, show, show_choices
 from sweeps.search_space.exclusions import EXCLUDE, Exclusions
 from sweeps.search_space.keys import Axis, resolve_axes, schedule_names
+from sweeps.search_space.merging import deep_merge
+from sweeps.search_space.tried import TRY, resolve_tried
 
 ORDERS = ("grid", "random")  # names of the orders in which permutations may begin
 _REPORTED = 10  # errors and warnings listed; the others are counted
@@ -91,7 +93,7 @@ class Grid:
         axes: the tuned keys.
 
     Raises:
-        UserError: an `exclude` rule is malformed, or names a key that isn't tuned.
+        UserError: an `exclude` rule or a `try` entry is malformed, or isn't part of the grid.
     """
 
     def __init__(self, base: Document, tune: Document, axes: list[Axis]) -> None:
@@ -99,6 +101,7 @@ class Grid:
         self.tune = tune
         self.axes = axes
         self._exclusions = Exclusions(tune, axes)
+        self._tried = resolve_tried(base, tune, axes)
         # A flag for each combination that validation has skipped.
         self._skipped = bytearray()
         self._count: int | None = None
@@ -129,6 +132,19 @@ class Grid:
     def first(self) -> int:
         """Index of the first permutation that isn't left out."""
         return next(iter(self.indices()))
+
+    @property
+    def tried(self) -> list[int]:
+        """Indices of the permutations under `try` that aren't left out, in the order of the file."""
+        found = dict.fromkeys(map(self._index, self._tried))
+        return [index for index in found if not self.leaves_out(index)]
+
+    def _index(self, positions: tuple[int, ...]) -> int:
+        """Return the index of the permutation with these positions of its choices."""
+        index = 0
+        for axis, position in zip(self.axes, positions, strict=True):
+            index = index * len(axis.choices) + position
+        return index
 
     def leaves_out(self, index: int) -> bool:
         """Return whether the permutation at an index is left out."""
@@ -208,7 +224,17 @@ class Grid:
                 "permutations; remove one of them"
             )
         warnings = self._exclusions.warnings + self._repetition_warnings()
-        return warnings + self._validate_permutations(skip_invalid)
+        warnings += self._validate_permutations(skip_invalid)
+        return warnings + self._tried_warnings()
+
+    def _tried_warnings(self) -> list[str]:
+        """Return a line for each entry under `try` that is left out."""
+        return [
+            f"{self.tune.where((TRY,))}: {TRY}: entry {number} is permutation {self.name(index)}, "
+            "which is left out"
+            for number, index in enumerate(map(self._index, self._tried), 1)
+            if self.leaves_out(index)
+        ]
 
     def _merged(self) -> Iterator[tuple[int, tuple[Any, ...], dict[str, Any]]]:
         """Yield the index, the choices and the merged config of each permutation not left out."""
@@ -328,21 +354,6 @@ def load_grid(base_path: Path, tune_path: Path) -> Grid:
     if grid.size > sys.maxsize:
         raise UserError(f"{tune_path}: {grid.size:.1e} permutations are too many")
     return grid
-
-
-def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the base with the override's values; mappings merge key by key, other values replace.
-
-    The arguments aren't changed; the result shares the parts that only one of them has.
-    """
-    merged = dict(base)
-    for key, value in override.items():
-        below = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping):
-            merged[key] = deep_merge(below, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def _merge_all(

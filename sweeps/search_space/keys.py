@@ -18,7 +18,7 @@ from sweeps.search_space.choices import canonical, show
 # Sections that take any key.
 _FREE: tuple[KeyPath, ...] = (("environment", "kwargs"),)
 # Parts of a tuning config that list combinations of its keys.
-_LISTS = ("exclude",)
+_LISTS = ("exclude", "try")
 
 
 @dataclass(frozen=True)

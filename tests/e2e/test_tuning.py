@@ -154,6 +154,21 @@ def test_a_random_order_changes_only_when_runs_begin(tmp_path):
 
 
 @pytest.mark.slow
+def test_permutations_to_try_begin_first(tmp_path):
+    options = [*write_tiny(tmp_path), "--run-id=a", "--together=1", "--jobs=1", "--out=out"]
+    space = tmp_path / "space.yaml"
+    whole = space.read_text()
+    space.write_text(whole + "try:\n  - {gamma: 0.98}\n")
+    (line,) = fail("tune", *options, cwd=tmp_path)
+    assert line == "space.yaml, line 6: try: entry 1: gamma: 0.98 is none of its choices 0.9, 0.99"
+    space.write_text(whole + "try:\n  - {gamma: 0.99, learning_rate_schedule.initial: 2e-3}\n")
+    shown = succeed("tune", *options, cwd=tmp_path)
+    begun = re.findall(r"^\[\d+/\d+\] (\d)_0", shown, re.MULTILINE)
+    assert begun == list("3012")
+    assert [row["permutation"] for row in read_results(tmp_path / "out")] == list("0123")
+
+
+@pytest.mark.slow
 def test_populations_in_jobs_give_the_results_of_single_runs(tmp_path):
     options = [*write_tiny(tmp_path), "--num-repetitions=2"]
     succeed("tune", *options, "--out=alone", cwd=tmp_path)
