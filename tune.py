@@ -38,6 +38,9 @@ Options:
                             it retries a failed run once [default: 1].
     --fail-fast             Stop the sweep at the first run that fails.
     --only=<permutations>   Train only these permutations of the grid, such as 0,3,10-19.
+    --order=<name>          Which permutations begin first: grid (the order of the tuning config), or
+                            random (drawn from --seed), so that early results stand for the whole grid
+                            [default: grid].
     --confirm=<k>           Train the k leaders again afterwards, on fresh seeds, which shows how much of
                             their scores was luck. 3 trains three leaders five times each; 3x10 trains
                             them ten times each.
@@ -49,6 +52,8 @@ Options:
     --compile               Compile the losses with torch.compile, which takes a minute at the start
                             and pays off in long trainings on a GPU.
     --dry-run               Validate everything, show the permutations and write nothing.
+    --skip-invalid          Leave out permutations whose configs are invalid, and print the reasons,
+                            instead of refusing the whole grid.
     --unique                Drop permutations that repeat an earlier one.
     --overwrite             Replace another grid, or earlier results, in --out.
     -h --help               Show this text.
@@ -61,6 +66,7 @@ from commands.command import Arguments, ExitCode, run_command
 from commands.notices import warn
 from commands.options import (
     check_lengths,
+    choice_option,
     config_option,
     folder_option,
     integer_option,
@@ -76,7 +82,7 @@ from schema.counting import counted
 from schema.folders import shown
 from sweeps.confirmation import confirmation_id, parse_confirmation
 from sweeps.execution.backends.server import start_server
-from sweeps.search_space.grid import Grid, load_grid
+from sweeps.search_space.grid import ORDERS, Grid, load_grid
 
 
 def main(arguments: Arguments) -> int:
@@ -91,6 +97,7 @@ def main(arguments: Arguments) -> int:
     retries = integer_option(arguments, "--retries", minimum=0)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
+    order = choice_option(arguments, "--order", ORDERS)
     sinks = parse_sinks(str(arguments["--log"]))
     base, space = (config_option(arguments, name, __doc__) for name in ("--config", "--tune"))
     grid = load_grid(base, space)
@@ -100,7 +107,7 @@ def main(arguments: Arguments) -> int:
     indifference = optional_positive(arguments, "--indifference")
     confirm = arguments["--confirm"]
     confirmation = None if confirm is None else parse_confirmation(confirm)
-    warn(grid.validate())
+    warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
     if arguments["--generate-only"] and not arguments["--dry-run"]:
         return _generate(grid, arguments)
     check_lengths(out, run_id, None if confirmation is None else confirmation_id(run_id))
@@ -131,6 +138,7 @@ def main(arguments: Arguments) -> int:
         quiet=bool(arguments["--quiet"]),
         sinks=sinks,
         only=only,
+        order=order,
     )
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:
@@ -150,7 +158,7 @@ def _generate(grid: Grid, arguments: Arguments) -> int:
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
     print(
-        f"{counted(len(grid), 'config')} in {shown(out)}"
+        f"{counted(grid.count, 'config')} in {shown(out)}"
         + ("" if changed else " (nothing had changed)")
     )
     return ExitCode.SUCCESS

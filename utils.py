@@ -32,13 +32,14 @@ def scheduled_value(schedule: DecaySchedule, update: int, updates: int) -> float
 
 
 class Stream(IntEnum):
-    """Independent streams of random numbers in one run."""
+    """Independent streams of random numbers in one run, or in a sweep (`ORDER`)."""
 
     INITIALISATION = 0
     ACTIONS = 1
     SHUFFLING = 2
     ENVIRONMENTS = 3
     EVALUATION = 4
+    ORDER = 5
 
 
 def derive_seed(seed: int, stream: Stream, index: int = 0) -> int:

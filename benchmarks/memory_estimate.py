@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from ppo.footprint import MIB, footprint  # noqa: E402  # the root is on the path now
 from schema.config import Config  # noqa: E402
-from sweeps.search_space.grid import deep_merge  # noqa: E402
+from sweeps.search_space.merging import deep_merge  # noqa: E402
 
 CARTPOLE = {"type": "CartPole", "name": "CartPole-v1", "processes": 0}
 POOLED = {**CARTPOLE, "processes": None}

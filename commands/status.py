@@ -33,6 +33,11 @@ def show_status(out: Path, run_id: str) -> int:
         states = (RunState.FINISHED, *PENDING, *FAILURES)
         line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
         console.print(f"{run_id}: {line} of {counted(sum(counts.values()), 'run')}")
+        left_out, finished = journal.count_left_out()
+        if left_out:
+            runs = counted(finished, "finished run")
+            kept = f"; {runs} of them kept, but not ranked" if finished else ""
+            console.print(f"{counted(left_out, 'permutation')} left out{kept}", soft_wrap=True)
         _print_session(console, journal, counts)
         outcome = read_outcome(out, run_id)
         runs = sorted(outcome.runs, key=lambda record: record.run.repetition)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -69,8 +69,8 @@ class _Plan:
 
     def print_runs(self) -> None:
         """Print the number of runs, the values chosen for open keys, and the runs that are kept."""
-        grid, options, agenda = self._grid, self._options, self._agenda
-        permutations = len(grid) if options.only is None else len(options.only)
+        options, agenda = self._options, self._agenda
+        permutations = agenda.permutations
         self._print(
             f"{counted(permutations, 'permutation')} x "
             f"{counted(options.repetitions, 'repetition')} = "
@@ -85,6 +85,11 @@ class _Plan:
                 f"{'is' if agenda.kept == 1 else 'are'} kept; --overwrite trains "
                 f"{'it' if agenda.kept == 1 else 'them'} again"
             )
+        if agenda.finished_left_out:
+            self._print(
+                f"{agenda.finished_left_out:,} finished runs of permutations that are left out now are "
+                "kept, but not ranked"
+            )
         if agenda.continued:
             own = "resumes from its last checkpoint"
             if agenda.continued > 1:
@@ -93,14 +98,14 @@ class _Plan:
         for notice, count in agenda.notices.items():
             self._print(f"{counted(count, 'run')} start{'s' * (count == 1)} again: {notice}")
 
-    def print_permutations(self, names: Sequence[str]) -> None:
+    def print_permutations(self, names: Mapping[int, str]) -> None:
         """Print the first permutations.
 
         Args:
-            names: each permutation's name in results and in `--only`.
+            names: each permutation's name in results and in `--only`, by index.
         """
         only = self._options.only
-        numbers = [number for number, name in enumerate(names) if only is None or int(name) in only]
+        numbers = [number for number, name in names.items() if only is None or int(name) in only]
         rows = [
             Row(
                 [names[number]],
@@ -133,11 +138,11 @@ class _Plan:
                 ]
             )
 
-    def print_populations(self, names: Sequence[str] | None = None) -> None:
+    def print_populations(self, names: Mapping[int, str] | None = None) -> None:
         """Print the number of populations and their sizes, if any runs train together or in parallel.
 
         Args:
-            names: the permutations' names, to print a table of the populations, too.
+            names: the permutations' names by index, to print a table of the populations, too.
         """
         options, populations = self._options, self._agenda.populations
         sizes = sorted({len(population) for population in populations})
@@ -195,7 +200,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
     with rehearse(grid, options) as (journal, agenda):
         print_notices(_configs(agenda), _may_use_numba(options))
         plan = _Plan(make_console(), grid, options, agenda)
-        names = list(journal.names())
+        names = dict(journal.names())
         plan.print_runs()
         plan.print_permutations(names)
         plan.warn_of_jobs()

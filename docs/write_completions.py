@@ -20,6 +20,7 @@ WORDS = {
     "--format": "text csv json markdown latex",
     "--log": "tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow",
     "--metric": "final best area steps time",
+    "--order": "grid random",
 }
 
 _OPTION = re.compile(r"^    (?:-\w )?(--[a-z-]+)(=<\w+>)?  +(.*(?:\n {8,}.*)*)", re.MULTILINE)

@@ -12,8 +12,8 @@ from reports.words import describe, show_limit
 from schema.config import Config
 from schema.errors import UserError
 from schema.yaml_file import dump_yaml
-from sweeps.search_space.grid import deep_merge
 from sweeps.search_space.keys import resolve_key, schedule_names
+from sweeps.search_space.merging import deep_merge
 
 _SECTION = "hyperparameters"
 # Choices further apart than this ratio are taken for factors of each other.

@@ -28,6 +28,7 @@ class SweepOptions:
         quiet: whether to show nothing before the answer.
         sinks: names of the sinks that runs are logged to.
         only: numbers of the permutations to train; None trains all.
+        order: which permutations begin first, "grid" or "random".
     """
 
     out: Path
@@ -42,6 +43,7 @@ class SweepOptions:
     quiet: bool = False
     sinks: tuple[str, ...] = (TENSORBOARD,)
     only: frozenset[int] | None = None
+    order: str = "grid"
 
     @property
     def ram(self) -> int | None:

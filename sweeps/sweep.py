@@ -92,7 +92,7 @@ class Sweep:
 
     def _index(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the name and choices of each permutation, in the grid's order."""
-        for index, name in enumerate(self._journal.names()):
+        for index, name in self._journal.names():
             yield name, self._identify.shown(index)
 
     def run(
@@ -171,7 +171,9 @@ class Sweep:
             others = results_of_others(self._grid, self._options, self._overwrite)
             before = (record for record in others if record.run.run_id < own)
             after = (record for record in others if record.run.run_id > own)
-            ended = (record for record in self.records() if record.state in ENDED)
+            # The table keeps what was trained before the grid left it out.
+            own_records = self._journal.records(own, left_out=True)
+            ended = (record for record in own_records if record.state in ENDED)
             write_results(path, self._grid.labels, chain(before, ended, after))
 
 

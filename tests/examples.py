@@ -12,7 +12,7 @@ from ppo.placement import Placement
 from ppo.run.checkpoint import Checkpoint, load_checkpoint
 from ppo.run.member import Run
 from schema.config import Config
-from sweeps.search_space.grid import deep_merge
+from sweeps.search_space.merging import deep_merge
 from trainer import PPOTrainer
 
 CPU = torch.device("cpu")

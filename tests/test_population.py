@@ -5,7 +5,7 @@ from environments.levels import RandomLevels
 from ppo.learner import Learner
 from ppo.placement import Placement
 from ppo.run.member import Run
-from sweeps.search_space.grid import deep_merge
+from sweeps.search_space.merging import deep_merge
 from tests.environments import scripted
 from tests.examples import CPU, ON_CPU, close, same, tiny_config, train, train_population
 from trainer import PPOTrainer

@@ -42,7 +42,7 @@ def test_seeds_differ_between_runs_streams_and_indices():
         for stream in Stream
         for index in range(10)
     ]
-    assert len(set(seeds)) == 5 * 5 * 10
+    assert len(set(seeds)) == 5 * len(Stream) * 10
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 

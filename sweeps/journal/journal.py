@@ -12,7 +12,7 @@ import platform
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from typing import Any
 from schema.errors import UserError
 from sweeps.journal.runs import FAILURES, PENDING, RunIdentity, RunRecord, RunState
 
-# A permutation's position is its index in the present grid. Its name stays the same when the grid grows.
+# A permutation's position is its index in the present grid; ~index, which is negative, if the grid
+# leaves it out; NULL if the grid lacks it. Its name stays the same when the grid grows.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sweep (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS session (
@@ -220,7 +221,10 @@ class Journal:
     # Permutations.
 
     def place(
-        self, labels: Sequence[str], permutations: Iterable[tuple[str, str, Sequence[str]]]
+        self,
+        labels: Sequence[str],
+        permutations: Iterable[tuple[str, str, Sequence[str]]],
+        leaves_out: Callable[[int], bool] = lambda _: False,
     ) -> list[str]:
         """Set the position of each permutation of the present grid; call it in a transaction.
 
@@ -228,6 +232,8 @@ class Journal:
             labels: the names of the tuned keys.
             permutations: each permutation's identity, name in a new sweep and choices as text, in the
                 grid's order.
+            leaves_out: maps an index in the grid to whether the grid leaves the permutation out. It has
+                a name all the same, so that it is found again if the grid includes it later.
 
         Returns:
             The names of the permutations in the journal that the grid lacks.
@@ -236,7 +242,8 @@ class Journal:
         self._write("UPDATE permutation SET position = NULL")
         (known,) = self._one("SELECT count(*) FROM permutation") or (0,)
         (following,) = self._one("SELECT coalesce(max(number), -1) + 1 FROM permutation") or (0,)
-        for position, (identity, name, choices) in enumerate(permutations):
+        for index, (identity, name, choices) in enumerate(permutations):
+            position = ~index if leaves_out(index) else index
             text = json.dumps(choices)
             if known and self._update(
                 "UPDATE permutation SET position = ?, choices = ? WHERE identity = ?",
@@ -270,16 +277,25 @@ class Journal:
         for repetition in range(repetitions):
             self._write(
                 "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
-                "SELECT number, ?, ?, ? FROM permutation ORDER BY number",
+                "SELECT number, ?, ?, ? FROM permutation WHERE position >= 0 ORDER BY number",
                 *(repetition, seed + repetition, RunState.WAITING),
             )
 
-    def names(self) -> Iterator[str]:
-        """Return the permutations' names in the grid's order."""
-        rows = self._database.execute(
-            "SELECT name FROM permutation WHERE position IS NOT NULL ORDER BY position"
+    def names(self) -> Iterator[tuple[int, str]]:
+        """Return the index and the name of each permutation not left out, in the grid's order."""
+        return self._database.execute(
+            "SELECT position, name FROM permutation WHERE position >= 0 ORDER BY position"
         )
-        return (name for (name,) in rows)
+
+    def count_left_out(self) -> tuple[int, int]:
+        """Return how many permutations the grid leaves out, and how many finished runs they have."""
+        row = self._one(
+            "SELECT count(DISTINCT number), coalesce(sum(state = ?), 0) FROM permutation "
+            "LEFT JOIN run ON permutation = number WHERE position < 0",
+            RunState.FINISHED,
+        )
+        assert row is not None
+        return row[0], row[1]
 
     def name(self, position: int) -> str:
         """Return the name of the permutation at a position of the grid."""
@@ -295,7 +311,7 @@ class Journal:
         rows = self._database.execute(
             f"SELECT name, repetition, seed, choices, position, {_STATE}, attempts FROM run "
             "JOIN permutation ON permutation = number "
-            "WHERE position IS NOT NULL AND repetition < ? ORDER BY repetition, position",
+            "WHERE position >= 0 AND repetition < ? ORDER BY repetition, position",
             (repetitions,),
         )
         for name, repetition, seed, choices, position, state, attempts in rows:
@@ -344,20 +360,24 @@ class Journal:
             *(*values, run.repetition, run.permutation),
         )
 
-    def records(self, run_id: str, by_permutation: bool = False) -> Iterator[RunRecord]:
+    def records(
+        self, run_id: str, by_permutation: bool = False, left_out: bool = False
+    ) -> Iterator[RunRecord]:
         """Yield the records of all runs of the present grid, also of those that wait or run.
 
         Args:
             run_id: tag of the training session.
             by_permutation: whether to go through the grid permutation by permutation, rather than
                 repetition by repetition.
+            left_out: whether to include the runs of permutations that the grid leaves out.
         """
         labels = self.labels
-        order = "position, repetition" if by_permutation else "repetition, position"
+        index, least = ("max(position, ~position)", "position") if left_out else ("position", "0")
+        order = f"{index}, repetition" if by_permutation else f"repetition, {index}"
         rows = self._database.execute(
             f"SELECT name, repetition, seed, choices, {_STATE}, steps, final_return, return_deviation, "
             "best_return, seconds, error, checkpoint, curve FROM run "
-            f"JOIN permutation ON permutation = number WHERE position IS NOT NULL ORDER BY {order}"
+            f"JOIN permutation ON permutation = number WHERE position >= {least} ORDER BY {order}"
         )
         for name, repetition, seed, choices, state, *reached, curve in rows:
             run = RunIdentity(run_id, name, repetition, seed, _by_label(labels, choices))
@@ -368,7 +388,7 @@ class Journal:
         """Return how many runs of the present grid are in each state."""
         rows = self._all(
             f"SELECT {_STATE} AS seen, count(*) FROM run JOIN permutation ON permutation = number "
-            "WHERE position IS NOT NULL GROUP BY seen"
+            "WHERE position >= 0 GROUP BY seen"
         )
         return {RunState(state): count for state, count in rows}
 

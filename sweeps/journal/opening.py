@@ -14,11 +14,11 @@ from sweeps.search_space.grid import Grid
 from sweeps.search_space.identity import (
     UPDATES,
     Identities,
-    complete,
     differences,
     updates_of,
     with_values_of,
 )
+from sweeps.search_space.merging import complete
 
 _FORMAT = 1  # version of the journal's format
 _REPORTED = 10  # most differences or permutations in an error
@@ -107,6 +107,7 @@ def _place(journal: Journal, grid: Grid, identify: Identities) -> None:
     missing = journal.place(
         grid.labels,
         ((identify(index), grid.name(index), identify.shown(index)) for index in range(len(grid))),
+        grid.leaves_out,
     )
     if missing:
         more = " ..." if len(missing) > _REPORTED else ""
@@ -129,7 +130,9 @@ def _take_over_older_results(
             continue
         _refuse_another_seed(options.results, run.seed - run.repetition, options)
         index = int(run.permutation)
-        if index < len(grid) and identify.shown(index) == list(run.choices.values()):
+        if index >= len(grid) or grid.leaves_out(index):
+            continue
+        if identify.shown(index) == list(run.choices.values()):
             batch_size = grid.permutation(index).config.trainer.batch_size
             journal.record(record, record.steps // batch_size)
 

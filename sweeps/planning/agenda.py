@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from schema.config import Config
+from schema.errors import UserError
 from sweeps.execution.worker import CHECKPOINTS
 from sweeps.journal.journal import Journal, JournalRow
 from sweeps.journal.runs import RunState
 from sweeps.options import SweepOptions
+from sweeps.planning.order import in_order
 from sweeps.planning.populations import Shapes, plan_populations
 from sweeps.planning.ram import ram_capacity
 from sweeps.planning.resume import Start, find_start
@@ -25,11 +27,16 @@ class Agenda:
         options: the sweep's options.
         journal: the sweep's journal.
 
+    Raises:
+        UserError: the grid leaves out all permutations to which `--only` restricts the session.
+
     Attributes:
+        permutations: number of permutations of this session, finished ones included.
         populations: the numbers of each population's runs, in the order in which populations start.
         runs: number of runs to train.
         steps: their environment steps in total.
         kept: number of runs not to train: they are finished, or have failed too often.
+        finished_left_out: number of finished runs whose permutations the grid leaves out.
         continued: number of runs that resume from a checkpoint.
         notices: reasons why runs with checkpoints start again, with their number of runs.
         kinds: a config of each shape to train, and the size of the shape's largest population.
@@ -42,8 +49,12 @@ class Agenda:
         self._shape_of = Shapes(grid)
         self._starts: dict[int, Start] = {}
         self.kept = 0
+        self.permutations = 0
+        _, self.finished_left_out = journal.count_left_out()
         self.notices: Counter[str] = Counter()
-        left = list(self._left())
+        left = in_order(self._left(), grid, options)
+        if not self.permutations:
+            raise UserError("--only: the tuning config leaves out all of these permutations")
         self.runs = len(left)
         self.continued = len(self._starts)
         self.populations = plan_populations(
@@ -62,6 +73,7 @@ class Agenda:
         for row in self._journal.runs(self._options.run_id, self._options.repetitions):
             if only is not None and int(row.run.permutation) not in only:
                 continue
+            self.permutations += row.run.repetition == 0
             if self._is_over(row):
                 self.kept += 1
                 continue

@@ -34,8 +34,8 @@ def share_out(
         together: maximum number of runs in a population; None leaves it open.
         jobs: number of jobs; 0 is one per core, None leaves it open.
     """
-    first = grid.permutation(0)
-    steps = options.repetitions * len(grid) * count_steps(first)
+    first = grid.permutation(grid.first)
+    steps = options.repetitions * grid.count * count_steps(first)
     if together is None:
         together = _choose_together(first.config, options)
     if jobs is None:

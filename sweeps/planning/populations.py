@@ -1,7 +1,7 @@
 """Plans populations: groups the runs left to train by their shapes.
 
-Runs are planned by number, because a grid may have very many. A run's number is its place in the order
-of training: repetition by repetition, and in the grid's order within each.
+Runs are planned by number, because a grid may have very many. A run's number counts repetition by
+repetition, and in the grid's order within each. Which runs begin first is another matter (`order.py`).
 """
 
 from __future__ import annotations
@@ -110,22 +110,25 @@ def plan_populations(
     need more RAM than there is.
 
     Args:
-        runs: the numbers of the runs to train, in order.
+        runs: the numbers of the runs to train, in the order in which they begin.
         group_of: maps a run's number to what runs must have in common to train together.
         together: maximum size of a population.
         jobs: number of populations trained in parallel.
         capacity: maps a run's number to how many runs of its shape fit into a job's RAM.
     """
+    ordered = array("q", runs)
+    # The places of the runs in that order.
     groups: dict[Hashable, array[int]] = {}
-    for run in runs:
-        groups.setdefault(group_of(run), array("q")).append(run)
-    limit = min(together, math.ceil(sum(map(len, groups.values())) / jobs) or 1)
+    for place, run in enumerate(ordered):
+        groups.setdefault(group_of(run), array("q")).append(place)
+    limit = min(together, math.ceil(len(ordered) / jobs) or 1)
     populations = [
         population
         for group in groups.values()
-        for population in _split(group, min(limit, capacity(group[0])))
+        for population in _split(group, min(limit, capacity(ordered[group[0]])))
     ]
-    return sorted(populations, key=lambda population: population[0])
+    populations.sort(key=lambda population: population[0])
+    return [array("q", (ordered[place] for place in population)) for population in populations]
 
 
 def count_jobs(jobs: int, populations: Sequence[Sequence[int]]) -> int:
@@ -133,8 +136,8 @@ def count_jobs(jobs: int, populations: Sequence[Sequence[int]]) -> int:
     return max(1, min(jobs, len(populations)))
 
 
-def _split(runs: array[int], limit: float) -> Iterator[Sequence[int]]:
-    """Split runs into parts of nearly equal sizes, of at most `limit` runs."""
-    parts = math.ceil(len(runs) / limit)
+def _split(places: array[int], limit: float) -> Iterator[Sequence[int]]:
+    """Split the places of runs into parts of nearly equal sizes, of at most `limit` runs."""
+    parts = math.ceil(len(places) / limit)
     for part in range(parts):
-        yield runs[part * len(runs) // parts : (part + 1) * len(runs) // parts]
+        yield places[part * len(places) // parts : (part + 1) * len(places) // parts]

@@ -46,7 +46,7 @@ def write_grid(grid: Grid, folder: Path, overwrite: bool = False) -> int:
         path.unlink()
 
     def named_choices() -> Iterator[tuple[str, list[str]]]:
-        for index in range(len(grid)):
+        for index in grid.indices():
             yield grid.name(index), list(map(show, grid.values(index)))
 
     return changed + write_index(folder, grid.labels, named_choices)
@@ -84,12 +84,12 @@ def _key_text(key: str, value_json: str) -> str:
 
 
 def _stale_files(grid: Grid, folder: Path) -> list[Path]:
-    """Return configs of a larger grid, which a loop over the folder would mistake for this one's."""
+    """Return configs of another grid, which a loop over the folder would mistake for this one's."""
     width = len(grid.name(0))
     return [
         path
         for path in _generated_files(folder)
-        if len(path.stem) != width or int(path.stem) >= len(grid)
+        if len(path.stem) != width or int(path.stem) >= len(grid) or grid.leaves_out(int(path.stem))
     ]
 
 

@@ -3,14 +3,16 @@
 A tuning config lists choices under `hyperparameters` (any key of the config) and under each decay
 schedule. A grid is their Cartesian product in the order of the file, the last key varying fastest.
 It is generated lazily: neither the time to the first permutation nor the RAM grows with its size.
+Permutations that the grid leaves out keep their index, so that the others keep theirs.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,12 @@ from schema.section import Section
 from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath, read_yaml
 from sweeps.search_space.choices import canonical, show, show_choices
+from sweeps.search_space.exclusions import EXCLUDE, Exclusions
 from sweeps.search_space.keys import Axis, resolve_axes, schedule_names
+from sweeps.search_space.merging import deep_merge
+from sweeps.search_space.tried import TRY, resolve_tried
 
+ORDERS = ("grid", "random")  # names of the orders in which permutations may begin
 _REPORTED = 10  # errors and warnings listed; the others are counted
 
 
@@ -51,6 +57,7 @@ class _Causes:
     """The distinct errors of permutations.
 
     Attributes:
+        seen: number of permutations.
         failed: number of permutations with errors.
         first: number of permutations with an error, and the index and choices of the first of them, by
             the error's key and message; for the first ten errors only.
@@ -58,6 +65,7 @@ class _Causes:
     """
 
     def __init__(self) -> None:
+        self.seen = 0
         self.failed = 0
         self.first: dict[tuple[KeyPath, str], tuple[int, int, tuple[Any, ...]]] = {}
         self.are_more = False
@@ -66,6 +74,7 @@ class _Causes:
         self, index: int, values: tuple[Any, ...], problems: list[tuple[KeyPath, str]]
     ) -> None:
         """Add the errors of a permutation."""
+        self.seen += 1
         self.failed += bool(problems)
         for problem in problems:
             if problem not in self.first and len(self.first) == _REPORTED:
@@ -82,21 +91,71 @@ class Grid:
         base: the base config's document.
         tune: the tuning config's document.
         axes: the tuned keys.
+
+    Raises:
+        UserError: an `exclude` rule or a `try` entry is malformed, or isn't part of the grid.
     """
 
     def __init__(self, base: Document, tune: Document, axes: list[Axis]) -> None:
         self.base = base
         self.tune = tune
         self.axes = axes
+        self._exclusions = Exclusions(tune, axes)
+        self._tried = resolve_tried(base, tune, axes)
+        # A flag for each combination that validation has skipped.
+        self._skipped = bytearray()
+        self._count: int | None = None
 
     @property
     def size(self) -> int:
-        """Number of permutations; unlike `len`, it has no upper limit."""
+        """Number of combinations; unlike `len`, it has no upper limit."""
         return math.prod(len(axis.choices) for axis in self.axes)
 
     def __len__(self) -> int:
-        """Return the number of permutations."""
+        """Return the number of combinations, also of those left out: the range of an index."""
         return self.size
+
+    @property
+    def count(self) -> int:
+        """Number of permutations that aren't left out."""
+        if self._count is None:
+            self._count = sum(1 for _ in self.indices())
+        return self._count
+
+    def indices(self) -> Iterable[int]:
+        """Return the indices of the permutations that aren't left out, in order."""
+        if not (self._exclusions or self._skipped):
+            return range(len(self))
+        return (index for index, positions in self._all() if not self._leaves_out(index, positions))
+
+    @property
+    def first(self) -> int:
+        """Index of the first permutation that isn't left out."""
+        return next(iter(self.indices()))
+
+    @property
+    def tried(self) -> list[int]:
+        """Indices of the permutations under `try` that aren't left out, in the order of the file."""
+        found = dict.fromkeys(map(self._index, self._tried))
+        return [index for index in found if not self.leaves_out(index)]
+
+    def _index(self, positions: tuple[int, ...]) -> int:
+        """Return the index of the permutation with these positions of its choices."""
+        index = 0
+        for axis, position in zip(self.axes, positions, strict=True):
+            index = index * len(axis.choices) + position
+        return index
+
+    def leaves_out(self, index: int) -> bool:
+        """Return whether the permutation at an index is left out."""
+        return self._leaves_out(index, self.positions(index))
+
+    def _all(self) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Yield the index and the positions of the choices of every combination."""
+        return enumerate(product(*(range(len(axis.choices)) for axis in self.axes)))
+
+    def _leaves_out(self, index: int, positions: tuple[int, ...]) -> bool:
+        return bool(self._skipped and self._skipped[index]) or self._exclusions.match(positions)
 
     @property
     def labels(self) -> list[str]:
@@ -108,9 +167,9 @@ class Grid:
         return str(index).zfill(len(str(len(self) - 1)))
 
     def permutations(self) -> Iterator[Permutation]:
-        """Yield every permutation of a validated grid, in order."""
+        """Yield every permutation of a validated grid that isn't left out, in order."""
         validate = _SharedSections()
-        for index, (values, data) in enumerate(self._merged()):
+        for index, values, data in self._merged():
             yield Permutation(index, dict(zip(self.labels, values, strict=True)), validate(data))
 
     def permutation(self, index: int) -> Permutation:
@@ -140,8 +199,12 @@ class Grid:
         """Return the grid without permutations that repeat an earlier one."""
         return Grid(self.base, self.tune, [axis.unique() for axis in self.axes])
 
-    def validate(self) -> list[str]:
+    def validate(self, skip_invalid: bool = False) -> list[str]:
         """Validate the base config, every choice and every permutation.
+
+        Args:
+            skip_invalid: whether to leave out permutations that have errors, with a warning, unless all
+                have some.
 
         Returns:
             The warnings, a line each.
@@ -150,13 +213,35 @@ class Grid:
             UserError: there are errors, a line each. For permutations, it has the first ten errors and
                 how many permutations have them.
         """
-        errors = self._base_errors() + [line for axis in self.axes for line in self._errors(axis)]
+        errors = self._base_errors()
+        if not skip_invalid:
+            errors += [line for axis in self.axes for line in self._errors(axis)]
         if errors:
             raise UserError(errors)
-        return self._repetition_warnings() + self._validate_permutations()
+        if next(iter(self.indices()), None) is None:
+            raise UserError(
+                f"{self.tune.where((EXCLUDE,))}: {EXCLUDE}: the rules exclude all {len(self)} "
+                "permutations; remove one of them"
+            )
+        warnings = self._exclusions.warnings + self._repetition_warnings()
+        warnings += self._validate_permutations(skip_invalid)
+        return warnings + self._tried_warnings()
 
-    def _merged(self) -> Iterator[_Merged]:
-        return _merge_all(self.base.data, self.axes)
+    def _tried_warnings(self) -> list[str]:
+        """Return a line for each entry under `try` that is left out."""
+        return [
+            f"{self.tune.where((TRY,))}: {TRY}: entry {number} is permutation {self.name(index)}, "
+            "which is left out"
+            for number, index in enumerate(map(self._index, self._tried), 1)
+            if self.leaves_out(index)
+        ]
+
+    def _merged(self) -> Iterator[tuple[int, tuple[Any, ...], dict[str, Any]]]:
+        """Yield the index, the choices and the merged config of each permutation not left out."""
+        merged = _merge_all(self.base.data, self.axes)
+        for (index, positions), (values, data) in zip(self._all(), merged, strict=True):
+            if not self._leaves_out(index, positions):
+                yield index, values, data
 
     def _base_errors(self) -> list[str]:
         tuned = [axis.key_path for axis in self.axes]
@@ -177,22 +262,47 @@ class Grid:
                     lines.append(f"{where}: {key}: choice {show(choice)}: {message}")
         return lines
 
-    def _validate_permutations(self) -> list[str]:
+    def _validate_permutations(self, skip_invalid: bool) -> list[str]:
         causes = _Causes()
+        skipped = bytearray(len(self) if skip_invalid else 0)
         rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
         validate = _SharedSections()
-        for index, (values, data) in enumerate(self._merged()):
+        for index, values, data in self._merged():
             problems, config = _problems(data, validate)
             causes.note(index, values, problems)
-            if config is not None:
+            if config is not None and not problems:
                 _note_rising_schedules(config.trainer, index, rising)
-        errors = self._permutation_errors(causes)
-        if errors:
-            raise UserError(errors)
-        return [self._rising_warning(name, found) for name, found in rising.items() if found]
+            elif skip_invalid:
+                skipped[index] = True
+        warnings = [self._rising_warning(name, found) for name, found in rising.items() if found]
+        if not causes.failed:
+            return warnings
+        if not skip_invalid or causes.failed == causes.seen:
+            raise UserError(self._permutation_errors(causes))
+        self._skipped, self._count = skipped, None
+        return self._skip_warnings(causes) + warnings
+
+    def _skip_warnings(self, causes: _Causes) -> list[str]:
+        """Return how many permutations were skipped, and a line for each error."""
+        more = f"; the first {_REPORTED} reasons are" if causes.are_more else ""
+        are = "is" if causes.failed == 1 else "are"
+        return [
+            f"{self.tune.path}: {causes.failed} of {causes.seen} permutations {are} invalid and left "
+            f"out{more}:",
+            *self._cause_lines(causes),
+        ]
 
     def _permutation_errors(self, causes: _Causes) -> list[str]:
-        """Return a line for each error, with the first permutation that has it, and a total."""
+        """Return a line for each error, and a total if there are more."""
+        lines = self._cause_lines(causes)
+        if causes.are_more:
+            lines.append(
+                f"{self.tune.path}: {causes.failed} of {causes.seen} permutations are invalid"
+            )
+        return lines
+
+    def _cause_lines(self, causes: _Causes) -> list[str]:
+        """Return a line for each error, with the first permutation that has it."""
         lines = []
         for (path, message), (count, index, values) in causes.first.items():
             choices = show_choices(dict(zip(self.labels, values, strict=True)))
@@ -200,10 +310,6 @@ class Grid:
             lines.append(
                 f"{self.tune.path}: {several}{self.name(index)} ({choices}): "
                 f"{'.'.join(path)}: {message}"
-            )
-        if causes.are_more:
-            lines.append(
-                f"{self.tune.path}: {causes.failed} of {len(self)} permutations are invalid"
             )
         return lines
 
@@ -217,14 +323,14 @@ class Grid:
         )
 
     def _repetition_warnings(self) -> list[str]:
-        repeated = len(self) - len(self.unique())
-        if not repeated:
+        unique = self.unique()
+        if len(unique) == len(self) or not (repeated := self.count - unique.count):
             return []
         choices = [
             f"{axis.label} lists {text}" for axis in self.axes if (text := _repeated_choices(axis))
         ]
         return [
-            f"{self.tune.path}: {repeated} of {len(self)} permutations repeat another: "
+            f"{self.tune.path}: {repeated} of {self.count} permutations repeat another: "
             f"{'; '.join(choices)}. --unique drops them"
         ]
 
@@ -241,25 +347,13 @@ def load_grid(base_path: Path, tune_path: Path) -> Grid:
         raise UserError(
             f"{tune_path}: is empty; list choices under `hyperparameters` or a decay schedule"
         )
-    grid = Grid(base, tune, resolve_axes(tune))
+    axes = resolve_axes(tune)
+    if not axes:
+        raise UserError(f"{tune_path}: lists no choices; list some under `hyperparameters`")
+    grid = Grid(base, tune, axes)
     if grid.size > sys.maxsize:
         raise UserError(f"{tune_path}: {grid.size:.1e} permutations are too many")
     return grid
-
-
-def deep_merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the base with the override's values; mappings merge key by key, other values replace.
-
-    The arguments aren't changed; the result shares the parts that only one of them has.
-    """
-    merged = dict(base)
-    for key, value in override.items():
-        below = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping):
-            merged[key] = deep_merge(below, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def _merge_all(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from schema.config import Config
 from schema.yaml_file import KeyPath
 from sweeps.search_space.choices import canonical, show
-from sweeps.search_space.grid import Grid, deep_merge
+from sweeps.search_space.grid import Grid
 from sweeps.search_space.keys import Axis
+from sweeps.search_space.merging import complete, value_at
 
 # The key that may grow from one session of a sweep to the next.
 UPDATES: KeyPath = ("trainer", "updates")
@@ -48,7 +48,7 @@ class Identities:
 
 def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
     """Return each choice's part of an identity; repeated choices of a key are numbered."""
-    usual = None if axis.key_path == UPDATES else canonical(_value_at(base, axis.key_path))
+    usual = None if axis.key_path == UPDATES else canonical(value_at(base, axis.key_path))
     seen: Counter[str] = Counter()
     texts = []
     for text in map(canonical, axis.choices):
@@ -59,24 +59,11 @@ def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _value_at(data: Any, key_path: KeyPath) -> Any:
-    for key in key_path:
-        if not isinstance(data, dict) or key not in data:
-            return None
-        data = data[key]
-    return data
-
-
-def complete(base: dict[str, Any]) -> dict[str, Any]:
-    """Return a base config with the defaults of the keys that it leaves out."""
-    return deep_merge(Config().as_dict(), base)
-
-
 def updates_of(grid: Grid) -> int | None:
     """Return the number of updates of all runs of a validated grid; None if it is tuned."""
     if any(axis.key_path == UPDATES for axis in grid.axes):
         return None
-    return grid.permutation(0).config.trainer.updates
+    return grid.permutation(grid.first).config.trainer.updates
 
 
 def with_values_of(before: dict[str, Any], now: dict[str, Any], grid: Grid) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from sweeps.search_space.choices import canonical, show
 
 # Sections that take any key.
 _FREE: tuple[KeyPath, ...] = (("environment", "kwargs"),)
+# Parts of a tuning config that list combinations of its keys.
+_LISTS = ("exclude", "try")
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,10 @@ def _resolve_axes(tune: Document) -> tuple[list[Axis], list[str]]:
     errors: list[str] = []
     sections = ["hyperparameters", *schedule_names()]
     for name, keys in tune.data.items():
+        if name in _LISTS:
+            continue  # other modules read them, once the keys are known
         if name not in sections:
-            hint = _section_hint(name, sections)
+            hint = _section_hint(name, [*sections, *_LISTS])
             errors.append(f"{tune.where((name,))}: {name}: unknown section{hint}")
         elif not isinstance(keys, dict) or not keys:
             errors.append(f"{tune.where((name,))}: {name}: {_lack_of_keys(name, keys)}")

@@ -21,8 +21,9 @@ from docopt import docopt
 from ppo.validation import runnable_problems
 from schema.config import Config, load_config
 from schema.yaml_file import read_yaml
-from sweeps.search_space.grid import deep_merge, load_grid
+from sweeps.search_space.grid import load_grid
 from sweeps.search_space.keys import schedule_names
+from sweeps.search_space.merging import deep_merge
 from tests.e2e.commands import ROOT
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.commands import ROOT, fail, succeed, write_tiny
+from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
 
 
 def has_results(folder):
@@ -69,6 +69,103 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
     assert [row["gamma"] for row in read_results(out)] == ["0.5", "0.6"] * 2
     names = sorted(path.name for path in (out / "summaries" / "a").iterdir())
     assert names == ["0_0", "0_1", "1_0", "1_1"]
+
+
+@pytest.mark.slow
+def test_a_rule_leaves_out_what_a_sweep_has_trained_and_brings_it_back(tmp_path):
+    options = [*write_tiny(tmp_path), "--run-id=a", "--out=out"]
+    succeed("tune", *options, "--only=0-2", cwd=tmp_path)
+    space = tmp_path / "space.yaml"
+    whole = space.read_text()
+    rows = read_results(tmp_path / "out")
+    space.write_text(whole + "exclude:\n  - {gamma: 0.9, learning_rate_schedule.initial: 1e-3}\n")
+    shown = succeed("tune", *options, cwd=tmp_path)
+    assert "3 permutations x 1 repetitions = 3 runs" in shown
+    assert "1 finished runs of permutations that are left out now are kept, but not ranked" in shown
+    assert [row["permutation"] for row in read_results(tmp_path / "out")] == list("0123")
+    assert read_results(tmp_path / "out")[:3] == rows
+    report = succeed("report", "--run-id=a", "--out=out", "--format=csv", cwd=tmp_path)
+    ranked = {row["permutation"] for row in csv.DictReader(report.splitlines())}
+    assert ranked == set("123")
+    status = succeed("tune", "--status", "--run-id=a", "--out=out", cwd=tmp_path)
+    assert "a: 3 finished of 3 runs" in status
+    assert "1 permutations are left out; their 1 finished runs are kept, but not ranked" in status
+    dry = succeed("tune", *options, "--dry-run", cwd=tmp_path)
+    assert "3 finished runs in out are kept" in dry
+    written = succeed("tune", *options[:2], "--generate-only", "--out=grid", cwd=tmp_path)
+    assert written == "3 configs in grid\n"
+    space.write_text(whole)
+    again = succeed("tune", *options, cwd=tmp_path)
+    assert "4 finished runs in out are kept" in again
+    space.write_text(whole + "exclude: [{gama: 0.9}]\n")
+    (line,) = fail("tune", *options, cwd=tmp_path)
+    assert line == (
+        "space.yaml, line 5: exclude: rule 1: gama: isn't tuned here; did you mean gamma?"
+    )
+
+
+@pytest.mark.slow
+def test_invalid_permutations_are_skipped_on_request(tmp_path):
+    options = [*write_tiny(tmp_path), "--run-id=a"]
+    (tmp_path / "space.yaml").write_text(
+        "hyperparameters: {worker_steps: [9, 64], num_mini_batches: [2, 4]}\n"
+    )
+    (line,) = fail("tune", *options, "--out=out", cwd=tmp_path)
+    assert line.startswith("space.yaml: permutation 1 (worker_steps=9, num_mini_batches=4): ")
+    assert not (tmp_path / "out").exists()
+    written = run("tune", *options, "--generate-only", "--skip-invalid", "--out=grid", cwd=tmp_path)
+    assert written.stdout == "3 configs in grid\n"
+    assert written.stderr.splitlines() == [
+        "warning: space.yaml: 1 of 4 permutations is invalid and left out:",
+        f"warning: {line}",
+    ]
+    dry = succeed("tune", *options, "--dry-run", "--skip-invalid", "--out=out", cwd=tmp_path)
+    assert "3 permutations x 1 repetitions = 3 runs" in dry
+    succeed("tune", *options, "--skip-invalid", "--out=out", cwd=tmp_path)
+    rows = read_results(tmp_path / "out")
+    assert [row["permutation"] for row in rows] == list("023")
+    again = succeed("tune", *options, "--skip-invalid", "--out=out", cwd=tmp_path)
+    assert "3 finished runs in out are kept" in again
+    status = succeed("tune", "--status", "--skip-invalid", "--run-id=a", "--out=out", cwd=tmp_path)
+    assert "a: 3 finished of 3 runs\n1 permutations are left out\n" in status
+    report = succeed("report", "--run-id=a", "--out=out", "--format=csv", cwd=tmp_path)
+    assert {row["permutation"] for row in csv.DictReader(report.splitlines())} == set("023")
+
+
+@pytest.mark.slow
+def test_a_random_order_changes_only_when_runs_begin(tmp_path):
+    options = [*write_tiny(tmp_path), "--run-id=a", "--together=1", "--jobs=1", "--seed=1"]
+    (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.95, 0.98, 0.99]}\n")
+    succeed("tune", *options, "--out=whole", cwd=tmp_path)
+    shown = succeed("tune", *options, "--order=random", "--out=out", cwd=tmp_path)
+    begun = re.findall(r"^\[\d+/\d+\] (\d)_0", shown, re.MULTILINE)
+    assert sorted(begun) == list("0123") and begun != list("0123")
+    again = succeed("tune", *options, "--order=random", "--out=again", cwd=tmp_path)
+    assert re.findall(r"^\[\d+/\d+\] (\d)_0", again, re.MULTILINE) == begun
+    without_time = [
+        [row | {"wall_time_seconds": ""} for row in read_results(tmp_path / folder)]
+        for folder in ("whole", "out")
+    ]
+    assert without_time[0] == without_time[1]
+    resumed = succeed("tune", *options, "--order=grid", "--out=out", cwd=tmp_path)
+    assert "4 finished runs in out are kept" in resumed
+    (line,) = fail("tune", *options, "--order=best", cwd=tmp_path)
+    assert line == "--order=best: must be one of grid, random"
+
+
+@pytest.mark.slow
+def test_permutations_to_try_begin_first(tmp_path):
+    options = [*write_tiny(tmp_path), "--run-id=a", "--together=1", "--jobs=1", "--out=out"]
+    space = tmp_path / "space.yaml"
+    whole = space.read_text()
+    space.write_text(whole + "try:\n  - {gamma: 0.98}\n")
+    (line,) = fail("tune", *options, cwd=tmp_path)
+    assert line == "space.yaml, line 6: try: entry 1: gamma: 0.98 is none of its choices 0.9, 0.99"
+    space.write_text(whole + "try:\n  - {gamma: 0.99, learning_rate_schedule.initial: 2e-3}\n")
+    shown = succeed("tune", *options, cwd=tmp_path)
+    begun = re.findall(r"^\[\d+/\d+\] (\d)_0", shown, re.MULTILINE)
+    assert begun == list("3012")
+    assert [row["permutation"] for row in read_results(tmp_path / "out")] == list("0123")
 
 
 @pytest.mark.slow

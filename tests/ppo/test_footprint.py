@@ -19,7 +19,7 @@ from ppo.footprint import (
 )
 from ppo.validation import runnable_problems
 from schema.config import Config
-from sweeps.search_space.grid import deep_merge
+from sweeps.search_space.merging import deep_merge
 from tests.e2e.commands import ROOT
 from tests.examples import VECTOR_SPACES, VISUAL_SPACES, tiny_config
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from schema.errors import UserError
 from schema.yaml_file import Document
-from sweeps.search_space.grid import Grid, deep_merge
+from sweeps.search_space.grid import Grid
 from sweeps.search_space.keys import Axis, resolve_key
+from sweeps.search_space.merging import deep_merge
 from tests.sweeps.scene import CARTPOLE, DOCUMENTED
 
 
