@@ -82,7 +82,7 @@ class ActorCritic(nn.Module):
         self.policy_head = Linear(axis, size, self.distribution.num_outputs, _POLICY_GAIN)
         self.value_head = Linear(axis, size, 1, _VALUE_GAIN)
         free = self.distribution.free_parameters
-        self.free_parameters = Vector(axis, free) if free else None
+        self.free_parameters = Vector(axis, free, model.log_std_init) if free else None
         self.state_size = sum(recurrence.state_size for recurrence in self._recurrences())
 
     def _recurrences(self) -> list[Recurrence]:

@@ -134,10 +134,11 @@ class Convolution(Layer):
 
 
 class Vector(nn.Module):
-    """Free parameters ([M,] size), which don't depend on observations; zeros at first."""
+    """Free parameters ([M,] size), which don't depend on observations; all are `initial` at first."""
 
-    def __init__(self, axis: tuple[int, ...], size: int) -> None:
+    def __init__(self, axis: tuple[int, ...], size: int, initial: float = 0.0) -> None:
         super().__init__()
+        self.initial = initial
         self.values = nn.Parameter(torch.empty(*axis, size, device="meta"))
 
     def view(self, name: str, flat: Tensor) -> Tensor:
@@ -145,5 +146,5 @@ class Vector(nn.Module):
         return flat.view(self.values.shape)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Set zeros, for a single member."""
-        self.values.data.zero_()
+        """Set the initial value, for a single member."""
+        self.values.data.fill_(self.initial)

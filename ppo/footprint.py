@@ -77,7 +77,8 @@ _OF_NO_SIZE = {
         *("gamma", "lamda", "updates", "epochs", "value_coefficient", "max_grad_norm"),
         *("adam_epsilon", "weight_decay", "target_kl"),
         *("learning_rate_schedule", "beta_schedule", "clip_range_schedule"),
-    }
+    },
+    "model": {"log_std_init"},
 }
 
 

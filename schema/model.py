@@ -81,6 +81,12 @@ class ModelConfig(Section):
         description="squash continuous actions into their bounds by tanh (Haarnoja et al., 2018, "
         "Soft actor-critic); false: clip them",
     )
+    log_std_init: float = Field(
+        0.0,
+        ge=-20,
+        le=10,
+        description="initial log standard deviation of continuous actions",
+    )
 
     def resolved(self, has_images: bool, device: str = "cpu") -> ModelConfig:
         """Return the config with null and auto resolved by the kind of observation and the machine.
