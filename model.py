@@ -76,6 +76,7 @@ class ActorCritic(nn.Module):
         self.distribution = make_distribution(spaces, config)
         self.normaliser: Normaliser | None = None
         self.initial_states: InitialStates | None = None
+        self._initialisation = model.initialization
         self.trunk = Trunk(axis, spaces, model)
         self.value_trunk = None if model.share_parameters else Trunk(axis, spaces, model)
         size = model.hidden_layer_size
@@ -232,7 +233,7 @@ class ActorCritic(nn.Module):
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the initial weights of a single member."""
         for layer in self._layers():
-            layer.initialise(generator)
+            layer.initialise(generator, self._initialisation)
 
     def _layers(self) -> Iterator[Layer | Vector]:
         return (module for module in self.modules() if isinstance(module, (Layer, Vector)))

@@ -52,13 +52,24 @@ def _has_threads(weight: Tensor) -> bool:
 
 
 class Layer(nn.Module):
-    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), on the meta device until bound."""
+    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), on the meta device until bound.
+
+    Args:
+        axis: (M,), or () for a single member.
+        shape: of a member's weight.
+        outputs: size of a member's bias.
+        gain: of the orthogonal initialisation.
+
+    Attributes:
+        fan_in: numbers that an output depends on; PyTorch's initial weights depend on it.
+    """
 
     def __init__(
         self, axis: tuple[int, ...], shape: tuple[int, ...], outputs: int, gain: float
     ) -> None:
         super().__init__()
         self.gain = gain
+        self.fan_in = math.prod(shape) // outputs
         self.weight = nn.Parameter(torch.empty(*axis, *shape, device="meta"))
         self.bias = nn.Parameter(torch.empty(*axis, outputs, device="meta"))
 
@@ -66,8 +77,23 @@ class Layer(nn.Module):
         """View a row ([M,] K) of weights or gradients in the shape of the parameter `name`."""
         return flat.view(getattr(self, name).shape)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Set orthogonal weights and a bias of zero, for a single member."""
+    def initialise(self, generator: torch.Generator, scheme: str) -> None:
+        """Set a single member's initial weights.
+
+        Args:
+            generator: draws the weights.
+            scheme: orthogonal, or torch for the initial weights of PyTorch's own layers.
+        """
+        if scheme == "torch":
+            limit = 1 / math.sqrt(self.fan_in)
+            for parameter in (self.weight, self.bias):
+                drawn = torch.empty(parameter.shape)
+                parameter.data.copy_(drawn.uniform_(-limit, limit, generator=generator))
+        else:
+            self._initialise_orthogonally(generator)
+
+    def _initialise_orthogonally(self, generator: torch.Generator) -> None:
+        """Set orthogonal weights and a bias of zero."""
         drawn = torch.empty(self.weight.shape)
         nn.init.orthogonal_(drawn, self.gain, generator=generator)
         self.weight.data.copy_(drawn)
@@ -145,6 +171,6 @@ class Vector(nn.Module):
         """View a row ([M,] size) of weights or gradients in the shape of the parameter."""
         return flat.view(self.values.shape)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Set the initial value, for a single member."""
+    def initialise(self, generator: torch.Generator, scheme: str) -> None:
+        """Set the initial value, for a single member, whatever the scheme."""
         self.values.data.fill_(self.initial)

@@ -78,7 +78,7 @@ _OF_NO_SIZE = {
         *("adam_epsilon", "weight_decay", "target_kl"),
         *("learning_rate_schedule", "beta_schedule", "clip_range_schedule"),
     },
-    "model": {"log_std_init"},
+    "model": {"log_std_init", "initialization"},
 }
 
 

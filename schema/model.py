@@ -57,6 +57,11 @@ class ModelConfig(Section):
     )
     num_hidden_layers: int = Field(2, ge=1, description="fully connected layers after the encoder")
     hidden_layer_size: int = Field(128, ge=1, description="units of each fully connected layer")
+    initialization: Literal["orthogonal", "torch"] = Field(
+        "orthogonal",
+        description="initial weights: orthogonal (biases are 0, and the policy's last layer is small) "
+        "or torch (PyTorch's own: uniform up to 1 / sqrt(inputs) for weights and biases)",
+    )
     precision: Literal["float32", "bfloat16", "auto"] = Field(
         "float32",
         description="precision of products in all layers but the last and recurrent ones: float32, "

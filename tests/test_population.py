@@ -87,6 +87,23 @@ def test_weights_are_equal_bit_for_bit_with_any_number_of_cores(kind):
         torch.set_num_threads(threads)
 
 
+@pytest.mark.parametrize("numba", [True, False])
+@pytest.mark.parametrize("clip_value_loss", [True, False])
+def test_a_clip_range_of_zero_trains(monkeypatch, numba, clip_value_loss):
+    if not numba:
+        monkeypatch.setattr("numerics.is_installed", lambda: False)
+    schedule = {"initial": 0.2, "final": 0, "max_decay_steps": 2}
+    trainer = {"updates": 5, "clip_range_schedule": schedule, "clip_value_loss": clip_value_loss}
+    with PPOTrainer([Run(tiny_config(trainer=trainer), 0)], ON_CPU) as trained:
+        before = trained.parts.population.weights.clone()
+        trained.run()
+        (member,) = trained.parts.members
+        assert trained.failures == [None] and trained.is_finished
+        assert member.scalars["schedule/clip_range"] == 0
+        assert trained.parts.population.weights.isfinite().all()
+        assert not torch.equal(before, trained.parts.population.weights)
+
+
 def test_a_member_trains_as_if_it_were_alone(tmp_path):
     configs, seeds = [rate(1e-2), rate(3e-3), rate(1e-4)], [11, 12, 13]
     together = train_population(configs, seeds, tmp_path / "together")

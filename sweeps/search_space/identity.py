@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from schema.config import Config
+from schema.trainer import LENGTH_KEYS, with_updates
 from schema.yaml_file import KeyPath
 from sweeps.search_space.choices import canonical, show
 from sweeps.search_space.grid import Grid, deep_merge
@@ -69,12 +70,18 @@ def _value_at(data: Any, key_path: KeyPath) -> Any:
 
 def complete(base: dict[str, Any]) -> dict[str, Any]:
     """Return a base config with the defaults of the keys that it leaves out."""
+    trainer = base.get("trainer")
+    if isinstance(trainer, dict):
+        base = {**base, "trainer": with_updates(trainer)}
     return deep_merge(Config().as_dict(), base)
 
 
 def updates_of(grid: Grid) -> int | None:
     """Return the number of updates of all runs of a validated grid; None if it is tuned."""
-    if any(axis.key_path == UPDATES for axis in grid.axes):
+    deciding = {UPDATES, ("trainer", "total_steps")}
+    if "total_steps" in grid.base.data.get("trainer", {}):
+        deciding |= {("trainer", key) for key in LENGTH_KEYS}
+    if any(axis.key_path in deciding for axis in grid.axes):
         return None
     return grid.permutation(0).config.trainer.updates
 

@@ -46,3 +46,58 @@ def test_the_initial_deviation_changes_no_other_weight():
     (_, usual), (_, narrow) = network(), network(log_std_init=-1.0)
     differing = [name for name in usual if not torch.equal(usual[name], narrow[name])]
     assert differing == ["free_parameters.values"]
+
+
+IMAGES = Spaces({"visual": ((84, 84, 3), "uint8")}, (3,))
+
+
+def uniform_deviation(inputs):
+    """Return the standard deviation of uniform numbers up to 1 / sqrt(inputs)."""
+    return 1 / math.sqrt(3 * inputs)
+
+
+@pytest.mark.parametrize(
+    ("spaces", "model", "module"),
+    [
+        (CONTINUOUS, {"share_parameters": False}, lambda: torch.nn.Linear(5, 64)),
+        (IMAGES, {}, lambda: torch.nn.Conv2d(3, 32, 8, 4)),
+        (CONTINUOUS, {"recurrence": {"hidden_state_size": 64}}, lambda: torch.nn.GRU(5, 64)),
+        (
+            CONTINUOUS,
+            {"recurrence": {"layer_type": "lstm", "hidden_state_size": 64}},
+            lambda: torch.nn.LSTM(5, 64),
+        ),
+    ],
+    ids=["linear", "convolution", "gru", "lstm"],
+)
+def test_torch_s_initial_weights_are_distributed_as_those_of_its_own_layers(spaces, model, module):
+    _, weights = network(spaces, initialization="torch", hidden_layer_size=64, **model)
+    by_torch = dict(module().named_parameters())
+    first = [name for name in weights if name.startswith("trunk")][:2]
+    for name, expected in zip(first, list(by_torch.values())[:: len(by_torch) // 2], strict=True):
+        found = weights[name]
+        limit = expected.abs().max().item()
+        assert found.abs().max().item() == pytest.approx(limit, rel=0.15)
+        assert found.std().item() == pytest.approx(limit / math.sqrt(3), rel=0.2)
+        assert abs(found.mean().item()) < 0.3 * limit
+
+
+def test_heads_are_drawn_like_the_other_layers_and_differ_between_seeds():
+    _, weights = network(initialization="torch", hidden_layer_size=300)
+    for head in ("policy_head", "value_head"):
+        found = weights[f"{head}.weight"]
+        assert found.std().item() == pytest.approx(uniform_deviation(300), rel=0.15)
+        assert 0 < weights[f"{head}.bias"].abs().max() <= 1 / math.sqrt(300)
+    _, again = network(initialization="torch", hidden_layer_size=300)
+    _, other = network(initialization="torch", hidden_layer_size=300, seed=1)
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert not torch.equal(weights["policy_head.weight"], other["policy_head.weight"])
+    assert not weights["free_parameters.values"].any()
+
+
+def test_orthogonal_is_the_default_and_columns_are_orthogonal():
+    _, weights = network(hidden_layer_size=16)
+    _, named = network(hidden_layer_size=16, initialization="orthogonal")
+    assert all(torch.equal(weights[name], named[name]) for name in weights)
+    inner = weights["trunk.layers.1.weight"]
+    torch.testing.assert_close(inner.T @ inner, 2 * torch.eye(16), atol=1e-5, rtol=0)
