@@ -64,6 +64,7 @@ class ActorCritic(nn.Module):
 
     Attributes:
         state_size: size of a worker's hidden state; 0 without recurrent layers.
+        has_equal_layers: as `ModelConfig.has_equal_layers`.
 
     Raises:
         ValueError: as `Recurrence`.
@@ -77,18 +78,24 @@ class ActorCritic(nn.Module):
         self.normaliser: Normaliser | None = None
         self.initial_states: InitialStates | None = None
         self._initialisation = model.initialization
-        self.trunk = Trunk(axis, spaces, model)
-        self.value_trunk = None if model.share_parameters else Trunk(axis, spaces, model)
-        size = model.hidden_layer_size
+        self.has_equal_layers = model.has_equal_layers
+        self.trunk = Trunk(axis, spaces, model, model.policy_layers)
+        self.value_trunk = (
+            None if model.share_parameters else Trunk(axis, spaces, model, model.value_layers)
+        )
+        size = self.trunk.output_size
         self.policy_head = Linear(axis, size, self.distribution.num_outputs, _POLICY_GAIN)
-        self.value_head = Linear(axis, size, 1, _VALUE_GAIN)
+        self.value_head = Linear(axis, self._trunks[-1].output_size, 1, _VALUE_GAIN)
         free = self.distribution.free_parameters
         self.free_parameters = Vector(axis, free, model.log_std_init) if free else None
         self.state_size = sum(recurrence.state_size for recurrence in self._recurrences())
 
+    @property
+    def _trunks(self) -> list[Trunk]:
+        return [self.trunk] if self.value_trunk is None else [self.trunk, self.value_trunk]
+
     def _recurrences(self) -> list[Recurrence]:
-        trunks = [self.trunk] if self.value_trunk is None else [self.trunk, self.value_trunk]
-        return [trunk.recurrence for trunk in trunks if trunk.recurrence is not None]
+        return [trunk.recurrence for trunk in self._trunks if trunk.recurrence is not None]
 
     @property
     def acts_with_values(self) -> bool:
@@ -182,6 +189,8 @@ class ActorCritic(nn.Module):
         sparse = values.dim() == 2 and values.dtype == torch.uint8
         if others or not sparse or self.normaliser is not None:
             return None
+        if not all(trunk.reads_columns for trunk in self._trunks):
+            return None
         return find_columns(values)
 
     def _normalised(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -199,7 +208,8 @@ class ActorCritic(nn.Module):
         """
         if self.trunk.encoders or self.trunk.in_bfloat16:
             return False
-        return all(workers * width % _ALIGNMENT == 0 for width in self.trunk.widths)
+        widths = set().union(*(trunk.widths for trunk in self._trunks))
+        return all(workers * width % _ALIGNMENT == 0 for width in widths)
 
     @property
     def is_dense(self) -> bool:

@@ -51,6 +51,7 @@ USUAL_NAMES: Final[dict[KeyPath, tuple[str, ...]]] = {
     ("trainer", "normalize_rewards"): ("norm_reward",),
     ("model", "normalize_observations"): ("norm_obs", "normalize"),
     ("model", "hidden_layer_size"): ("hidden_dim", "hidden_size", "hidden_units"),
+    ("model", "hidden_layers"): ("net_arch", "hidden_sizes", "fcnet_hiddens"),
     ("model", "initialization"): ("ortho_init", "orthogonal_init"),
     ("environment",): ("env",),
     ("environment", "name"): ("env_id", "env_name"),

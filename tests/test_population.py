@@ -23,6 +23,16 @@ KINDS = {
         "model": {"hidden_layer_size": 13, "activation": "swish", "share_parameters": False},
         "trainer": {"num_workers": 3, "worker_steps": 10, "num_mini_batches": 3},
     },
+    "layers apart": {
+        "model": {
+            **{"num_hidden_layers": 2, "hidden_layer_size": 128},
+            "hidden_layers": {"policy": [13, 64], "value": [16]},
+        },
+    },
+    "no layers": {
+        "model": {"num_hidden_layers": 2, "hidden_layer_size": 128, "hidden_layers": []},
+        "trainer": {"num_workers": 3, "worker_steps": 10, "num_mini_batches": 3},
+    },
     "normalised": {
         "environment": {"backend": "gymnasium"},
         "model": {"normalize_observations": True},
