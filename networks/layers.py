@@ -51,6 +51,14 @@ def _has_threads(weight: Tensor) -> bool:
     return torch.get_num_threads() > 1
 
 
+def affine(bias: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    """Return bias (J) + inputs (B, K) @ weight (K, J), rounded alike for any number of threads."""
+    if _has_threads(weight):
+        product: Tensor = _SingleThreadProduct.apply(bias, inputs, weight)
+        return product
+    return torch.addmm(bias, inputs, weight)
+
+
 class Layer(nn.Module):
     """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), on the meta device until bound.
 
@@ -114,10 +122,7 @@ class Linear(Layer):
         """Apply each member's weights to its own inputs, or to the selected columns of them."""
         weight = self.weight if columns is None else columns.merge(self.weight)
         if weight.dim() == 2:
-            if _has_threads(weight):
-                product: Tensor = _SingleThreadProduct.apply(self.bias, inputs, weight)
-                return product
-            return torch.addmm(self.bias, inputs, weight)
+            return affine(self.bias, inputs, weight)
         if weight.device.type == "cpu" and not torch.is_grad_enabled():
             # NumPy multiplies matrix by matrix, so that rounding doesn't depend on M, and takes no
             # longer.

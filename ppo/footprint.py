@@ -108,11 +108,16 @@ def footprint_in(probed: Probe, config: Config) -> Footprint:
     batch = max(trainer.batch_size // trainer.num_mini_batches, workers)
     _add(common, of_steps, batch * _bytes_of_learning(config.model, spaces))
     is_dense = config.model.recurrence is None and not spaces.has_images
-    if is_dense and config.model.has_equal_layers:
+    if is_dense and config.model.has_equal_layers and not config.model.use_sde:
         _add(
             common, _layers_key(config.model), _FLOAT * _numbers_of_workspace(config.model, spaces)
         )
     _add(own, ("trainer", "num_workers"), workers * environment)
+    if config.model.use_sde:
+        policy, _ = _dense_parts(config.model, spaces)
+        # Each worker's random function, and the product with the features from which noise is summed.
+        functions = 2 * _FLOAT * workers * policy.features * len(spaces.bounds)
+        _add(own, ("trainer", "num_workers"), functions)
     if config.evaluation.evaluate:
         count = min(config.evaluation.num_workers, config.evaluation.seeds.num_seeds)
         _add(common, ("evaluation", "num_workers"), count * environment)
@@ -141,8 +146,9 @@ def _weights(config: Config, spaces: Spaces) -> list[tuple[KeyPath, int]]:
             _add(counts, key, count)
     outputs = sum(spaces.branches) or len(spaces.bounds)
     heads = _connections(policy.features, outputs) + _connections(value.features, 1)
-    # Each dimension of a continuous action has one weight for its deviation.
-    _add(counts, _layers_key(model), heads + len(spaces.bounds))
+    # Each dimension of a continuous action has one weight for its deviation, or one for each feature.
+    deviations = len(spaces.bounds) * (policy.features if model.use_sde else 1)
+    _add(counts, _layers_key(model), heads + deviations)
     return list(counts.items())
 
 

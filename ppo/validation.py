@@ -121,7 +121,7 @@ def _problems_of_discrete_actions(model: ModelConfig) -> list[tuple[KeyPath, str
 
 
 # Keys that only continuous actions have, and their defaults as YAML.
-_OF_CONTINUOUS_ACTIONS = {"squash_actions": "false", "log_std_init": "0"}
+_OF_CONTINUOUS_ACTIONS = {"squash_actions": "false", "use_sde": "false", "log_std_init": "0"}
 
 # A policy draws from a Gaussian of mean 0 at first. With a smaller chance, none of its first 10,000
 # actions may lie within the bounds.
@@ -131,7 +131,8 @@ _LEAST_CHANCE = 1e-4
 def bounds_notice(config: Config) -> str | None:
     """Return a line if hardly any drawn action lies within the environment's bounds; else None."""
     bounds = probe(config.environment).spaces.bounds
-    if config.model.squash_actions:
+    if config.model.squash_actions or config.model.use_sde:
+        # Squashed actions are always within; state-dependent deviations aren't known beforehand.
         return None
     deviation = math.exp(config.model.log_std_init)
     for number, (low, high) in enumerate(bounds, 1):

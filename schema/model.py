@@ -12,6 +12,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from schema.processor import multiplies_bfloat16
 from schema.section import Section, as_whole, key_error
@@ -121,6 +122,17 @@ class ModelConfig(Section):
         le=10,
         description="initial log standard deviation of continuous actions",
     )
+    use_sde: bool = Field(
+        False,
+        description="explore by noise that depends on the observation, for continuous actions: a random "
+        "linear function of the policy's last features, drawn for each worker (Raffin et al., 2022, "
+        "Smooth exploration for robotic reinforcement learning)",
+    )
+    sde_sample_freq: int = Field(
+        -1,
+        ge=-1,
+        description="steps after which use_sde draws new functions; -1: only when a rollout begins",
+    )
 
     def resolved(self, has_images: bool, device: str = "cpu") -> ModelConfig:
         """Return the config with null and auto resolved by the kind of observation and the machine.
@@ -192,6 +204,13 @@ class ModelConfig(Section):
                 "must be false or null, because hidden_layers has a list each for policy and value",
             )
         return self
+
+    @field_validator("sde_sample_freq")
+    @classmethod
+    def _is_a_number_of_steps(cls, value: int) -> int:
+        if value == 0:
+            raise PydanticCustomError("steps", "must be -1 or at least 1")
+        return value
 
     @model_validator(mode="after")
     def _names_its_checkpoint(self) -> ModelConfig:

@@ -53,6 +53,7 @@ USUAL_NAMES: Final[dict[KeyPath, tuple[str, ...]]] = {
     ("model", "hidden_layer_size"): ("hidden_dim", "hidden_size", "hidden_units"),
     ("model", "hidden_layers"): ("net_arch", "hidden_sizes", "fcnet_hiddens"),
     ("model", "initialization"): ("ortho_init", "orthogonal_init"),
+    ("model", "use_sde"): ("gsde", "state_dependent_exploration"),
     ("environment",): ("env",),
     ("environment", "name"): ("env_id", "env_name"),
     ("environment", "obs_stacks"): ("frame_stack", "n_stack"),

@@ -217,7 +217,8 @@ def test_a_continuous_target_is_learned(squash):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "default"), [("squash_actions", True, "false"), ("log_std_init", -1.0, "0")]
+    ("name", "value", "default"),
+    [("squash_actions", True, "false"), ("log_std_init", -1.0, "0"), ("use_sde", True, "false")],
 )
 def test_some_keys_need_continuous_actions(name, value, default):
     ((key, message),) = runnable_problems(tiny_config(model={name: value}))

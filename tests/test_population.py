@@ -43,6 +43,11 @@ KINDS = {
         "model": {"squash_actions": True, "hidden_layer_size": 24, "activation": "gelu"},
         "trainer": {"num_workers": 5, "worker_steps": 20, "bootstrap_truncated": True},
     },
+    "state-dependent": {
+        "environment": {"type": "Gymnasium", "name": "Pendulum-v1"},
+        "model": {"use_sde": True, "sde_sample_freq": 4, "hidden_layer_size": 24},
+        "trainer": {"num_workers": 5, "worker_steps": 20},
+    },
     "recurrent": {
         "environment": {"mask_velocities": True},
         "model": {"recurrence": {"hidden_state_size": 24, "hidden_state_init": "sample"}},

@@ -54,5 +54,6 @@ def test_the_notice_depends_on_the_initial_deviation():
     assert wide is not None and "hardly any action" in wide
 
 
-def test_squashed_actions_are_always_within():
+def test_squashed_actions_are_always_within_and_state_dependent_ones_get_no_notice():
+    assert bounds_notice(acting("Valve", use_sde=True)) is None
     assert bounds_notice(acting("Valve", squash_actions=True)) is None
