@@ -9,7 +9,7 @@ axis. `[M,]` in a shape marks an axis that only stacked networks have.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from environments.interface import ACTION_MASK, Spaces
 from networks.columns import Columns, find_columns
 from networks.distributions import FORBIDDEN, Distribution, MultiCategorical
+from networks.exploration import noise_log_deviation
 from networks.gaussians import DiagonalGaussian, SquashedGaussian
 from networks.initial_states import InitialStates
 from networks.layers import Layer, Linear, Vector
@@ -47,11 +48,14 @@ class Acted:
             value trunk without recurrent layers: acting needs no values, and it is faster to compute
             those of a whole rollout at once.
         states: ([M,] B, state_size), hidden states after the step; None without recurrent layers.
+        policy_features: ([M,] B, size), input of the policy's last layer; None without state-dependent
+            exploration, which alone needs it.
     """
 
     parameters: Tensor
     value_features: Tensor | None
     states: Tensor | None
+    policy_features: Tensor | None = None
 
 
 class ActorCritic(nn.Module):
@@ -64,6 +68,8 @@ class ActorCritic(nn.Module):
 
     Attributes:
         state_size: size of a worker's hidden state; 0 without recurrent layers.
+        uses_sde: whether exploration depends on the state, see `networks/exploration.py`.
+        has_equal_layers: as `ModelConfig.has_equal_layers`.
 
     Raises:
         ValueError: as `Recurrence`.
@@ -76,18 +82,29 @@ class ActorCritic(nn.Module):
         self.distribution = make_distribution(spaces, config)
         self.normaliser: Normaliser | None = None
         self.initial_states: InitialStates | None = None
-        self.trunk = Trunk(axis, spaces, model)
-        self.value_trunk = None if model.share_parameters else Trunk(axis, spaces, model)
-        size = model.hidden_layer_size
+        self._initialisation = model.initialization
+        self.has_equal_layers = model.has_equal_layers
+        self.trunk = Trunk(axis, spaces, model, model.policy_layers)
+        self.value_trunk = (
+            None if model.share_parameters else Trunk(axis, spaces, model, model.value_layers)
+        )
+        size = self.trunk.output_size
         self.policy_head = Linear(axis, size, self.distribution.num_outputs, _POLICY_GAIN)
-        self.value_head = Linear(axis, size, 1, _VALUE_GAIN)
+        self.value_head = Linear(axis, self._trunks[-1].output_size, 1, _VALUE_GAIN)
+        self.uses_sde = model.use_sde
         free = self.distribution.free_parameters
-        self.free_parameters = Vector(axis, free) if free else None
+        if self.uses_sde:
+            # A deviation for each feature and each dimension of an action.
+            free *= size
+        self.free_parameters = Vector(axis, free, model.log_std_init) if free else None
         self.state_size = sum(recurrence.state_size for recurrence in self._recurrences())
 
+    @property
+    def _trunks(self) -> list[Trunk]:
+        return [self.trunk] if self.value_trunk is None else [self.trunk, self.value_trunk]
+
     def _recurrences(self) -> list[Recurrence]:
-        trunks = [self.trunk] if self.value_trunk is None else [self.trunk, self.value_trunk]
-        return [trunk.recurrence for trunk in trunks if trunk.recurrence is not None]
+        return [trunk.recurrence for trunk in self._trunks if trunk.recurrence is not None]
 
     @property
     def acts_with_values(self) -> bool:
@@ -115,7 +132,7 @@ class ActorCritic(nn.Module):
         value_features = features
         if self.value_trunk is not None:
             value_features, _ = self.value_trunk(normalised, columns, self._of_value(sequences))
-        parameters = self.policy_parameters(self.policy_head(features), observations)
+        parameters = self._distribution_parameters(features, observations)
         return parameters, self.values_of_features(value_features)
 
     def act(self, observations: dict[str, Tensor], states: Tensor | None = None) -> Acted:
@@ -128,13 +145,18 @@ class ActorCritic(nn.Module):
         sequences = None if states is None else Sequences(states)
         normalised = self._normalised(observations)
         features, after = self.trunk(normalised, None, self._of_policy(sequences))
-        parameters = self.policy_parameters(self.policy_head(features), observations)
+        acted = Acted(
+            self._distribution_parameters(features, observations),
+            features,
+            after,
+            features if self.uses_sde else None,
+        )
         if self.value_trunk is None:
-            return Acted(parameters, features, after)
+            return acted
         if after is None:
-            return Acted(parameters, None, None)
+            return replace(acted, value_features=None)
         features, value_after = self.value_trunk(normalised, None, self._of_value(sequences))
-        return Acted(parameters, features, torch.cat((after, value_after), -1))
+        return replace(acted, value_features=features, states=torch.cat((after, value_after), -1))
 
     def _of_policy(self, sequences: Sequences | None) -> Sequences | None:
         """Return the sequences with the hidden states of the policy's trunk, which come first."""
@@ -145,6 +167,14 @@ class ActorCritic(nn.Module):
     def _of_value(self, sequences: Sequences | None) -> Sequences | None:
         """Return the sequences with the hidden states of the separate value trunk."""
         return sequences and sequences.part(self.state_size // 2, self.state_size // 2)
+
+    def _distribution_parameters(self, features: Tensor, observations: dict[str, Tensor]) -> Tensor:
+        """Return the distributions' parameters ([M,] B, parameters) for the policy's last features."""
+        outputs = self.policy_head(features)
+        if not self.uses_sde:
+            return self.policy_parameters(outputs, observations)
+        assert self.free_parameters is not None
+        return torch.cat((outputs, noise_log_deviation(features, self.free_parameters.values)), -1)
 
     def policy_parameters(self, outputs: Tensor, observations: dict[str, Tensor]) -> Tensor:
         """Return the distributions' parameters ([M,] B, parameters) for outputs ([M,] B, outputs)."""
@@ -181,6 +211,8 @@ class ActorCritic(nn.Module):
         sparse = values.dim() == 2 and values.dtype == torch.uint8
         if others or not sparse or self.normaliser is not None:
             return None
+        if not all(trunk.reads_columns for trunk in self._trunks):
+            return None
         return find_columns(values)
 
     def _normalised(self, observations: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -196,9 +228,10 @@ class ActorCritic(nn.Module):
         Args:
             workers: N.
         """
-        if self.trunk.encoders or self.trunk.in_bfloat16:
+        if self.trunk.encoders or self.trunk.in_bfloat16 or self.uses_sde:
             return False
-        return all(workers * width % _ALIGNMENT == 0 for width in self.trunk.widths)
+        widths = set().union(*(trunk.widths for trunk in self._trunks))
+        return all(workers * width % _ALIGNMENT == 0 for width in widths)
 
     @property
     def is_dense(self) -> bool:
@@ -232,7 +265,7 @@ class ActorCritic(nn.Module):
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the initial weights of a single member."""
         for layer in self._layers():
-            layer.initialise(generator)
+            layer.initialise(generator, self._initialisation)
 
     def _layers(self) -> Iterator[Layer | Vector]:
         return (module for module in self.modules() if isinstance(module, (Layer, Vector)))
@@ -325,6 +358,7 @@ class Population:
             torch.stack([part.parameters for part in parts]),
             _stack([part.value_features for part in parts]),
             _stack([part.states for part in parts]),
+            _stack([part.policy_features for part in parts]),
         )
 
     def values(self, observations: dict[str, Tensor], states: Tensor | None) -> Tensor:

@@ -85,7 +85,9 @@ def chosen_lines(configs: Iterable[Config], device: str = "cpu") -> list[str]:
         observed = "images" if has_images else "no images"
         if config.model.share_parameters is None:
             shared = "true" if model.share_parameters else "false"
-            lines.add(f"model.share_parameters is null: {shared}, because {observed} are observed")
+            apart = "model.hidden_layers has a list each for policy and value"
+            why = apart if model.has_layers_apart else f"{observed} are observed"
+            lines.add(f"model.share_parameters is null: {shared}, because {why}")
         if config.model.precision == "auto":
             if not has_images:
                 why = "no images are observed"

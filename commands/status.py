@@ -35,8 +35,8 @@ def show_status(out: Path, run_id: str) -> int:
         console.print(f"{run_id}: {line} of {counted(sum(counts.values()), 'run')}")
         left_out, finished = journal.count_left_out()
         if left_out:
-            runs = counted(finished, "finished run")
-            kept = f"; {runs} of them kept, but not ranked" if finished else ""
+            of_them = counted(finished, "finished run")
+            kept = f" ({of_them} kept, but not ranked)" if finished else ""
             console.print(f"{counted(left_out, 'permutation')} left out{kept}", soft_wrap=True)
         _print_session(console, journal, counts)
         outcome = read_outcome(out, run_id)

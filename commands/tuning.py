@@ -87,8 +87,8 @@ class _Plan:
             )
         if agenda.finished_left_out:
             self._print(
-                f"{agenda.finished_left_out:,} finished runs of permutations that are left out now are "
-                "kept, but not ranked"
+                f"{counted(agenda.finished_left_out, 'finished run')} of permutations that are left out "
+                "now kept, but not ranked"
             )
         if agenda.continued:
             own = "resumes from its last checkpoint"

@@ -51,14 +51,33 @@ def _has_threads(weight: Tensor) -> bool:
     return torch.get_num_threads() > 1
 
 
+def affine(bias: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    """Return bias (J) + inputs (B, K) @ weight (K, J), rounded alike for any number of threads."""
+    if _has_threads(weight):
+        product: Tensor = _SingleThreadProduct.apply(bias, inputs, weight)
+        return product
+    return torch.addmm(bias, inputs, weight)
+
+
 class Layer(nn.Module):
-    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), on the meta device until bound."""
+    """A layer with a weight ([M,] *shape) and a bias ([M,] outputs), on the meta device until bound.
+
+    Args:
+        axis: (M,), or () for a single member.
+        shape: of a member's weight.
+        outputs: size of a member's bias.
+        gain: of the orthogonal initialisation.
+
+    Attributes:
+        fan_in: numbers that an output depends on; PyTorch's initial weights depend on it.
+    """
 
     def __init__(
         self, axis: tuple[int, ...], shape: tuple[int, ...], outputs: int, gain: float
     ) -> None:
         super().__init__()
         self.gain = gain
+        self.fan_in = math.prod(shape) // outputs
         self.weight = nn.Parameter(torch.empty(*axis, *shape, device="meta"))
         self.bias = nn.Parameter(torch.empty(*axis, outputs, device="meta"))
 
@@ -66,8 +85,23 @@ class Layer(nn.Module):
         """View a row ([M,] K) of weights or gradients in the shape of the parameter `name`."""
         return flat.view(getattr(self, name).shape)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Set orthogonal weights and a bias of zero, for a single member."""
+    def initialise(self, generator: torch.Generator, scheme: str) -> None:
+        """Set a single member's initial weights.
+
+        Args:
+            generator: draws the weights.
+            scheme: orthogonal, or torch for the initial weights of PyTorch's own layers.
+        """
+        if scheme == "torch":
+            limit = 1 / math.sqrt(self.fan_in)
+            for parameter in (self.weight, self.bias):
+                drawn = torch.empty(parameter.shape)
+                parameter.data.copy_(drawn.uniform_(-limit, limit, generator=generator))
+        else:
+            self._initialise_orthogonally(generator)
+
+    def _initialise_orthogonally(self, generator: torch.Generator) -> None:
+        """Set orthogonal weights and a bias of zero."""
         drawn = torch.empty(self.weight.shape)
         nn.init.orthogonal_(drawn, self.gain, generator=generator)
         self.weight.data.copy_(drawn)
@@ -88,10 +122,7 @@ class Linear(Layer):
         """Apply each member's weights to its own inputs, or to the selected columns of them."""
         weight = self.weight if columns is None else columns.merge(self.weight)
         if weight.dim() == 2:
-            if _has_threads(weight):
-                product: Tensor = _SingleThreadProduct.apply(self.bias, inputs, weight)
-                return product
-            return torch.addmm(self.bias, inputs, weight)
+            return affine(self.bias, inputs, weight)
         if weight.device.type == "cpu" and not torch.is_grad_enabled():
             # NumPy multiplies matrix by matrix, so that rounding doesn't depend on M, and takes no
             # longer.
@@ -134,16 +165,17 @@ class Convolution(Layer):
 
 
 class Vector(nn.Module):
-    """Free parameters ([M,] size), which don't depend on observations; zeros at first."""
+    """Free parameters ([M,] size), which don't depend on observations; all are `initial` at first."""
 
-    def __init__(self, axis: tuple[int, ...], size: int) -> None:
+    def __init__(self, axis: tuple[int, ...], size: int, initial: float = 0.0) -> None:
         super().__init__()
+        self.initial = initial
         self.values = nn.Parameter(torch.empty(*axis, size, device="meta"))
 
     def view(self, name: str, flat: Tensor) -> Tensor:
         """View a row ([M,] size) of weights or gradients in the shape of the parameter."""
         return flat.view(self.values.shape)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Set zeros, for a single member."""
-        self.values.data.zero_()
+    def initialise(self, generator: torch.Generator, scheme: str) -> None:
+        """Set the initial value, for a single member, whatever the scheme."""
+        self.values.data.fill_(self.initial)

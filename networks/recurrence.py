@@ -46,9 +46,11 @@ class GatedLinear(Linear):
     def __init__(self, axis: tuple[int, ...], inputs: int, gates: int, size: int) -> None:
         super().__init__(axis, inputs, gates * size, 1.0)
         self._gates = gates
+        # PyTorch draws all weights of its recurrent layers by the size of the hidden state.
+        self.fan_in = size
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Set orthogonal weights for each gate and a bias of zero, for a single member."""
+    def _initialise_orthogonally(self, generator: torch.Generator) -> None:
+        """Set orthogonal weights for each gate and a bias of zero."""
         for part in self.weight.data.chunk(self._gates, -1):
             drawn = torch.empty(part.shape)
             nn.init.orthogonal_(drawn, self.gain, generator=generator)

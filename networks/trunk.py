@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
@@ -47,10 +47,17 @@ class Trunk(nn.Module):
     Args:
         axis: (M,), or () for a single member.
         spaces: spaces of the observations.
-        config: sizes and activation.
+        config: activation, precision and recurrent layers.
+        units: of each fully connected layer.
+
+    Attributes:
+        output_size: number of features.
+        widths: sizes of the activations' outputs.
     """
 
-    def __init__(self, axis: tuple[int, ...], spaces: Spaces, config: ModelConfig) -> None:
+    def __init__(
+        self, axis: tuple[int, ...], spaces: Spaces, config: ModelConfig, units: Sequence[int]
+    ) -> None:
         super().__init__()
         self.in_bfloat16 = config.precision == "bfloat16"
         self.activation_name = config.activation
@@ -72,14 +79,20 @@ class Trunk(nn.Module):
             is_lstm, alone = config.recurrence.layer_type == "lstm", not self.encoders
             self.recurrence.uses_numba = is_lstm and alone and numerics.is_installed()
             width = self.recurrence.output_size
-        sizes = [width] + [config.hidden_layer_size] * config.num_hidden_layers
+        sizes = [width, *units]
         self.linear_layers = [
             Linear(axis, inputs, outputs, HIDDEN_GAIN) for inputs, outputs in pairwise(sizes)
         ]
         self.layers = nn.ModuleList(self.linear_layers)
-        self.widths = {*sizes[1:]}
+        self.output_size = sizes[-1]
+        self.widths = {*units}
         if self.recurrence is not None:
             self.widths.add(self.recurrence.output_size)
+
+    @property
+    def reads_columns(self) -> bool:
+        """Whether a first layer multiplies the observations, so that it can read columns of them."""
+        return self.recurrence is not None or bool(self.linear_layers)
 
     @staticmethod
     def _encoder(axis: tuple[int, ...], channels: int) -> nn.ModuleList:
@@ -103,7 +116,7 @@ class Trunk(nn.Module):
             sequences: order of the steps, for recurrent layers.
 
         Returns:
-            Features ([M,] B, hidden_layer_size), and the hidden states after each step as from
+            Features ([M,] B, output_size), and the hidden states after each step as from
             `Recurrence`.
         """
         device = next(iter(observations.values())).device.type

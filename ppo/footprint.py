@@ -77,7 +77,8 @@ _OF_NO_SIZE = {
         *("gamma", "lamda", "updates", "epochs", "value_coefficient", "max_grad_norm"),
         *("adam_epsilon", "weight_decay", "target_kl"),
         *("learning_rate_schedule", "beta_schedule", "clip_range_schedule"),
-    }
+    },
+    "model": {"log_std_init", "initialization"},
 }
 
 
@@ -106,9 +107,17 @@ def footprint_in(probed: Probe, config: Config) -> Footprint:
     # Acting reads one observation of each worker at once, which may exceed a mini-batch.
     batch = max(trainer.batch_size // trainer.num_mini_batches, workers)
     _add(common, of_steps, batch * _bytes_of_learning(config.model, spaces))
-    if config.model.recurrence is None and not spaces.has_images:
-        _add(common, _HIDDEN, _FLOAT * _numbers_of_workspace(config.model, spaces))
+    is_dense = config.model.recurrence is None and not spaces.has_images
+    if is_dense and config.model.has_equal_layers and not config.model.use_sde:
+        _add(
+            common, _layers_key(config.model), _FLOAT * _numbers_of_workspace(config.model, spaces)
+        )
     _add(own, ("trainer", "num_workers"), workers * environment)
+    if config.model.use_sde:
+        policy, _ = _dense_parts(config.model, spaces)
+        # Each worker's random function, and the product with the features from which noise is summed.
+        functions = 2 * _FLOAT * workers * policy.features * len(spaces.bounds)
+        _add(own, ("trainer", "num_workers"), functions)
     if config.evaluation.evaluate:
         count = min(config.evaluation.num_workers, config.evaluation.seeds.num_seeds)
         _add(common, ("evaluation", "num_workers"), count * environment)
@@ -131,19 +140,73 @@ def _weights(config: Config, spaces: Spaces) -> list[tuple[KeyPath, int]]:
     """Return numbers of weights, each with the key that determines it."""
     model = config.model
     counts: dict[KeyPath, int] = {}
-    for _ in range(1 if model.share_parameters else 2):
-        for key, count in _trunk_weights(model, spaces):
+    policy, value = _dense_parts(model, spaces)
+    for layers in [policy] if model.share_parameters else [policy, value]:
+        for key, count in _trunk_weights(model, spaces, layers):
             _add(counts, key, count)
     outputs = sum(spaces.branches) or len(spaces.bounds)
-    heads = _connections(model.hidden_layer_size, outputs) + _connections(
-        model.hidden_layer_size, 1
-    )
-    # Each dimension of a continuous action has one weight for its deviation.
-    _add(counts, _HIDDEN, heads + len(spaces.bounds))
+    heads = _connections(policy.features, outputs) + _connections(value.features, 1)
+    # Each dimension of a continuous action has one weight for its deviation, or one for each feature.
+    deviations = len(spaces.bounds) * (policy.features if model.use_sde else 1)
+    _add(counts, _layers_key(model), heads + deviations)
     return list(counts.items())
 
 
-def _trunk_weights(model: ModelConfig, spaces: Spaces) -> Iterator[tuple[KeyPath, int]]:
+@dataclass(frozen=True)
+class _Dense:
+    """The sizes of a trunk's fully connected layers.
+
+    Attributes:
+        depth: number of layers.
+        first: units of the first layer; 0 without layers.
+        features: units of the last layer; without layers, those of the part before them.
+        units: of all layers together.
+        between: weights and biases of all layers but the first.
+    """
+
+    depth: int
+    first: int
+    features: int
+    units: int
+    between: int
+
+
+def _dense_parts(model: ModelConfig, spaces: Spaces) -> tuple[_Dense, _Dense]:
+    """Return the sizes of the fully connected layers of policy and value function."""
+    if model.hidden_layers is None:
+        # By arithmetic alone, because there may be too many layers for a list.
+        size, depth = model.hidden_layer_size, model.num_hidden_layers
+        alike = _Dense(depth, size, size, depth * size, (depth - 1) * _connections(size, size))
+        return alike, alike
+    inputs = _dense_inputs(model, spaces)
+    policy, value = (
+        _Dense(
+            depth=len(layers),
+            first=next(iter(layers), 0),
+            features=[inputs, *layers][-1],
+            units=sum(layers),
+            between=sum(_connections(*sizes) for sizes in pairwise(layers)),
+        )
+        for layers in (model.policy_layers, model.value_layers)
+    )
+    return policy, value
+
+
+def _layers_key(model: ModelConfig) -> KeyPath:
+    return _HIDDEN if model.hidden_layers is None else ("model", "hidden_layers")
+
+
+def _dense_inputs(model: ModelConfig, spaces: Spaces) -> int:
+    """Return the number of inputs of the fully connected layers."""
+    if model.recurrence is not None:
+        return model.recurrence.hidden_state_size
+    width, images = _observed(spaces)
+    return width + sum(list(convolved_sizes(shape))[-1] for shape in images)
+
+
+def _trunk_weights(
+    model: ModelConfig, spaces: Spaces, layers: _Dense
+) -> Iterator[tuple[KeyPath, int]]:
     width, images = _observed(spaces)
     for shape in images:
         channels = [shape[2], *(filters for filters, _, _ in CONVOLUTIONS)]
@@ -153,14 +216,15 @@ def _trunk_weights(model: ModelConfig, spaces: Spaces) -> Iterator[tuple[KeyPath
     if model.recurrence is not None:
         yield from _recurrent_weights(model.recurrence, width)
         width = model.recurrence.hidden_state_size
-    size = model.hidden_layer_size
+    if not layers.depth:
+        return
+    hidden = _layers_key(model)
     # With many inputs or many layers, blame these rather than the layers' size.
     observed: KeyPath = ("environment", "resize_vis_obs" if images else "name")
-    is_wide = width > size and model.recurrence is None
-    yield observed if is_wide else _HIDDEN, _connections(width, size)
-    more = model.num_hidden_layers - 1
-    deep: KeyPath = ("model", "num_hidden_layers")
-    yield deep if more > size else _HIDDEN, more * _connections(size, size)
+    is_wide = width > layers.first and model.recurrence is None
+    yield observed if is_wide else hidden, _connections(width, layers.first)
+    is_deep = model.hidden_layers is None and layers.depth - 1 > layers.first
+    yield ("model", "num_hidden_layers") if is_deep else hidden, layers.between
 
 
 def _recurrent_weights(recurrence: RecurrenceConfig, width: int) -> Iterator[tuple[KeyPath, int]]:
@@ -219,7 +283,8 @@ def _bytes_of_a_step(config: Config, spaces: Spaces) -> int:
         numbers += len(spaces.branches)
     trunks = 1 if model.share_parameters else 2
     if model.share_parameters or model.recurrence is not None:
-        numbers += model.hidden_layer_size
+        _, value = _dense_parts(model, spaces)
+        numbers += value.features
     if model.recurrence is not None:
         numbers += trunks * _state_size(model.recurrence)
     # Actions exist three times: step by step, stacked, and in the buffer.
@@ -231,21 +296,23 @@ def _bytes_of_learning(model: ModelConfig, spaces: Spaces) -> int:
     _, images = _observed(spaces)
     # Observations in the network's type; the return value adds the copy in their own type.
     numbers = sum(_numbers_looked_at(*form) for form in spaces.observations.values())
-    of_layers = model.num_hidden_layers * model.hidden_layer_size
     # Torch stores inputs and outputs of activations, and gradients of both.
-    of_layers += sum(2 * sum(convolved_sizes(shape)) for shape in images)
+    of_layers = sum(2 * sum(convolved_sizes(shape)) for shape in images)
     if model.recurrence is not None:
         of_layers += _numbers_of_recurrence(model.recurrence)
-    trunks = 1 if model.share_parameters else 2
-    numbers += trunks * of_layers + 2 * model.hidden_layer_size
+    policy, value = _dense_parts(model, spaces)
+    for layers in [policy] if model.share_parameters else [policy, value]:
+        numbers += of_layers + layers.units
+    numbers += policy.features + value.features
     return _observation_bytes(spaces) + _FLOAT * numbers
 
 
 def _numbers_of_workspace(model: ModelConfig, spaces: Spaces) -> int:
     """Return the numbers of a dense network's largest weight gradient and transposed weights."""
-    size, (width, _) = model.hidden_layer_size, _observed(spaces)
+    layers, _ = _dense_parts(model, spaces)
+    size, (width, _) = layers.first, _observed(spaces)
     trunks = 1 if model.share_parameters else 2
-    return max(width, size) * size + trunks * (model.num_hidden_layers - 1) * size * size
+    return max(width, size) * size + trunks * (layers.depth - 1) * size * size
 
 
 # Copies of each gate of a recurrent layer at a step while torch learns.

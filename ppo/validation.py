@@ -15,6 +15,7 @@ from schema.config import Config, load_config
 from schema.environment import EnvironmentConfig
 from schema.errors import UserError
 from schema.folders import absolute
+from schema.model import ModelConfig
 from schema.yaml_file import KeyPath
 
 
@@ -90,15 +91,11 @@ def _cached_environment_problems(environment_json: str) -> _Found:
 def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
     """Return the problems of the network's keys with the environment's spaces."""
     model = config.model
-    if model.squash_actions:
-        bounds = probe(config.environment).spaces.bounds
-        if not bounds:
-            message = "is for continuous actions, but the environment's are discrete; must be false"
-            return [(("model", "squash_actions"), message)]
-        if not all(map(math.isfinite, chain.from_iterable(bounds))):
-            return [
-                (("model", "squash_actions"), "needs actions with finite bounds; must be false")
-            ]
+    bounds = probe(config.environment).spaces.bounds
+    if not bounds and (problems := _problems_of_discrete_actions(model)):
+        return problems
+    if model.squash_actions and not all(map(math.isfinite, chain.from_iterable(bounds))):
+        return [(("model", "squash_actions"), "needs actions with finite bounds; must be false")]
     if model.recurrence is not None and model.recurrence.residual:
         # Imported here because torch takes seconds to load, and few configs need it here.
         from model import ActorCritic
@@ -111,7 +108,22 @@ def _network_problems(config: Config) -> list[tuple[KeyPath, str]]:
     return []
 
 
-# A policy draws from a standard Gaussian at first. With a smaller chance, none of its first 10,000
+def _problems_of_discrete_actions(model: ModelConfig) -> list[tuple[KeyPath, str]]:
+    """Return a problem for each key that is set, but is for continuous actions only."""
+    return [
+        (
+            ("model", key),
+            f"is for continuous actions, but the environment's are discrete; must be {default}",
+        )
+        for key, default in _OF_CONTINUOUS_ACTIONS.items()
+        if getattr(model, key)
+    ]
+
+
+# Keys that only continuous actions have, and their defaults as YAML.
+_OF_CONTINUOUS_ACTIONS = {"squash_actions": "false", "use_sde": "false", "log_std_init": "0"}
+
+# A policy draws from a Gaussian of mean 0 at first. With a smaller chance, none of its first 10,000
 # actions may lie within the bounds.
 _LEAST_CHANCE = 1e-4
 
@@ -119,10 +131,12 @@ _LEAST_CHANCE = 1e-4
 def bounds_notice(config: Config) -> str | None:
     """Return a line if hardly any drawn action lies within the environment's bounds; else None."""
     bounds = probe(config.environment).spaces.bounds
-    if config.model.squash_actions:
+    if config.model.squash_actions or config.model.use_sde:
+        # Squashed actions are always within; state-dependent deviations aren't known beforehand.
         return None
+    deviation = math.exp(config.model.log_std_init)
     for number, (low, high) in enumerate(bounds, 1):
-        if low < high and _chance(low, high) < _LEAST_CHANCE:
+        if low < high and _chance(low / deviation, high / deviation) < _LEAST_CHANCE:
             is_finite = all(map(math.isfinite, chain.from_iterable(bounds)))
             remedy = "set model.squash_actions to true, or let" if is_finite else "let"
             return (

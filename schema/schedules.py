@@ -41,5 +41,5 @@ class ClipRangeSchedule(DecaySchedule):
 
     initial: float = Field(0.2, gt=0, description="clip range at the start")
     final: float | None = Field(
-        None, gt=0, description="clip range at the end; null: same as initial"
+        None, ge=0, description="clip range at the end; null: same as initial"
     )

@@ -35,7 +35,7 @@ class Section(BaseModel):
     def _whole_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         assert info.field_name is not None
         if isinstance(value, (float, list)) and _takes_whole_numbers(cls, info.field_name):
-            return _as_whole(value)
+            return as_whole(value)
         return value
 
 
@@ -51,9 +51,10 @@ def _types_in(annotation: Any) -> list[Any]:
     return inner or [annotation]
 
 
-def _as_whole(value: Any) -> Any:
+def as_whole(value: Any) -> Any:
+    """Return whole floats, also within lists, as integers, and any other value unchanged."""
     if isinstance(value, list):
-        return [_as_whole(each) for each in value]
+        return [as_whole(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

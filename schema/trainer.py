@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from schema.schedules import BetaSchedule, ClipRangeSchedule, LearningRateSchedule
-from schema.section import Section, key_error
+from schema.section import Section, as_whole, key_error
+
+# Keys that determine the number of updates where total_steps is given.
+LENGTH_KEYS = ("total_steps", "num_workers", "worker_steps")
 
 
 class TrainerConfig(Section):
@@ -18,6 +21,12 @@ class TrainerConfig(Section):
     lamda: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
     updates: int = Field(
         50, ge=1, description="number of updates; each collects a rollout and trains on it"
+    )
+    total_steps: int | None = Field(
+        None,
+        ge=1,
+        description="environment steps of a run, instead of updates; rounded up to whole updates, which "
+        "take the place of this key in a run's own config; null: as many as updates take",
     )
     epochs: int = Field(4, ge=1, description="passes over each rollout")
     num_workers: int = Field(
@@ -85,6 +94,15 @@ class TrainerConfig(Section):
         """Steps of a rollout, over all workers."""
         return self.num_workers * self.worker_steps
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_whole_updates(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("total_steps") is None:
+            return data
+        if "updates" in data:
+            raise key_error("total_steps", "can't be combined with updates; leave one of them out")
+        return with_updates(data)
+
     @model_validator(mode="after")
     def _mini_batches_divide_the_batch(self) -> TrainerConfig:
         if self.batch_size % self.num_mini_batches:
@@ -94,3 +112,19 @@ class TrainerConfig(Section):
                 f"(num_workers {self.num_workers} x worker_steps {self.worker_steps})",
             )
         return self
+
+
+def with_updates(data: dict[str, Any]) -> dict[str, Any]:
+    """Replace a section's total_steps by the least number of updates that take so many steps.
+
+    Args:
+        data: the section trainer as a file has it. Values of a wrong type or out of range stay, and fail
+            the fields' own validation.
+    """
+    steps, workers, worker_steps = (
+        as_whole(data.get(key, TrainerConfig.model_fields[key].default)) for key in LENGTH_KEYS
+    )
+    if not all(type(number) is int and number > 0 for number in (steps, workers, worker_steps)):
+        return data
+    updates = -(-steps // (workers * worker_steps))
+    return {**data, "total_steps": None, "updates": updates}

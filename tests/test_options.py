@@ -216,9 +216,12 @@ def test_a_continuous_target_is_learned(squash):
         del gymnasium.registry["Target-v0"]
 
 
-def test_squashing_needs_continuous_actions():
-    ((key, message),) = runnable_problems(tiny_config(model={"squash_actions": True}))
-    assert key == ("model", "squash_actions")
-    assert message.endswith("the environment's are discrete; must be false")
-    squashed = tiny_config(environment=PENDULUM, model={"squash_actions": True})
-    assert not runnable_problems(squashed)
+@pytest.mark.parametrize(
+    ("name", "value", "default"),
+    [("squash_actions", True, "false"), ("log_std_init", -1.0, "0"), ("use_sde", True, "false")],
+)
+def test_some_keys_need_continuous_actions(name, value, default):
+    ((key, message),) = runnable_problems(tiny_config(model={name: value}))
+    assert key == ("model", name)
+    assert message.endswith(f"the environment's are discrete; must be {default}")
+    assert not runnable_problems(tiny_config(environment=PENDULUM, model={name: value}))

@@ -23,6 +23,16 @@ KINDS = {
         "model": {"hidden_layer_size": 13, "activation": "swish", "share_parameters": False},
         "trainer": {"num_workers": 3, "worker_steps": 10, "num_mini_batches": 3},
     },
+    "layers apart": {
+        "model": {
+            **{"num_hidden_layers": 2, "hidden_layer_size": 128},
+            "hidden_layers": {"policy": [13, 64], "value": [16]},
+        },
+    },
+    "no layers": {
+        "model": {"num_hidden_layers": 2, "hidden_layer_size": 128, "hidden_layers": []},
+        "trainer": {"num_workers": 3, "worker_steps": 10, "num_mini_batches": 3},
+    },
     "normalised": {
         "environment": {"backend": "gymnasium"},
         "model": {"normalize_observations": True},
@@ -32,6 +42,11 @@ KINDS = {
         "environment": {"type": "Gymnasium", "name": "Pendulum-v1"},
         "model": {"squash_actions": True, "hidden_layer_size": 24, "activation": "gelu"},
         "trainer": {"num_workers": 5, "worker_steps": 20, "bootstrap_truncated": True},
+    },
+    "state-dependent": {
+        "environment": {"type": "Gymnasium", "name": "Pendulum-v1"},
+        "model": {"use_sde": True, "sde_sample_freq": 4, "hidden_layer_size": 24},
+        "trainer": {"num_workers": 5, "worker_steps": 20},
     },
     "recurrent": {
         "environment": {"mask_velocities": True},
@@ -85,6 +100,23 @@ def test_weights_are_equal_bit_for_bit_with_any_number_of_cores(kind):
         assert same(trained_weights(runs, cores=2), trained_weights(runs, cores=1))
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("numba", [True, False])
+@pytest.mark.parametrize("clip_value_loss", [True, False])
+def test_a_clip_range_of_zero_trains(monkeypatch, numba, clip_value_loss):
+    if not numba:
+        monkeypatch.setattr("numerics.is_installed", lambda: False)
+    schedule = {"initial": 0.2, "final": 0, "max_decay_steps": 2}
+    trainer = {"updates": 5, "clip_range_schedule": schedule, "clip_value_loss": clip_value_loss}
+    with PPOTrainer([Run(tiny_config(trainer=trainer), 0)], ON_CPU) as trained:
+        before = trained.parts.population.weights.clone()
+        trained.run()
+        (member,) = trained.parts.members
+        assert trained.failures == [None] and trained.is_finished
+        assert member.scalars["schedule/clip_range"] == 0
+        assert trained.parts.population.weights.isfinite().all()
+        assert not torch.equal(before, trained.parts.population.weights)
 
 
 def test_a_member_trains_as_if_it_were_alone(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from environments.levels import ListedLevels, RandomLevels
-from schema.schedules import BetaSchedule, LearningRateSchedule
+from schema.schedules import BetaSchedule, ClipRangeSchedule, LearningRateSchedule
 from utils import Stream, derive_seed, make_generator, scheduled_value
 
 
@@ -27,6 +27,13 @@ from utils import Stream, derive_seed, make_generator, scheduled_value
 def test_a_schedule_decays_as_worked_out_by_hand(schedule, update, expected):
     found = scheduled_value(BetaSchedule(**schedule), update, 10)
     assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_clip_range_may_fall_to_zero():
+    schedule = ClipRangeSchedule(initial=0.2, final=0)
+    assert [scheduled_value(schedule, update, 4) for update in range(5)] == pytest.approx(
+        [0.2, 0.15, 0.1, 0.05, 0.0]
+    )
 
 
 def test_a_learning_rate_decays_linearly_by_default():

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 
 def can_train(population: Population) -> bool:
-    """Return whether Numba is installed and these networks suit it: fully connected, on a CPU."""
-    dense = population.stacked.is_dense and population.weights.device.type == "cpu"
-    return dense and numerics.is_installed()
+    """Return whether Numba is installed and these networks suit it; see `obstacle`."""
+    network = population.stacked
+    suitable = network.is_dense and network.has_equal_layers and not network.uses_sde
+    return suitable and population.weights.device.type == "cpu" and numerics.is_installed()
 
 
 def obstacle(model: ModelConfig, has_images: bool) -> str | None:
@@ -42,6 +43,10 @@ def obstacle(model: ModelConfig, has_images: bool) -> str | None:
         return "images are observed"
     if model.recurrence is not None:
         return "the network is recurrent"
+    if not model.has_equal_layers:
+        return "model.hidden_layers aren't all of one size, or there are none"
+    if model.use_sde:
+        return "model.use_sde is true"
     return "model.precision is bfloat16" if model.precision == "bfloat16" else None
 
 

@@ -5,13 +5,12 @@ Axes: members M, workers N, steps T (see `buffer.py`), numbers A of an action.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from environments.interface import Observations
+from ppo.by_torch.noise import make_noise
 from ppo.parts import Parts
 
 
@@ -29,7 +28,7 @@ class TorchActing:
         self._buffer = buffer
         self._distribution = population.stacked.distribution
         self._device = population.weights.device
-        self._noise: Sequence[Tensor] = []
+        self._noise = make_noise(parts)
         self._outputs: list[tuple[Tensor, Tensor]] = []
         size = population.stacked.value_head.weight.shape[-2]
         shape = (buffer.members, buffer.steps, buffer.workers, size)
@@ -39,18 +38,13 @@ class TorchActing:
 
     def begin(self) -> None:
         """Draw the random numbers of a rollout, each member's from its own generator."""
-        shape = (self._buffer.steps, self._buffer.workers)
-        draws = [
-            self._distribution.noise(shape, member.action_generator) for member in self._members
-        ]
-        # T of M x N x ...
-        self._noise = torch.stack(draws, 1).to(self._device).unbind()
+        self._noise.begin()
         self._outputs.clear()
 
     def act(self, step: int, states: Tensor | None) -> tuple[np.ndarray, Tensor | None]:
         """Return actions (M * N, A) as environments take them, and hidden states after the step."""
         acted = self._population.act(self._buffer.observed(step), states)
-        actions = self._distribution.sample(acted.parameters, self._noise[step])
+        actions = self._noise.sample(step, acted)
         self._outputs.append((acted.parameters, actions))
         if self.value_features is not None and acted.value_features is not None:
             self.value_features[:, step] = acted.value_features

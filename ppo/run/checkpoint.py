@@ -122,7 +122,9 @@ def _shown(value: object) -> str:
 
 def _computation(model: ModelConfig) -> dict[str, Any]:
     """Return the values that change what a network computes, but no shape of its weights."""
-    values: dict[str, Any] = {key: getattr(model, key) for key in ("activation", "squash_actions")}
+    values: dict[str, Any] = {
+        key: getattr(model, key) for key in ("activation", "squash_actions", "use_sde")
+    }
     for key in ("hidden_state_init", "reset_hidden_state", "residual"):
         if model.recurrence is not None:
             values[f"recurrence.{key}"] = getattr(model.recurrence, key)

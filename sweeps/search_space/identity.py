@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from schema.trainer import LENGTH_KEYS
 from schema.yaml_file import KeyPath
 from sweeps.search_space.choices import canonical, show
 from sweeps.search_space.grid import Grid
@@ -61,7 +62,10 @@ def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
 
 def updates_of(grid: Grid) -> int | None:
     """Return the number of updates of all runs of a validated grid; None if it is tuned."""
-    if any(axis.key_path == UPDATES for axis in grid.axes):
+    deciding = {UPDATES, ("trainer", "total_steps")}
+    if "total_steps" in grid.base.data.get("trainer", {}):
+        deciding |= {("trainer", key) for key in LENGTH_KEYS}
+    if any(axis.key_path in deciding for axis in grid.axes):
         return None
     return grid.permutation(grid.first).config.trainer.updates
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from schema.config import Config
+from schema.trainer import with_updates
 from schema.yaml_file import KeyPath
 
 
@@ -35,4 +36,7 @@ def value_at(data: Any, key_path: KeyPath) -> Any:
 
 def complete(base: dict[str, Any]) -> dict[str, Any]:
     """Return a base config with the defaults of the keys that it leaves out."""
+    trainer = base.get("trainer")
+    if isinstance(trainer, dict):
+        base = {**base, "trainer": with_updates(trainer)}
     return deep_merge(Config().as_dict(), base)

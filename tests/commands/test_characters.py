@@ -8,7 +8,7 @@ import pytest
 
 from commands.terminal.characters import print_any_character
 from commands.terminal.progress import make_console
-from tests.e2e.commands import ROOT, run, succeed, write_tiny
+from tests.e2e.commands import ROOT, run, write_tiny
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,7 @@ def test_a_folder_whose_name_is_no_text_gives_one_line(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == (
-        b"error: --out=o\xff: must be a path in UTF-8; rename it\n"
-    )
+    assert done.stderr == (b"error: --out=o\xff: must be a path in UTF-8; rename it\n")
 
 
 def test_a_training_within_a_folder_whose_name_is_no_text_gives_one_line(tmp_path):

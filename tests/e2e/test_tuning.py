@@ -81,7 +81,7 @@ def test_a_rule_leaves_out_what_a_sweep_has_trained_and_brings_it_back(tmp_path)
     space.write_text(whole + "exclude:\n  - {gamma: 0.9, learning_rate_schedule.initial: 1e-3}\n")
     shown = succeed("tune", *options, cwd=tmp_path)
     assert "3 permutations x 1 repetitions = 3 runs" in shown
-    assert "1 finished runs of permutations that are left out now are kept, but not ranked" in shown
+    assert "1 finished run of permutations that are left out now kept, but not ranked" in shown
     assert [row["permutation"] for row in read_results(tmp_path / "out")] == list("0123")
     assert read_results(tmp_path / "out")[:3] == rows
     report = succeed("report", "--run-id=a", "--out=out", "--format=csv", cwd=tmp_path)
@@ -89,7 +89,7 @@ def test_a_rule_leaves_out_what_a_sweep_has_trained_and_brings_it_back(tmp_path)
     assert ranked == set("123")
     status = succeed("tune", "--status", "--run-id=a", "--out=out", cwd=tmp_path)
     assert "a: 3 finished of 3 runs" in status
-    assert "1 permutations are left out; their 1 finished runs are kept, but not ranked" in status
+    assert "1 permutation left out (1 finished run kept, but not ranked)" in status
     dry = succeed("tune", *options, "--dry-run", cwd=tmp_path)
     assert "3 finished runs in out are kept" in dry
     written = succeed("tune", *options[:2], "--generate-only", "--out=grid", cwd=tmp_path)
@@ -127,7 +127,7 @@ def test_invalid_permutations_are_skipped_on_request(tmp_path):
     again = succeed("tune", *options, "--skip-invalid", "--out=out", cwd=tmp_path)
     assert "3 finished runs in out are kept" in again
     status = succeed("tune", "--status", "--skip-invalid", "--run-id=a", "--out=out", cwd=tmp_path)
-    assert "a: 3 finished of 3 runs\n1 permutations are left out\n" in status
+    assert "a: 3 finished of 3 runs\n1 permutation left out\n" in status
     report = succeed("report", "--run-id=a", "--out=out", "--format=csv", cwd=tmp_path)
     assert {row["permutation"] for row in csv.DictReader(report.splitlines())} == set("023")
 

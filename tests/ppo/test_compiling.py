@@ -38,6 +38,7 @@ def test_without_numba_torch_trains_and_a_notice_says_so(monkeypatch):
         ({}, True, "images are observed"),
         ({"recurrence": {}}, False, "the network is recurrent"),
         ({"precision": "bfloat16"}, False, "model.precision is bfloat16"),
+        ({"use_sde": True}, False, "model.use_sde is true"),
     ],
 )
 def test_a_line_says_why_numba_cannot_train(model, has_images, reason, monkeypatch):

@@ -26,6 +26,7 @@ from tests.examples import VECTOR_SPACES, VISUAL_SPACES, tiny_config
 BOTH = Spaces(VISUAL_SPACES.observations | VECTOR_SPACES.observations, (3,))
 CONTINUOUS = Spaces({"vector": ((5,), "float32")}, bounds=((-1.0, 1.0), (0.0, 2.0)))
 MASKED = Spaces({"vector": ((5,), "float32"), "action_mask": ((5,), "uint8")}, (3, 2))
+USUAL = {"num_hidden_layers": 2, "hidden_layer_size": 128}
 LSTM = {"layer_type": "lstm", "num_layers": 2, "hidden_state_size": 24}
 GRU = {"hidden_state_size": 24, "embed": True, "hidden_state_init": "learned"}
 
@@ -38,9 +39,16 @@ GRU = {"hidden_state_size": 24, "embed": True, "hidden_state_init": "learned"}
         {"num_hidden_layers": 3, "share_parameters": False},
         {"recurrence": LSTM},
         {"recurrence": GRU},
+        {"use_sde": True},
+        USUAL | {"hidden_layers": [7, 3, 5]},
+        USUAL | {"hidden_layers": []},
+        USUAL | {"hidden_layers": [], "recurrence": LSTM},
+        USUAL | {"hidden_layers": {"policy": [7, 2], "value": []}},
     ],
 )
 def test_the_counted_weights_are_those_of_the_network(spaces, model):
+    if model.get("use_sde") and not spaces.bounds:
+        pytest.skip("continuous actions only")
     config = tiny_config(model=model)
     assert count_weights(config, spaces) == ActorCritic(spaces, config).size
 

@@ -47,5 +47,13 @@ def test_other_actions_get_none(identifier):
     assert bounds_notice(acting(identifier)) is None
 
 
-def test_squashed_actions_are_always_within():
+def test_the_notice_depends_on_the_initial_deviation():
+    assert bounds_notice(acting("Valve", log_std_init=5.0)) is None
+    assert bounds_notice(acting("Square", log_std_init=0.0)) is None
+    wide = bounds_notice(acting("Square", log_std_init=10.0))
+    assert wide is not None and "hardly any action" in wide
+
+
+def test_squashed_actions_are_always_within_and_state_dependent_ones_get_no_notice():
+    assert bounds_notice(acting("Valve", use_sde=True)) is None
     assert bounds_notice(acting("Valve", squash_actions=True)) is None
