@@ -123,7 +123,7 @@ def _is_wide(space: spaces.Space) -> bool:
 
 @lru_cache(maxsize=64)
 def precision_notices(environment_json: str) -> tuple[str, ...]:
-    """Play an environment for up to five seconds; return a line for each observation too fine for float32.
+    """Play an environment for five seconds at most; return a line for each part that float32 rounds.
 
     Nothing is played where observations are in float32 already. A failure of the environment is left to
     the training.

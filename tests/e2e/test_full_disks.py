@@ -58,7 +58,9 @@ def test_a_training_on_a_full_disk(tmp_path, mount, part):
     if part == "summaries":
         fill(disk)
     (line,) = fail("train", "--config=base.yaml", f"--out={disk}", cwd=tmp_path)
-    assert line.startswith(f"{disk.name}/{part}/default") and line.endswith("No space left on device")
+    assert line.startswith(f"{disk.name}/{part}/default") and line.endswith(
+        "No space left on device"
+    )
     assert not list(disk.rglob("*.pt")) and not list(disk.rglob(".*"))
 
 

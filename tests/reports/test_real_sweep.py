@@ -1,8 +1,8 @@
 """The answer from 3, 5 and 10 seeds of a real sweep, compared with its answer from all 64 seeds.
 
-`cartpole_64_seeds.csv` has the final returns of 12 permutations of CartPole-v1, trained for 25,600 steps with
-64 seeds each (`configs/cartpole.yaml` with 25 updates). One permutation, gamma 0.9 with 10 epochs and
-the learning rate 0.003, either reaches 220 or collapses to 150.
+`cartpole_64_seeds.csv` has the final returns of 12 permutations of CartPole-v1, trained for 25,600 steps
+with 64 seeds each (`configs/cartpole.yaml` with 25 updates). One permutation, gamma 0.9 with 10 epochs
+and the learning rate 0.003, either reaches 220 or collapses to 150.
 """
 
 import csv
