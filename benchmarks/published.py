@@ -4,8 +4,8 @@ Usage:
   published.py [options] [<config>...]
   published.py --help
 
-Trains every config (or the named ones, such as cartpole) with several seeds, one after another on one
-core. Each run ends with an evaluation: 100 episodes with the most probable actions, as the published
+Trains every config (or the named ones, such as cartpole or mountain_car_continuous) with several seeds,
+one after another on one core. Each run ends with an evaluation: 100 episodes with the most probable actions, as the published
 scores were measured. Prints the mean over seeds with its 95 % interval, each seed's return, and the
 median of seconds, evaluation included. Runs that <folder> already has aren't repeated, so an interrupted
 measurement resumes.
