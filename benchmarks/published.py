@@ -5,10 +5,10 @@ Usage:
   published.py --help
 
 Trains every config (or the named ones, such as cartpole or mountain_car_continuous) with several seeds,
-one after another on one core. Each run ends with an evaluation: 100 episodes with the most probable actions, as the published
-scores were measured. Prints the mean over seeds with its 95 % interval, each seed's return, and the
-median of seconds, evaluation included. Runs that <folder> already has aren't repeated, so an interrupted
-measurement resumes.
+one after another on one core. Each run ends with an evaluation: 100 episodes with the most probable
+actions, as the published scores were measured. Prints the mean over seeds with its 95 % interval, each
+seed's return, and the median of seconds, evaluation included. Runs that <folder> already has aren't
+repeated, so an interrupted measurement resumes.
 
 Options:
   --seeds=<n>      train each config with the seeds 0 to n - 1 [default: 5]
