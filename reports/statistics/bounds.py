@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from reports.statistics.averages import Array, counts, means
 
@@ -97,6 +98,44 @@ def limits(scores: Array, bounds: Bounds, level: float) -> tuple[Array, Array]:
     # The share of runs that may differ from those seen.
     unseen = 1 - level ** (1 / np.maximum(count, 1))
     return mean - unseen * (mean - bounds.low), mean + unseen * (bounds.high - mean)
+
+
+def pile_limits(scores: Array, level: float) -> tuple[Array, Array]:
+    """Return one-sided limits for permutations with half or more of their runs at exactly one score.
+
+    Such scores are those of runs that reach a cap, or fail, and others that don't. The fewer runs
+    differ, the smaller is the variance, so that Student's t is most certain where it was luckiest. The
+    share of runs at this score has the limits of a binomial proportion (Clopper and Pearson 1934, "The
+    use of confidence or fiducial limits"), and the other runs keep their mean.
+
+    Args:
+        scores: (permutations, repetitions).
+        level: probability that a limit is wrong.
+
+    Returns:
+        Lower and upper limits, (permutations,) each; infinite without such a score, and where all
+        scores are equal (see `limits`).
+    """
+    low, high = np.full(len(scores), -np.inf), np.full(len(scores), np.inf)
+    for place, row in enumerate(scores):
+        values, number = np.unique(row[~np.isnan(row)], return_counts=True)
+        piled, count = int(number.max(initial=0)), int(number.sum())
+        if len(values) < 2 or piled < 2 or 2 * piled < count:
+            continue
+        pile = values[number.argmax()]
+        others = float((number @ values - piled * pile) / (count - piled))
+        ends = [others + share * (pile - others) for share in _proportion(piled, count, level)]
+        low[place], high[place] = min(ends), max(ends)
+    return low, high
+
+
+def _proportion(successes: int, count: int, level: float) -> tuple[float, float]:
+    """Return one-sided limits of a binomial proportion that is neither 0 nor 1."""
+    fails = count - successes
+    return (
+        float(special.betaincinv(successes, fails + 1, level)),
+        float(special.betaincinv(successes + 1, fails, 1 - level)),
+    )
 
 
 def _is_pile(found: NDArray[np.bool_]) -> bool:

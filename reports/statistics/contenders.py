@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from reports.statistics.averages import Array, best_first, counts, means, seedless_means
-from reports.statistics.bounds import Bounds, limits
+from reports.statistics.bounds import Bounds, limits, pile_limits
 from reports.statistics.variances import (
     Variances,
     are_silent,
@@ -111,8 +111,12 @@ def _reach(
     # From plain means to those less the effects of seeds.
     shift = mean - means(scores)
     low, high = (limit + shift for limit in limits(scores, bounds or Bounds(), level))
+    least, greatest = (limit + shift for limit in pile_limits(scores, level))
+    piled = np.isfinite(least)
     return _Reach(
-        np.where(silent, low, mean), np.where(silent, high, mean), np.where(silent, 0.0, error)
+        np.select([silent, piled], [low, least], mean),
+        np.select([silent, piled], [high, greatest], mean),
+        np.where(silent | piled, 0.0, error),
     )
 
 

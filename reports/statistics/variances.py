@@ -117,7 +117,14 @@ def wild(scores: Array) -> NDArray[np.bool_]:
         prior = fit_prior(variances.of(rest))
         if prior.freedom == 0 or prior.variance == 0:
             break
-        occasional = calmer.freedom[own] > 0 and _tail(calmer, own, prior) > _OUTLIER
+        if calmer.freedom[own] > 0:
+            occasional = _tail(calmer, own, prior) > _OUTLIER
+        else:
+            # Of two scores, one is like those of others.
+            others = scores[rest]
+            occasional = bool(
+                ((scores[own] >= np.nanmin(others)) & (scores[own] <= np.nanmax(others))).any()
+            )
         if _tail(variances, own, prior) < min(_WILD, 0.05 / number) and not occasional:
             found[order[: place + 1]] = True
     return found
