@@ -222,7 +222,7 @@ def test_runs_with_fewer_updates_are_not_compared_until_they_resume(tmp_path):
     assert [score.values for score in found.scores[1:]] == [(None,), (None,)]
     table = answer_table(Console(width=200), found, ranked(found, None, 3))
     assert table.columns[-1].header == "shorter" and [*table.columns[-1].cells] == ["0", "1", "1"]
-    assert sentences(found)[0].startswith("Permutation 0 (gamma 0.9) is the best of 1")
+    assert sentences(found)[0].startswith("Permutation 0 (gamma 0.9) is the only one")
     line = next(line for line in sentences(found) if "aren't compared" in line)
     assert line.startswith("2 of 3 runs ended before trainer.updates became 10 and aren't compared")
     with (out / "results.csv").open() as file:
