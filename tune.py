@@ -117,7 +117,7 @@ def main(arguments: Arguments) -> int:
     confirmation = None if confirm is None else parse_confirmation(confirm)
     warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
     if arguments["--generate-only"] and not arguments["--dry-run"]:
-        return _generate(grid, arguments)
+        return _generate(grid, arguments, repetitions, seed)
     check_lengths(out, run_id, None if confirmation is None else confirmation_id(run_id))
     if not arguments["--dry-run"]:
         start_server()
@@ -161,11 +161,13 @@ def _status(arguments: Arguments) -> int:
     return show_status(path_option(arguments, "--out"), run_id_option(arguments))
 
 
-def _generate(grid: Grid, arguments: Arguments) -> int:
+def _generate(grid: Grid, arguments: Arguments, repetitions: int, seed: int) -> int:
     from sweeps.search_space.config_files import write_grid
+    from sweeps.search_space.job_files import write_jobs
 
     out = folder_option(arguments, "--out")
     changed = write_grid(grid, out, overwrite=bool(arguments["--overwrite"]))
+    write_jobs(grid, out, repetitions, seed)
     print(
         f"{counted(grid.count, 'config')} in {shown(out)}"
         + ("" if changed else " (nothing had changed)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,21 @@ from trainer import PPOTrainer, Progress
 def returns_of(config: Config, seeds: Sequence[int], folder: Path) -> np.ndarray:
     """Return the final return of each seed, (seeds,): the mean of its last 100 training episodes.
 
+    If the config evaluates, the last evaluation's episodes count instead.
+    """
+    return np.array([result["final"] for result in results_of(config, seeds, folder)])
+
+
+def results_of(config: Config, seeds: Sequence[int], folder: Path) -> list[dict[str, Any]]:
+    """Return the result of each seed: `final` return, `curve`, `failure` and the population's `seconds`.
+
     Seeds without a result in the folder are trained as one population, on one core. A run's result
     doesn't depend on its population, so any seeds may be missing.
     """
     missing = [seed for seed in seeds if not _path(folder, seed).exists()]
     if missing:
         _train(config, missing, folder)
-    return np.array([json.loads(_path(folder, seed).read_text())["final"] for seed in seeds])
+    return [json.loads(_path(folder, seed).read_text()) for seed in seeds]
 
 
 def _train(config: Config, seeds: Sequence[int], folder: Path) -> None:
@@ -47,13 +56,16 @@ def _train(config: Config, seeds: Sequence[int], folder: Path) -> None:
 
     runs = [Run(config, seed) for seed in seeds]
     with PPOTrainer(runs, Placement(torch.device("cpu"), 0, cores=(0,))) as trainer:
+        start = time.perf_counter()
         trainer.run(note)
+        seconds = time.perf_counter() - start
         failures = trainer.failures
     for seed, curve, failure in zip(seeds, curves, failures, strict=True):
         result: dict[str, Any] = {
             "final": curve[-1][1],
             "curve": curve,
             "failure": failure and str(failure.error),
+            "seconds": seconds,
         }
         with replace_file(_path(folder, seed)) as file:
             json.dump(result, file)

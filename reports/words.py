@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reports.forgetting import forgetting
 from reports.outcome import Outcome, metric_title
 from reports.output.table import show_number
 from schema.counting import counted
@@ -32,7 +33,17 @@ def sentences(answer: Answer) -> list[str]:
     leader = answer.leader
     if leader is None:
         return [_nothing(answer), *_shorter(answer, leader)]
-    parts = (_leader, _shorter, _unequal, _certainty, _luck, _what_matters, _edges, _failures)
+    parts = (
+        _leader,
+        _shorter,
+        _unequal,
+        _certainty,
+        _luck,
+        _what_matters,
+        _edges,
+        _failures,
+        _forgetting,
+    )
     return [sentence for part in parts for sentence in part(answer, leader)]
 
 
@@ -286,6 +297,19 @@ def _failures(answer: Answer, _: Score) -> Iterator[str]:
         )
         if never:
             yield f"{never:,} of {runs} never reach the threshold; each counts as the longest."
+
+
+def _forgetting(answer: Answer, _: Score) -> Iterator[str]:
+    found = forgetting(answer.outcome)
+    if answer.metric != "final" or not found:
+        return
+    first = found[0]
+    runs = counted(len(answer.outcome.runs), "run")
+    yield (
+        f"{sum(each.runs for each in found):,} of {runs} ended far below what they had reached; "
+        f"permutation {first.permutation.name} in {first.runs:,} of {len(first.permutation.runs):,}: "
+        f"best {show_number(first.best)}, final {show_number(first.final)}."
+    )
 
 
 def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from schema.folders import shown
+
 
 def file_of(error: OSError) -> Path | None:
     """Return the file that an error names; None if it names none."""
@@ -18,7 +20,7 @@ def file_of(error: OSError) -> Path | None:
 def describe(error: OSError) -> str:
     """Return an error on one line: the file, if it is known, and the fault."""
     path, fault = file_of(error), error.strerror or str(error)
-    return fault if path is None else f"{path}: {fault}"
+    return fault if path is None else f"{shown(path)}: {fault}"
 
 
 @contextmanager

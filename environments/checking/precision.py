@@ -29,7 +29,7 @@ _SWALLOWED, _STEPS = 0.5, 1024
 # Changes that are so small beside a number, or of so small a number, are rounding errors or jitter.
 _JITTER, _LEAST = 1e-10, 1024.0
 # The longest play at the start of a training, in steps and in s.
-_LONGEST, _SECONDS = 64, 1.0
+_LONGEST, _SECONDS = 64, 5.0
 
 
 class _Seen:
@@ -123,7 +123,7 @@ def _is_wide(space: spaces.Space) -> bool:
 
 @lru_cache(maxsize=64)
 def precision_notices(environment_json: str) -> tuple[str, ...]:
-    """Play an environment for up to a second; return a line for each observation too fine for float32.
+    """Play an environment for five seconds at most; return a line for each part that float32 rounds.
 
     Nothing is played where observations are in float32 already. A failure of the environment is left to
     the training.

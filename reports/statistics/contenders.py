@@ -60,6 +60,11 @@ class Comparison:
         return int(best_first(self.mean)[0])
 
     @property
+    def center(self) -> float:
+        """The mean of all permutations that aren't wild."""
+        return float(np.nanmean(self.mean[~self.wild]))
+
+    @property
     def error(self) -> Array:
         """The standard error of each mean, (permutations,)."""
         error: Array = np.sqrt(self.variances.variance / np.maximum(self.count, 1))
@@ -187,11 +192,10 @@ def shrunken_means(comparison: Comparison) -> tuple[Array, float]:
     noise = comparison.error[scored] ** 2
     mean = comparison.mean[scored]
     tame = ~comparison.wild[scored]
-    center = mean[tame].mean()
     between = 0.0
     if tame.sum() > 1:
         between = max(float(mean[tame].var(ddof=1) - noise[tame].mean()), 0.0)
-    shrunken = comparison.mean.copy()
+    shrunken, center = comparison.mean.copy(), comparison.center
     shrunken[scored] = center + _weight(between, noise) * (mean - center)
     return shrunken, between
 

@@ -43,8 +43,8 @@ def best_probabilities(
 ) -> Array:
     """Return the probability that each permutation is the best.
 
-    True means are drawn around the shrunken means, from Student's t distribution. A bootstrap over so
-    few seeds would be far too certain of the leader.
+    Draws the variance of each mean from its posterior, and then the true mean around the shrunken one.
+    A bootstrap over so few seeds would be far too certain of the leader.
 
     Args:
         comparison: the comparison of the scores.
@@ -57,16 +57,21 @@ def best_probabilities(
     if not comparison.decided:
         return np.full(len(comparison.mean), np.nan)
     scored = np.flatnonzero(~np.isnan(comparison.mean))
-    shrunken, between = shrunken_means(comparison)
+    _, between = shrunken_means(comparison)
+    center = comparison.center
+    lead = comparison.mean[scored] - center
     noise = comparison.error[scored] ** 2
-    total = np.where(between + noise > 0, between + noise, 1.0)
-    spread = np.sqrt(between * noise / total)
     freedom = np.maximum(comparison.variances.freedom[scored], 1.0)
     wins = np.zeros(len(scored))
     for size in _batches(samples, len(scored)):
-        drawn = shrunken[scored] + spread * rng.standard_t(freedom, size=(size, len(scored)))
+        # A noise that is hardly known may be large, but then the mean is pulled to all others'.
+        drawn = noise * freedom / rng.chisquare(freedom, size=(size, len(scored)))
+        total = np.where(between + drawn > 0, between + drawn, 1.0)
+        weight = np.where(between + drawn > 0, between / total, 1.0)
+        spread = np.sqrt(between * drawn / total)
+        truth = center + weight * lead + spread * rng.standard_normal((size, len(scored)))
         # Equal permutations share the win.
-        best = drawn == drawn.max(axis=1, keepdims=True)
+        best = truth == truth.max(axis=1, keepdims=True)
         wins += (best / best.sum(axis=1, keepdims=True)).sum(axis=0)
     probabilities = np.zeros(len(comparison.mean))
     probabilities[scored] = wins / samples

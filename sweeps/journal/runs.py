@@ -24,7 +24,7 @@ class RunState(str, Enum):
     __str__ = str.__str__
 
 
-PENDING = (RunState.WAITING, RunState.RUNNING, RunState.SHORTER)
+PENDING = (RunState.RUNNING, RunState.WAITING, RunState.SHORTER)
 FAILURES = (RunState.FAILED, RunState.DIVERGED)
 ENDED = (RunState.FINISHED, RunState.SHORTER, *FAILURES)
 

@@ -1,9 +1,12 @@
 import csv
+import os
 import subprocess
 import sys
 
 import pytest
+import torch
 
+from ppo.run.checkpoint import load_checkpoint
 from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
 
 
@@ -11,7 +14,10 @@ def test_no_options_but_generate_only_write_the_documented_example(tmp_path):
     done = run("tune", "--generate-only", f"--out={tmp_path}/grid", cwd=ROOT)
     assert done.returncode == 0
     names = sorted(path.name for path in (tmp_path / "grid").iterdir())
-    assert names == [f"{index:02d}.yaml" for index in range(48)] + ["index.csv"]
+    assert names == [
+        *(f"{index:02d}.yaml" for index in range(48)),
+        *("array.sbatch", "index.csv", "jobs.txt"),
+    ]
     assert "16 of 48 permutations repeat another" in done.stderr
     assert "beta_schedule.initial lists 0.001 twice" in done.stderr
     with (tmp_path / "grid" / "index.csv").open() as file:
@@ -37,6 +43,27 @@ def test_a_shell_loop_trains_generated_configs(tmp_path):
         assert list((tmp_path / "summaries" / str(index)).glob("events.*"))
 
 
+def test_an_element_of_the_array_trains_as_the_sweep_does(tmp_path):
+    options = write_tiny(tmp_path)
+    succeed(
+        *("tune", *options, "--generate-only", "--out=a grid", "--num-repetitions=2", "--seed=5"),
+        cwd=tmp_path,
+    )
+    grid = tmp_path / "a grid"
+    lines = (grid / "jobs.txt").read_text().splitlines()
+    assert len(lines) == 8 and "#SBATCH --array=1-8\n" in (grid / "array.sbatch").read_text()
+    # The second line of the second repetition.
+    element = {**os.environ, "SLURM_ARRAY_TASK_ID": "6", "OMP_NUM_THREADS": "1"}
+    subprocess.run(["bash", grid / "array.sbatch"], cwd="/", env=element, check=True, timeout=240)
+    succeed(
+        *("tune", *options, "--out=o", "--num-repetitions=2", "--seed=5", "--only=1"), cwd=tmp_path
+    )
+    (alone,) = (grid / "checkpoints" / "1_1").glob("update_000004.pt")
+    (swept,) = (tmp_path / "o" / "checkpoints" / "default" / "1_1").glob("update_000004.pt")
+    weights = [load_checkpoint(path).weights for path in (alone, swept)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
 def test_writing_configs_and_errors_don_t_load_torch(tmp_path, monkeypatch):
     (tmp_path / "torch.py").write_text("raise ImportError")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -53,7 +80,7 @@ def test_out_may_have_spaces_a_home_and_a_slash_or_none(tmp_path, monkeypatch):
     for folder in ("with space", "with slash", "in home"):
         assert sorted(path.name for path in (tmp_path / folder).iterdir()) == [
             *(f"{index}.yaml" for index in range(4)),
-            "index.csv",
+            *("array.sbatch", "index.csv", "jobs.txt"),
         ]
     assert not (tmp_path / "~").exists()
 
@@ -67,7 +94,7 @@ def test_another_grid_is_refused_and_nothing_is_written(tmp_path):
     assert "grid: holds the configs of another grid" in line and "--overwrite" in line
     assert before == {path: path.read_bytes() for path in (tmp_path / "grid").iterdir()}
     succeed("tune", *options, "--generate-only", "--out=grid", "--overwrite", cwd=tmp_path)
-    assert len(list((tmp_path / "grid").iterdir())) == 3
+    assert len(list((tmp_path / "grid").iterdir())) == 5
 
 
 def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path):

@@ -80,7 +80,7 @@ def test_a_rule_leaves_out_what_a_sweep_has_trained_and_brings_it_back(tmp_path)
     rows = read_results(tmp_path / "out")
     space.write_text(whole + "exclude:\n  - {gamma: 0.9, learning_rate_schedule.initial: 1e-3}\n")
     shown = succeed("tune", *options, cwd=tmp_path)
-    assert "3 permutations x 1 repetitions = 3 runs" in shown
+    assert "3 permutations x 1 repetition = 3 runs" in shown
     assert "1 finished run of permutations that are left out now kept, but not ranked" in shown
     assert [row["permutation"] for row in read_results(tmp_path / "out")] == list("0123")
     assert read_results(tmp_path / "out")[:3] == rows
@@ -120,7 +120,7 @@ def test_invalid_permutations_are_skipped_on_request(tmp_path):
         f"warning: {line}",
     ]
     dry = succeed("tune", *options, "--dry-run", "--skip-invalid", "--out=out", cwd=tmp_path)
-    assert "3 permutations x 1 repetitions = 3 runs" in dry
+    assert "3 permutations x 1 repetition = 3 runs" in dry
     succeed("tune", *options, "--skip-invalid", "--out=out", cwd=tmp_path)
     rows = read_results(tmp_path / "out")
     assert [row["permutation"] for row in rows] == list("023")

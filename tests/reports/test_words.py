@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,23 @@ def test_few_runs_without_a_failure_say_how_many_could_fail():
     )
     many = answer(sweep({"gamma": ("0.9", "0.99")}, lambda *_: rng.normal(), 16))
     assert not any("can't show" in each for each in sentences(many))
+
+
+def test_runs_that_ended_below_what_they_reached_are_counted():
+    outcome = sweep({"gamma": ("0.9", "0.99")}, lambda values, n: float(values[0]) + 0.01 * n, 4)
+    lost, kept = outcome.permutations
+    runs = tuple(
+        replace(run, final_return=0.02 * n, best_return=0.9) if n < 3 else run
+        for n, run in enumerate(lost.runs)
+    )
+    forgot = replace(outcome, permutations=(replace(lost, runs=runs), kept))
+    told = sentences(answer(forgot))
+    # Finals of 0, 0.02 and 0.04, of a range from 0 to 1.02.
+    assert told[-1] == (
+        "3 of 8 runs ended far below what they had reached; permutation 0 in 3 of 4: best 0.9, "
+        "final 0.02."
+    )
+    assert not any("far below" in each for each in sentences(answer(outcome)))
 
 
 def check_the_likeliest(told, contenders):
