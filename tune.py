@@ -11,7 +11,14 @@ Options:
     --tune=<path>           The tuning config, which lists the search space
                             [default: ./configs/tune/example.yaml].
     --num-repetitions=<n>   Number of times that each permutation is trained. A repetition trains all
-                            permutations once before the next repetition starts [default: 1].
+                            permutations once before the next repetition starts. With --race, those of
+                            the first round, and 3 if left out [default: 1].
+    --race                  After --num-repetitions, add repetitions only for the permutations that could
+                            still be the best, round by round, until one is left (95 % over all rounds),
+                            or all that are left are within --indifference of the best.
+    --max-repetitions=<n>   Most repetitions of a permutation in a race; 10 if left out.
+    --steps=<n>             Most environment steps of all runs of a race; a round that would exceed them
+                            doesn't begin.
     --worker-id=<n>         Offset of the environments' communication ports. Sessions that run Unity
                             environments on one machine at the same time need distinct offsets. If left
                             out, ports in use are skipped [default: 2].
@@ -77,6 +84,7 @@ from commands.options import (
     run_id_option,
     worker_id_option,
 )
+from commands.racing import repetitions_option
 from ppo.sinks import parse_sinks
 from schema.counting import counted
 from schema.folders import shown
@@ -89,7 +97,7 @@ def main(arguments: Arguments) -> int:
     """Run the command and return its exit code."""
     if arguments["--status"]:
         return _status(arguments)
-    repetitions = integer_option(arguments, "--num-repetitions", minimum=1)
+    repetitions, race = repetitions_option(arguments, __doc__)
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = worker_id_option(arguments, __doc__)
     together = optional_integer(arguments, "--together", minimum=1)
@@ -139,6 +147,7 @@ def main(arguments: Arguments) -> int:
         sinks=sinks,
         only=only,
         order=order,
+        race=race,
     )
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:

@@ -72,6 +72,15 @@ def solved(rng: np.random.Generator, permutations: int, repetitions: int) -> Gri
     return scores, np.full(permutations, 455.0)
 
 
+def solving_or_failing(rng: np.random.Generator, permutations: int, repetitions: int) -> Grid:
+    """Return scores of runs that solve a task (500), or else reach up to 100; rates differ."""
+    rate = rng.uniform(0.3, 1.0, permutations)
+    shape = (permutations, repetitions)
+    failed = rng.uniform(0, 100, shape)
+    scores = np.where(rng.random(shape) < rate[:, None], 500.0, failed)
+    return scores, 500 * rate + 50 * (1 - rate)
+
+
 def rare(rng: np.random.Generator, permutations: int, repetitions: int) -> Grid:
     """Return scores of runs that succeed (1) rarely, else stay near 0."""
     rate = rng.uniform(0.02, 0.3, permutations)

@@ -139,10 +139,10 @@ def worker_id_option(arguments: Arguments, usage: str) -> int:
         UserError: the value is no whole number, or negative.
     """
     value = integer_option(arguments, "--worker-id", minimum=0)
-    return value if _is_given("--worker-id", usage) else DefaultWorkerId(value)
+    return value if is_given("--worker-id", usage) else DefaultWorkerId(value)
 
 
-def _is_given(name: str, usage: str) -> bool:
+def is_given(name: str, usage: str) -> bool:
     """Return whether the user gave an option that has a default."""
     # docopt doesn't tell a default from the same value given. Parsed without the default, an option
     # that wasn't given is None.
@@ -164,7 +164,7 @@ def config_option(arguments: Arguments, name: str, usage: str) -> Path:
         UserError: the value is empty, or isn't text in UTF-8.
     """
     path = Path(_text(arguments, name)).expanduser()
-    return path if _is_given(name, usage) else find_default(path)
+    return path if is_given(name, usage) else find_default(path)
 
 
 def find_default(path: Path) -> Path:

@@ -38,6 +38,8 @@ def show_status(out: Path, run_id: str) -> int:
             of_them = counted(finished, "finished run")
             kept = f" ({of_them} kept, but not ranked)" if finished else ""
             console.print(f"{counted(left_out, 'permutation')} left out{kept}", soft_wrap=True)
+        if journal.is_race:
+            console.print(_race(journal))
         _print_session(console, journal, counts)
         outcome = read_outcome(out, run_id)
         runs = sorted(outcome.runs, key=lambda record: record.run.repetition)
@@ -51,6 +53,14 @@ def show_status(out: Path, run_id: str) -> int:
             if more:
                 console.print(f"... and {more:,} more; report.py shows them")
     return 0
+
+
+def _race(journal: Journal) -> str:
+    """Return a race's present round, and how unequal its repetitions are."""
+    numbers = journal.repetitions().values()
+    least, most = min(numbers), max(numbers)
+    spread = f"{least} to {most} repetitions" if least < most else counted(most, "repetition")
+    return f"race: round {journal.looks}, {spread} of a permutation"
 
 
 def _print_session(console: Console, journal: Journal, counts: dict[RunState, int]) -> None:

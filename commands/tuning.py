@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from commands.notices import (
     warn,
 )
 from commands.provenance import provenance
+from commands.racing import check_race, describe_race, run_rounds
 from commands.terminal.progress import duration, make_console, make_display
 from commands.terminal.tables import Row, permutation_table, shorten
 from environments.cores import available_cores
@@ -70,23 +72,19 @@ class _Plan:
     def print_runs(self) -> None:
         """Print the number of runs, the values chosen for open keys, and the runs that are kept."""
         options, agenda = self._options, self._agenda
-        permutations = agenda.permutations
-        self._print(
-            f"{counted(permutations, 'permutation')} x "
-            f"{counted(options.repetitions, 'repetition')} = "
-            f"{counted(permutations * options.repetitions, 'run')}, "
-            f"{agenda.steps:,} environment steps on {options.placement.device}"
+        self.print_line(
+            f"{self._size()}, {agenda.steps:,} environment steps on {options.placement.device}"
         )
         for line in chosen_lines(_configs(agenda), options.placement.device.type):
-            self._print(line)
+            self.print_line(line)
         if agenda.kept:
-            self._print(
+            self.print_line(
                 f"{counted(agenda.kept, 'finished run')} in {shown(options.out)} "
                 f"{'is' if agenda.kept == 1 else 'are'} kept; --overwrite trains "
                 f"{'it' if agenda.kept == 1 else 'them'} again"
             )
         if agenda.finished_left_out:
-            self._print(
+            self.print_line(
                 f"{counted(agenda.finished_left_out, 'finished run')} of permutations that are left out "
                 "now kept, but not ranked"
             )
@@ -94,9 +92,19 @@ class _Plan:
             own = "resumes from its last checkpoint"
             if agenda.continued > 1:
                 own = "resume from their last checkpoints"
-            self._print(f"{counted(agenda.continued, 'run')} {own}")
+            self.print_line(f"{counted(agenda.continued, 'run')} {own}")
         for notice, count in agenda.notices.items():
-            self._print(f"{counted(count, 'run')} start{'s' * (count == 1)} again: {notice}")
+            self.print_line(f"{counted(count, 'run')} start{'s' * (count == 1)} again: {notice}")
+
+    def _size(self) -> str:
+        """Return the number of permutations, repetitions and runs."""
+        options, agenda = self._options, self._agenda
+        permutations = counted(agenda.permutations, "permutation")
+        if options.race is not None:
+            runs = counted(agenda.kept + agenda.runs, "run")
+            return f"race of {permutations}, up to {options.race.most} repetitions: {runs} so far"
+        runs = counted(agenda.permutations * options.repetitions, "run")
+        return f"{permutations} x {counted(options.repetitions, 'repetition')} = {runs}"
 
     def print_permutations(self, names: Mapping[int, str]) -> None:
         """Print the first permutations.
@@ -124,7 +132,7 @@ class _Plan:
         options = self._options
         needed = ram_needed(self._grid, self._agenda.populations, options.jobs)
         there_is = f"; this machine has {show_bytes(options.ram)}" if options.ram else ""
-        self._print(f"RAM: about {show_bytes(needed)} at a time{there_is}")
+        self.print_line(f"RAM: about {show_bytes(needed)} at a time{there_is}")
 
     def warn_of_jobs(self) -> None:
         """Warn if there are more jobs than cores."""
@@ -151,7 +159,7 @@ class _Plan:
         described = counted(sizes[-1], "run")
         if len(sizes) > 1:
             described = f"{sizes[0]:,} to {described}"
-        self._print(
+        self.print_line(
             f"{counted(len(populations), 'population')} of {described}, {self._jobs:,} at a time "
             f"(--together={options.together} --jobs={options.jobs})"
         )
@@ -174,20 +182,21 @@ class _Plan:
         if disk.needed > disk.free:
             warn([f"{self._options.out}: {line}"])
         elif disk.needed > _WORTH_A_LINE:
-            self._print(line)
+            self.print_line(line)
 
     @property
     def _jobs(self) -> int:
         """The number of jobs that run at a time."""
         return count_jobs(self._options.jobs, self._agenda.populations)
 
-    def _print(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
+        """Print a line of any length."""
         self._console.print(line, soft_wrap=True)
 
     def _print_more(self, rows: int) -> None:
         """Print how many rows a table leaves out."""
         if rows > _ROWS:
-            self._print(f"... and {rows - _ROWS:,} more")
+            self.print_line(f"... and {rows - _ROWS:,} more")
 
 
 def preview(grid: Grid, options: SweepOptions) -> int:
@@ -197,11 +206,14 @@ def preview(grid: Grid, options: SweepOptions) -> int:
         UserError: as `tune`.
     """
     check_ram(grid, options)
+    check_race(grid, options)
     with rehearse(grid, options) as (journal, agenda):
         print_notices(_configs(agenda), _may_use_numba(options))
         plan = _Plan(make_console(), grid, options, agenda)
         names = dict(journal.names())
         plan.print_runs()
+        if options.race is not None:
+            plan.print_line(describe_race(grid, options.race, journal))
         plan.print_permutations(names)
         plan.warn_of_jobs()
         plan.print_ram()
@@ -237,6 +249,7 @@ def tune(
     Raises:
         UserError: the output folder holds something else.
     """
+    check_race(grid, options)
     console = make_console()
     code = _train(console, grid, options, overwrite, indifference=indifference)
     if confirmation is None or code not in (ExitCode.SUCCESS, ExitCode.FAILED):
@@ -283,14 +296,14 @@ def _train(
         plan.print_runs()
         plan.warn_of_jobs()
         plan.print_populations()
-        disk = DiskUsage(agenda, options.out, options.jobs)
-        plan.print_disk(disk)
+        plan.print_disk(DiskUsage(agenda, options.out, options.jobs))
         with interruptible(sweep.stop) as interruption:
             try:
-                with make_display(
-                    console, agenda.runs, agenda.steps, options.quiet, sweep.records()
-                ) as display:
-                    sweep.run(display, disk)
+                with sweep.session():
+                    train = partial(_train_agenda, console, options, sweep)
+                    train()
+                    if options.race is not None:
+                        run_rounds(sweep, options, indifference, train, plan.print_line)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
@@ -308,6 +321,15 @@ def _train(
             return interruption.exit_code
         failed = any(record.state in FAILURES for record in sweep.records())
         return ExitCode.FAILED if failed or sweep.stop.is_requested else ExitCode.SUCCESS
+
+
+def _train_agenda(console: Console, options: SweepOptions, sweep: Sweep) -> None:
+    """Train the runs of a sweep's agenda, and show their progress."""
+    agenda = sweep.agenda
+    with make_display(
+        console, agenda.runs, agenda.steps, options.quiet, sweep.records()
+    ) as display:
+        sweep.train(display, DiskUsage(agenda, options.out, options.jobs))
 
 
 def _print_results(

@@ -17,6 +17,7 @@ from reports.statistics.contenders import (
     Comparison,
     compare,
     confidence_of_look,
+    confidence_of_round,
     repetitions_needed,
 )
 from reports.statistics.importance import Choices, Importance, at_edge, decompose, is_complete
@@ -28,7 +29,7 @@ from sweeps.journal.runs import RunRecord, RunState
 from sweeps.search_space.choices import number_or_text
 
 # Keys that decide which task is played, so that returns of their choices can't be compared.
-_TASKS = ("environment.type", "environment.name")
+TASKS = ("environment.type", "environment.name")
 _ROUNDING = 1e-9  # relative difference of means that counts as none
 _SEED = 0  # of all random draws, so that the same results have the same answer
 
@@ -145,7 +146,7 @@ def answer(
     """
     ranking = rank(outcome, metric, threshold)
     judged, sign = ranking.judged, sign_of(metric)
-    compares_tasks = any(label in _TASKS for label in outcome.varied)
+    compares_tasks = any(label in TASKS for label in outcome.varied)
     if np.isnan(judged).all() or compares_tasks:
         plain = tuple(_score(ranking, int(place), threshold) for place in ranking.order)
         return Answer(
@@ -159,9 +160,8 @@ def answer(
     rng = np.random.default_rng(_SEED)
     fresh = _fresh(outcome, confirmed, metric, threshold)
     pooled = np.hstack([judged, fresh])
-    bounds = _bounds(outcome, metric).within(piled_bounds(sign * ranking.reached))
-    confidence = confidence_of_look(outcome.looks)
-    comparison = compare(pooled, confidence, bounds)
+    bounds = bounds_of(outcome, ranking, metric)
+    comparison = compare(pooled, confidence_of(outcome), bounds)
     luck = known(selection_bias(pooled))
     statistics = _Statistics(
         comparison,
@@ -183,7 +183,7 @@ def answer(
         tuple(scores),
         comparison.decided,
         luck,
-        known(repetitions_needed(comparison, confidence_of_look(outcome.looks + 1))),
+        known(repetitions_needed(comparison, confidence_of(outcome, 1))),
         _importance(outcome, judged),
         _choice_scores(outcome, judged, sign),
         _edges(outcome, scores[0]),
@@ -191,7 +191,18 @@ def answer(
     )
 
 
-def _bounds(outcome: Outcome, metric: Metric) -> Bounds:
+def confidence_of(outcome: Outcome, later: int = 0) -> float:
+    """Return the confidence with which a sweep's present look, or a later one, excludes permutations."""
+    judge = confidence_of_round if outcome.is_race else confidence_of_look
+    return judge(outcome.looks + later)
+
+
+def bounds_of(outcome: Outcome, ranking: Ranking, metric: Metric = "final") -> Bounds:
+    """Return the range of scores, stated in the base config or found; greater is better in it."""
+    return _stated_bounds(outcome, metric).within(piled_bounds(sign_of(metric) * ranking.reached))
+
+
+def _stated_bounds(outcome: Outcome, metric: Metric) -> Bounds:
     """Return the range of scores that the base config states; greater is better in it."""
     stated = outcome.base.get("evaluation", {}).get("score_bounds")
     if metric not in ("final", "best", "area"):

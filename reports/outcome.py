@@ -58,6 +58,7 @@ class Outcome:
         sessions: start and end of each session (seconds since 1970), and its description.
         looks: number of times that the results were judged, the last one included: the sweep got more
             repetitions in between.
+        is_race: whether a race decided which permutations got more repetitions.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class Outcome:
     base: dict[str, Any]
     sessions: tuple[tuple[float, float | None, dict[str, Any]], ...]
     looks: int = 1
+    is_race: bool = False
 
     @property
     def repetitions(self) -> int:
@@ -241,4 +243,6 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
         )
         base = journal["base"] or {}
         sessions = tuple(journal.sessions())
-        return Outcome(run_id, out, labels, permutations, base, sessions, journal.looks)
+        return Outcome(
+            run_id, out, labels, permutations, base, sessions, journal.looks, journal.is_race
+        )

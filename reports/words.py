@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.forgetting import forgetting
-from reports.outcome import metric_title
+from reports.outcome import Outcome, metric_title
 from reports.output.table import show_number
 from schema.counting import counted
 from schema.folders import START, absolute, shown
@@ -33,7 +33,17 @@ def sentences(answer: Answer) -> list[str]:
     leader = answer.leader
     if leader is None:
         return [_nothing(answer), *_shorter(answer, leader)]
-    parts = (_leader, _shorter, _certainty, _luck, _what_matters, _edges, _failures, _forgetting)
+    parts = (
+        _leader,
+        _shorter,
+        _unequal,
+        _certainty,
+        _luck,
+        _what_matters,
+        _edges,
+        _failures,
+        _forgetting,
+    )
     return [sentence for part in parts for sentence in part(answer, leader)]
 
 
@@ -62,9 +72,10 @@ def _rank_of_leader(answer: Answer, total: int) -> str:
     ended = sum(run.state in ENDED for run in runs)
     if ended < len(runs):
         return f"leads so far ({ended:,} of {counted(len(runs), 'run')} ended)"
+    rounds = f" after {counted(answer.outcome.looks, 'round')}" if answer.outcome.is_race else ""
     if len(answer.contenders) == 1:
-        return f"is the best of {total:,}"
-    return f"leads the {counted(total, 'permutation')}" if total > 1 else "is the only one"
+        return f"is the best of {total:,}{rounds}"
+    return f"leads the {counted(total, 'permutation')}{rounds}" if total > 1 else "is the only one"
 
 
 def _over(answer: Answer, leader: Score) -> str:
@@ -103,9 +114,9 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
             + command(answer, repetitions=5)
         )
         return
-    contenders, looks = answer.contenders, answer.outcome.looks
+    contenders = answer.contenders
     if len(contenders) == 1:
-        yield f"It is significantly better than all others (95 %{_for_all(looks)})."
+        yield f"It is significantly better than all others (95 %{_for_all(answer.outcome)})."
         return
     yield f"{len(contenders):,} permutations could be the best; {_likeliest(contenders)}."
     yield from _unseen(answer)
@@ -133,8 +144,21 @@ def _unseen(answer: Answer) -> Iterator[str]:
         )
 
 
-def _for_all(looks: int) -> str:
-    return f" for all {looks} looks at the growing sweep together" if looks > 1 else ""
+def _for_all(outcome: Outcome) -> str:
+    if outcome.looks == 1:
+        return ""
+    looks = "rounds of the race" if outcome.is_race else "looks at the growing sweep"
+    return f" for all {outcome.looks} {looks} together"
+
+
+def _unequal(answer: Answer, _: Score) -> Iterator[str]:
+    """Say that permutations of a race have unequal numbers of repetitions, and why."""
+    numbers = [len(permutation.runs) for permutation in answer.outcome.permutations]
+    if answer.outcome.is_race and min(numbers) < max(numbers):
+        yield (
+            f"Permutations have {min(numbers)} to {max(numbers)} repetitions, as the race trained "
+            "only those again that could still be the best."
+        )
 
 
 def _behind(answer: Answer) -> Iterator[str]:
@@ -308,12 +332,27 @@ def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
     if "folder" in session:  # older sessions have none
         script = _from_here(script, session["folder"])
         given = _placed(given, session["folder"], answer.outcome.out)
+    if "--race" in given:
+        return shlex.join(["python", script, *_of_race(given, repetitions, bool(only))])
     replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
     kept = [each for each in given if each.partition("=")[0] not in replaced]
     added = [f"--num-repetitions={repetitions}"]
     if only and len(only) < len(answer.outcome.permutations):
         added.append(f"--only={_ranges(only)}")
     return shlex.join(["python", script, *kept, *added])
+
+
+def _of_race(given: Sequence[str], repetitions: int, more: bool) -> list[str]:
+    """Return the options of a race that may train so many repetitions.
+
+    Args:
+        given: the options of the session.
+        repetitions: number of repetitions of the contenders.
+        more: whether these are more than the race trained, so that its limits have to be raised.
+    """
+    replaced = ("--confirm", "--overwrite", *(("--max-repetitions", "--steps") if more else ()))
+    kept = [each for each in given if each.partition("=")[0] not in replaced]
+    return [*kept, f"--max-repetitions={repetitions}"] if more else kept
 
 
 def _options(arguments: Sequence[str]) -> list[str]:

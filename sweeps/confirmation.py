@@ -64,4 +64,5 @@ def confirmation_options(
         seed=options.seed + _SEEDS_BETWEEN,
         repetitions=plan.repetitions,
         only=frozenset(leaders),
+        race=None,
     )

@@ -9,6 +9,7 @@ from ppo.footprint import available_ram
 from ppo.placement import Placement
 from ppo.sinks import TENSORBOARD
 from sweeps.journal.journal import journal_path
+from sweeps.planning.race import RacePlan
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class SweepOptions:
     Attributes:
         out: the output folder.
         run_id: tag of the training session, in the names of summaries and checkpoints.
-        repetitions: number of repetitions.
+        repetitions: number of repetitions; in a race, those of its first round.
         seed: seed of the first repetition; each repetition adds 1.
         placement: device, and the first job's ports.
         together: maximum number of runs in a population.
@@ -29,6 +30,7 @@ class SweepOptions:
         sinks: names of the sinks that runs are logged to.
         only: numbers of the permutations to train; None trains all.
         order: which permutations begin first, "grid" or "random".
+        race: the limits of a race, which adds repetitions for contenders; None trains no race.
     """
 
     out: Path
@@ -44,6 +46,12 @@ class SweepOptions:
     sinks: tuple[str, ...] = (TENSORBOARD,)
     only: frozenset[int] | None = None
     order: str = "grid"
+    race: RacePlan | None = None
+
+    @property
+    def most_repetitions(self) -> int:
+        """The maximum number of repetitions of a permutation."""
+        return self.repetitions if self.race is None else self.race.most
 
     @property
     def ram(self) -> int | None:

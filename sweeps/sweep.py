@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -26,7 +26,8 @@ from sweeps.journal.runs import ENDED, RunIdentity, RunRecord
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
 from sweeps.planning.disk import DiskUsage
-from sweeps.planning.populations import PlannedRun, count_jobs
+from sweeps.planning.populations import PlannedRun, RunSteps, count_jobs
+from sweeps.planning.race import next_round
 from sweeps.planning.ram import check_ram
 from sweeps.search_space.config_files import write_config, write_index
 from sweeps.search_space.grid import Grid
@@ -62,6 +63,7 @@ class Sweep:
         self._options = options
         self._overwrite = overwrite
         self._identify = Identities(grid)
+        self._has_trained = False
         self.stop = Stop()
         if options.out.exists() and not options.out.is_dir():
             raise UserError(f"{options.out}: is a file; --out must be a folder")
@@ -101,9 +103,28 @@ class Sweep:
         disk: DiskUsage | None = None,
         backend: Backend = run_in_processes,
     ) -> None:
-        """Train the runs that are left, until all have ended or `stop` is requested.
+        """Train the agenda and end the session; the arguments are those of `train`."""
+        with self.session():
+            self.train(display, disk, backend)
 
-        A run that fails or diverges doesn't stop the others.
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Record the end of the session and write `results.csv` after the block."""
+        try:
+            yield
+        finally:
+            self._journal.end_session()
+            self._write_table()
+
+    def train(
+        self,
+        display: SweepDisplay,
+        disk: DiskUsage | None = None,
+        backend: Backend = run_in_processes,
+    ) -> None:
+        """Train the runs of the agenda, until all have ended or `stop` is requested.
+
+        A run that fails or diverges doesn't stop the others. A session may train several agendas.
 
         Args:
             display: shows the progress.
@@ -111,14 +132,56 @@ class Sweep:
             backend: the sweep backend, which trains populations.
         """
         shortage = (lambda: None) if disk is None else disk.shortage
-        stop, fail_fast = self.stop, self._options.fail_fast
-        recorder = Recorder(self._journal, self._try_table, display, stop, fail_fast, shortage)
-        placements = place_jobs(self._options, self.agenda)
-        try:
-            backend(self._populations(), placements, recorder, self.stop)
-        finally:
-            self._journal.end_session()
-            self._write_table()
+        recorder = Recorder(
+            self._journal,
+            self._try_table,
+            display,
+            self.stop,
+            self._options.fail_fast,
+            shortage,
+            # Later agendas may retry nothing but runs that failed in the same way.
+            is_first=not self._has_trained,
+        )
+        self._has_trained = True
+        backend(self._populations(), place_jobs(self._options, self.agenda), recorder, self.stop)
+
+    def plan_again(self) -> None:
+        """Renew the agenda: list the runs that are left now, with retries of failed ones."""
+        self.agenda = Agenda(self._grid, self._options, self._journal)
+
+    @property
+    def looks(self) -> int:
+        """The number of times that results are judged; in a race, the number of its rounds."""
+        return self._journal.looks
+
+    def begin_round(self, contenders: Sequence[str]) -> str | None:
+        """Add the next round of a race to the journal and renew the agenda.
+
+        Call it when all runs have ended.
+
+        Args:
+            contenders: names of the permutations that could be the best.
+
+        Returns:
+            The reason why there is no further round; None if one was added.
+        """
+        assert self._options.race is not None
+        position = {name: index for index, name in self._journal.names()}
+        steps_of = RunSteps(self._grid)
+        following = next_round(
+            self._options.race,
+            contenders,
+            self._journal.repetitions(),
+            lambda name: steps_of(position[name]),
+        )
+        if isinstance(following, str):
+            return following
+        with self._journal.transaction():
+            self._journal.add_runs(
+                following.repetitions, self._options.seed, following.permutations
+            )
+        self.plan_again()
+        return None
 
     def _populations(self) -> Iterator[list[PlannedRun]]:
         """Yield the populations to train; if one's configs can't be written, stop the sweep."""

@@ -134,6 +134,19 @@ def confidence_of_look(look: int, confidence: float = 0.95) -> float:
     return 1 - (1 - confidence) * 2 / (look * (look + 1))
 
 
+def confidence_of_round(number: int, confidence: float = 0.95) -> float:
+    """Return the confidence with which a round of a race may exclude permutations.
+
+    The k-th round has an error of 1 / (k (k + 1)) of the race's; all rounds together have at most the
+    race's error (Bonferroni), however many there are.
+
+    Args:
+        number: number of the round, from 1.
+        confidence: confidence of the whole race.
+    """
+    return 1 - (1 - confidence) / (number * (number + 1))
+
+
 def repetitions_needed(
     comparison: Comparison, confidence: float = 0.95, power: float = 0.8, most: int = 100
 ) -> float:

@@ -265,21 +265,54 @@ class Journal:
         """The number of times that results are judged: a sweep may grow by repetitions in between."""
         return self["looks"] or 1
 
-    def add_runs(self, repetitions: int, seed: int) -> None:
+    @property
+    def is_race(self) -> bool:
+        """Whether rounds of a race added repetitions, or may do so."""
+        return bool(self["raced"])
+
+    def add_runs(
+        self, repetitions: int, seed: int, permutations: Sequence[str] | None = None
+    ) -> None:
         """Add the runs that permutations lack, as waiting; call it in a transaction.
 
-        A sweep with results that gets more repetitions is looked at once more.
+        If permutations with results get more repetitions, the sweep is looked at once more.
+
+        Args:
+            repetitions: number of repetitions that permutations have afterwards, unless they have more.
+            seed: seed of the first repetition.
+            permutations: names of the permutations; None means all that the grid doesn't leave out.
         """
-        last = self._one("SELECT max(repetition) FROM run WHERE state = ?", RunState.FINISHED)
-        (most,) = self._one("SELECT max(repetition) FROM run") or (None,)
-        if last is not None and last[0] is not None and repetitions > most + 1:
-            self["looks"] = self.looks + 1
+        before = self._count_runs_beside_results()
+        names = [] if permutations is None else [(name,) for name in permutations]
         for repetition in range(repetitions):
-            self._write(
-                "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
-                "SELECT number, ?, ?, ? FROM permutation WHERE position >= 0 ORDER BY number",
-                *(repetition, seed + repetition, RunState.WAITING),
+            for name in names if permutations is not None else [()]:
+                self._write(
+                    "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
+                    "SELECT number, ?, ?, ? FROM permutation WHERE position >= 0 "
+                    f"{'AND name = ? ' if name else ''}ORDER BY number",
+                    *(repetition, seed + repetition, RunState.WAITING, *name),
+                )
+        if self._count_runs_beside_results() > before:
+            self["looks"] = self.looks + 1
+
+    def _count_runs_beside_results(self) -> int:
+        """Return the number of runs of permutations with a finished run."""
+        row = self._one(
+            "SELECT count(*) FROM run WHERE permutation IN "
+            "(SELECT permutation FROM run WHERE state = ?)",
+            RunState.FINISHED,
+        )
+        assert row is not None
+        return int(row[0])
+
+    def repetitions(self) -> dict[str, int]:
+        """Return how many runs each permutation of the present grid has, by name."""
+        return dict(
+            self._all(
+                "SELECT name, count(*) FROM run JOIN permutation ON permutation = number "
+                "WHERE position >= 0 GROUP BY number ORDER BY position"
             )
+        )
 
     def names(self) -> Iterator[tuple[int, str]]:
         """Return the index and the name of each permutation not left out, in the grid's order."""

@@ -59,6 +59,8 @@ def open_journal(
             identify.identify_by(journal["base"])
             _place(journal, grid, identify)
             journal.add_runs(options.repetitions, options.seed)
+            if options.race is not None:
+                journal["raced"] = True
             if is_new and not overwrite:
                 _take_over_older_results(journal, grid, identify, options)
         journal.settle()

@@ -69,6 +69,26 @@ def count_steps(permutation: Permutation) -> int:
     return trainer.updates * trainer.batch_size
 
 
+class RunSteps:
+    """Counts the environment steps of runs; a grid's permutations of equal shape are counted once.
+
+    Args:
+        grid: the permutations.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._shape_of = Shapes(grid)
+        self._steps: dict[tuple[str, ...], int] = {}
+
+    def __call__(self, index: int) -> int:
+        """Return the environment steps of one run of a permutation."""
+        shape = self._shape_of(index)
+        if shape not in self._steps:
+            self._steps[shape] = count_steps(self._grid.permutation(index))
+        return self._steps[shape]
+
+
 class Shapes:
     """Compares the shapes of permutations, by their choices alone.
 

@@ -17,7 +17,7 @@ from sweeps.search_space.grid import Grid
 
 def ram_capacity(grid: Grid, options: SweepOptions) -> Callable[[int], float]:
     """Return a function from a run's number to how many runs of its shape fit into a job's RAM."""
-    ram, runs = options.ram, options.repetitions * grid.count
+    ram, runs = options.ram, options.most_repetitions * grid.count
     if ram is None:
         return lambda _: math.inf
     share = ram // max(1, min(options.jobs, runs))
@@ -63,10 +63,10 @@ def check_ram(grid: Grid, options: SweepOptions) -> None:
     Raises:
         UserError: they don't fit.
     """
-    ram, jobs, runs = options.ram, options.jobs, options.repetitions * grid.count
+    ram, jobs, runs = options.ram, options.jobs, options.most_repetitions * grid.count
     if jobs == 1 or ram is None:
         return  # validating the grid has checked that each run fits
-    laps = repeat(grid, options.repetitions)
+    laps = repeat(grid, options.most_repetitions)
     needed = ram_needed(grid, ([index] for lap in laps for index in lap.indices()), jobs)
     if needed > ram:
         at_once = min(jobs, runs)

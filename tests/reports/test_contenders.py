@@ -7,6 +7,7 @@ from reports.statistics.contenders import (
     Comparison,
     compare,
     confidence_of_look,
+    confidence_of_round,
     repetitions_needed,
     shrunken_means,
 )
@@ -179,6 +180,12 @@ def test_one_of_four_can_be_wild():
     scores[0] = [-1e6, -5e5, -1e5]
     assert compare(scores).wild.tolist() == [True, False, False, False]
     assert not compare(scores[1:]).wild.any()
+
+
+def test_the_errors_of_all_rounds_sum_to_that_of_a_race():
+    errors = [1 - confidence_of_round(number, 0.9) for number in range(1, 10_000)]
+    assert errors == sorted(errors, reverse=True)
+    assert 0.0999 < sum(errors) <= 0.1 + 1e-12
 
 
 def test_the_errors_of_all_looks_sum_to_twice_the_first_one():

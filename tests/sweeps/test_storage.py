@@ -51,10 +51,10 @@ def test_a_full_disk_at_the_table_stops_the_sweep(grid, tmp_path, monkeypatch):
     written = []
 
     def write_results(path, *_):
-        # The table of the start has no rows yet.
-        if written:
-            raise full(path)
+        # Neither the table of the start nor the one of the end.
         written.append(path)
+        if len(written) == 2:
+            raise full(path)
 
     monkeypatch.setattr(sweep_module, "write_results", write_results)
     reason, states = stopped(grid, tmp_path / "out")

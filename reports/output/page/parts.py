@@ -30,7 +30,7 @@ def heading_part(answer: Answer) -> str:
     environment = outcome.base.get("environment", {})
     size = (
         f"{counted(len(outcome.permutations), 'permutation')} × "
-        f"{counted(outcome.repetitions, 'repetition')}"
+        f"{'up to ' if outcome.is_race else ''}{counted(outcome.repetitions, 'repetition')}"
     )
     facts = [
         str(environment.get("name") or environment.get("type") or ""),

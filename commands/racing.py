@@ -1,0 +1,152 @@
+"""Runs the race of `tune.py --race`: reads its options, judges its rounds and describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from commands.command import Arguments
+from commands.options import integer_option, is_given, optional_integer
+from schema.counting import counted
+from schema.errors import UserError
+from sweeps.planning.race import RacePlan
+
+if TYPE_CHECKING:
+    # They load torch, which writing configs doesn't need.
+    from sweeps.journal.journal import Journal
+    from sweeps.options import SweepOptions
+    from sweeps.search_space.grid import Grid
+    from sweeps.sweep import Sweep
+
+_FIRST, _MOST = 3, 10  # repetitions, where the options are left out
+_LIMITS = ("--max-repetitions", "--steps")
+
+
+def repetitions_option(arguments: Arguments, usage: str) -> tuple[int, RacePlan | None]:
+    """Return the number of repetitions, in a race those of its first round, and the race's limits.
+
+    Args:
+        arguments: the parsed arguments.
+        usage: the usage text, which names the default.
+
+    Raises:
+        UserError: a value is wrong, or options don't go together.
+    """
+    repetitions = integer_option(arguments, "--num-repetitions", minimum=1)
+    if not arguments["--race"]:
+        for name in _LIMITS:
+            if arguments[name] is not None:
+                raise UserError(f"{name}: limits a race; add --race")
+        return repetitions, None
+    if arguments["--generate-only"]:
+        raise UserError("--generate-only: trains nothing, so --race has nothing to compare")
+    if arguments["--only"] is not None:
+        raise UserError(
+            "--only: --race chooses the permutations itself; leave others out with `exclude` in the "
+            "tuning config"
+        )
+    if not is_given("--num-repetitions", usage):
+        repetitions = _FIRST
+    if repetitions < 2:
+        raise UserError(
+            f"--num-repetitions={repetitions}: --race needs at least 2 to tell permutations apart"
+        )
+    most = optional_integer(arguments, "--max-repetitions", minimum=1)
+    if most is None:
+        most = max(_MOST, repetitions)
+    if most < repetitions:
+        raise UserError(
+            f"--max-repetitions={most}: must be at least --num-repetitions={repetitions}"
+        )
+    return repetitions, RacePlan(most, optional_integer(arguments, "--steps", minimum=1))
+
+
+def check_race(grid: Grid, options: SweepOptions) -> None:
+    """Raise an error if a race can't compare a grid's permutations, or can't pay for its first round.
+
+    Raises:
+        UserError: it can't.
+    """
+    if options.race is None:
+        return
+    # Imported here, because SciPy takes a while to load.
+    from reports.answer import TASKS
+    from sweeps.planning.populations import RunSteps
+
+    for axis in grid.axes:
+        if axis.label in TASKS and len(axis.choices) > 1:
+            raise UserError(
+                f"--race: {axis.label} has several choices, and returns of different tasks can't be "
+                "compared"
+            )
+    if options.race.steps is not None:
+        first = options.repetitions * sum(map(RunSteps(grid), grid.indices()))
+        if first > options.race.steps:
+            raise UserError(
+                f"--steps={options.race.steps}: the first round alone has {first:,} environment steps"
+            )
+
+
+def describe_race(grid: Grid, plan: RacePlan, journal: Journal) -> str:
+    """Return the least and the most that a race trains, with what it has trained already.
+
+    Args:
+        grid: the permutations.
+        plan: the race's limits.
+        journal: its journal, with the runs of the first round or of all rounds so far.
+    """
+    from sweeps.planning.populations import RunSteps
+
+    steps_of, repetitions = RunSteps(grid), journal.repetitions()
+    steps = [(repetitions[name], steps_of(index)) for index, name in journal.names()]
+    least = sum(count * each for count, each in steps)
+    most = sum(max(count, plan.most) * each for count, each in steps)
+    if plan.steps is not None:
+        most = max(least, min(most, plan.steps))
+    return (
+        f"race: {min(repetitions.values())} to {plan.most} repetitions of a permutation, at least "
+        f"{least:,} and at most {most:,} environment steps in all"
+    )
+
+
+def run_rounds(
+    sweep: Sweep,
+    options: SweepOptions,
+    indifference: float | None,
+    train: Callable[[], None],
+    say: Callable[[str], None],
+) -> None:
+    """Train the rounds of a race until it is over or stopped.
+
+    A round begins when all runs before have ended. Failed runs are retried within their round, so that
+    later sessions have none to retry: each round is the same, however often the race is interrupted.
+
+    Args:
+        sweep: the sweep; its agenda, the first round or the rest of a later one, is trained.
+        options: the sweep's options.
+        indifference: the difference of scores that makes no difference; None without one.
+        train: trains the sweep's agenda.
+        say: prints a line.
+    """
+    while not sweep.stop.is_requested:
+        sweep.plan_again()
+        if sweep.agenda.runs:
+            say(f"retrying {counted(sweep.agenda.runs, 'failed run')}")
+        else:
+            over = _begin_round(sweep, options, indifference)
+            if over is not None:
+                say(f"the race is over after {counted(sweep.looks, 'round')}: {over}")
+                return
+            size = counted(sweep.agenda.runs, "run")
+            say(f"round {sweep.looks}: {size}, {sweep.agenda.steps:,} environment steps")
+        train()
+
+
+def _begin_round(sweep: Sweep, options: SweepOptions, indifference: float | None) -> str | None:
+    """Add the next round to a race's journal, or return the reason why the race is over."""
+    # Imported here, because SciPy takes a while to load.
+    from reports.outcome import read_outcome
+    from reports.race import contenders_of
+
+    contenders = contenders_of(read_outcome(options.out, options.run_id), indifference)
+    return contenders if isinstance(contenders, str) else sweep.begin_round(contenders)
