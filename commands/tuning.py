@@ -21,6 +21,7 @@ from commands.notices import (
     warn,
 )
 from commands.provenance import provenance
+from commands.searching import begin_batch, describe_search
 from commands.terminal.progress import duration, make_console, make_display
 from commands.terminal.tables import Row, permutation_table, shorten
 from environments.cores import available_cores
@@ -41,6 +42,7 @@ from sweeps.planning.ram import check_ram, ram_needed
 from sweeps.planning.rehearsal import rehearse
 from sweeps.search_space.choices import show
 from sweeps.search_space.grid import Grid
+from sweeps.searching.search import Search
 from sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -71,22 +73,22 @@ class _Plan:
         """Print the number of runs, the values chosen for open keys, and the runs that are kept."""
         options, agenda = self._options, self._agenda
         permutations = agenda.permutations
-        self._print(
+        self.print_line(
             f"{counted(permutations, 'permutation')} x "
             f"{counted(options.repetitions, 'repetition')} = "
             f"{counted(permutations * options.repetitions, 'run')}, "
             f"{agenda.steps:,} environment steps on {options.placement.device}"
         )
         for line in chosen_lines(_configs(agenda), options.placement.device.type):
-            self._print(line)
+            self.print_line(line)
         if agenda.kept:
-            self._print(
+            self.print_line(
                 f"{counted(agenda.kept, 'finished run')} in {shown(options.out)} "
                 f"{'is' if agenda.kept == 1 else 'are'} kept; --overwrite trains "
                 f"{'it' if agenda.kept == 1 else 'them'} again"
             )
         if agenda.finished_left_out:
-            self._print(
+            self.print_line(
                 f"{counted(agenda.finished_left_out, 'finished run')} of permutations that are left out "
                 "now kept, but not ranked"
             )
@@ -94,9 +96,9 @@ class _Plan:
             own = "resumes from its last checkpoint"
             if agenda.continued > 1:
                 own = "resume from their last checkpoints"
-            self._print(f"{counted(agenda.continued, 'run')} {own}")
+            self.print_line(f"{counted(agenda.continued, 'run')} {own}")
         for notice, count in agenda.notices.items():
-            self._print(f"{counted(count, 'run')} start{'s' * (count == 1)} again: {notice}")
+            self.print_line(f"{counted(count, 'run')} start{'s' * (count == 1)} again: {notice}")
 
     def print_permutations(self, names: Mapping[int, str]) -> None:
         """Print the first permutations.
@@ -124,7 +126,7 @@ class _Plan:
         options = self._options
         needed = ram_needed(self._grid, self._agenda.populations, options.jobs)
         there_is = f"; this machine has {show_bytes(options.ram)}" if options.ram else ""
-        self._print(f"RAM: about {show_bytes(needed)} at a time{there_is}")
+        self.print_line(f"RAM: about {show_bytes(needed)} at a time{there_is}")
 
     def warn_of_jobs(self) -> None:
         """Warn if there are more jobs than cores."""
@@ -151,7 +153,7 @@ class _Plan:
         described = counted(sizes[-1], "run")
         if len(sizes) > 1:
             described = f"{sizes[0]:,} to {described}"
-        self._print(
+        self.print_line(
             f"{counted(len(populations), 'population')} of {described}, {self._jobs:,} at a time "
             f"(--together={options.together} --jobs={options.jobs})"
         )
@@ -174,24 +176,25 @@ class _Plan:
         if disk.needed > disk.free:
             warn([f"{self._options.out}: {line}"])
         elif disk.needed > _WORTH_A_LINE:
-            self._print(line)
+            self.print_line(line)
 
     @property
     def _jobs(self) -> int:
         """The number of jobs that run at a time."""
         return count_jobs(self._options.jobs, self._agenda.populations)
 
-    def _print(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
+        """Print a line of any length."""
         self._console.print(line, soft_wrap=True)
 
     def _print_more(self, rows: int) -> None:
         """Print how many rows a table leaves out."""
         if rows > _ROWS:
-            self._print(f"... and {rows - _ROWS:,} more")
+            self.print_line(f"... and {rows - _ROWS:,} more")
 
 
-def preview(grid: Grid, options: SweepOptions) -> int:
-    """Print what `tune` would do and return the exit code.
+def preview(grid: Grid, options: SweepOptions, search: Search | None = None) -> int:
+    """Print what `tune` would do and return the exit code; the arguments are those of `tune`.
 
     Raises:
         UserError: as `tune`.
@@ -202,6 +205,8 @@ def preview(grid: Grid, options: SweepOptions) -> int:
         plan = _Plan(make_console(), grid, options, agenda)
         names = dict(journal.names())
         plan.print_runs()
+        if search is not None:
+            plan.print_line(describe_search(search, options))
         plan.print_permutations(names)
         plan.warn_of_jobs()
         plan.print_ram()
@@ -224,6 +229,7 @@ def tune(
     overwrite: bool,
     confirmation: ConfirmationPlan | None = None,
     indifference: float | None = None,
+    search: Search | None = None,
 ) -> int:
     """Train a validated grid, print the answer and return the exit code.
 
@@ -233,12 +239,15 @@ def tune(
         overwrite: whether to replace earlier results.
         confirmation: how many leaders are trained again on fresh seeds, and how often; None trains none.
         indifference: the difference of scores that makes no difference; None without one.
+        search: the search that has chosen the grid's permutations, and adds more; None without one.
 
     Raises:
         UserError: the output folder holds something else.
     """
     console = make_console()
-    code = _train(console, grid, options, overwrite, indifference=indifference)
+    code = _train(console, grid, options, overwrite, indifference=indifference, search=search)
+    if search is not None:
+        grid = search.grid
     if confirmation is None or code not in (ExitCode.SUCCESS, ExitCode.FAILED):
         return code
     # Imported here, as in `_print_results`, because SciPy takes a while to load.
@@ -263,6 +272,7 @@ def _train(
     overwrite: bool,
     confirmed: str | None = None,
     indifference: float | None = None,
+    search: Search | None = None,
 ) -> int:
     """Train a grid, print the answer and return the exit code.
 
@@ -273,6 +283,7 @@ def _train(
         overwrite: whether to replace earlier results.
         confirmed: the run id of the sweep that these runs confirm; None for a sweep of its own.
         indifference: the difference of scores that makes no difference; None without one.
+        search: the search that adds permutations to the grid; None without one.
     """
     start = time.monotonic()
     with Sweep(grid, options, overwrite, provenance(options.placement.device)) as sweep:
@@ -281,16 +292,17 @@ def _train(
         compile_beforehand(_configs(agenda), numba)
         plan = _Plan(Console(quiet=True) if options.quiet else console, grid, options, agenda)
         plan.print_runs()
+        if search is not None:
+            plan.print_line(describe_search(search, options))
         plan.warn_of_jobs()
         plan.print_populations()
-        disk = DiskUsage(agenda, options.out, options.jobs)
-        plan.print_disk(disk)
+        plan.print_disk(DiskUsage(agenda, options.out, options.jobs))
         with interruptible(sweep.stop) as interruption:
             try:
-                with make_display(
-                    console, agenda.runs, agenda.steps, options.quiet, sweep.records()
-                ) as display:
-                    sweep.run(display, disk)
+                with sweep.session():
+                    _train_agenda(console, options, sweep)
+                    if search is not None and options.only is None:
+                        _search(console, options, sweep, search)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
@@ -308,6 +320,39 @@ def _train(
             return interruption.exit_code
         failed = any(record.state in FAILURES for record in sweep.records())
         return ExitCode.FAILED if failed or sweep.stop.is_requested else ExitCode.SUCCESS
+
+
+def _train_agenda(console: Console, options: SweepOptions, sweep: Sweep) -> None:
+    """Train the runs of a sweep's agenda, and show their progress."""
+    agenda = sweep.agenda
+    with make_display(
+        console, agenda.runs, agenda.steps, options.quiet, sweep.records()
+    ) as display:
+        sweep.train(display, DiskUsage(agenda, options.out, options.jobs))
+
+
+def _search(console: Console, options: SweepOptions, sweep: Sweep, search: Search) -> None:
+    """Train the batches of a search until it is over; each begins when all runs before have ended.
+
+    Failed runs are retried before the next batch, so that later sessions have none to retry: the batch
+    is the same, however often the search is interrupted.
+    """
+    out = Console(quiet=True) if options.quiet else console
+    while not sweep.stop.is_requested:
+        sweep.plan_again()
+        if sweep.agenda.runs:
+            out.print(f"retrying {counted(sweep.agenda.runs, 'failed run')}")
+        elif begin_batch(sweep, search, options):
+            agenda = sweep.agenda
+            out.print(
+                f"next batch: {counted(agenda.runs, 'run')}, {agenda.steps:,} environment steps; "
+                f"{counted(search.left, 'trial')} left afterwards"
+            )
+        else:
+            break
+        _train_agenda(console, options, sweep)
+    if search.notice is not None:
+        warn([search.notice])
 
 
 def _print_results(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -20,7 +20,7 @@ from sweeps.execution.recorder import Recorder
 from sweeps.execution.stop import Stop
 from sweeps.execution.worker import WorkerOptions
 from sweeps.journal.lock import SweepLock, lock_path, turn_of
-from sweeps.journal.opening import open_journal, results_of_others
+from sweeps.journal.opening import grow_journal, open_journal, results_of_others
 from sweeps.journal.results import write_results
 from sweeps.journal.runs import ENDED, RunIdentity, RunRecord
 from sweeps.options import SweepOptions
@@ -62,6 +62,7 @@ class Sweep:
         self._options = options
         self._overwrite = overwrite
         self._identify = Identities(grid)
+        self._has_trained = False
         self.stop = Stop()
         if options.out.exists() and not options.out.is_dir():
             raise UserError(f"{options.out}: is a file; --out must be a folder")
@@ -101,9 +102,28 @@ class Sweep:
         disk: DiskUsage | None = None,
         backend: Backend = run_in_processes,
     ) -> None:
-        """Train the runs that are left, until all have ended or `stop` is requested.
+        """Train the agenda and end the session; the arguments are those of `train`."""
+        with self.session():
+            self.train(display, disk, backend)
 
-        A run that fails or diverges doesn't stop the others.
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Record the end of the session and write `results.csv` after the block."""
+        try:
+            yield
+        finally:
+            self._journal.end_session()
+            self._write_table()
+
+    def train(
+        self,
+        display: SweepDisplay,
+        disk: DiskUsage | None = None,
+        backend: Backend = run_in_processes,
+    ) -> None:
+        """Train the runs of the agenda, until all have ended or `stop` is requested.
+
+        A run that fails or diverges doesn't stop the others. A session may train several agendas.
 
         Args:
             display: shows the progress.
@@ -111,14 +131,30 @@ class Sweep:
             backend: the sweep backend, which trains populations.
         """
         shortage = (lambda: None) if disk is None else disk.shortage
-        stop, fail_fast = self.stop, self._options.fail_fast
-        recorder = Recorder(self._journal, self._try_table, display, stop, fail_fast, shortage)
-        placements = place_jobs(self._options, self.agenda)
-        try:
-            backend(self._populations(), placements, recorder, self.stop)
-        finally:
-            self._journal.end_session()
-            self._write_table()
+        recorder = Recorder(
+            self._journal,
+            self._try_table,
+            display,
+            self.stop,
+            self._options.fail_fast,
+            shortage,
+            # Later agendas may retry nothing but runs that failed in the same way.
+            is_first=not self._has_trained,
+        )
+        self._has_trained = True
+        backend(self._populations(), place_jobs(self._options, self.agenda), recorder, self.stop)
+
+    def plan_again(self) -> None:
+        """Renew the agenda: list the runs that are left now, with retries of failed ones."""
+        self.agenda = Agenda(self._grid, self._options, self._journal)
+
+    def grow(self, grid: Grid) -> None:
+        """Add the permutations of a grid that has grown to the journal, and renew the agenda."""
+        identify = Identities(grid)
+        grow_journal(self._journal, grid, identify, self._options)
+        self._grid, self._identify = grid, identify
+        write_index(self._options.configs, grid.labels, self._index)
+        self.plan_again()
 
     def _populations(self) -> Iterator[list[PlannedRun]]:
         """Yield the populations to train; if one's configs can't be written, stop the sweep."""

@@ -31,6 +31,7 @@ class Recorder:
         stop: the stop flag, set when failures or a full disk stop the sweep.
         fail_fast: whether the first failure stops the sweep.
         shortage: returns a message if the disk is nearly full, else None.
+        is_first: whether these are the session's first runs, which stop it if they all fail alike.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Recorder:
         stop: Stop,
         fail_fast: bool,
         shortage: Callable[[], str | None],
+        is_first: bool = True,
     ) -> None:
         self._journal = journal
         self._write_table = write_table
@@ -48,6 +50,7 @@ class Recorder:
         self._stop = stop
         self._fail_fast = fail_fast
         self._shortage = shortage
+        self._is_first = is_first
         self._looked_at = time.monotonic()
         self._under_way: dict[int, _UnderWay] = {}
         self._next_table = 0.0
@@ -118,7 +121,7 @@ class Recorder:
             return
         if self._fail_fast and result.state != RunState.FINISHED:
             self._stop.request(f"{result.name} {result.status}")
-        if len(self._first_ends) < _ALIKE:
+        if self._is_first and len(self._first_ends) < _ALIKE:
             self._first_ends.append(result)
             errors = {end.error for end in self._first_ends}
             if len(self._first_ends) == _ALIKE and len(errors) == 1 and errors != {""}:
