@@ -15,13 +15,14 @@ _ppo_grid_options() {
 # Prints compgen's flags for the values of an option.
 _ppo_grid_values() {
     case $1 in
-        --answer|--checkpoint|--config|--suggest|--to|--tune|--video) echo -f ;;
+        --answer|--checkpoint|--config|--optuna|--suggest|--to|--tune|--video) echo -f ;;
         --out|--plots) echo -d ;;
         --device) echo "-W auto cpu cuda" ;;
         --format) echo "-W text csv json markdown latex" ;;
         --log) echo "-W tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow" ;;
         --metric) echo "-W final best area steps time" ;;
         --order) echo "-W grid random" ;;
+        --search) echo "-W grid random qmc tpe gp" ;;
     esac
 }
 
