@@ -13,7 +13,7 @@ from schema.section import as_whole
 _NUMBERS = ("low", "high", "step")
 _KEYS = (*_NUMBERS, "log")
 _DIGITS = 4  # decimal places of a drawn value, relative to the range's width
-_ROUNDING = 1e-9  # of a step
+_ROUNDING = 1e-6  # of a step
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Range:
         assert self.step is not None
         value = self.low + place * self.step
         # Without the error of the product.
-        return value if self.whole else min(float(f"{value:.12g}"), self.high)
+        return value if self.whole else self._within(float(f"{value:.15g}"))
 
     def holds(self, value: Any) -> bool:
         """Return whether a value is a number of the range."""
@@ -65,7 +65,10 @@ class Range:
             return self.value(round((value - self.low) / self.step))
         width = min(self.high - self.low, value) if self.log else self.high - self.low
         short = round(value, _DIGITS - math.floor(math.log10(width)) - 1)
-        return float(min(max(short, self.low), self.high))
+        return float(self._within(short))
+
+    def _within(self, value: float) -> float:
+        return min(max(value, self.low), self.high)
 
     def __str__(self) -> str:
         by = f" in steps of {self.step:g}" if self.step is not None and self.step != 1 else ""

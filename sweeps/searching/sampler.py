@@ -29,7 +29,7 @@ from sweeps.search_space.ranges import Range
 from sweeps.search_space.trials import SearchSpace, Values
 from sweeps.searching.plan import LEARNING
 
-_MOST_ASKED = 50  # proposals for one permutation that were known already or aren't allowed
+_MOST_ASKED = 20  # proposals for one permutation that were known already or aren't allowed
 _MOST_DRAWN = 1000  # the same, by chance
 _MOST_LISTED = 1_000_000  # combinations to go through for what was never drawn
 _SEEDS = 2**32  # of Optuna's generators

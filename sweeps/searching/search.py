@@ -85,10 +85,9 @@ class Search:
         tried += [Tried(values, None) for values in first]
         space, sampler = self._plan.space, self._plan.sampler
         self._chosen += first + propose(space, sampler, self._seed, tried, size - len(first))
-        missing = size - (len(self._chosen) - (0 if grid is None else len(grid)))
-        if missing:
-            if not self._chosen:
-                raise space.nothing_left()
+        if not self._chosen:
+            raise space.nothing_left()
+        if len(self._chosen) < size + (0 if grid is None else len(grid)):
             self.notice = (
                 f"{space.tune.path}: the search ends after {len(self._chosen)} of {self._plan.trials} "
                 "trials, because hardly any other permutation is valid"

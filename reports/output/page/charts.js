@@ -278,11 +278,14 @@ function remark(key) {
   return key.edge ? `<br>the best is the ${key.edge} listed` : "";
 }
 
+/** A permutation's choices, or the parts of ranges where the sweep has ranges. */
+const partsOf = (each) => each.parts ?? each.choices;
+
 function drawHeat(width) {
   if (data.keys.length < 2) return { caption: "This chart needs two varied hyperparameters." };
   const [across, down] = [data.keys[state.across], data.keys[state.down]];
   const cells = down.parts.map((_, y) => across.parts.map((__, x) => finite(visible()
-    .filter((each) => each.parts[state.across] === x && each.parts[state.down] === y)
+    .filter((each) => partsOf(each)[state.across] === x && partsOf(each)[state.down] === y)
     .map((each) => each.mean))));
   const means = cells.map((row) => row.map((values) => (values.length ? average(values) : null)));
   if (!finite(means.flat()).length) return { caption: "No permutation shown has a score yet." };

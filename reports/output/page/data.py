@@ -37,22 +37,26 @@ def page_data(answer: Answer) -> dict[str, Any]:
         "repetitions": outcome.repetitions,
         "keys": [_key(answer, label) for label in outcome.varied],
         "permutations": [
-            {"parts": parts[score.permutation.name], **_permutation(outcome, choices, score, curve)}
+            _permutation(outcome, choices, score, curve) | parts.get(score.permutation.name, {})
             for score, curve in zip(answer.scores, curves, strict=True)
         ],
         "importance": _importance(answer.importance),
     }
 
 
-def _parts(outcome: Outcome) -> dict[str, list[int]]:
-    """Return the number of each permutation's choice, or part of a range, by the permutation's name."""
+def _parts(outcome: Outcome) -> dict[str, dict[str, list[int]]]:
+    """Return the numbers of each permutation's parts, by its name; nothing without ranges."""
+    if not outcome.ranges:
+        return {}
     coarse = outcome.in_parts()
     ordered = {label: coarse.ordered(label) for label in outcome.varied}
     return {
-        each.name: [
-            parts.index(each.choices[outcome.labels.index(label)])
-            for label, parts in ordered.items()
-        ]
+        each.name: {
+            "parts": [
+                parts.index(each.choices[outcome.labels.index(label)])
+                for label, parts in ordered.items()
+            ]
+        }
         for each in coarse.permutations
     }
 
