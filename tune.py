@@ -45,6 +45,11 @@ Options:
                             it retries a failed run once [default: 1].
     --fail-fast             Stop the sweep at the first run that fails.
     --only=<permutations>   Train only these permutations of the grid, such as 0,3,10-19.
+    --search=<name>         How permutations are chosen: grid (all combinations), or a search, which
+                            trains --trials of them and may have ranges in the tuning config: random,
+                            qmc (spread evenly), or, by the scores so far, tpe or gp (a Gaussian process)
+                            [default: grid].
+    --trials=<n>            Number of permutations that a search trains.
     --order=<name>          Which permutations begin first: grid (the order of the tuning config), or
                             random (drawn from --seed), so that early results stand for the whole grid
                             [default: grid].
@@ -69,6 +74,8 @@ Options:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from commands.command import Arguments, ExitCode, run_command
 from commands.notices import warn
 from commands.options import (
@@ -85,11 +92,13 @@ from commands.options import (
     worker_id_option,
 )
 from commands.racing import repetitions_option
+from commands.search_option import search_option
 from ppo.sinks import parse_sinks
 from schema.counting import counted
 from schema.folders import shown
 from sweeps.confirmation import confirmation_id, parse_confirmation
 from sweeps.execution.backends.server import start_server
+from sweeps.journal.journal import journal_path
 from sweeps.search_space.grid import ORDERS, Grid, load_grid
 
 
@@ -108,16 +117,18 @@ def main(arguments: Arguments) -> int:
     order = choice_option(arguments, "--order", ORDERS)
     sinks = parse_sinks(str(arguments["--log"]))
     base, space = (config_option(arguments, name, __doc__) for name in ("--config", "--tune"))
-    grid = load_grid(base, space)
-    if arguments["--unique"]:
-        grid = grid.unique()
-    only = numbers_option(arguments, "--only", len(grid))
     indifference = optional_positive(arguments, "--indifference")
     confirm = arguments["--confirm"]
     confirmation = None if confirm is None else parse_confirmation(confirm)
-    warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
-    if arguments["--generate-only"] and not arguments["--dry-run"]:
-        return _generate(grid, arguments, repetitions, seed)
+    plan = search_option(arguments, base, space)
+    if plan is None:
+        grid = _read_grid(arguments, base, space)
+        only = numbers_option(arguments, "--only", len(grid))
+        warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
+        if arguments["--generate-only"] and not arguments["--dry-run"]:
+            return _generate(grid, arguments, repetitions, seed)
+    else:
+        warn(plan.space.validate())
     check_lengths(out, run_id, None if confirmation is None else confirmation_id(run_id))
     if not arguments["--dry-run"]:
         start_server()
@@ -127,8 +138,15 @@ def main(arguments: Arguments) -> int:
     from ppo.placement import Placement
     from sweeps.options import SweepOptions
     from sweeps.planning.jobs import share_out
+    from sweeps.searching.search import Search
     from utils import check_compiler, select_device
 
+    overwrite = bool(arguments["--overwrite"])
+    search = None
+    if plan is not None:
+        search = Search(plan, journal_path(out, run_id), seed, overwrite)
+        grid = search.grid
+        only = numbers_option(arguments, "--only", len(grid))
     device = select_device(str(arguments["--device"]))
     if arguments["--compile"]:
         check_compiler(device)
@@ -151,14 +169,19 @@ def main(arguments: Arguments) -> int:
     )
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:
-        return preview(grid, options)
-    return tune(grid, options, bool(arguments["--overwrite"]), confirmation, indifference)
+        return preview(grid, options, search)
+    return tune(grid, options, overwrite, confirmation, indifference, search)
 
 
 def _status(arguments: Arguments) -> int:
     from commands.status import show_status
 
     return show_status(path_option(arguments, "--out"), run_id_option(arguments))
+
+
+def _read_grid(arguments: Arguments, base: Path, space: Path) -> Grid:
+    grid = load_grid(base, space)
+    return grid.unique() if arguments["--unique"] else grid
 
 
 def _generate(grid: Grid, arguments: Arguments, repetitions: int, seed: int) -> int:

@@ -23,6 +23,7 @@ from commands.notices import (
 )
 from commands.provenance import provenance
 from commands.racing import check_race, describe_race, run_rounds
+from commands.searching import begin_batch, describe_search
 from commands.terminal.progress import duration, make_console, make_display
 from commands.terminal.tables import Row, permutation_table, shorten
 from environments.cores import available_cores
@@ -43,6 +44,7 @@ from sweeps.planning.ram import check_ram, ram_needed
 from sweeps.planning.rehearsal import rehearse
 from sweeps.search_space.choices import show
 from sweeps.search_space.grid import Grid
+from sweeps.searching.search import Search
 from sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -199,8 +201,8 @@ class _Plan:
             self.print_line(f"... and {rows - _ROWS:,} more")
 
 
-def preview(grid: Grid, options: SweepOptions) -> int:
-    """Print what `tune` would do and return the exit code.
+def preview(grid: Grid, options: SweepOptions, search: Search | None = None) -> int:
+    """Print what `tune` would do and return the exit code; the arguments are those of `tune`.
 
     Raises:
         UserError: as `tune`.
@@ -214,6 +216,8 @@ def preview(grid: Grid, options: SweepOptions) -> int:
         plan.print_runs()
         if options.race is not None:
             plan.print_line(describe_race(grid, options.race, journal))
+        if search is not None:
+            plan.print_line(describe_search(search, options))
         plan.print_permutations(names)
         plan.warn_of_jobs()
         plan.print_ram()
@@ -236,6 +240,7 @@ def tune(
     overwrite: bool,
     confirmation: ConfirmationPlan | None = None,
     indifference: float | None = None,
+    search: Search | None = None,
 ) -> int:
     """Train a validated grid, print the answer and return the exit code.
 
@@ -245,13 +250,16 @@ def tune(
         overwrite: whether to replace earlier results.
         confirmation: how many leaders are trained again on fresh seeds, and how often; None trains none.
         indifference: the difference of scores that makes no difference; None without one.
+        search: the search that has chosen the grid's permutations, and adds more; None without one.
 
     Raises:
         UserError: the output folder holds something else.
     """
     check_race(grid, options)
     console = make_console()
-    code = _train(console, grid, options, overwrite, indifference=indifference)
+    code = _train(console, grid, options, overwrite, indifference=indifference, search=search)
+    if search is not None:
+        grid = search.grid
     if confirmation is None or code not in (ExitCode.SUCCESS, ExitCode.FAILED):
         return code
     # Imported here, as in `_print_results`, because SciPy takes a while to load.
@@ -276,6 +284,7 @@ def _train(
     overwrite: bool,
     confirmed: str | None = None,
     indifference: float | None = None,
+    search: Search | None = None,
 ) -> int:
     """Train a grid, print the answer and return the exit code.
 
@@ -286,6 +295,7 @@ def _train(
         overwrite: whether to replace earlier results.
         confirmed: the run id of the sweep that these runs confirm; None for a sweep of its own.
         indifference: the difference of scores that makes no difference; None without one.
+        search: the search that adds permutations to the grid; None without one.
     """
     start = time.monotonic()
     with Sweep(grid, options, overwrite, provenance(options.placement.device)) as sweep:
@@ -294,6 +304,8 @@ def _train(
         compile_beforehand(_configs(agenda), numba)
         plan = _Plan(Console(quiet=True) if options.quiet else console, grid, options, agenda)
         plan.print_runs()
+        if search is not None:
+            plan.print_line(describe_search(search, options))
         plan.warn_of_jobs()
         plan.print_populations()
         plan.print_disk(DiskUsage(agenda, options.out, options.jobs))
@@ -304,6 +316,8 @@ def _train(
                     train()
                     if options.race is not None:
                         run_rounds(sweep, options, indifference, train, plan.print_line)
+                    if search is not None and options.only is None:
+                        _search(console, options, sweep, search)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
@@ -330,6 +344,30 @@ def _train_agenda(console: Console, options: SweepOptions, sweep: Sweep) -> None
         console, agenda.runs, agenda.steps, options.quiet, sweep.records()
     ) as display:
         sweep.train(display, DiskUsage(agenda, options.out, options.jobs))
+
+
+def _search(console: Console, options: SweepOptions, sweep: Sweep, search: Search) -> None:
+    """Train the batches of a search until it is over; each begins when all runs before have ended.
+
+    Failed runs are retried before the next batch, so that later sessions have none to retry: the batch
+    is the same, however often the search is interrupted.
+    """
+    out = Console(quiet=True) if options.quiet else console
+    while not sweep.stop.is_requested:
+        sweep.plan_again()
+        if sweep.agenda.runs:
+            out.print(f"retrying {counted(sweep.agenda.runs, 'failed run')}")
+        elif begin_batch(sweep, search, options):
+            agenda = sweep.agenda
+            out.print(
+                f"next batch: {counted(agenda.runs, 'run')}, {agenda.steps:,} environment steps; "
+                f"{counted(search.left, 'trial')} left afterwards"
+            )
+        else:
+            break
+        _train_agenda(console, options, sweep)
+    if search.notice is not None:
+        warn([search.notice])
 
 
 def _print_results(

@@ -20,7 +20,7 @@ from sweeps.execution.recorder import Recorder
 from sweeps.execution.stop import Stop
 from sweeps.execution.worker import WorkerOptions
 from sweeps.journal.lock import SweepLock, lock_path, turn_of
-from sweeps.journal.opening import open_journal, results_of_others
+from sweeps.journal.opening import grow_journal, open_journal, results_of_others
 from sweeps.journal.results import write_results
 from sweeps.journal.runs import ENDED, RunIdentity, RunRecord
 from sweeps.options import SweepOptions
@@ -182,6 +182,14 @@ class Sweep:
             )
         self.plan_again()
         return None
+
+    def grow(self, grid: Grid) -> None:
+        """Add the permutations of a grid that has grown to the journal, and renew the agenda."""
+        identify = Identities(grid)
+        grow_journal(self._journal, grid, identify, self._options)
+        self._grid, self._identify = grid, identify
+        write_index(self._options.configs, grid.labels, self._index)
+        self.plan_again()
 
     def _populations(self) -> Iterator[list[PlannedRun]]:
         """Yield the populations to train; if one's configs can't be written, stop the sweep."""

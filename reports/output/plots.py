@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from reports.answer import Answer
-from reports.outcome import LESS_IS_BETTER, mean_title, metric_title
+from reports.outcome import LESS_IS_BETTER, Outcome, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
 from reports.statistics.curves import Curve, mean_curves
@@ -244,12 +244,15 @@ def _heat_map(answer: Answer) -> Figure | None:
     if len(keys) < 2 or answer.leader is None:
         return None
     across, down = keys[0], keys[1]
-    columns, rows = answer.outcome.ordered(across), answer.outcome.ordered(down)
-    means = _cells(answer, across, down, columns, rows)
+    coarse = answer.outcome.in_parts()
+    columns, rows = coarse.ordered(across), coarse.ordered(down)
+    means = _cells(answer, coarse, (across, down), columns, rows)
     figure, axes = _axes(1.9 + 0.9 * len(columns), 1.3 + 0.5 * len(rows))
     less = answer.metric in LESS_IS_BETTER
     image = axes.imshow(means, cmap="cividis_r" if less else "cividis", aspect="auto")
-    axes.set_xticks(range(len(columns)), [_escaped(choice) for choice in columns])
+    # A part of a range has two numbers, which are wider than its column.
+    names = [_escaped(choice).replace(" to ", " to\n") for choice in columns]
+    axes.set_xticks(range(len(columns)), names)
     axes.set_yticks(range(len(rows)), [_escaped(choice) for choice in rows])
     axes.set_title("Two hyperparameters together")
     axes.set_xlabel(_escaped(across))
@@ -270,15 +273,19 @@ def _most_important(answer: Answer) -> list[str]:
 
 
 def _cells(
-    answer: Answer, across: str, down: str, columns: Sequence[str], rows: Sequence[str]
+    answer: Answer,
+    outcome: Outcome,
+    keys: tuple[str, str],
+    columns: Sequence[str],
+    rows: Sequence[str],
 ) -> Array:
     """Return the mean score of each pair of choices, (rows, columns); NaN for untrained pairs."""
-    labels = answer.outcome.labels
-    places = labels.index(across), labels.index(down)
+    places = tuple(map(outcome.labels.index, keys))
+    choices = {each.name: each.choices for each in outcome.permutations}
     found: dict[tuple[str, ...], list[float]] = {}
     for score in answer.scores:
         if score.mean is not None:
-            pair = tuple(score.permutation.choices[place] for place in places)
+            pair = tuple(choices[score.permutation.name][place] for place in places)
             found.setdefault(pair, []).append(score.mean)
     return np.array(
         [[np.mean(found.get((column, row), [np.nan])) for column in columns] for row in rows]

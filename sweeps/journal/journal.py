@@ -225,6 +225,7 @@ class Journal:
         labels: Sequence[str],
         permutations: Iterable[tuple[str, str, Sequence[str]]],
         leaves_out: Callable[[int], bool] = lambda _: False,
+        later_name: Callable[[int], str] = str,
     ) -> list[str]:
         """Set the position of each permutation of the present grid; call it in a transaction.
 
@@ -234,6 +235,7 @@ class Journal:
                 grid's order.
             leaves_out: maps an index in the grid to whether the grid leaves the permutation out. It has
                 a name all the same, so that it is found again if the grid includes it later.
+            later_name: maps the number of a permutation that joins the sweep now to its name.
 
         Returns:
             The names of the permutations in the journal that the grid lacks.
@@ -253,7 +255,7 @@ class Journal:
             # In a new sweep, the number is the position.
             self._write(
                 "INSERT INTO permutation VALUES (?, ?, ?, ?, ?)",
-                *(following, name if not known else str(following), identity, position, text),
+                *(following, later_name(following) if known else name, identity, position, text),
             )
             following += 1
         return [

@@ -57,8 +57,7 @@ def open_journal(
             before = base if is_new else complete(journal["base"])
             journal["base"] = with_values_of(before, base, grid)
             identify.identify_by(journal["base"])
-            _place(journal, grid, identify)
-            journal.add_runs(options.repetitions, options.seed)
+            _add(journal, grid, identify, options)
             if options.race is not None:
                 journal["raced"] = True
             if is_new and not overwrite:
@@ -72,10 +71,35 @@ def open_journal(
     return journal
 
 
+def grow_journal(journal: Journal, grid: Grid, identify: Identities, options: SweepOptions) -> None:
+    """Add the permutations and runs to an open journal that it lacks.
+
+    Args:
+        journal: the journal of an earlier state of the grid.
+        grid: the permutations.
+        identify: identifies them; from now on by the base config of the sweep's first session.
+        options: the sweep's options.
+    """
+    identify.identify_by(journal["base"])
+    with journal.transaction():
+        _add(journal, grid, identify, options)
+
+
+def _add(journal: Journal, grid: Grid, identify: Identities, options: SweepOptions) -> None:
+    _place(journal, grid, identify)
+    journal.add_runs(options.repetitions, options.seed)
+    journal["search"] = grid.search
+
+
 def _refuse_another_sweep(journal: Journal, grid: Grid, options: SweepOptions) -> None:
     if journal["format"] != _FORMAT:
         raise UserError(
             f"{journal.path}: was written by another version; choose another --run-id or --out"
+        )
+    if journal["search"] is not None and grid.search is None:
+        raise UserError(
+            f"{journal.path}: holds a search with --search={journal['search']['sampler']}, not a grid; "
+            "choose another --run-id or --out, or replace it with --overwrite"
         )
     _refuse_another_seed(journal.path, journal["seed"], options)
     before = complete(journal["base"])
@@ -110,6 +134,7 @@ def _place(journal: Journal, grid: Grid, identify: Identities) -> None:
         grid.labels,
         ((identify(index), grid.name(index), identify.shown(index)) for index in range(len(grid))),
         grid.leaves_out,
+        grid.later_name,
     )
     if missing:
         more = " ..." if len(missing) > _REPORTED else ""

@@ -248,7 +248,7 @@ function drawChoices(width) {
     const name = at ? String(at + 1) : "";
     const domain = (place, count, gap) => [place / count + (place ? gap : 0), (place + 1) / count - (place < count - 1 ? gap : 0)];
     const [bottom, top] = domain(down - 1 - row, down, down > 1 ? 0.16 / down : 0);
-    result[`xaxis${name}`] = { ...xaxis, type: "category", domain: domain(column, across, 0.012), anchor: `y${name}`, showgrid: false, fixedrange: true, range: [-0.5, key.choices.length - 0.5] };
+    result[`xaxis${name}`] = { ...xaxis, type: "category", domain: domain(column, across, 0.012), anchor: `y${name}`, showgrid: false, fixedrange: true, range: [-0.5, key.parts.length - 0.5] };
     result[`yaxis${name}`] = { ...yaxis, domain: [bottom, top], anchor: `x${name}`, matches: at ? "y" : undefined, showticklabels: column === 0, fixedrange: true, title: { ...yaxis.title, text: column === 0 ? plain(data.metric) : "" } };
     annotations.push({
       xref: `x${name} domain`, yref: `y${name} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom", showarrow: false, align: "left",
@@ -256,7 +256,7 @@ function drawChoices(width) {
     });
     const colour = key.matters === false ? soft : accent;
     return {
-      type: "scatter", mode: "lines+markers", x: key.choices.map(plain), y: key.choiceScores.map(({ mean }) => mean),
+      type: "scatter", mode: "lines+markers", x: key.parts.map(plain), y: key.choiceScores.map(({ mean }) => mean),
       xaxis: `x${name}`, yaxis: `y${name}`, line: { color: colour, width: 2 }, marker: { size: 9, color: colour },
       error_y: {
         type: "data", symmetric: false, thickness: 1.5, width: 5, color: colour,
@@ -278,25 +278,28 @@ function remark(key) {
   return key.edge ? `<br>the best is the ${key.edge} listed` : "";
 }
 
+/** A permutation's choices, or the parts of ranges where the sweep has ranges. */
+const partsOf = (each) => each.parts ?? each.choices;
+
 function drawHeat(width) {
   if (data.keys.length < 2) return { caption: "This chart needs two varied hyperparameters." };
   const [across, down] = [data.keys[state.across], data.keys[state.down]];
-  const cells = down.choices.map((_, y) => across.choices.map((__, x) => finite(visible()
-    .filter((each) => each.choices[state.across] === x && each.choices[state.down] === y)
+  const cells = down.parts.map((_, y) => across.parts.map((__, x) => finite(visible()
+    .filter((each) => partsOf(each)[state.across] === x && partsOf(each)[state.down] === y)
     .map((each) => each.mean))));
   const means = cells.map((row) => row.map((values) => (values.length ? average(values) : null)));
   if (!finite(means.flat()).length) return { caption: "No permutation shown has a score yet." };
   const { soft } = theme();
   return {
     traces: [{
-      type: "heatmap", x: across.choices.map(plain), y: down.choices.map(plain), z: means,
+      type: "heatmap", x: across.parts.map(plain), y: down.parts.map(plain), z: means,
       text: means.map((row) => row.map((value) => (value === null ? "" : score(value)))),
       customdata: cells.map((row) => row.map((values) => values.length)),
       texttemplate: "%{text}", hoverongaps: false, xgap: 2, ygap: 2, colorscale: "Viridis", reversescale: data.lessIsBetter,
       hovertemplate: `${plain(across.label)} = %{x}<br>${plain(down.label)} = %{y}<br>%{text}, the mean of %{customdata} permutations<extra></extra>`,
       colorbar: { title: { text: plain(data.metric), side: "right" }, tickfont: { color: soft }, outlinewidth: 0, thickness: 14 },
     }],
-    layout: layout(Math.min(620, 130 + 62 * down.choices.length), {
+    layout: layout(Math.min(620, 130 + 62 * down.parts.length), {
       xaxis: { type: "category", title: { text: plain(across.label) }, showgrid: false },
       yaxis: { type: "category", title: { text: plain(down.label) }, showgrid: false, autorange: "reversed" },
     }),
@@ -307,6 +310,7 @@ function drawHeat(width) {
 // Parallel coordinates. Plotly's own need a graphics card, and can't tell which line the mouse points at.
 
 const SHADES = 10; // colours of lines, one trace each
+const MOST_TICKS = 12; // at an axis; a range has as many values as there are permutations
 const MOST_DRAWN = 1000; // of the best permutations, which keeps a browser fast
 
 /** The height of a permutation's line at each axis, from 0 to 1. */
@@ -340,7 +344,8 @@ function paths(shown, range, more) {
 function parallelAxes([low, high]) {
   const { text, soft, ground } = theme();
   const names = [...data.keys.map((key) => inLines(key.label)), plain(data.metric)];
-  const ticks = data.keys.map((key) => key.choices.map((choice, at) => [plain(choice), (at + 0.5) / key.choices.length]));
+  const ticks = data.keys.map((key) => key.choices.map((choice, at) => [plain(choice), (at + 0.5) / key.choices.length])
+    .filter((_, at) => at % Math.ceil(key.choices.length / MOST_TICKS) === 0));
   ticks.push([0, 0.25, 0.5, 0.75, 1].map((part) => [score(low + part * (high - low)), part]));
   const note = (x, y, more) => ({ x, y, showarrow: false, font: { color: text, size: 12 }, ...more });
   return {
