@@ -17,6 +17,7 @@ from reports.answer import Answer
 from reports.outcome import LESS_IS_BETTER, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
+from reports.statistics.bounds import Bounds
 from reports.statistics.curves import Curve, mean_curves
 from reports.statistics.importance import Effect
 from schema.yaml_file import replace_file
@@ -103,7 +104,8 @@ def _escaped(text: str) -> str:
 
 
 def _learning_curves(answer: Answer) -> Figure | None:
-    curves = mean_curves([score.permutation for score in answer.scores])
+    bounds = Bounds(*answer.outcome.return_bounds)
+    curves = mean_curves([score.permutation for score in answer.scores], bounds=bounds)
     best = [
         (score, curve)
         for score, curve in zip(answer.scores, curves, strict=True)
@@ -116,7 +118,9 @@ def _learning_curves(answer: Answer) -> Figure | None:
         _draw_curve(axes, curve, _escaped(_described(answer, score)), place)
     if answer.threshold is not None:
         axes.axhline(answer.threshold, color=_OTHERS, linewidth=0.8, linestyle="--")
-    axes.set_title("Learning curves of the best permutations: means with 95 % intervals")
+    has_bands = not all(np.isnan(curve.low).all() for _, curve in best)
+    what = "means with 95 % intervals" if has_bands else "means"
+    axes.set_title(f"Learning curves of the best permutations: {what}")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -1,6 +1,7 @@
 """The page of a sweep works in a browser: headless Chromium."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -145,6 +146,58 @@ def test_filters_hold_for_table_and_charts(page):
     page.locator("#contenders").uncheck()
     page.locator("select[data-key=gamma]").select_option(label="all")
     assert len(rank_column(page)) == 24
+
+
+def curve_axis(page):
+    return page.evaluate("byId('curves').layout.yaxis.range")
+
+
+@pytest.mark.parametrize("repetitions", [2, 3])
+def test_hidden_intervals_do_not_set_the_scale_of_the_curves(browser, tmp_path, repetitions):
+    outcome = wild(example_outcome(repetitions=repetitions, failures=False))
+    page = opened(browser, tmp_path / "page.html", outcome)
+    low, high = page.evaluate(
+        "extent(permutations.flatMap(({ curve }) => [...curve.mean, ...curve.runs.flat()]))"
+    )
+    height = high - low
+    for bands in ("highlighted", "all"):
+        page.locator("#bands").select_option(bands)
+        wait_until_drawn(page)
+        assert (
+            low - 0.35 * height < curve_axis(page)[0] < curve_axis(page)[1] < high + 0.35 * height
+        )
+    page.close()
+
+
+def test_intervals_of_curves_stay_within_the_stated_bounds(browser, tmp_path):
+    outcome = wild(example_outcome(repetitions=2, failures=False))
+    base = {**outcome.base, "evaluation": {"score_bounds": [-300, None]}}
+    page = opened(browser, tmp_path / "page.html", replace(outcome, base=base))
+    lows = page.evaluate("permutations.flatMap(({ curve }) => curve.low)")
+    assert min(lows) == -300
+    page.close()
+
+
+def test_intervals_are_named_only_where_there_are_some(browser, tmp_path):
+    page = opened(browser, tmp_path / "page.html", example_outcome(repetitions=1, failures=False))
+    captions = page.locator("figcaption").all_text_contents()
+    labels = page.evaluate(
+        "Object.keys(charts).flatMap((name) => byId(name).data.map((each) => each.name ?? ''))"
+    )
+    told = "\n".join([*captions, *labels])
+    assert "95 %" not in told
+    assert not page.locator("#bands").is_visible()
+    page.close()
+
+
+def wild(outcome):
+    """Return the same sweep, but the runs of its first permutation are far apart."""
+    first, *others = outcome.permutations
+    runs = tuple(
+        replace(run, curve=tuple((step, 200.0 * (-1) ** number) for step, _ in run.curve))
+        for number, run in enumerate(first.runs)
+    )
+    return replace(outcome, permutations=(replace(first, runs=runs), *others))
 
 
 @pytest.mark.parametrize("axis", ["updates", "time", "steps"])

@@ -97,9 +97,12 @@ function curveGroups() {
   ));
 }
 
+/** Whether the reader wants to see a curve's interval, though it isn't highlighted. */
+const isBanded = (each) => state.bands === "all" || (state.bands === "contenders" && each.contender);
+
 function curveTraces(shown) {
   const traces = [];
-  const banded = shown.filter((each) => state.bands === "all" || (state.bands === "contenders" && each.contender));
+  const banded = shown.filter(isBanded);
   for (const group of curveGroups()) {
     const own = shown.filter(group.has);
     // Curves that could be the best are drawn above the others, with stronger lines.
@@ -143,10 +146,18 @@ function bringOut(root) {
   Plotly.restyle(root, { ...changed, name: traces.map((trace) => trace.name ?? "") }, places);
 }
 
-/** A range that fits every highlighted curve, so that nothing moves below the mouse. */
+/**
+ * A range for what is drawn: all means, and the repetitions and intervals beside them.
+ * An interval wider than the returns themselves adds a quarter of their range at most, as it would squeeze all curves.
+ */
 function curveRange(shown) {
-  const ends = shown.flatMap(({ curve }) => [curve.mean, curve.low, curve.high, ...curve.runs].map((each) => extent(finite(each))));
-  const [low, high] = extent(ends.flat().filter(Number.isFinite));
+  const ends = (lists) => extent(lists.map((each) => extent(finite(each))).flat().filter(Number.isFinite));
+  const banded = shown.filter((each) => isBanded(each) || each.rank === state.highlighted);
+  const threshold = data.threshold === null ? [] : [[data.threshold]];
+  const returns = ends([...shown.map(({ curve }) => curve.mean), ...banded.flatMap(({ curve }) => curve.runs), ...threshold]);
+  const bands = ends([returns, ...banded.flatMap(({ curve }) => [curve.low, curve.high])]);
+  const most = 0.25 * (returns[1] - returns[0]);
+  const [low, high] = [Math.max(bands[0], returns[0] - most), Math.min(bands[1], returns[1] + most)];
   const margin = 0.04 * (high - low || 1);
   return [low - margin, high + margin];
 }
@@ -159,6 +170,7 @@ function drawCurves(width) {
     type: "line", xref: "paper", x0: 0, x1: 1, y0: data.threshold, y1: data.threshold, line: { color: soft, dash: "dash", width: 1 },
   }];
   const title = state.colour === "contender" ? "" : data.keys[Number(state.colour)].label;
+  const hasBands = shown.some(({ curve }) => finite(curve.low).length);
   return {
     traces: [...curveTraces(shown), ...outstanding()],
     layout: layout(width < NARROW ? 420 : 500, {
@@ -167,7 +179,7 @@ function drawCurves(width) {
       yaxis: { title: { text: "return" }, range: curveRange(shown) },
     }),
     caption: `The mean return of ${shown.length} permutations during training, against ${AXES[state.axis]}. `
-      + "The black or white line is the highlighted permutation, with its 95 % interval as a band and its repetitions as thin lines. "
+      + `The black or white line is the highlighted permutation, with ${hasBands ? "its 95 % interval as a band and " : ""}its repetitions as thin lines. `
       + "Point at a curve to see its permutation. Failed runs are left out of the means.",
   };
 }
@@ -219,12 +231,14 @@ function drawImportance(width) {
       xaxis: { title: { text: "share of the variance, %" }, range: [-2, 102] },
       yaxis: { range: [rows.length - 0.5, -0.75], visible: false },
     }),
-    caption: "The share of each hyperparameter in the variance between permutations, with 95 % intervals. "
+    caption: "The share of each hyperparameter in the variance between permutations${intervals([...found.main, ...found.total])}. "
       + rows.slice(0, 4).map((effect) => `${effect.keys.join(" × ")}: ${percent(effect.share)}`).join("; ") + "."
       + (found.noise === null ? "" : ` Seeds cause ${percent(found.noise)} of the variance of single runs.`) + unsure,
   };
 }
 
+/** The words of a caption that say whether there are intervals. */
+const intervals = (shown) => (shown.some(({ low }) => low !== null) ? ", with 95 % intervals" : "");
 const percentage = (value) => (value === null || Number.isNaN(value) ? null : 100 * value);
 const rangeText = ({ low, high }) => (low === null ? "" : ` (${percent(low)} to ${percent(high)})`);
 
@@ -269,7 +283,7 @@ function drawChoices(width) {
   });
   return {
     traces, layout: { ...result, annotations },
-    caption: `The ${data.meanMetric} of each choice, over all permutations with that choice, with 95 % intervals. All parts share one scale.`,
+    caption: `The ${data.meanMetric} of each choice, over all permutations with that choice${intervals(keys.flatMap((key) => key.choiceScores))}. All parts share one scale.`,
   };
 }
 
@@ -404,7 +418,7 @@ function drawRepetitions(width) {
     marker: { color: few ? colours[repetition] : colours[0], symbol: few ? symbols[repetition] : "circle", size: 8, opacity: 0.85 }, showlegend: few,
   }));
   const mean = {
-    type: "scatter", mode: "markers", name: "mean, 95 % interval", x: shown.map((each) => each.mean), y: shown.map((_, at) => at), hoverinfo: "skip",
+    type: "scatter", mode: "markers", name: shown.some((each) => each.low !== null) ? "mean, 95 % interval" : "mean", x: shown.map((each) => each.mean), y: shown.map((_, at) => at), hoverinfo: "skip",
     marker: { symbol: "line-ns", size: 16, line: { width: 2.5, color: text } },
     error_x: {
       type: "data", symmetric: false, color: faint(text, 0.45), thickness: 4, width: 0,

@@ -191,6 +191,7 @@ function prepareControls() {
   options(byId("across"), keys, state.across);
   options(byId("down"), keys, state.down);
   const curved = permutations.filter((each) => each.curve);
+  byId("bands").closest("label").hidden = !curved.some(({ curve }) => finite(curve.low).length);
   const named = (each) => [String(each.rank), `${each.rank}: permutation ${each.name}`];
   options(byId("highlight"), curved.map(named), String(state.highlighted));
   byId("highlight").addEventListener("change", () => highlight(Number(byId("highlight").value)));
