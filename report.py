@@ -21,7 +21,8 @@ Options:
     --to=<file>            Write the table to this file instead of to standard output.
     --answer=<file>        Write the whole answer as JSON, with names that stay the same, for scripts.
     --page                 Write the sweep's page, <out>/<run-id>.html: table, charts, cost and setup.
-    --watch=<port>         Serve the page on localhost, and update it while the sweep runs.
+    --watch=<port>         Serve the page on localhost. It updates itself while the sweep runs, and keeps
+                           your filters, sorting and settings.
     --plots=<folder>       Write the figures for a paper, as PNG and SVG.
     --suggest=<file>       Write a tuning config for the next sweep. It is finer around the best choices,
                            goes beyond a best choice at an edge, and fixes keys that hardly matter.

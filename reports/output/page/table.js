@@ -153,7 +153,10 @@ const table = {
   /** Sorts by a column, the good end first; a second call reverses the order. */
   sort(place) {
     const again = this.sorted.place === place;
-    const direction = again ? -this.sorted.direction : this.columns[place].best || 1;
+    this.sortBy(place, again ? -this.sorted.direction : this.columns[place].best || 1);
+  },
+
+  sortBy(place, direction) {
     this.sorted = { place, direction };
     [...this.root.tHead.rows[0].cells].forEach((cell, at) => {
       if (!this.columns[at].value) return;
