@@ -173,8 +173,8 @@ function filtered() {
 function sayHowMany() {
   const [count, all] = [visible().length, permutations.length];
   byId("shown").textContent = count === all
-    ? `Showing all ${all} permutations. Filters also apply to the charts below.`
-    : `Showing ${count} of ${all} permutations, also in the charts below.`;
+    ? `Showing all ${all} permutations. Filters also apply to the charts below, except those of importance and of the mean of each choice.`
+    : `Showing ${count} of ${all} permutations, also in the charts below, except those of importance and of the mean of each choice.`;
 }
 
 /** The keys, the most important first; the charts start with the first two. */

@@ -92,7 +92,11 @@ function valuesCell(permutation) {
     return element("span", { class: run.error ? "bad" : null }, run.state);
   });
   const lost = permutation.runs.filter((run) => run.value === null && run.error);
-  const reasons = lost.map((run) => element("small", { class: "bad", title: run.error }, shortened(run.error, 80)));
+  const counts = new Map();
+  lost.forEach((run) => counts.set(run.error, (counts.get(run.error) ?? 0) + 1));
+  const reasons = [...counts].map(([error, count]) => element(
+    "small", { class: "bad", title: error }, `${count > 1 ? `${count} × ` : ""}${shortened(error, 80)}`,
+  ));
   return element("span", {}, ...texts.flatMap((text, place) => (place ? [", ", text] : [text])), ...reasons);
 }
 
