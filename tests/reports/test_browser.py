@@ -1,5 +1,6 @@
 """The page of a sweep works in a browser: headless Chromium."""
 
+import csv
 import shutil
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from reports.answer import answer
 from reports.output.page.page import write_page
+from reports.output.table import ranked, write_table
 from sweeps.journal.runs import RunState
 from tests.reports.example_outcome import CHOICES, example_outcome, under_way
 
@@ -427,6 +429,38 @@ def test_one_error_of_several_runs_is_shown_once_with_a_count(browser, tmp_path)
     marks = page.evaluate("byId('repetitions').data.at(-1)")
     assert marks["name"] == "failed" and len(marks["x"]) == 3
     page.close()
+
+
+def rows_downloaded(page):
+    with page.expect_download() as began:
+        page.locator("#csv").press("Enter")
+    assert began.value.suggested_filename == "lunar.csv"
+    return list(csv.DictReader(began.value.path().read_text(encoding="utf-8").splitlines()))
+
+
+def test_the_rows_shown_are_downloaded_as_csv(page):
+    page.locator("select[data-key=gamma]").select_option(label="0.999")
+    rows = rows_downloaded(page)
+    page.locator("select[data-key=gamma]").select_option(label="all")
+    assert len(rows) == 12 and {row["gamma"] for row in rows} == {"0.999"}
+    found = answer(example_outcome())
+    written = list(csv.DictReader(write_table(found, ranked(found, None, 99), "csv").splitlines()))
+    assert set(rows[0]) <= set(written[0])
+    expected = [row for row in written if row["gamma"] == "0.999"]
+    for name in ("permutation", "epochs", "rank"):
+        assert [row[name] for row in rows] == [row[name] for row in expected]
+    for name in ("score", "repetition_0"):
+        # The page has five digits of each number.
+        ours, theirs = ([float(row[name]) for row in each] for each in (rows, expected))
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_mappings_are_quoted_in_csv(long):
+    choices = {
+        row["environment.reset_params.agent_visual_observation_mode"]
+        for row in rows_downloaded(long)
+    }
+    assert choices == set(LONG["environment.reset_params.agent_visual_observation_mode"])
 
 
 def test_captions_say_which_charts_no_filter_changes(page):

@@ -127,6 +127,23 @@ function drawn(name, attributes) {
   return made;
 }
 
+/** The permutations shown as CSV, with the columns' names of `report.py --format=csv`. */
+function csvOf(shown) {
+  const titles = ["rank", "permutation", "score", "low", "high", "probability", "failed",
+    ...data.keys.map((key) => key.label), ...Array.from({ length: data.repetitions }, (_, place) => `repetition_${place}`)];
+  const rows = shown.map((each) => [each.rank, each.name, each.mean, each.low, each.high, each.probability, each.failed,
+    ...data.keys.map((key, place) => key.choices[each.choices[place]]),
+    ...Array.from({ length: data.repetitions }, (_, place) => each.runs[place]?.value)]);
+  const cell = (value) => (/[",\r\n]/.test(value ?? "") ? `"${value.replaceAll('"', '""')}"` : value ?? "");
+  return [titles, ...rows].map((row) => `${row.map(cell).join(",")}\n`).join("");
+}
+
+function download(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
 const table = {
   root: document.getElementById("table"),
   more: document.getElementById("more"),
@@ -137,6 +154,7 @@ const table = {
 
   prepare() {
     this.root.tHead.append(element("tr", {}, ...this.columns.map((each, place) => this.header(each, place))));
+    document.getElementById("csv").addEventListener("click", () => download(`${data.runId}.csv`, csvOf(this.found())));
     this.more.addEventListener("click", () => { this.most = Infinity; this.show(); });
     this.show();
   },
@@ -170,7 +188,8 @@ const table = {
     this.show();
   },
 
-  show() {
+  /** The permutations that pass the filters, in the table's order. */
+  found() {
     const { place, direction } = this.sorted;
     const value = this.columns[place].value;
     const compared = (a, b) => {
@@ -179,7 +198,11 @@ const table = {
       if (first === null || second === null) return (first === null) - (second === null);
       return direction * (first > second ? 1 : first < second ? -1 : 0) || a.rank - b.rank;
     };
-    const found = visible().sort(compared);
+    return visible().sort(compared);
+  },
+
+  show() {
+    const found = this.found();
     const rows = found.slice(0, this.most).map((each) => this.row(each));
     this.root.tBodies[0].replaceChildren(...rows);
     this.line(found.slice(0, this.most), rows);
