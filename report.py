@@ -23,7 +23,7 @@ Options:
     --page                 Write the sweep's page, <out>/<run-id>.html: table, charts, cost and setup.
     --watch=<port>         Serve the page on localhost. It updates itself while the sweep runs, and keeps
                            your filters, sorting and settings.
-    --plots=<folder>       Write the figures for a paper, as PNG and SVG.
+    --plots=<folder>       Write the figures for a paper, as PNG, SVG and PDF.
     --suggest=<file>       Write a tuning config for the next sweep. It is finer around the best choices,
                            goes beyond a best choice at an edge, and fixes keys that hardly matter.
     -h --help              Show this text.

@@ -1,4 +1,4 @@
-"""Draws plots of a sweep for papers, as PNG and SVG, in colours for colour-blind readers, too."""
+"""Draws plots of a sweep for papers, as PNG, SVG and PDF, in colours for colour-blind readers, too."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ _STYLE: Any = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "legend.frameon": False,
+    "pdf.fonttype": 42,  # embeds TrueType fonts, as publishers ask; type 3 is refused
     "svg.fonttype": "none",  # keeps text selectable
     "svg.hashsalt": "ppo-grid",  # gives the same sweep the same file
 }
@@ -47,7 +48,7 @@ def write_plots(answer: Answer, folder: Path) -> list[Path]:
 
     Args:
         answer: the sweep's answer.
-        folder: folder of the plots; each is written as `.png` and `.svg`.
+        folder: folder of the plots; each is written as `.png`, `.svg` and `.pdf`.
 
     Returns:
         The files. Plots without data are left out.
@@ -63,14 +64,14 @@ def write_plots(answer: Answer, folder: Path) -> list[Path]:
             _save(figure, folder / f"{name}.{kind}")
             for name, figure in figures.items()
             if figure is not None
-            for kind in ("png", "svg")
+            for kind in ("png", "svg", "pdf")
         ]
 
 
 def _save(figure: Figure, path: Path) -> Path:
     kind = path.suffix[1:]
     # A date would make every file different.
-    metadata = {"Date": None} if kind == "svg" else None
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with replace_file(path, "wb") as file:
         figure.savefig(file, format=kind, dpi=200, metadata=metadata)
     return path

@@ -110,7 +110,7 @@ def test_pages_and_figures_are_written(swept):
     succeed("report", "--out=o", "--page", "--plots=p", cwd=folder)
     assert "leads the 4 permutations: return" in before
     assert (folder / "o" / "default.html").read_text(encoding="utf-8") == before
-    assert {path.suffix for path in (folder / "p").iterdir()} == {".png", ".svg"}
+    assert {path.suffix for path in (folder / "p").iterdir()} == {".png", ".svg", ".pdf"}
 
 
 def test_a_page_is_served_until_ctrl_c(swept):

@@ -25,11 +25,14 @@ def names(paths):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_plot_is_written_as_png_and_svg(folder, name):
+def test_each_plot_is_written_as_png_svg_and_pdf(folder, name):
     picture = imageio.imread(folder / f"{name}.png")
     assert picture.shape[1] > 600
     assert picture[..., :3].std() > 5
     assert (folder / f"{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
+    pdf = (folder / f"{name}.pdf").read_bytes()
+    # Fonts are embedded as TrueType; publishers refuse type 3.
+    assert b"/FontFile2" in pdf and b"/Type3" not in pdf
 
 
 @pytest.mark.parametrize(
@@ -63,4 +66,4 @@ def test_without_data_there_is_no_plot(tmp_path):
 
 def test_a_choice_is_not_read_as_a_formula(tmp_path):
     outcome = example_outcome({"$x^": ("$a_{", "$b"), **CHOICES}, 2, failures=False)
-    assert len(write_plots(answer(outcome), tmp_path)) == 2 * len(NAMES)
+    assert len(write_plots(answer(outcome), tmp_path)) == 3 * len(NAMES)
