@@ -4,10 +4,11 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from reports.answer import answer
 from reports.outcome import Outcome
-from reports.output.plots import write_plots
+from reports.output.plots import _learning_curves, _ranking, write_plots
 from tests.reports.example_outcome import CHOICES, example_outcome
 
 NAMES = ("learning_curves", "ranking", "effects", "heat_map")
@@ -62,6 +63,34 @@ def test_without_data_there_is_no_plot(tmp_path):
     assert [name for name in written if name.endswith(".png")] == [
         *("learning_curves.png", "ranking.png", "effects.png")
     ]
+
+
+LONG = {
+    "learning_rate_schedule.initial": ("1e-4", "1e-3"),
+    "environment.reset_params.agent_visual_observation_mode": (
+        "{'scale': 0.25, 'colours': ['red', 'blue'], 'is_partial': true}",
+        "{'scale': 0.5, 'colours': ['green'], 'is_partial': false}",
+    ),
+    "gamma": ("0.9", "0.99", "0.999"),
+}
+
+
+@pytest.mark.parametrize("draw", [_learning_curves, _ranking])
+def test_long_names_leave_room_for_the_data_and_are_not_cut(draw):
+    figure = draw(answer(example_outcome(LONG, 3)))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    page, (axes,) = figure.bbox, figure.axes
+    assert axes.bbox.width > 0.45 * page.width
+    renderer = canvas.get_renderer()
+    texts = [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.get_yticklabels()]
+    texts += [axes._left_title, *figure.legends[0].get_texts(), figure.legends[0].get_title()]
+    for text in texts:
+        box = text.get_window_extent(renderer)
+        if text.get_text():
+            assert box.x0 >= -1 and box.x1 <= page.x1 + 1, text.get_text()
+    legend = figure.legends[0].get_window_extent(renderer)
+    assert not legend.overlaps(axes.bbox)
 
 
 def test_a_choice_is_not_read_as_a_formula(tmp_path):
