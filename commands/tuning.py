@@ -25,7 +25,7 @@ from commands.provenance import provenance
 from commands.racing import check_race, describe_race, run_rounds
 from commands.searching import begin_batch, describe_search
 from commands.terminal.progress import duration, make_console, make_display
-from commands.terminal.tables import Row, permutation_table, shorten
+from commands.terminal.tables import Column, key_columns, permutation_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
@@ -116,17 +116,15 @@ class _Plan:
         """
         only = self._options.only
         numbers = [number for number, name in names.items() if only is None or int(name) in only]
-        rows = [
-            Row(
-                [names[number]],
-                list(map(show, permutation.choices.values())),
-                [f"{count_steps(permutation):,}"],
-            )
-            for number in numbers[:_ROWS]
-            for permutation in [self._grid.permutation(number)]
+        shown = numbers[:_ROWS]
+        permutations = [self._grid.permutation(number) for number in shown]
+        choices = (list(map(show, each.choices.values())) for each in permutations)
+        columns = [
+            Column("index", [names[number] for number in shown]),
+            *key_columns(self._grid.labels, choices),
+            Column("steps", [f"{count_steps(each):,}" for each in permutations]),
         ]
-        titles = ["index"], self._grid.labels, ["steps"]
-        self._console.print(permutation_table(self._console, *titles, rows, title="Permutations"))
+        self._console.print(permutation_table(self._console, columns, title="Permutations"))
         self._print_more(len(numbers))
 
     def print_ram(self) -> None:

@@ -204,11 +204,7 @@ def bounds_of(outcome: Outcome, ranking: Ranking, metric: Metric = "final") -> B
 
 def _stated_bounds(outcome: Outcome, metric: Metric) -> Bounds:
     """Return the range of scores that the base config states; greater is better in it."""
-    stated = outcome.base.get("evaluation", {}).get("score_bounds")
-    if metric not in ("final", "best", "area"):
-        return Bounds()
-    low, high = stated or (None, None)
-    return Bounds(-np.inf if low is None else low, np.inf if high is None else high)
+    return Bounds(*outcome.return_bounds) if metric in ("final", "best", "area") else Bounds()
 
 
 def _allowing_for_luck(

@@ -146,6 +146,12 @@ class Outcome:
         """The tuned keys with more than one choice."""
         return [label for label in self.labels if len(self.choices_of(label)) > 1]
 
+    @property
+    def return_bounds(self) -> tuple[float, float]:
+        """The least and greatest return that the base config states; infinite where it doesn't."""
+        low, high = self.base.get("evaluation", {}).get("score_bounds") or (None, None)
+        return -np.inf if low is None else low, np.inf if high is None else high
+
     def where(self, conditions: Sequence[str]) -> Outcome:
         """Return the part of the sweep that meets conditions such as `gamma=0.9`.
 

@@ -89,7 +89,7 @@ def test_the_page_and_the_plots_show_parts(outcome, tmp_path):
         rate = float(key["choices"][permutation["choices"][0]])
         low, high = map(float, key["parts"][permutation["parts"][0]].split(" to "))
         assert low * 0.99 <= rate <= high * 1.01
-    assert len(write_plots(found, tmp_path)) == 8
+    assert len(write_plots(found, tmp_path)) == 12
 
 
 def test_the_next_search_has_narrower_ranges(outcome, tmp_path):

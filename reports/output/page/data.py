@@ -11,6 +11,7 @@ from reports.answer import Answer
 from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
+from reports.statistics.bounds import Bounds
 from reports.statistics.curves import Curve, mean_curves
 from reports.statistics.importance import Effect, Importance
 
@@ -26,7 +27,10 @@ def page_data(answer: Answer) -> dict[str, Any]:
     choices = {label: outcome.ordered(label) for label in outcome.varied}
     parts = _parts(outcome)
     points = min(60, max(12, _POINTS // max(len(shown), 1)))
-    curves = [*mean_curves(shown, points), *[None] * (len(answer.scores) - len(shown))]
+    curves = [
+        *mean_curves(shown, points, Bounds(*outcome.return_bounds)),
+        *[None] * (len(answer.scores) - len(shown)),
+    ]
     return {
         "runId": outcome.run_id,
         "metric": metric_title(answer.metric),
