@@ -74,10 +74,11 @@ function refresh(...names) {
 function drawWhenIdle() {
   if (!window.Plotly) return;
   const later = window.requestIdleCallback || ((call) => setTimeout(call, 50));
-  later(() => {
+  const next = () => {
     const [name] = waiting;
     if (name) { draw(name); drawWhenIdle(); } else document.documentElement.dataset.drawn = "all";
-  });
+  };
+  later(next, { timeout: 1000 }); // ms; a busy machine may never be idle
 }
 
 /** Highlights the curve below the mouse, and the chosen curve when the mouse leaves. */
