@@ -56,7 +56,7 @@ def start_and_kill(options, folder, after):
     child.communicate()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_is_the_same_for_any_jobs_and_after_being_killed(tmp_path, options):
     options.append("--num-repetitions=2")
     shown = succeed("tune", *options, "--out=alone", "--jobs=1", cwd=tmp_path)
