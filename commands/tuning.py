@@ -22,7 +22,7 @@ from commands.notices import (
 )
 from commands.provenance import provenance
 from commands.terminal.progress import duration, make_console, make_display
-from commands.terminal.tables import Row, permutation_table, shorten
+from commands.terminal.tables import Row, failure_lines, permutation_table, shorten
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
@@ -32,7 +32,7 @@ from schema.folders import shown
 from schema.os_errors import describe
 from sweeps.confirmation import ConfirmationPlan, confirmation_options
 from sweeps.execution.worker import SUMMARIES
-from sweeps.journal.runs import FAILURES
+from sweeps.journal.runs import FAILURES, RunState
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
 from sweeps.planning.disk import DiskUsage
@@ -46,7 +46,7 @@ from sweeps.sweep import Sweep
 if TYPE_CHECKING:
     from reports.answer import Answer  # which loads SciPy
 
-_ROWS = 50  # most rows of a printed table
+ROWS = 50  # most rows of a printed table
 _WORTH_A_VIDEO = 20.0  # least seconds of training after which a video is made
 _WORTH_A_LINE = 2**30  # least bytes of output for a line about the disk
 
@@ -70,11 +70,13 @@ class _Plan:
     def print_runs(self) -> None:
         """Print the number of runs, the values chosen for open keys, and the runs that are kept."""
         options, agenda = self._options, self._agenda
-        permutations = agenda.permutations
+        shard = options.shard
+        permutations = agenda.permutations if shard is None else self._grid.count
+        own = "" if shard is None else f"; shard {shard} has {agenda.kept + agenda.runs:,} of them"
         self._print(
             f"{counted(permutations, 'permutation')} x "
             f"{counted(options.repetitions, 'repetition')} = "
-            f"{counted(permutations * options.repetitions, 'run')}, "
+            f"{counted(permutations * options.repetitions, 'run')}{own}, "
             f"{agenda.steps:,} environment steps on {options.placement.device}"
         )
         for line in chosen_lines(_configs(agenda), options.placement.device.type):
@@ -112,7 +114,7 @@ class _Plan:
                 list(map(show, permutation.choices.values())),
                 [f"{count_steps(permutation):,}"],
             )
-            for number in numbers[:_ROWS]
+            for number in numbers[:ROWS]
             for permutation in [self._grid.permutation(number)]
         ]
         titles = ["index"], self._grid.labels, ["steps"]
@@ -161,7 +163,7 @@ class _Plan:
         for title in ("size", "runs (permutation_repetition)", "steps"):
             table.add_column(title, justify="right", overflow="fold")
         permutations = len(self._grid)
-        for population in populations[:_ROWS]:
+        for population in populations[:ROWS]:
             runs = [f"{names[run % permutations]}_{run // permutations}" for run in population]
             steps = count_steps(self._grid.permutation(population[0] % permutations))
             table.add_row(str(len(population)), shorten(runs), f"{len(population) * steps:,}")
@@ -186,8 +188,8 @@ class _Plan:
 
     def _print_more(self, rows: int) -> None:
         """Print how many rows a table leaves out."""
-        if rows > _ROWS:
-            self._print(f"... and {rows - _ROWS:,} more")
+        if rows > ROWS:
+            self._print(f"... and {rows - ROWS:,} more")
 
 
 def preview(grid: Grid, options: SweepOptions) -> int:
@@ -318,21 +320,38 @@ def _print_results(
     seconds: float,
     indifference: float | None = None,
 ) -> None:
-    # Imported here, because SciPy takes a while to load.
-    from commands.reporting import print_answer, read_answer
-    from reports.output.table import ranked
+    if options.shard is not None:
+        _print_shard(console, options, sweep)
+    else:
+        # Imported here, because SciPy takes a while to load.
+        from commands.reporting import print_answer, read_answer
+        from reports.output.table import ranked
 
-    found = read_answer(options.out, confirmed or options.run_id, indifference=indifference)
-    print_answer(console, found, ranked(found, None, _ROWS))
-    # A sweep that was stopped has no time for the rest, or no room.
-    if not sweep.stop.is_requested:
-        _write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
+        found = read_answer(options.out, confirmed or options.run_id, indifference=indifference)
+        print_answer(console, found, ranked(found, None, ROWS))
+        # A sweep that was stopped has no time for the rest, or no room.
+        if not sweep.stop.is_requested:
+            write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
     console.print(f"all results: {shown(options.results)}", soft_wrap=True)
     if TENSORBOARD in options.sinks:
         console.print(curves_line(options.out / SUMMARIES), soft_wrap=True)
 
 
-def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
+def _print_shard(console: Console, options: SweepOptions, sweep: Sweep) -> None:
+    """Print the failures of a shard, how much of it is finished, and how shards are merged."""
+    records = list(sweep.records())
+    for line in failure_lines(records):
+        console.print(line, soft_wrap=True, markup=False)
+    finished = sum(record.state == RunState.FINISHED for record in records)
+    console.print(
+        f"shard {options.shard}: {finished:,} of {counted(len(records), 'run')} finished; "
+        f"--merge={shown(options.out)} merges it with the others",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def write_what_is_found(console: Console, found: Answer, film: bool) -> None:
     """Write the best agent's folder and the page; a full disk there is only a warning."""
     from commands.best import write_best
     from commands.reporting import save_page

@@ -14,7 +14,7 @@ BASH, ZSH = _ROOT / "completions" / "ppo-grid.bash", _ROOT / "completions" / "_p
 
 # Completions after an option's `=`; numbers, names and conditions have none.
 FILES = {"--config", "--tune", "--checkpoint", "--video", "--to", "--suggest", "--answer"}
-FOLDERS = {"--out", "--plots"}
+FOLDERS = {"--merge", "--out", "--plots"}
 WORDS = {
     "--device": "auto cpu cuda",
     "--format": "text csv json markdown latex",

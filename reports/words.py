@@ -308,7 +308,7 @@ def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
     if "folder" in session:  # older sessions have none
         script = _from_here(script, session["folder"])
         given = _placed(given, session["folder"], answer.outcome.out)
-    replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
+    replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite", "--shard")
     kept = [each for each in given if each.partition("=")[0] not in replaced]
     added = [f"--num-repetitions={repetitions}"]
     if only and len(only) < len(answer.outcome.permutations):

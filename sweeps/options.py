@@ -9,6 +9,7 @@ from ppo.footprint import available_ram
 from ppo.placement import Placement
 from ppo.sinks import TENSORBOARD
 from sweeps.journal.journal import journal_path
+from sweeps.shards import Shard, shard_id
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class SweepOptions:
         sinks: names of the sinks that runs are logged to.
         only: numbers of the permutations to train; None trains all.
         order: which permutations begin first, "grid" or "random".
+        shard: the part of the runs to train; None trains all.
     """
 
     out: Path
@@ -44,6 +46,7 @@ class SweepOptions:
     sinks: tuple[str, ...] = (TENSORBOARD,)
     only: frozenset[int] | None = None
     order: str = "grid"
+    shard: Shard | None = None
 
     @property
     def ram(self) -> int | None:
@@ -56,7 +59,7 @@ class SweepOptions:
     @property
     def journal(self) -> Path:
         """Path of the journal."""
-        return journal_path(self.out, self.run_id)
+        return journal_path(self.out, shard_id(self.run_id, self.shard))
 
     @property
     def results(self) -> Path:
