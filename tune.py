@@ -1,7 +1,7 @@
 """Trains a PPO agent with every permutation of a tuning config, or writes the configs to disk.
 
 Usage:
-    tune.py [options]
+    tune.py [options] [--merge=<folder>]...
     tune.py --help
     tune.py --version
 
@@ -50,6 +50,10 @@ Options:
                             qmc (spread evenly), or, by the scores so far, tpe or gp (a Gaussian process)
                             [default: grid].
     --trials=<n>            Number of permutations that a search trains.
+    --shard=<part>          Train one of n disjoint parts of the runs: 1/3, 2/3 or 3/3, each for example
+                            on a machine of its own. --merge makes one sweep of the parts.
+    --merge=<folder>        Merge the shards of --run-id in this folder into --out, print which runs are
+                            missing, and the answer; may be repeated for more folders.
     --order=<name>          Which permutations begin first: grid (the order of the tuning config), or
                             random (drawn from --seed), so that early results stand for the whole grid
                             [default: grid].
@@ -95,17 +99,22 @@ from commands.racing import repetitions_option
 from commands.search_option import search_option
 from ppo.sinks import parse_sinks
 from schema.counting import counted
+from schema.errors import UserError
 from schema.folders import shown
 from sweeps.confirmation import confirmation_id, parse_confirmation
 from sweeps.execution.backends.server import start_server
 from sweeps.journal.journal import journal_path
 from sweeps.search_space.grid import ORDERS, Grid, load_grid
+from sweeps.shards import Shard, parse_shard, shard_id
 
 
 def main(arguments: Arguments) -> int:
     """Run the command and return its exit code."""
+    shard = _shard(arguments)
     if arguments["--status"]:
-        return _status(arguments)
+        return _status(arguments, shard)
+    if arguments["--merge"]:
+        return _merge(arguments)
     repetitions, race = repetitions_option(arguments, __doc__)
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = worker_id_option(arguments, __doc__)
@@ -129,7 +138,8 @@ def main(arguments: Arguments) -> int:
             return _generate(grid, arguments, repetitions, seed)
     else:
         warn(plan.space.validate())
-    check_lengths(out, run_id, None if confirmation is None else confirmation_id(run_id))
+    longest = shard_id(run_id, shard) if confirmation is None else confirmation_id(run_id)
+    check_lengths(out, run_id, longest)
     if not arguments["--dry-run"]:
         start_server()
 
@@ -166,6 +176,7 @@ def main(arguments: Arguments) -> int:
         only=only,
         order=order,
         race=race,
+        shard=shard,
     )
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:
@@ -173,10 +184,32 @@ def main(arguments: Arguments) -> int:
     return tune(grid, options, overwrite, confirmation, indifference, search)
 
 
-def _status(arguments: Arguments) -> int:
+def _shard(arguments: Arguments) -> Shard | None:
+    """Return the value of `--shard`, which options that need the whole sweep exclude."""
+    if arguments["--shard"] is None:
+        return None
+    shard = parse_shard(str(arguments["--shard"]))
+    for name in ("--merge", "--only", "--confirm", "--generate-only", "--race"):
+        if arguments[name]:
+            raise UserError(f"{name}: needs the whole sweep; leave it out, or --shard={shard}")
+    return shard
+
+
+def _status(arguments: Arguments, shard: Shard | None) -> int:
     from commands.status import show_status
 
-    return show_status(path_option(arguments, "--out"), run_id_option(arguments))
+    return show_status(path_option(arguments, "--out"), shard_id(run_id_option(arguments), shard))
+
+
+def _merge(arguments: Arguments) -> int:
+    run_id, out = run_id_option(arguments), folder_option(arguments, "--out")
+    folders = [path_option({"--merge": text}, "--merge") for text in arguments["--merge"]]
+    indifference = optional_positive(arguments, "--indifference")
+    check_lengths(out, run_id, run_id)
+
+    from commands.merging import merge_shards
+
+    return merge_shards(folders, out, run_id, indifference)
 
 
 def _read_grid(arguments: Arguments, base: Path, space: Path) -> Grid:

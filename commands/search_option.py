@@ -18,6 +18,7 @@ _OF_GRIDS = {
     "--skip-invalid": False,
     "--order": "grid",
     "--race": False,
+    "--shard": None,
 }
 
 

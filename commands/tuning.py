@@ -25,7 +25,13 @@ from commands.provenance import provenance
 from commands.racing import check_race, describe_race, run_rounds
 from commands.searching import begin_batch, describe_search
 from commands.terminal.progress import duration, make_console, make_display
-from commands.terminal.tables import Column, key_columns, permutation_table, shorten
+from commands.terminal.tables import (
+    Column,
+    failure_lines,
+    key_columns,
+    permutation_table,
+    shorten,
+)
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
@@ -35,7 +41,7 @@ from schema.folders import shown
 from schema.os_errors import describe
 from sweeps.confirmation import ConfirmationPlan, confirmation_options
 from sweeps.execution.worker import SUMMARIES
-from sweeps.journal.runs import FAILURES
+from sweeps.journal.runs import FAILURES, RunState
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
 from sweeps.planning.disk import DiskUsage
@@ -50,7 +56,7 @@ from sweeps.sweep import Sweep
 if TYPE_CHECKING:
     from reports.answer import Answer  # which loads SciPy
 
-_ROWS = 50  # most rows of a printed table
+ROWS = 50  # most rows of a printed table
 _WORTH_A_VIDEO = 20.0  # least seconds of training after which a video is made
 _WORTH_A_LINE = 2**30  # least bytes of output for a line about the disk
 
@@ -101,12 +107,15 @@ class _Plan:
     def _size(self) -> str:
         """Return the number of permutations, repetitions and runs."""
         options, agenda = self._options, self._agenda
-        permutations = counted(agenda.permutations, "permutation")
+        shard = options.shard
+        number = agenda.permutations if shard is None else self._grid.count
+        permutations = counted(number, "permutation")
         if options.race is not None:
             runs = counted(agenda.kept + agenda.runs, "run")
             return f"race of {permutations}, up to {options.race.most} repetitions: {runs} so far"
-        runs = counted(agenda.permutations * options.repetitions, "run")
-        return f"{permutations} x {counted(options.repetitions, 'repetition')} = {runs}"
+        runs = counted(number * options.repetitions, "run")
+        own = "" if shard is None else f"; shard {shard} has {agenda.kept + agenda.runs:,} of them"
+        return f"{permutations} x {counted(options.repetitions, 'repetition')} = {runs}{own}"
 
     def print_permutations(self, names: Mapping[int, str]) -> None:
         """Print the first permutations.
@@ -116,7 +125,7 @@ class _Plan:
         """
         only = self._options.only
         numbers = [number for number, name in names.items() if only is None or int(name) in only]
-        shown = numbers[:_ROWS]
+        shown = numbers[:ROWS]
         permutations = [self._grid.permutation(number) for number in shown]
         choices = (list(map(show, each.choices.values())) for each in permutations)
         columns = [
@@ -169,7 +178,7 @@ class _Plan:
         for title in ("size", "runs (permutation_repetition)", "steps"):
             table.add_column(title, justify="right", overflow="fold")
         permutations = len(self._grid)
-        for population in populations[:_ROWS]:
+        for population in populations[:ROWS]:
             runs = [f"{names[run % permutations]}_{run // permutations}" for run in population]
             steps = count_steps(self._grid.permutation(population[0] % permutations))
             table.add_row(str(len(population)), shorten(runs), f"{len(population) * steps:,}")
@@ -195,8 +204,8 @@ class _Plan:
 
     def _print_more(self, rows: int) -> None:
         """Print how many rows a table leaves out."""
-        if rows > _ROWS:
-            self.print_line(f"... and {rows - _ROWS:,} more")
+        if rows > ROWS:
+            self.print_line(f"... and {rows - ROWS:,} more")
 
 
 def preview(grid: Grid, options: SweepOptions, search: Search | None = None) -> int:
@@ -376,21 +385,38 @@ def _print_results(
     seconds: float,
     indifference: float | None = None,
 ) -> None:
-    # Imported here, because SciPy takes a while to load.
-    from commands.reporting import print_answer, read_answer
-    from reports.output.table import ranked
+    if options.shard is not None:
+        _print_shard(console, options, sweep)
+    else:
+        # Imported here, because SciPy takes a while to load.
+        from commands.reporting import print_answer, read_answer
+        from reports.output.table import ranked
 
-    found = read_answer(options.out, confirmed or options.run_id, indifference=indifference)
-    print_answer(console, found, ranked(found, None, _ROWS))
-    # A sweep that was stopped has no time for the rest, or no room.
-    if not sweep.stop.is_requested:
-        _write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
+        found = read_answer(options.out, confirmed or options.run_id, indifference=indifference)
+        print_answer(console, found, ranked(found, None, ROWS))
+        # A sweep that was stopped has no time for the rest, or no room.
+        if not sweep.stop.is_requested:
+            write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
     console.print(f"all results: {shown(options.results)}", soft_wrap=True)
     if TENSORBOARD in options.sinks:
         console.print(curves_line(options.out / SUMMARIES), soft_wrap=True)
 
 
-def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
+def _print_shard(console: Console, options: SweepOptions, sweep: Sweep) -> None:
+    """Print the failures of a shard, how much of it is finished, and how shards are merged."""
+    records = list(sweep.records())
+    for line in failure_lines(records):
+        console.print(line, soft_wrap=True, markup=False)
+    finished = sum(record.state == RunState.FINISHED for record in records)
+    console.print(
+        f"shard {options.shard}: {finished:,} of {counted(len(records), 'run')} finished; "
+        f"--merge={shown(options.out)} merges it with the others",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def write_what_is_found(console: Console, found: Answer, film: bool) -> None:
     """Write the best agent's folder and the page; a full disk there is only a warning."""
     from commands.best import write_best
     from commands.reporting import save_page

@@ -23,7 +23,7 @@ FILES = {
     "--answer",
     "--optuna",
 }
-FOLDERS = {"--out", "--plots"}
+FOLDERS = {"--merge", "--out", "--plots"}
 WORDS = {
     "--device": "auto cpu cuda",
     "--format": "text csv json markdown latex",

@@ -334,7 +334,7 @@ def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
         given = _placed(given, session["folder"], answer.outcome.out)
     if "--race" in given:
         return shlex.join(["python", script, *_of_race(given, repetitions, bool(only))])
-    replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
+    replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite", "--shard")
     kept = [each for each in given if each.partition("=")[0] not in replaced]
     added = [f"--num-repetitions={repetitions}"]
     if only and len(only) < len(answer.outcome.permutations):

@@ -10,6 +10,7 @@ from ppo.placement import Placement
 from ppo.sinks import TENSORBOARD
 from sweeps.journal.journal import journal_path
 from sweeps.planning.race import RacePlan
+from sweeps.shards import Shard, shard_id
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class SweepOptions:
         only: numbers of the permutations to train; None trains all.
         order: which permutations begin first, "grid" or "random".
         race: the limits of a race, which adds repetitions for contenders; None trains no race.
+        shard: the part of the runs to train; None trains all.
     """
 
     out: Path
@@ -47,6 +49,7 @@ class SweepOptions:
     only: frozenset[int] | None = None
     order: str = "grid"
     race: RacePlan | None = None
+    shard: Shard | None = None
 
     @property
     def most_repetitions(self) -> int:
@@ -64,7 +67,7 @@ class SweepOptions:
     @property
     def journal(self) -> Path:
         """Path of the journal."""
-        return journal_path(self.out, self.run_id)
+        return journal_path(self.out, shard_id(self.run_id, self.shard))
 
     @property
     def results(self) -> Path:

@@ -53,7 +53,7 @@ class Agenda:
         _, self.finished_left_out = journal.count_left_out()
         self.notices: Counter[str] = Counter()
         left = in_order(self._left(), grid, options)
-        if not self.permutations:
+        if not (left or self.kept):
             raise UserError("--only: the tuning config leaves out all of these permutations")
         self.runs = len(left)
         self.continued = len(self._starts)
