@@ -138,9 +138,11 @@ def _unseen(answer: Answer) -> Iterator[str]:
     runs = sum(value is not None for score in answer.scores for value in score.values)
     failures = any(score.is_doubtful or score.failed for score in answer.scores)
     if runs <= _TOO_FEW and not failures:
+        assumed = "; the intervals assume that none does"
+        known = any(score.low is not None for score in answer.scores)
         yield (
-            f"{runs} runs can't show whether up to {1 - 0.05 ** (1 / runs):.0%} of runs fail; the "
-            "intervals assume that none does."
+            f"{runs} runs can't show whether up to {1 - 0.05 ** (1 / runs):.0%} of runs fail"
+            f"{assumed if known else ''}."
         )
 
 
