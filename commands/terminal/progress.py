@@ -199,10 +199,11 @@ class LiveDisplay:
     def show_start(self, job: int, names: Sequence[str], updates: int) -> None:
         """Reset the job's bar."""
         described = _span(names) if self._is_tight else _describe(names)
-        fields = {"unit": "updates", "note": ""}
         if job not in self._jobs:
-            self._jobs[job] = self._bars.add_task("", total=updates, **fields)
-        self._bars.reset(self._jobs[job], total=updates, description=described, **fields)
+            self._jobs[job] = self._bars.add_task("", total=updates, unit="updates", note="")
+        self._bars.reset(
+            self._jobs[job], total=updates, description=described, unit="updates", note=""
+        )
         self._training[job] = len(names)
         if self._runs:
             self._explain(len(names) > 1)
