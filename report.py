@@ -16,6 +16,8 @@ Options:
                            could be the best is within it of the best, no more repetitions are advised.
     --where=<condition>    Report only permutations with a choice such as gamma=0.99; may be repeated.
     --sort=<column>        Column to sort by instead of the rank.
+    --columns=<names>      Columns of the table, in this order, such as rank,gamma,score,low,high.
+                           A wrong name lists those that there are.
     --top=<n>              Most permutations in the table [default: 24].
     --format=<name>        Format of the table: text, csv, json, markdown or latex [default: text].
     --to=<file>            Write the table to this file instead of to standard output.
@@ -62,6 +64,7 @@ def main(arguments: Arguments) -> int:
             indifference=optional_positive(arguments, "--indifference"),
             where=tuple(arguments["--where"]),
             sort=arguments["--sort"],
+            columns=arguments["--columns"],
             top=integer_option(arguments, "--top", minimum=1),
             form=choice_option(arguments, "--format", FORMATS),
             to=optional_path(arguments, "--to"),

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from commands.serving import serve
 from commands.terminal.progress import make_console
-from commands.terminal.tables import answer_table, failure_lines
+from commands.terminal.tables import answer_table, chosen_table, failure_lines
 from reports.answer import Answer, answer
 from reports.outcome import Metric, read_outcome
 from reports.output.answer_file import write_answer
 from reports.output.page.page import write_page
-from reports.output.table import ranked, write_table
+from reports.output.table import Column, chosen_columns, ranked, write_table
 from reports.ranking import Score
 from reports.suggestion import suggest
 from reports.words import sentences
@@ -46,6 +46,7 @@ class ReportOptions:
         plots: folder for the plots; None draws none.
         answer: file for the answer as JSON; None writes none.
         optuna: file for the Optuna study; None writes none.
+        columns: titles of the table's columns, with commas between them; None stands for all.
         page: whether to write the page.
         watch: the port that serves the page; None serves none.
         indifference: the difference of scores that makes no difference; None without one.
@@ -67,6 +68,7 @@ class ReportOptions:
     watch: int | None = None
     indifference: float | None = None
     optuna: Path | None = None
+    columns: str | None = None
 
 
 def report(options: ReportOptions) -> int:
@@ -84,7 +86,7 @@ def report(options: ReportOptions) -> int:
     if options.form == "text":
         _print_text(options, found, rows)
     else:
-        _write(options.to, write_table(found, rows, options.form))
+        _write(options.to, write_table(found, rows, options.form, options.columns))
     if options.answer is not None:
         _write(options.answer, write_answer(found))
         print(f"answer: {options.answer}", file=sys.stderr)
@@ -143,20 +145,36 @@ def read_answer(
 
 
 def _print_text(options: ReportOptions, found: Answer, rows: Sequence[tuple[int, Score]]) -> None:
+    chosen = None if options.columns is None else chosen_columns(found, options.columns)
     if options.to is None:
-        print_answer(make_console(), found, rows)
+        print_answer(make_console(), found, rows, chosen)
         return
     with replace_file(options.to) as file:
-        print_answer(Console(file=file, width=_FILE_WIDTH), found, rows)
+        print_answer(Console(file=file, width=_FILE_WIDTH), found, rows, chosen)
 
 
 _FILE_WIDTH = 160  # characters of a table in a file
 
 
-def print_answer(console: Console, found: Answer, rows: Sequence[tuple[int, Score]]) -> None:
-    """Print some permutations as a table, and the answer in words."""
+def print_answer(
+    console: Console,
+    found: Answer,
+    rows: Sequence[tuple[int, Score]],
+    chosen: Sequence[Column] | None = None,
+) -> None:
+    """Print some permutations as a table, and the answer in words.
+
+    Args:
+        console: where they are printed.
+        found: the sweep's answer.
+        rows: ranks and scores of the permutations.
+        chosen: the table's columns; None lets the table choose those that tell most.
+    """
     if found.leader is not None:
-        console.print(answer_table(console, found, rows))
+        if chosen is None:
+            console.print(answer_table(console, found, rows))
+        else:
+            console.print(chosen_table(console, found, rows, chosen))
         more = len(found.scores) - len(rows)
         if more:
             console.print(f"... and {more:,} more")

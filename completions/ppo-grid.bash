@@ -8,7 +8,7 @@ _ppo_grid_options() {
         train.py) echo "--config= --worker-id= --run-id= --low-mem-fix --out= --log= --seed= --device= --compile --overwrite --check-env --help --version" ;;
         eval.py) echo "--config= --checkpoint= --untrained --worker-id= --stochastic --out= --device= --help --version" ;;
         enjoy.py) echo "--config= --checkpoint= --untrained --worker-id= --seed= --stochastic --video= --device= --help --version" ;;
-        report.py) echo "--out= --run-id= --metric= --threshold= --indifference= --where= --sort= --top= --format= --to= --answer= --optuna= --page --watch= --plots= --suggest= --help --version" ;;
+        report.py) echo "--out= --run-id= --metric= --threshold= --indifference= --where= --sort= --columns= --top= --format= --to= --answer= --optuna= --page --watch= --plots= --suggest= --help --version" ;;
     esac
 }
 

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
 from reports.ranking import LiveRanking
 from sweeps.execution.events import SweepDisplay
-from sweeps.journal.runs import RunRecord, RunState
+from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
 if TYPE_CHECKING:
     # Not at run time: it loads torch, which `--status` doesn't need.
@@ -27,6 +27,11 @@ _COLUMNS = "▁▂▃▄▅▆▇█"
 _MOST_COLUMNS = 24
 _LEADERS = 4
 _ROOMY = 100  # characters; a line this wide has room for everything
+_TIGHT = 70  # characters; a narrower line has no room for bars
+_DAY = 86_400  # seconds
+_RETURN = "return: sum of an episode's rewards, mean over a run's last episodes"
+_LONE_RUN = "1_0: permutation 1, repetition 0"
+_HEIGHTS = "▁ to █: a column for each run, as high as its return; · has none yet"
 
 
 def make_console() -> Console:
@@ -78,43 +83,66 @@ class _Clock:
         self._start = time.monotonic()
         self._total = steps
         self._ended = 0
-        self._under_way: dict[int, int] = {}
+        self._begun: dict[int, float] = {}  # each job's steps of earlier sessions, of one member
+        self._under_way: dict[int, float] = {}
 
     def progressed(self, job: int, progress: Progress) -> None:
-        self._under_way[job] = progress.steps * len(progress.returns)
+        """Count the steps of a population after each of its updates."""
+        of_an_update = progress.steps / progress.update
+        begun = self._begun.setdefault(job, progress.steps - of_an_update)
+        self._under_way[job] = (progress.steps - begun) * len(progress.returns)
 
     def ended(self, job: int, steps: int) -> None:
+        """Count the steps of a population that ended."""
+        self._begun.pop(job, None)
         self._under_way[job] = 0
         self._ended += steps
 
     @property
-    def left(self) -> str:
+    def _seconds(self) -> float | None:
         done = self._ended + sum(self._under_way.values())
         if done <= 0:
-            return "–"
+            return None
         passed = time.monotonic() - self._start
-        return duration(passed * max(0, self._total - done) / done)
+        return passed * max(0, self._total - done) / done
+
+    @property
+    def left(self) -> str:
+        """The time left, "20 s left"; it is unknown before the first update."""
+        return "time left unknown" if self._seconds is None else f"{duration(self._seconds)} left"
+
+    @property
+    def left_and_end(self) -> str:
+        """The time left, and the time of day when it will be over: "2 h 5 min left, ends at 14:32"."""
+        if not self._seconds:
+            return self.left
+        form = "%H:%M" if self._seconds < _DAY else "%a %d %b, %H:%M"
+        return f"{self.left}, ends at {time.strftime(form, time.localtime(time.time() + self._seconds))}"
 
 
 class _Screen(Bars):
-    """Bars, and a line with the leaders below them."""
+    """Bars; below them, the leaders and an explanation of the words and signs."""
 
     ranking: LiveRanking | None = None
+    legend: Sequence[str] = ()
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Yield the bars and the leaders."""
+        """Yield the bars, the leaders and the legend."""
         yield self.make_tasks_table(self.tasks)
         leaders = [] if self.ranking is None else self.ranking.leaders
         if leaders:
-            listed = ", ".join(f"{name} {_return(mean)}" for name, mean in leaders)
-            line = f"leaders so far (permutation, return): {listed}"
+            listed = ", ".join(f"{name} ({_return(mean)})" for name, mean in leaders)
+            line = f"best permutations so far (mean return): {listed}"
             yield Text(line, no_wrap=True, overflow="ellipsis")
+        if self.legend:
+            yield Text("\n".join(self.legend))
 
 
 class LiveDisplay:
     """Bars in a terminal: one for the sweep, and one for each job's current population.
 
-    Behind a job's bar, a column shows each member's return. Below the bars are the leaders.
+    Behind a job's bar, a column shows each member's return. Below the bars are the leaders and a legend.
+    The bars have the terminal's own colours, so that they are readable on any background.
 
     Args:
         console: a terminal.
@@ -129,16 +157,32 @@ class LiveDisplay:
         self._clock = _Clock(steps)
         self._ranking = LiveRanking(_LEADERS, ended)
         self._has_room = console.width >= _ROOMY
-        self._bars = _Screen(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24 if self._has_room else 8),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-        )
+        self._is_tight = console.width < _TIGHT
+        self._runs, self._ended, self._failed = runs, 0, 0
+        self._bars = _Screen(*self._columns(), console=console)
         self._bars.ranking = self._ranking
-        self._sweep: TaskID = self._bars.add_task("sweep", total=runs, note="", visible=runs > 0)
+        self._bars.legend = [_RETURN]
+        self._sweep: TaskID = self._bars.add_task(
+            "sweep", total=runs, unit="runs", note="", visible=runs > 0
+        )
         self._jobs: dict[int, TaskID] = {}
+        self._training: dict[int, int] = {}  # each job's number of runs
+
+    def _columns(self) -> list[ProgressColumn]:
+        bar = BarColumn(
+            bar_width=16 if self._has_room else 8,
+            style="bright_black",
+            complete_style="bold",
+            finished_style="green",
+            pulse_style="bold",
+        )
+        columns = [
+            TextColumn("{task.description}"),
+            bar,
+            TextColumn("{task.completed:,.0f} of {task.total:,} {task.fields[unit]}"),
+            TextColumn("{task.fields[note]}"),
+        ]
+        return [column for column in columns if column is not bar or not self._is_tight]
 
     def __enter__(self) -> LiveDisplay:
         self._bars.start()
@@ -154,26 +198,50 @@ class LiveDisplay:
 
     def show_start(self, job: int, names: Sequence[str], updates: int) -> None:
         """Reset the job's bar."""
+        described = _span(names) if self._is_tight else _describe(names)
         if job not in self._jobs:
-            self._jobs[job] = self._bars.add_task("", total=None, note="")
-        described = _describe(names)
-        self._bars.reset(self._jobs[job], total=updates, description=described, note="")
+            self._jobs[job] = self._bars.add_task("", total=updates, unit="updates", note="")
+        self._bars.reset(
+            self._jobs[job], total=updates, description=described, unit="updates", note=""
+        )
+        self._training[job] = len(names)
+        if self._runs:
+            self._explain(len(names) > 1)
+            self._note_sweep()
+
+    def _explain(self, has_columns: bool) -> None:
+        """Add what a first-time reader can't know to the legend, once it is on the screen."""
+        lines = [_LONE_RUN, *([_HEIGHTS] if has_columns and self._has_room else [])]
+        self._bars.legend = list(dict.fromkeys([*self._bars.legend, *lines]))
+
+    def _note_sweep(self) -> None:
+        note = self._clock.left if self._is_tight else self._clock.left_and_end
+        if self._has_room:
+            training = sum(self._training.values())
+            waiting = self._runs - self._ended - training
+            counts = [(training, "training"), (waiting, "waiting"), (self._failed, "failed")]
+            counted = ", ".join(f"{count:,} {word}" for count, word in counts if count)
+            note = f"{note}; {counted}" if counted else note
+        self._bars.update(self._sweep, completed=self._ended, note=note)
 
     def show_progress(self, job: int, progress: Progress) -> None:
         """Move the job's bar, and show its return and the time left."""
         self._clock.progressed(job, progress)
-        note = f"return {_return(_best(progress.returns))}"
+        note = f"{_title(progress)} {_return(_best(progress.returns))}"
         if self._has_room:
             note = f"{sparkline(progress.returns)} {_describe_progress(progress)}".strip()
         self._bars.update(self._jobs[job], completed=progress.update, note=note)
-        self._bars.update(self._sweep, note=f"{self._clock.left} left")
+        self._note_sweep()
 
     def show_end(
         self, job: int, names: Sequence[str], results: list[RunRecord], steps: int
     ) -> None:
         """Move the sweep's bar; a failed run leaves a line above the bars."""
         self._clock.ended(job, steps)
-        self._bars.update(self._sweep, advance=len(results), note=f"{self._clock.left} left")
+        self._training.pop(job, None)
+        self._ended += len(results)
+        self._failed += sum(result.state in FAILURES for result in results)
+        self._note_sweep()
         for result in results:
             self._ranking.add(result)
         for name, result in zip(names, results, strict=True):
@@ -223,7 +291,7 @@ class PlainDisplay:
         if time.monotonic() - self._last_line > _PLAIN_INTERVAL:
             self._print(
                 f"{self._names[job]}: update {progress.update} of {progress.updates}, "
-                f"{_describe_progress(progress)}; {self._clock.left} left"
+                f"{_describe_progress(progress)}; {self._clock.left_and_end}"
             )
 
     def show_end(
@@ -238,15 +306,17 @@ class PlainDisplay:
                 outcome = result.status
             self._print(
                 f"[{self._ended}/{self._runs}] {name}: {outcome}, "
-                f"{duration(result.wall_time_seconds)}; {self._clock.left} left"
+                f"{duration(result.wall_time_seconds)}; {self._clock.left}"
             )
 
 
 def _describe(names: Sequence[str]) -> str:
-    """Return one name, or the first and the last of several."""
-    if len(names) == 1:
-        return names[0]
-    return f"{names[0]} to {names[-1]} ({len(names)} runs)"
+    """Return one name, or the first and the last of several with their number."""
+    return names[0] if len(names) == 1 else f"{_span(names)} ({len(names)} runs)"
+
+
+def _span(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
 def sparkline(returns: Sequence[float | None]) -> str:
@@ -271,8 +341,12 @@ def _best(returns: Sequence[float | None]) -> float | None:
     return max((value for value in returns if value is not None), default=None)
 
 
+def _title(progress: Progress) -> str:
+    return "return" if len(progress.returns) == 1 else "best return"
+
+
 def _describe_progress(progress: Progress) -> str:
-    title = "return" if len(progress.returns) == 1 else "best return"
+    title = _title(progress)
     best = _return(_best(progress.returns))
     return f"{title} {best}, {progress.steps_per_second:,.0f} steps/s"
 

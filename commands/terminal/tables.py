@@ -30,6 +30,7 @@ from sweeps.search_space.keys import resolve_key
 if TYPE_CHECKING:
     # Not at run time: it loads SciPy, which only the answer at the end needs.
     from reports.answer import Answer
+    from reports.output.table import Column as ChosenColumn
 
 # Titles of the columns that a narrow screen leaves out, in this order.
 _DROPPED = (
@@ -290,6 +291,23 @@ def answer_table(
         ],
         title=f"Permutations by {mean_title(answer.metric)}",
         line_below=lead if has_line else 0,
+    )
+
+
+def chosen_table(
+    console: Console,
+    answer: Answer,
+    rows: Sequence[tuple[int, Score]],
+    chosen: Sequence[ChosenColumn],
+) -> RenderableType:
+    """Return a table with the columns that a reader asked for; none is left out on narrow screens."""
+    return permutation_table(
+        console,
+        [
+            Column(column.title, [column.text(*row) for row in rows], is_key=True)
+            for column in chosen
+        ],
+        title=f"Permutations by {mean_title(answer.metric)}",
     )
 
 

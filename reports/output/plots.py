@@ -31,12 +31,18 @@ _MOST_CURVES = 5
 _MOST_ROWS = 30
 _CHOICE_WIDTH = 16  # characters
 _TITLE_WIDTH = 60  # characters on a line
+_ONE_COLUMN, _TWO_COLUMNS = 3.5, 7.2  # inches; usual widths of a paper's columns
+_CHARACTERS = 10  # that fit on an inch below an axis
+_MOST_TICKS = 8
+_TITLE_CHARACTERS = 15  # that fit on an inch beside an axis
+_NARROW_MAP = 4  # columns of a heat map that fit in one column of a paper
+_NARROW_LABEL = 20  # characters of the longest label that leaves room for data in one column
 _STYLE: Any = {
     "font.family": "sans-serif",
-    "font.size": 9,
+    "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 10,
+    "axes.titlesize": 9,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "legend.frameon": False,
@@ -48,6 +54,9 @@ _STYLE: Any = {
 
 def write_plots(answer: Answer, folder: Path) -> list[Path]:
     """Draw a sweep's answer into `learning_curves`, `ranking`, `effects` and `heat_map`.
+
+    Each is as wide as one column of a paper (3.5 inches) or two (7.2), with fonts of 7 to 9 points, so
+    that it needs no scaling. Where a single key varies, `effects` shows the scores of its choices.
 
     Args:
         answer: the sweep's answer.
@@ -105,6 +114,11 @@ def _key_title(answer: Answer) -> str:
     return _escaped("\n".join(textwrap.wrap(title, _TITLE_WIDTH, break_on_hyphens=False)))
 
 
+def _length(title: str) -> float:
+    """Return about how long a title beside an axis is, in inches."""
+    return max(map(len, title.splitlines())) / _TITLE_CHARACTERS
+
+
 def _escaped(text: str) -> str:
     """Return a text that Matplotlib doesn't read as a formula."""
     return text.replace("$", r"\$")
@@ -123,7 +137,7 @@ def _learning_curves(answer: Answer) -> Figure | None:
     ][:_MOST_CURVES]
     if not best:
         return None
-    figure, axes = _axes(6.4, 4.8)
+    figure, axes = _axes(_TWO_COLUMNS, 4.6)
     for place, (score, curve) in enumerate(best):
         _draw_curve(axes, curve, _escaped(_described(answer, score)), place)
     if answer.threshold is not None:
@@ -160,7 +174,8 @@ def _ranking(answer: Answer) -> Figure | None:
     scores = [score for score in answer.scores if score.mean is not None][:_MOST_ROWS]
     if not scores:
         return None
-    figure, axes = _axes(6.4, 1.2 + 0.22 * len(scores))
+    title = _key_title(answer)
+    figure, axes = _axes(_TWO_COLUMNS, 1.2 + max(0.22 * len(scores), _length(title)))
     for could_be_best, colour, name in (
         (True, _BEST, "could be the best"),
         (False, _OTHERS, "worse" if answer.decided else "mean"),
@@ -175,7 +190,7 @@ def _ranking(answer: Answer) -> Figure | None:
         "Ranking" + (f": the best {len(scores)} of {len(answer.scores)}" if more else "")
     )
     axes.set_xlabel(f"{metric_title(answer.metric)}: repetitions, mean, 95 % interval")
-    axes.set_ylabel(_key_title(answer))
+    axes.set_ylabel(title)
     axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
     if answer.decided:
         figure.legend(loc="outside lower right", ncols=2)
@@ -204,13 +219,16 @@ def _array(values: Sequence[float | None]) -> Array:
 
 
 def _effects(answer: Answer) -> Figure | None:
-    importance = answer.importance
+    varied, importance = answer.outcome.varied, answer.importance
+    if len(varied) == 1 and answer.leader is not None:
+        return _choices(answer, varied[0])
     if importance is None:
         return None
     total = importance.total or importance.main
     pairs = sorted(zip_longest(importance.main, total), key=lambda each: -_share(each[1]))
     rows = [main.keys[0] for main, _ in pairs]
-    figure, axes = _axes(6.4, 1.3 + 0.42 * len(rows))
+    is_narrow = max(map(len, rows)) <= _NARROW_LABEL
+    figure, axes = _axes(_ONE_COLUMN if is_narrow else _TWO_COLUMNS, 1.3 + 0.42 * len(rows))
     together = [each for _, each in pairs] if importance.total else []
     _draw_effects(axes, [main for main, _ in pairs], -0.1, _COLOURS[0], "o", "by itself")
     _draw_effects(axes, together, 0.15, _COLOURS[1], "D", "with all its interactions")
@@ -223,13 +241,111 @@ def _effects(answer: Answer) -> Figure | None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(-0.02, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("share of the variance between permutations, with 95 % intervals")
-    model = "" if importance.method == "analysis of variance" else " (model of main effects)"
+    axes.set_xlabel("share of the variance\nbetween permutations, with 95 % intervals")
+    model = "" if importance.method == "analysis of variance" else "\n(model of main effects)"
     axes.set_title(f"Importance of hyperparameters{model}")
     axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
     if together:
-        axes.legend(loc="lower right")
+        # Outside, as it would lie on the data.
+        figure.legend(loc="outside lower right", ncols=2)
     return figure
+
+
+def _choices(answer: Answer, label: str) -> Figure:
+    """Draw the scores of a key's choices: repetitions, means, intervals; failures at the bottom."""
+    choices = answer.outcome.ordered(label)
+    places, is_log = _places(choices)
+    is_numeric = places is not None
+    at = dict(zip(choices, places if places is not None else range(len(choices)), strict=True))
+    place = answer.outcome.labels.index(label)
+    scores = sorted(answer.scores, key=lambda score: at[score.permutation.choices[place]])
+    across = _array([at[score.permutation.choices[place]] for score in scores])
+    means = _array([score.mean for score in scores])
+    ends = _array([score.low for score in scores]), _array([score.high for score in scores])
+    figure, axes = _axes(_ONE_COLUMN, 3.0)
+    axes.errorbar(
+        across,
+        means,
+        yerr=np.nan_to_num(np.stack([means - ends[0], ends[1] - means])),
+        fmt="o-" if is_numeric else "o",
+        color=_COLOURS[0],
+        markersize=4.5,
+        linewidth=0.8,
+        elinewidth=1.6,
+    )
+    for x, score in zip(across, scores, strict=True):
+        values = [value for value in score.values if value is not None]
+        axes.plot([x] * len(values), values, "_", color=_COLOURS[0], alpha=0.6, zorder=1)
+        if score.failed:
+            axes.plot(x, 0.03, "x", color=_COLOURS[1], transform=axes.get_xaxis_transform())
+    if is_log:
+        axes.set_xscale("log")
+    else:
+        axes.margins(x=0.15)
+    _name_choices(axes, across, [score.permutation.choices[place] for score in scores], is_numeric)
+    axes.set_xlabel(_escaped(label))
+    axes.set_ylabel(metric_title(answer.metric))
+    has_intervals = not np.isnan(ends[0]).all()
+    what = "repetitions, means" + (", 95 % intervals" if has_intervals else "")
+    failed = "\ncrosses: failed runs" if any(score.failed for score in scores) else ""
+    axes.set_title(f"{what}{failed}", fontweight="normal", fontsize=8)
+    axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    return figure
+
+
+def _places(choices: Sequence[str]) -> tuple[list[float] | None, bool]:
+    """Return numeric choices as numbers, and whether their axis is logarithmic; None for others."""
+    try:
+        numbers = [float(choice) for choice in choices]
+    except ValueError:
+        return None, False
+    return (
+        (numbers, _is_logarithmic(np.array(numbers)))
+        if np.isfinite(numbers).all()
+        else (None, False)
+    )
+
+
+def _is_logarithmic(numbers: Array) -> bool:
+    """Return whether the logarithms of distinct numbers are spaced more evenly; the page does alike."""
+    if (numbers <= 0).any():
+        return False
+    if len(numbers) < 3:
+        return bool(numbers.max() >= 10 * numbers.min())
+    return _unevenness(np.log(numbers)) < _unevenness(numbers)
+
+
+def _unevenness(numbers: Array) -> float:
+    steps = np.diff(np.sort(numbers))
+    return float(steps.max() / steps.min()) if steps.min() > 0 else np.inf
+
+
+def _name_choices(axes: Axes, across: Array, choices: Sequence[str], is_numeric: bool) -> None:
+    """Write the choices below the axis; where many numbers would collide, the axis chooses its own."""
+    if is_numeric and len(choices) > _MOST_TICKS:
+        return
+    axes.set_xticks(across, _names(choices))
+    axes.minorticks_off()
+    _turn_names(axes, choices, _ONE_COLUMN)
+
+
+def _turn_names(axes: Axes, choices: Sequence[str], width: float) -> None:
+    """Turn the names below the axis where they would touch each other; the width is in inches."""
+    longest = max(min(len(choice), _CHOICE_WIDTH) for choice in choices)
+    if longest * len(choices) > _CHARACTERS * width:
+        axes.tick_params(axis="x", labelrotation=90)
+
+
+def _names(choices: Sequence[str]) -> list[str]:
+    """Return the choices, shortened; a number tells apart those that begin alike."""
+    names: list[str] = []
+    for choice in choices:
+        name, alike = (
+            _shortened(choice),
+            sum(_shortened(each) == _shortened(choice) for each in choices),
+        )
+        names.append(f"{name} {choices.index(choice) + 1}" if alike > 1 else name)
+    return [*map(_escaped, names)]
 
 
 def _share(effect: Effect) -> float:
@@ -268,13 +384,15 @@ def _heat_map(answer: Answer) -> Figure | None:
     coarse = answer.outcome.in_parts()
     columns, rows = coarse.ordered(across), coarse.ordered(down)
     means = _cells(answer, coarse, (across, down), columns, rows)
-    figure, axes = _axes(1.9 + 0.9 * len(columns), 1.3 + 0.5 * len(rows))
+    width = _ONE_COLUMN if len(columns) <= _NARROW_MAP else _TWO_COLUMNS
+    figure, axes = _axes(width, 1.4 + max(0.3 * len(rows), _length(down)))
     less = answer.metric in LESS_IS_BETTER
     image = axes.imshow(means, cmap="cividis_r" if less else "cividis", aspect="auto")
     # A part of a range has two numbers, which are wider than its column.
-    names = [_escaped(choice).replace(" to ", " to\n") for choice in columns]
+    names = [name.replace(" to ", " to\n") for name in _names(columns)]
     axes.set_xticks(range(len(columns)), names)
-    axes.set_yticks(range(len(rows)), [_escaped(choice) for choice in rows])
+    _turn_names(axes, [max(name.split("\n"), key=len) for name in names], width - 1.5)
+    axes.set_yticks(range(len(rows)), _names(rows))
     axes.set_title("Two hyperparameters together")
     axes.set_xlabel(_escaped(across))
     axes.set_ylabel(_escaped(down))

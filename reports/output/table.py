@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 FORMATS = ("text", "csv", "json", "markdown", "latex")
 
 Cell = str | int | float | None
+Interval = tuple[float | None, float | None]
+
+_DIGITS = 2  # significant digits of a margin of error, which say where a number is rounded
+_MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,59 @@ class Column:
         title: heading of the column.
         cell: makes a cell from a permutation's rank and score.
         is_choice: whether the column is a tuned key.
+        interval: makes the interval that says how many digits of a cell mean something; None if there
+            is no such interval.
     """
 
     title: str
     cell: Callable[[int, Score], Cell]
     is_choice: bool = False
+    interval: Callable[[Score], Interval] | None = None
+
+    def text(self, rank: int, score: Score) -> str:
+        """Return a cell for readers: numbers are rounded by their uncertainty if it is known."""
+        cell = self.cell(rank, score)
+        if isinstance(cell, float) and self.interval is not None:
+            return show_rounded(cell, *self.interval(score))
+        return show(cell)
+
+    def value(self, rank: int, score: Score) -> Cell:
+        """Return a cell for programs: choices that are numbers become numbers."""
+        cell = self.cell(rank, score)
+        return _number(cell) if self.is_choice and isinstance(cell, str) else cell
+
+
+def _number(text: str) -> Cell:
+    """Return the finite number that a text is, else the text."""
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            return number
+    return text
+
+
+def chosen_columns(answer: Answer, names: str | None) -> list[Column]:
+    """Return the columns that a reader asks for, in that order.
+
+    Args:
+        answer: the sweep's answer.
+        names: titles with commas between them; None stands for all columns.
+
+    Raises:
+        UserError: there is no such column.
+    """
+    found = {column.title: column for column in columns(answer)}
+    if names is None:
+        return list(found.values())
+    titles = dict.fromkeys(name.strip() for name in names.split(","))
+    unknown = next((title for title in titles if title not in found), None)
+    if unknown is not None:
+        what = f"{unknown!r} is no column; columns are {', '.join(found)}"
+        raise UserError(f"--columns={names}: {what}")
+    return [found[title] for title in titles]
 
 
 def columns(answer: Answer) -> list[Column]:
@@ -41,16 +94,16 @@ def columns(answer: Answer) -> list[Column]:
     found = [
         Column("rank", lambda rank, _: rank),
         Column("permutation", lambda _, score: score.permutation.name),
-        Column("score", lambda _, score: score.mean),
-        Column("low", lambda _, score: score.low),
-        Column("high", lambda _, score: score.high),
-        Column("interquartile_mean", lambda _, score: score.interquartile_mean),
+        Column("score", lambda _, score: score.mean, interval=_interval),
+        Column("low", lambda _, score: score.low, interval=_interval),
+        Column("high", lambda _, score: score.high, interval=_interval),
+        Column("interquartile_mean", lambda _, score: score.interquartile_mean, interval=_interval),
         Column("could_be_best", lambda _, score: _truth(answer, score.could_be_best)),
-        Column("behind_best", lambda _, score: score.behind_best),
+        Column("behind_best", lambda _, score: score.behind_best, interval=_interval),
         Column("probability", lambda _, score: score.probability),
-        Column("confirmed", lambda _, score: score.confirmed and score.confirmed[0]),
-        Column("confirmed_low", lambda _, score: score.confirmed and score.confirmed[1]),
-        Column("confirmed_high", lambda _, score: score.confirmed and score.confirmed[2]),
+        _confirmed("confirmed", 0),
+        _confirmed("confirmed_low", 1),
+        _confirmed("confirmed_high", 2),
         Column("area", lambda _, score: score.area),
         Column("steps", lambda _, score: score.steps),
         Column("seconds", lambda _, score: score.seconds),
@@ -68,6 +121,20 @@ def columns(answer: Answer) -> list[Column]:
     ]
 
 
+def _interval(score: Score) -> Interval:
+    return score.low, score.high
+
+
+def _confirmed(title: str, place: int) -> Column:
+    def cell(_: int, score: Score) -> Cell:
+        return score.confirmed and score.confirmed[place]
+
+    def interval(score: Score) -> Interval:
+        return (None, None) if score.confirmed is None else score.confirmed[1:]
+
+    return Column(title, cell, interval=interval)
+
+
 def _truth(answer: Answer, value: bool) -> Cell:
     if not answer.decided:
         return None
@@ -83,7 +150,7 @@ def _value(number: int) -> Column:
     def cell(_: int, score: Score) -> Cell:
         return score.values[number] if number < len(score.values) else None
 
-    return Column(f"repetition_{number}", cell)
+    return Column(f"repetition_{number}", cell, interval=_interval)
 
 
 def ranked(answer: Answer, by: str | None, limit: int) -> list[tuple[int, Score]]:
@@ -124,48 +191,61 @@ def _sort_key(cell: Cell, ascending: bool) -> tuple[int, float, str]:
     return 0, number if ascending else -number, ""
 
 
-def write_table(answer: Answer, rows: Sequence[tuple[int, Score]], form: str) -> str:
+def write_table(
+    answer: Answer, rows: Sequence[tuple[int, Score]], form: str, names: str | None = None
+) -> str:
     """Return the table as the text of a file.
 
     Args:
         answer: the sweep's answer.
         rows: ranks and scores of the permutations to write.
-        form: `csv`, `json`, `markdown` or `latex`.
+        form: `csv` or `json`, with all digits, or `markdown` or `latex`, rounded for readers.
+        names: titles of the columns to write, with commas between them; None stands for all.
+
+    Raises:
+        UserError: there is no such column.
     """
-    found = columns(answer)
-    titles = [column.title for column in found]
-    cells = [[column.cell(*row) for column in found] for row in rows]
-    return _WRITERS[form](titles, cells)
+    return _WRITERS[form](chosen_columns(answer, names), rows)
 
 
-def _csv(titles: list[str], cells: list[list[Cell]]) -> str:
+Rows = Sequence[tuple[int, "Score"]]
+
+
+def _csv(chosen: list[Column], rows: Rows) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(titles)
-    writer.writerows([["" if cell is None else cell for cell in row] for row in cells])
+    writer.writerow(column.title for column in chosen)
+    for row in rows:
+        cells = (column.cell(*row) for column in chosen)
+        writer.writerow("" if cell is None else cell for cell in cells)
     return text.getvalue()
 
 
-def _json(titles: list[str], cells: list[list[Cell]]) -> str:
-    rows = [dict(zip(titles, row, strict=True)) for row in cells]
-    return json.dumps(rows, indent=1) + "\n"
+def _json(chosen: list[Column], rows: Rows) -> str:
+    cells = [{column.title: column.value(*row) for column in chosen} for row in rows]
+    return json.dumps(cells, indent=1) + "\n"
 
 
-def _markdown(titles: list[str], cells: list[list[Cell]]) -> str:
-    lines = [titles, ["---:"] * len(titles), *([*map(show, row)] for row in cells)]
+def _texts(chosen: list[Column], rows: Rows) -> list[list[str]]:
+    return [[column.text(*row) for column in chosen] for row in rows]
+
+
+def _markdown(chosen: list[Column], rows: Rows) -> str:
+    titles = [column.title for column in chosen]
+    lines = [titles, ["---:"] * len(titles), *_texts(chosen, rows)]
     return "".join(
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
     )
 
 
-def _latex(titles: list[str], cells: list[list[Cell]]) -> str:
+def _latex(chosen: list[Column], rows: Rows) -> str:
     """Return a `tabular` environment with the rules of the booktabs package."""
     lines = [
-        rf"\begin{{tabular}}{{{'r' * len(titles)}}}",
+        rf"\begin{{tabular}}{{{'r' * len(chosen)}}}",
         r"\toprule",
-        _latex_row(titles),
+        _latex_row([column.title for column in chosen]),
         r"\midrule",
-        *(_latex_row([*map(show, row)]) for row in cells),
+        *map(_latex_row, _texts(chosen, rows)),
         r"\bottomrule",
         r"\end{tabular}",
     ]
@@ -189,7 +269,7 @@ def _latex_text(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-_WRITERS: dict[str, Callable[[list[str], list[list[Cell]]], str]] = {
+_WRITERS: dict[str, Callable[[list[Column], Rows], str]] = {
     "csv": _csv,
     "json": _json,
     "markdown": _markdown,
@@ -204,6 +284,19 @@ def show(cell: Cell) -> str:
     if isinstance(cell, float):
         return show_number(cell)
     return str(cell)
+
+
+def show_rounded(value: float, low: float | None, high: float | None) -> str:
+    """Return a number with the digits that its interval leaves certain.
+
+    Half of the interval's width has two significant digits, and the number ends where they end:
+    236.46 in an interval of 224.1 to 248.8 (12.35 around it) is shown as 236.
+    """
+    margin = 0.0 if low is None or high is None else (high - low) / 2
+    if not (margin > 0 and math.isfinite(margin) and math.isfinite(value)):
+        return show_number(value)
+    decimals = min(_DIGITS - 1 - math.floor(math.log10(margin)), _MOST_DECIMALS)
+    return f"{round(value, decimals) + 0.0:,.{max(0, decimals)}f}"
 
 
 def show_number(value: float) -> str:

@@ -1,11 +1,14 @@
-"""The live display shows members, rates and leaders."""
+"""The live display says what is done and left, how good it is, and when it ends."""
 
 import io
+import re
+import time
 
 import pytest
 from rich.console import Console
 
-from commands.terminal.progress import LiveDisplay, sparkline
+from commands.terminal import progress
+from commands.terminal.progress import LiveDisplay, PlainDisplay, sparkline
 from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 from trainer import Progress
 
@@ -17,28 +20,120 @@ def test_each_member_is_a_column_as_high_as_its_return():
     assert len(sparkline([float(number) for number in range(99)])) == 24
 
 
-def shown(width):
-    console = Console(width=width, force_terminal=True, record=True, file=io.StringIO())
-    display = LiveDisplay(console, 4, 4000)
-    display.show_start(0, ["2_0", "3_0"], 50)
-    for name, value in (("0", 1.5), ("1", 30.0)):
-        run = RunIdentity("x", name, 0, 0, {})
-        result = RunRecord(run, RunState.FINISHED, 1000, value, 0.0, value, 1.0)
-        display.show_end(1, [f"{name}_0"], [result], 1000)
+def ended(name, value, state=RunState.FINISHED):
+    run = RunIdentity("x", name, 0, 0, {})
+    return RunRecord(run, state, 1000, value, 0.0, value, 1.0)
+
+
+def under_way(width, **options):
+    """Return a console and its display: of 8 runs 3 have ended, one of them failed, and 2 train."""
+    console = Console(
+        width=width, force_terminal=True, record=True, file=io.StringIO(), _environ={}, **options
+    )
+    display = LiveDisplay(console, 8, 8000)
+    display.show_start(0, ["3_0", "4_0"], 50)
+    for result in (ended("0", 1.5), ended("1", 30.0), ended("2", None, RunState.FAILED)):
+        display.show_end(1, [result.name], [result], 1000)
+    display.show_progress(0, Progress(1, 50, 20, 12345.0, [None, 3.0]))
+    progress.time.passed = 380.0
     display.show_progress(0, Progress(20, 50, 400, 12345.0, [3.0, 9.0]))
+    return console, display
+
+
+class Clock:
+    """Stands for the time module: the seconds that have passed since 14:00 UTC on a Monday."""
+
+    passed = 0.0
+    strftime = staticmethod(time.strftime)
+    localtime = staticmethod(time.gmtime)
+
+    def monotonic(self):
+        return self.passed
+
+    def time(self):
+        return 1_795_442_400.0 + self.passed
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def shown(width, **options):
+    console, display = under_way(width, **options)
     console.print(display._bars)
-    return [line.rstrip() for line in console.export_text().splitlines()]
+    return [line.rstrip() for line in console.export_text().splitlines() if line.strip()]
 
 
-def test_a_wide_terminal_shows_members_rate_and_leaders():
-    sweep, job, leaders = (line for line in shown(120) if line)
-    assert "2/4" in sweep and sweep.endswith("left")
-    assert job.endswith("20/50 ▁█ best return 9, 12,345 steps/s")
-    assert leaders == "leaders so far (permutation, return): 1 30, 0 1.5"
+def test_a_wide_terminal_says_what_is_done_and_left_and_how_good_it_is():
+    failure, sweep, job, leaders, *legend = shown(120)
+    assert failure.startswith("2_0: failed")
+    # 3,800 of 8,000 steps took 380 s.
+    assert sweep.startswith("sweep") and " 3 of 8 runs " in sweep
+    assert "7 min 0 s left, ends at 14:13; 2 training, 3 waiting, 1 failed" in sweep
+    assert job.startswith("3_0 to 4_0 (2 runs) ")
+    assert job.endswith(" 20 of 50 updates ▁█ best return 9, 12,345 steps/s")
+    assert leaders == "best permutations so far (mean return): 1 (30), 0 (1.5)"
+    assert [line.split(":")[0] for line in legend] == ["return", "1_0", "▁ to █"]
 
 
-@pytest.mark.parametrize("width", [60, 80])
-def test_a_narrow_terminal_shows_less(width):
-    lines = shown(width)
+@pytest.mark.parametrize("width", [50, 60, 80])
+def test_a_narrow_terminal_shows_less_but_cuts_no_number(width):
+    lines = shown(width)[1:]
     assert max(map(len, lines)) <= width
-    assert any(line.endswith("20/50 return 9") for line in lines)
+    assert any(line.startswith("sweep") and "3 of 8 runs" in line for line in lines)
+    assert any("7 min 0 s left" in line for line in lines)
+    assert any(line.endswith("20 of 50 updates best return 9") for line in lines)
+    assert any("best permutations so far (mean return): 1 (30)" in line for line in lines)
+    # No sign without an explanation, and no explanation without its sign.
+    assert "▁" not in "".join(lines)
+
+
+def test_a_lone_training_explains_its_return_alone():
+    console = Console(width=120, force_terminal=True, record=True, file=io.StringIO())
+    display = LiveDisplay(console, 0, 1000)
+    display.show_start(0, ["CartPole-v1"], 50)
+    display.show_progress(0, Progress(20, 50, 400, 12345.0, [9.0]))
+    console.print(display._bars)
+    job, legend = (line.rstrip() for line in console.export_text().splitlines() if line.strip())
+    assert job.endswith("20 of 50 updates return 9, 12,345 steps/s")
+    assert legend.startswith("return: sum of an episode's rewards")
+
+
+def colours(text):
+    return {code for codes in re.findall(r"\x1b\[([\d;]+)m", text) for code in codes.split(";")}
+
+
+def test_colours_are_those_of_the_terminal_and_none_with_no_color():
+    console, display = under_way(120, color_system="truecolor")
+    console.print(display._bars.get_renderable())
+    # Bold, red for the failure and the terminal's own grey: no fixed colour (38;2 or 38;5).
+    assert colours(console.file.getvalue()) - {"36"} == {"0", "1", "31", "90"}
+    console, display = under_way(120, color_system="truecolor", no_color=True)
+    console.print(display._bars.get_renderable())
+    assert colours(console.file.getvalue()) <= {"0", "1"}
+
+
+def test_steps_of_earlier_sessions_do_not_shorten_the_time_left(clock):
+    console = Console(width=120, file=io.StringIO(), _environ={})
+    display = PlainDisplay(console, 1, 1000)
+    display.show_start(0, ["0_0"], 50)
+    # Resumed after update 29 of 50: updates of 40 steps; one of 21 is done after 380 s.
+    clock.passed = 380.0
+    display.show_progress(0, Progress(30, 50, 1200, 1.0, [9.0]))
+    assert "update 30 of 50" in console.file.getvalue()
+    assert "2 h 32 min left, ends at 16:38" in console.file.getvalue()
+
+
+def test_an_end_on_another_day_has_a_date(clock):
+    console = Console(width=120, file=io.StringIO(), _environ={})
+    display = PlainDisplay(console, 1, 1_000_000)
+    display.show_start(0, ["0_0"], 50_000)
+    clock.passed = 380.0
+    display.show_progress(0, Progress(20, 50_000, 400, 1.0, [9.0]))
+    assert re.search(
+        r"\d+ h \d+ min left, ends at [A-Z]\w+ \d\d \w+, \d\d:\d\d$",
+        console.file.getvalue().strip(),
+    )

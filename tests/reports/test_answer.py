@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from rich.console import Console
 
+from commands.reporting import print_answer
 from reports.answer import answer, leaders
 from reports.outcome import area, steps_until
-from reports.output.table import columns, ranked, write_table
+from reports.output.table import chosen_columns, columns, ranked, show_rounded, write_table
 from reports.suggestion import suggest
 from reports.words import sentences
 from schema.errors import UserError
@@ -142,6 +144,73 @@ def test_every_format_has_the_same_table():
     assert len(markdown) == 5 and markdown[1].count("---:") == len(titles)
     latex = write_table(found, rows, "latex")
     assert r"could\_be\_best" in latex and latex.count(r"\\") == 4
+
+
+def test_a_table_has_the_columns_that_are_asked_for_in_their_order():
+    found = answer(sweep(CHOICES, returns))
+    rows, names = ranked(found, None, 2), "score, gamma,rank,gamma"
+    as_csv = write_table(found, rows, "csv", names).splitlines()
+    assert as_csv[0] == "score,gamma,rank"
+    assert as_csv[1] == f"{found.scores[0].mean},{found.scores[0].permutation.choices[0]},1"
+    assert [*json.loads(write_table(found, rows, "json", names))[0]] == ["score", "gamma", "rank"]
+    assert write_table(found, rows, "markdown", names).startswith("| score | gamma | rank |\n")
+    assert r"\begin{tabular}{rrr}" in write_table(found, rows, "latex", names)
+
+
+@pytest.mark.parametrize("names", ["rank,speed", "rank,,score", "", "Rank"])
+def test_a_wrong_column_gets_one_line_with_the_columns_there_are(names):
+    found = answer(sweep(CHOICES, returns))
+    with pytest.raises(UserError) as raised:
+        chosen_columns(found, names)
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"--columns={names}: '")
+    assert "is no column; columns are rank, permutation, score" in line and "gamma" in line
+
+
+def test_readers_get_digits_that_mean_something_and_programs_get_numbers():
+    choices = {"gamma": ("0.9", "0.99"), "mode": ("fast", "nan"), "epochs": ("4",)}
+    found = answer(sweep(choices, lambda own, seed: 1234.5678 + 80 * seed - len(own[1])))
+    rows = ranked(found, None, 9)
+    best = found.scores[0]
+    assert 100 < (best.high - best.low) / 2 < 1000  # two digits of it are tens
+    names = "score,low,repetition_0,gamma"
+    first = write_table(found, rows, "markdown", names).splitlines()[2].split(" | ")
+    assert (
+        first[0] == f"| {round(best.mean, -1):,.0f}"
+        and first[1].endswith("0")
+        and first[2].endswith("0")
+    )
+    (row, *_) = json.loads(write_table(found, rows, "json"))
+    assert row["score"] == best.mean and row["gamma"] == float(best.permutation.choices[0])
+    assert row["epochs"] == 4 and isinstance(row["epochs"], int)
+    modes = {each["mode"] for each in json.loads(write_table(found, rows, "json"))}
+    assert modes == {"fast", "nan"}  # JSON has no number that isn't finite
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "shown"),
+    [
+        (236.46, 224.1, 248.8, "236"),
+        (0.97012, 0.9478, 0.9923, "0.970"),
+        (-1234567.0, -1240000.0, -1220000.0, "-1,235,000"),
+        (-0.001, -1.0, 1.0, "0.0"),
+        (5.0, 5.0, 5.0, "5"),
+        (12.3456, None, None, "12.3"),
+        (1.0, -1e-12, 1e-12, "1.000000"),
+    ],
+)
+def test_a_number_is_rounded_by_its_interval(value, low, high, shown):
+    assert show_rounded(value, low, high) == shown
+
+
+def test_a_printed_table_has_the_chosen_columns_on_any_screen(capsys):
+    found = answer(sweep(CHOICES, returns))
+    chosen = chosen_columns(found, "failed,score,gamma")
+    for width in (120, 40):
+        console = Console(width=width)
+        print_answer(console, found, ranked(found, None, 9), chosen)
+        heading = next(line for line in capsys.readouterr().out.splitlines() if "score" in line)
+        assert [word for word in heading.split() if word.isalpha()] == ["failed", "score", "gamma"]
 
 
 def test_tables_are_sorted_by_any_column():

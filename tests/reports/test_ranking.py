@@ -173,7 +173,7 @@ def test_answer_status_and_live_leaders_agree(tmp_path, capsys, monkeypatch):
         ["3", "–"],
     ]
     ended = [each for own in results(RUNS) for each in own]
-    assert live(ended) == "leaders so far (permutation, return): 2 8, 0 7.33, 1 3"
+    assert live(ended) == "best permutations so far (mean return): 2 (8), 0 (7.33), 1 (3)"
     # Also when runs end in another order, or ended in an earlier session.
     assert live(ended[::-1]) == live(ended[6:], ended[:6]) == live(ended)
 
@@ -184,7 +184,9 @@ def live(ended, before=()):
     for each in ended:
         display.show_end(0, [each.name], [each], 100)
     console.print(display._bars)
-    return console.export_text().splitlines()[-1].rstrip()
+    lines = console.export_text().splitlines()
+    (line,) = (line.rstrip() for line in lines if line.startswith("best permutations"))
+    return line
 
 
 def test_live_leaders_count_a_failure_as_the_worst_score_so_far():
