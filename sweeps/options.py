@@ -9,6 +9,7 @@ from ppo.footprint import available_ram
 from ppo.placement import Placement
 from ppo.sinks import TENSORBOARD
 from sweeps.journal.journal import journal_path
+from sweeps.planning.prune import PrunePlan
 from sweeps.planning.race import RacePlan
 
 
@@ -31,6 +32,7 @@ class SweepOptions:
         only: numbers of the permutations to train; None trains all.
         order: which permutations begin first, "grid" or "random".
         race: the limits of a race, which adds repetitions for contenders; None trains no race.
+        prune: the rule that stops hopeless permutations early; None trains all to their ends.
     """
 
     out: Path
@@ -47,6 +49,7 @@ class SweepOptions:
     only: frozenset[int] | None = None
     order: str = "grid"
     race: RacePlan | None = None
+    prune: PrunePlan | None = None
 
     @property
     def most_repetitions(self) -> int:

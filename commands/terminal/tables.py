@@ -150,13 +150,26 @@ def ranked_table(console: Console, scores: Sequence[Score], labels: Sequence[str
     return table
 
 
-def _marks(scores: Sequence[Score]) -> list[tuple[str, str, Callable[[Score], int]]]:
-    """Return the columns of what counts less than a finished run: title, meaning, number of runs."""
-    marks: list[tuple[str, str, Callable[[Score], int]]] = [
+def _marks(scores: Sequence[Score]) -> list[tuple[str, str, Callable[[Score], int | str]]]:
+    """Return the columns of what counts less than a finished run: title, meaning, cell."""
+    marks: list[tuple[str, str, Callable[[Score], int | str]]] = [
         ("failed", "repetitions that count as the worst score", lambda score: score.failed),
         ("shorter", "repetitions with too few updates to be compared", lambda score: score.shorter),
+        (
+            "pruned",
+            "mean return, and steps of a run, when --prune stopped it; not compared",
+            _pruned,
+        ),
     ]
     return [mark for mark in marks if any(mark[2](score) for score in scores)]
+
+
+def _pruned(score: Score) -> str:
+    """Return the mean return and the steps at which a permutation was pruned; "" if it wasn't."""
+    if score.pruned is None:
+        return ""
+    value, steps = score.pruned
+    return f"{show(value)} at {steps:,}"
 
 
 def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Score]]) -> Table:
