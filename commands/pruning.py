@@ -150,20 +150,24 @@ def _episode_limit(config: Config) -> int | None:
     return known_limit(config.environment) if config.environment.type in REGISTERED_TYPES else None
 
 
-def describe_prune(grid: Grid, plan: PrunePlan, journal: Journal) -> str:
+def describe_prune(grid: Grid, options: SweepOptions, journal: Journal) -> str:
     """Return the rungs of a sweep, and the least and the most that it trains, with what it has trained.
 
     Args:
         grid: the permutations.
-        plan: the rule.
+        options: the sweep's options, with a plan to prune.
         journal: the sweep's journal.
     """
     from sweeps.planning.populations import RunSteps
 
-    updates = updates_of(grid)
-    assert updates is not None
+    plan, updates, only = options.prune, updates_of(grid), options.only
+    assert plan is not None and updates is not None
     steps_of, repetitions = RunSteps(grid), journal.repetitions()
-    steps = [repetitions[name] * steps_of(index) for index, name in journal.names()]
+    steps = [
+        repetitions[name] * steps_of(index)
+        for index, name in journal.names()
+        if only is None or int(name) in only
+    ]
     rungs = ", ".join(map(str, plan.rungs))
     return (
         f"--prune={plan.rule}: judged after update {rungs} of {updates}; at least "

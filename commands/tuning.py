@@ -221,7 +221,7 @@ def preview(grid: Grid, options: SweepOptions) -> int:
         if options.race is not None:
             plan.print_line(describe_race(grid, options.race, journal))
         if options.prune is not None:
-            plan.print_line(describe_prune(grid, options.prune, journal))
+            plan.print_line(describe_prune(grid, options, journal))
         plan.print_permutations(names)
         plan.warn_of_jobs()
         plan.print_ram()

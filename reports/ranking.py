@@ -167,7 +167,7 @@ def _with_the_longest(outcome: Outcome, reached: Array, metric: Metric) -> Array
 def pruned_at(permutation: PermutationRuns) -> tuple[float | None, int] | None:
     """Return the mean return and the steps at which a permutation was pruned; None if it wasn't.
 
-    The steps are 0 for runs that were added later and never begun; these don't count.
+    Repetitions that were added later never begin and have no return.
     """
     pruned = [run for run in permutation.runs if run.state == RunState.PRUNED]
     if not pruned:

@@ -105,6 +105,8 @@ def test_a_dry_run_prints_the_least_and_the_most_steps(tmp_path):
         f"--prune=halving: judged after update 10, 20 of 40; at least {least:,} and at most "
         f"{8 * STEPS:,} environment steps in all"
     ) in printed
+    some = succeed("tune", *options(tmp_path, "out"), "--dry-run", "--only=0,1", cwd=tmp_path)
+    assert f"and at most {4 * STEPS:,} environment steps in all" in some
     assert not (tmp_path / "out").exists()
 
 
