@@ -20,9 +20,11 @@ Options:
     --format=<name>        Format of the table: text, csv, json, markdown or latex [default: text].
     --to=<file>            Write the table to this file instead of to standard output.
     --answer=<file>        Write the whole answer as JSON, with names that stay the same, for scripts.
+    --optuna=<file>        Write an Optuna study (SQLite), which optuna-dashboard shows.
     --page                 Write the sweep's page, <out>/<run-id>.html: table, charts, cost and setup.
-    --watch=<port>         Serve the page on localhost, and update it while the sweep runs.
-    --plots=<folder>       Write the figures for a paper, as PNG and SVG.
+    --watch=<port>         Serve the page on localhost. It updates itself while the sweep runs, and keeps
+                           your filters, sorting and settings.
+    --plots=<folder>       Write the figures for a paper, as PNG, SVG and PDF.
     --suggest=<file>       Write a tuning config for the next sweep. It is finer around the best choices,
                            goes beyond a best choice at an edge, and fixes keys that hardly matter.
     -h --help              Show this text.
@@ -66,6 +68,7 @@ def main(arguments: Arguments) -> int:
             suggest=optional_path(arguments, "--suggest"),
             plots=optional_path(arguments, "--plots"),
             answer=optional_path(arguments, "--answer"),
+            optuna=optional_path(arguments, "--optuna"),
             page=bool(arguments["--page"]),
             watch=port_option(arguments, "--watch"),
         )

@@ -1,7 +1,7 @@
 """Trains a PPO agent with every permutation of a tuning config, or writes the configs to disk.
 
 Usage:
-    tune.py [options]
+    tune.py [options] [--merge=<folder>]...
     tune.py --help
     tune.py --version
 
@@ -53,6 +53,15 @@ Options:
                             it retries a failed run once [default: 1].
     --fail-fast             Stop the sweep at the first run that fails.
     --only=<permutations>   Train only these permutations of the grid, such as 0,3,10-19.
+    --search=<name>         How permutations are chosen: grid (all combinations), or a search, which
+                            trains --trials of them and may have ranges in the tuning config: random,
+                            qmc (spread evenly), or, by the scores so far, tpe or gp (a Gaussian process)
+                            [default: grid].
+    --trials=<n>            Number of permutations that a search trains.
+    --shard=<part>          Train one of n disjoint parts of the runs: 1/3, 2/3 or 3/3, each for example
+                            on a machine of its own. --merge makes one sweep of the parts.
+    --merge=<folder>        Merge the shards of --run-id in this folder into --out, print which runs are
+                            missing, and the answer; may be repeated for more folders.
     --order=<name>          Which permutations begin first: grid (the order of the tuning config), or
                             random (drawn from --seed), so that early results stand for the whole grid
                             [default: grid].
@@ -77,6 +86,8 @@ Options:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from commands.command import Arguments, ExitCode, run_command
 from commands.notices import warn
 from commands.options import (
@@ -94,18 +105,25 @@ from commands.options import (
 )
 from commands.pruning import check_prune, prune_option
 from commands.racing import repetitions_option
+from commands.search_option import search_option
 from ppo.sinks import parse_sinks
 from schema.counting import counted
+from schema.errors import UserError
 from schema.folders import shown
 from sweeps.confirmation import confirmation_id, parse_confirmation
 from sweeps.execution.backends.server import start_server
+from sweeps.journal.journal import journal_path
 from sweeps.search_space.grid import ORDERS, Grid, load_grid
+from sweeps.shards import Shard, parse_shard, shard_id
 
 
 def main(arguments: Arguments) -> int:
     """Run the command and return its exit code."""
+    shard = _shard(arguments)
     if arguments["--status"]:
-        return _status(arguments)
+        return _status(arguments, shard)
+    if arguments["--merge"]:
+        return _merge(arguments)
     repetitions, race = repetitions_option(arguments, __doc__)
     seed = integer_option(arguments, "--seed", minimum=0)
     worker_id = worker_id_option(arguments, __doc__)
@@ -117,19 +135,24 @@ def main(arguments: Arguments) -> int:
     order = choice_option(arguments, "--order", ORDERS)
     sinks = parse_sinks(str(arguments["--log"]))
     base, space = (config_option(arguments, name, __doc__) for name in ("--config", "--tune"))
-    grid = load_grid(base, space)
-    if arguments["--unique"]:
-        grid = grid.unique()
-    only = numbers_option(arguments, "--only", len(grid))
     indifference = optional_positive(arguments, "--indifference")
     confirm = arguments["--confirm"]
     confirmation = None if confirm is None else parse_confirmation(confirm)
-    warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
-    prune = prune_option(arguments, grid)
-    if arguments["--generate-only"] and not arguments["--dry-run"]:
-        return _generate(grid, arguments, repetitions, seed)
-    check_lengths(out, run_id, None if confirmation is None else confirmation_id(run_id))
-    warn(check_prune(grid, prune))
+    plan = search_option(arguments, base, space)
+    if plan is None:
+        grid = _read_grid(arguments, base, space)
+        only = numbers_option(arguments, "--only", len(grid))
+        warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
+        prune = prune_option(arguments, grid)
+        if arguments["--generate-only"] and not arguments["--dry-run"]:
+            return _generate(grid, arguments, repetitions, seed)
+    else:
+        prune = None
+        warn(plan.space.validate())
+    longest = shard_id(run_id, shard) if confirmation is None else confirmation_id(run_id)
+    check_lengths(out, run_id, longest)
+    if prune is not None:
+        warn(check_prune(grid, prune))
     if not arguments["--dry-run"]:
         start_server()
 
@@ -138,8 +161,15 @@ def main(arguments: Arguments) -> int:
     from ppo.placement import Placement
     from sweeps.options import SweepOptions
     from sweeps.planning.jobs import share_out
+    from sweeps.searching.search import Search
     from utils import check_compiler, select_device
 
+    overwrite = bool(arguments["--overwrite"])
+    search = None
+    if plan is not None:
+        search = Search(plan, journal_path(out, run_id), seed, overwrite)
+        grid = search.grid
+        only = numbers_option(arguments, "--only", len(grid))
     device = select_device(str(arguments["--device"]))
     if arguments["--compile"]:
         check_compiler(device)
@@ -160,17 +190,47 @@ def main(arguments: Arguments) -> int:
         order=order,
         race=race,
         prune=prune,
+        shard=shard,
     )
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:
-        return preview(grid, options)
-    return tune(grid, options, bool(arguments["--overwrite"]), confirmation, indifference)
+        return preview(grid, options, search)
+    return tune(grid, options, overwrite, confirmation, indifference, search)
 
 
-def _status(arguments: Arguments) -> int:
+def _shard(arguments: Arguments) -> Shard | None:
+    """Return the value of `--shard`, which options that need the whole sweep exclude."""
+    if arguments["--shard"] is None:
+        return None
+    shard = parse_shard(str(arguments["--shard"]))
+    for name in ("--merge", "--only", "--confirm", "--generate-only", "--race"):
+        if arguments[name]:
+            raise UserError(f"{name}: needs the whole sweep; leave it out, or --shard={shard}")
+    if arguments["--prune"] != "none":
+        raise UserError(f"--prune: needs the whole sweep; leave it out, or --shard={shard}")
+    return shard
+
+
+def _status(arguments: Arguments, shard: Shard | None) -> int:
     from commands.status import show_status
 
-    return show_status(path_option(arguments, "--out"), run_id_option(arguments))
+    return show_status(path_option(arguments, "--out"), shard_id(run_id_option(arguments), shard))
+
+
+def _merge(arguments: Arguments) -> int:
+    run_id, out = run_id_option(arguments), folder_option(arguments, "--out")
+    folders = [path_option({"--merge": text}, "--merge") for text in arguments["--merge"]]
+    indifference = optional_positive(arguments, "--indifference")
+    check_lengths(out, run_id, run_id)
+
+    from commands.merging import merge_shards
+
+    return merge_shards(folders, out, run_id, indifference)
+
+
+def _read_grid(arguments: Arguments, base: Path, space: Path) -> Grid:
+    grid = load_grid(base, space)
+    return grid.unique() if arguments["--unique"] else grid
 
 
 def _generate(grid: Grid, arguments: Arguments, repetitions: int, seed: int) -> int:

@@ -32,7 +32,7 @@ def scheduled_value(schedule: DecaySchedule, update: int, updates: int) -> float
 
 
 class Stream(IntEnum):
-    """Independent streams of random numbers in one run, or in a sweep (`ORDER`)."""
+    """Independent streams of random numbers in one run, or in a sweep (`ORDER`, `SEARCH`)."""
 
     INITIALISATION = 0
     ACTIONS = 1
@@ -40,6 +40,7 @@ class Stream(IntEnum):
     ENVIRONMENTS = 3
     EVALUATION = 4
     ORDER = 5
+    SEARCH = 6
 
 
 def derive_seed(seed: int, stream: Stream, index: int = 0) -> int:

@@ -41,7 +41,7 @@ from benchmarks.score_distributions import (
     solving_or_failing,
 )
 from reports.statistics.bounds import piled_bounds
-from reports.statistics.contenders import compare, confidence_of_look
+from reports.statistics.contenders import Comparison, compare, confidence_of_look
 
 FIRST, MOST = 3, 10  # repetitions
 ERROR = 0.05
@@ -103,40 +103,48 @@ GROWTH: dict[str, Growth] = {
 }
 
 
-def race(scores: Array, spending: Spending, growth: Growth) -> tuple[int, Array]:
-    """Return the runs that a race uses, and which permutations it leaves, (permutations,).
+def race(
+    scores: Array, spending: Spending, growth: Growth, first: int = FIRST
+) -> tuple[Array, Comparison]:
+    """Return the scores that a race trains, (permutations, repetitions), and their last comparison.
 
     Args:
         scores: (permutations, repetitions), all that the race might train.
         spending: confidence of each look.
         growth: size of the rounds.
+        first: repetitions of the first round.
     """
+    most = scores.shape[1]
     seen = np.full_like(scores, np.nan)
-    seen[:, :FIRST] = scores[:, :FIRST]
-    repetitions, look = FIRST, 1
+    seen[:, :first] = scores[:, :first]
+    repetitions, look = first, 1
     while True:
         confidence = spending(look, len(scores), repetitions)
         known = seen[:, :repetitions]
-        could = compare(known, confidence, piled_bounds(known)).could_be_best
-        if could.sum() == 1 or repetitions == MOST:
-            return int((~np.isnan(seen)).sum()), could
-        repetitions, look = min(growth(repetitions), MOST), look + 1
+        found = compare(known, confidence, piled_bounds(known))
+        could = found.could_be_best
+        if could.sum() == 1 or repetitions == most:
+            return seen, found
+        repetitions, look = min(growth(repetitions), most), look + 1
         seen[could, :repetitions] = scores[could, :repetitions]
 
 
-def full(scores: Array) -> tuple[int, Array]:
+def full(scores: Array) -> tuple[Array, Comparison]:
     """Return the same for the full grid."""
-    return scores.size, compare(scores, 1 - ERROR, piled_bounds(scores)).could_be_best
+    return scores, compare(scores, 1 - ERROR, piled_bounds(scores))
 
 
-def cell(draw: Draw, permutations: int, samples: int, run: Callable[..., tuple[int, Array]]) -> str:
+def cell(
+    draw: Draw, permutations: int, samples: int, run: Callable[[Array], tuple[Array, Comparison]]
+) -> str:
     """Return the runs used, how often the best remains and how often one is left."""
     numbers = []
     for sample in range(samples):
         scores, truth = draw(np.random.default_rng(sample), permutations, MOST)
-        runs, could = run(scores)
-        best = truth >= truth.max() - 1e-9
-        numbers.append((runs / scores.size, could[best].mean(), could.sum() == 1))
+        seen, found = run(scores)
+        could, best = found.could_be_best, truth >= truth.max() - 1e-9
+        used = 1 - np.isnan(seen).mean()
+        numbers.append((used, could[best].mean(), could.sum() == 1))
     runs, kept, alone = np.mean(numbers, axis=0)
     return f"{runs:.2f}; {kept:.1%}; {alone:.0%}"
 
@@ -150,7 +158,9 @@ def main() -> None:
     print(f"| --- | --- | --- |{' --- |' * len(sizes)}")
     for kind in arguments["--kinds"].split(","):
         draw = KINDS[kind]
-        rows: dict[str, Callable[[Array], tuple[int, Array]]] = {f"{kind} | full grid |": full}
+        rows: dict[str, Callable[[Array], tuple[Array, Comparison]]] = {
+            f"{kind} | full grid |": full
+        }
         for name in arguments["--spending"].split(","):
             for size in arguments["--growth"].split(","):
                 rows[f"{kind} | {name} | {size}"] = (

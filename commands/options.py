@@ -238,18 +238,18 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder}: must be a folder to write into; {existing} is write-protected")
 
 
-def check_lengths(out: Path, run_id: str, confirmed: str | None) -> None:
+def check_lengths(out: Path, run_id: str, longest: str) -> None:
     """Raise an error if a sweep's file names or paths would be too long, before anything is trained.
 
     Args:
         out: the output folder.
         run_id: tag of the training session.
-        confirmed: tag of the sweep that confirms it; None if there is none.
+        longest: the longest name of a journal, such as that of a shard or of the confirmation.
 
     Raises:
         UserError: the run id or the output folder has too many bytes.
     """
-    added = _NAME_AROUND + len(confirmed or run_id) - len(run_id)
+    added = _NAME_AROUND + len(longest) - len(run_id)
     most = os.pathconf("/", "PC_PATH_MAX") - added - _PATH_BELOW
     if len(os.fsencode((out / run_id).absolute())) > most:
         raise UserError(
@@ -259,7 +259,7 @@ def check_lengths(out: Path, run_id: str, confirmed: str | None) -> None:
     existing = next(path for path in (out, *out.absolute().parents) if path.exists())
     most = os.pathconf(existing, "PC_NAME_MAX") - added
     if len(os.fsencode(PurePath(run_id).name)) > most:
-        option = " with --confirm" if confirmed else ""
+        option = f" beside {longest.removeprefix(run_id)}" if longest != run_id else ""
         raise UserError(
             f"--run-id={run_id[:_SHOWN]}...: is too long; file names leave room for {most} bytes{option}"
         )

@@ -45,6 +45,7 @@ class ReportOptions:
         suggest: file for the next tuning config; None writes none.
         plots: folder for the plots; None draws none.
         answer: file for the answer as JSON; None writes none.
+        optuna: file for the Optuna study; None writes none.
         page: whether to write the page.
         watch: the port that serves the page; None serves none.
         indifference: the difference of scores that makes no difference; None without one.
@@ -65,6 +66,7 @@ class ReportOptions:
     page: bool = False
     watch: int | None = None
     indifference: float | None = None
+    optuna: Path | None = None
 
 
 def report(options: ReportOptions) -> int:
@@ -86,6 +88,12 @@ def report(options: ReportOptions) -> int:
     if options.answer is not None:
         _write(options.answer, write_answer(found))
         print(f"answer: {options.answer}", file=sys.stderr)
+    if options.optuna is not None:
+        # Optuna takes a while to load, too.
+        from reports.output.optuna_study import write_study
+
+        write_study(found, options.optuna)
+        print(f"study: {shown(options.optuna)}", file=sys.stderr)
     if options.suggest is not None:
         _write(options.suggest, suggest(found))
         print(f"next grid: {shown(options.suggest)}", file=sys.stderr)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 from reports.answer import Answer
-from reports.output.page.page import write_page
+from reports.output.page.data import page_data, to_json
+from reports.output.page.page import page_text
 from reports.words import sentences
 from schema.errors import UserError
 from schema.os_errors import describe
 from sweeps.journal.runs import PENDING
 
-_SECONDS_BETWEEN = 15  # reloads of the page while the sweep runs
+_SECONDS_BETWEEN = 15  # questions of the page for news while the sweep runs
 _TIMEOUT = 10.0  # seconds without a byte after which a browser's connection is closed
 # A site whose name resolves to this machine could read the page, too, but browsers send that name.
 _HOSTS = ("localhost", "127.0.0.1")
@@ -74,21 +74,21 @@ def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
     one_at_a_time = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
-        """Answers every request for `/` with the current page."""
+        """Answers `/` with the current page and `/version` with what it would say."""
 
         def do_GET(self) -> None:  # the name that http.server expects
-            """Send the page."""
+            """Send the page, or the version of the current answer."""
             host = self.headers.get("Host", "").partition(":")[0].lower()
             if host not in _HOSTS:
                 self.send_error(403, explain=f"The address must begin with {' or '.join(_HOSTS)}.")
                 return
-            if self.path != "/":
+            if self.path not in ("/", "/version"):
                 self.send_error(404)
                 return
             with one_at_a_time:
                 try:
                     found = read()
-                    page = _page(found)
+                    sent = _version(found) if self.path == "/version" else _page(found)
                 except UserError as error:
                     self.send_error(503, explain="; ".join(error.lines))
                     return
@@ -97,11 +97,9 @@ def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
                     return
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(page)))
-            if any(run.state in PENDING for run in found.outcome.runs):
-                self.send_header("Refresh", str(_SECONDS_BETWEEN))
+            self.send_header("Content-Length", str(len(sent.encode())))
             self.end_headers()
-            self.wfile.write(page)
+            self.wfile.write(sent.encode())
 
         def log_message(self, *_: object) -> None:
             """Log nothing."""
@@ -109,8 +107,14 @@ def _handler(read: Callable[[], Answer]) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _page(found: Answer) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "page.html"
-        write_page(found, path, sentences(found))
-        return path.read_bytes()
+def _page(found: Answer) -> str:
+    runs_on = any(run.state in PENDING for run in found.outcome.runs)
+    seconds = _SECONDS_BETWEEN if runs_on else None
+    return page_text(found, sentences(found), _version(found), seconds)
+
+
+def _version(found: Answer) -> str:
+    """Return a text that changes with what the page shows."""
+    states = [run.state for run in found.outcome.runs]
+    shown = [to_json(page_data(found)), *sentences(found), *states]
+    return sha256("\n".join(shown).encode()).hexdigest()

@@ -24,8 +24,15 @@ from commands.notices import (
 from commands.provenance import provenance
 from commands.pruning import climb, describe_prune
 from commands.racing import check_race, describe_race, run_rounds
+from commands.searching import begin_batch, describe_search
 from commands.terminal.progress import duration, make_console, make_display
-from commands.terminal.tables import Row, permutation_table, shorten
+from commands.terminal.tables import (
+    Column,
+    failure_lines,
+    key_columns,
+    permutation_table,
+    shorten,
+)
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
@@ -35,7 +42,7 @@ from schema.folders import shown
 from schema.os_errors import describe
 from sweeps.confirmation import ConfirmationPlan, confirmation_options
 from sweeps.execution.worker import SUMMARIES
-from sweeps.journal.runs import FAILURES
+from sweeps.journal.runs import FAILURES, RunState
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
 from sweeps.planning.disk import DiskUsage
@@ -44,12 +51,13 @@ from sweeps.planning.ram import check_ram, ram_needed
 from sweeps.planning.rehearsal import rehearse
 from sweeps.search_space.choices import show
 from sweeps.search_space.grid import Grid
+from sweeps.searching.search import Search
 from sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
     from reports.answer import Answer  # which loads SciPy
 
-_ROWS = 50  # most rows of a printed table
+ROWS = 50  # most rows of a printed table
 _WORTH_A_VIDEO = 20.0  # least seconds of training after which a video is made
 _WORTH_A_LINE = 2**30  # least bytes of output for a line about the disk
 
@@ -105,12 +113,15 @@ class _Plan:
     def _size(self) -> str:
         """Return the number of permutations, repetitions and runs."""
         options, agenda = self._options, self._agenda
-        permutations = counted(agenda.permutations, "permutation")
+        shard = options.shard
+        number = agenda.permutations if shard is None else self._grid.count
+        permutations = counted(number, "permutation")
         if options.race is not None:
             runs = counted(agenda.kept + agenda.runs, "run")
             return f"race of {permutations}, up to {options.race.most} repetitions: {runs} so far"
-        runs = counted(agenda.permutations * options.repetitions, "run")
-        return f"{permutations} x {counted(options.repetitions, 'repetition')} = {runs}"
+        runs = counted(number * options.repetitions, "run")
+        own = "" if shard is None else f"; shard {shard} has {agenda.kept + agenda.runs:,} of them"
+        return f"{permutations} x {counted(options.repetitions, 'repetition')} = {runs}{own}"
 
     def print_permutations(self, names: Mapping[int, str]) -> None:
         """Print the first permutations.
@@ -120,17 +131,15 @@ class _Plan:
         """
         only = self._options.only
         numbers = [number for number, name in names.items() if only is None or int(name) in only]
-        rows = [
-            Row(
-                [names[number]],
-                list(map(show, permutation.choices.values())),
-                [f"{count_steps(permutation):,}"],
-            )
-            for number in numbers[:_ROWS]
-            for permutation in [self._grid.permutation(number)]
+        shown = numbers[:ROWS]
+        permutations = [self._grid.permutation(number) for number in shown]
+        choices = (list(map(show, each.choices.values())) for each in permutations)
+        columns = [
+            Column("index", [names[number] for number in shown]),
+            *key_columns(self._grid.labels, choices),
+            Column("steps", [f"{count_steps(each):,}" for each in permutations]),
         ]
-        titles = ["index"], self._grid.labels, ["steps"]
-        self._console.print(permutation_table(self._console, *titles, rows, title="Permutations"))
+        self._console.print(permutation_table(self._console, columns, title="Permutations"))
         self._print_more(len(numbers))
 
     def print_ram(self) -> None:
@@ -175,7 +184,7 @@ class _Plan:
         for title in ("size", "runs (permutation_repetition)", "steps"):
             table.add_column(title, justify="right", overflow="fold")
         permutations = len(self._grid)
-        for population in populations[:_ROWS]:
+        for population in populations[:ROWS]:
             runs = [f"{names[run % permutations]}_{run // permutations}" for run in population]
             steps = count_steps(self._grid.permutation(population[0] % permutations))
             table.add_row(str(len(population)), shorten(runs), f"{len(population) * steps:,}")
@@ -201,12 +210,12 @@ class _Plan:
 
     def _print_more(self, rows: int) -> None:
         """Print how many rows a table leaves out."""
-        if rows > _ROWS:
-            self.print_line(f"... and {rows - _ROWS:,} more")
+        if rows > ROWS:
+            self.print_line(f"... and {rows - ROWS:,} more")
 
 
-def preview(grid: Grid, options: SweepOptions) -> int:
-    """Print what `tune` would do and return the exit code.
+def preview(grid: Grid, options: SweepOptions, search: Search | None = None) -> int:
+    """Print what `tune` would do and return the exit code; the arguments are those of `tune`.
 
     Raises:
         UserError: as `tune`.
@@ -222,6 +231,8 @@ def preview(grid: Grid, options: SweepOptions) -> int:
             plan.print_line(describe_race(grid, options.race, journal))
         if options.prune is not None:
             plan.print_line(describe_prune(grid, options, journal))
+        if search is not None:
+            plan.print_line(describe_search(search, options))
         plan.print_permutations(names)
         plan.warn_of_jobs()
         plan.print_ram()
@@ -244,6 +255,7 @@ def tune(
     overwrite: bool,
     confirmation: ConfirmationPlan | None = None,
     indifference: float | None = None,
+    search: Search | None = None,
 ) -> int:
     """Train a validated grid, print the answer and return the exit code.
 
@@ -253,13 +265,16 @@ def tune(
         overwrite: whether to replace earlier results.
         confirmation: how many leaders are trained again on fresh seeds, and how often; None trains none.
         indifference: the difference of scores that makes no difference; None without one.
+        search: the search that has chosen the grid's permutations, and adds more; None without one.
 
     Raises:
         UserError: the output folder holds something else.
     """
     check_race(grid, options)
     console = make_console()
-    code = _train(console, grid, options, overwrite, indifference=indifference)
+    code = _train(console, grid, options, overwrite, indifference=indifference, search=search)
+    if search is not None:
+        grid = search.grid
     if confirmation is None or code not in (ExitCode.SUCCESS, ExitCode.FAILED):
         return code
     # Imported here, as in `_print_results`, because SciPy takes a while to load.
@@ -284,6 +299,7 @@ def _train(
     overwrite: bool,
     confirmed: str | None = None,
     indifference: float | None = None,
+    search: Search | None = None,
 ) -> int:
     """Train a grid, print the answer and return the exit code.
 
@@ -294,6 +310,7 @@ def _train(
         overwrite: whether to replace earlier results.
         confirmed: the run id of the sweep that these runs confirm; None for a sweep of its own.
         indifference: the difference of scores that makes no difference; None without one.
+        search: the search that adds permutations to the grid; None without one.
     """
     start = time.monotonic()
     with Sweep(grid, options, overwrite, provenance(options.placement.device)) as sweep:
@@ -302,6 +319,8 @@ def _train(
         compile_beforehand(_configs(agenda), numba)
         plan = _Plan(Console(quiet=True) if options.quiet else console, grid, options, agenda)
         plan.print_runs()
+        if search is not None:
+            plan.print_line(describe_search(search, options))
         plan.warn_of_jobs()
         plan.print_populations()
         plan.print_disk(DiskUsage(agenda, options.out, options.jobs))
@@ -315,6 +334,8 @@ def _train(
                         train()
                     if options.race is not None:
                         run_rounds(sweep, options, indifference, train, plan.print_line)
+                    if search is not None and options.only is None:
+                        _search(console, options, sweep, search)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
@@ -343,6 +364,30 @@ def _train_agenda(console: Console, options: SweepOptions, sweep: Sweep) -> None
         sweep.train(display, DiskUsage(agenda, options.out, options.jobs))
 
 
+def _search(console: Console, options: SweepOptions, sweep: Sweep, search: Search) -> None:
+    """Train the batches of a search until it is over; each begins when all runs before have ended.
+
+    Failed runs are retried before the next batch, so that later sessions have none to retry: the batch
+    is the same, however often the search is interrupted.
+    """
+    out = Console(quiet=True) if options.quiet else console
+    while not sweep.stop.is_requested:
+        sweep.plan_again()
+        if sweep.agenda.runs:
+            out.print(f"retrying {counted(sweep.agenda.runs, 'failed run')}")
+        elif begin_batch(sweep, search, options):
+            agenda = sweep.agenda
+            out.print(
+                f"next batch: {counted(agenda.runs, 'run')}, {agenda.steps:,} environment steps; "
+                f"{counted(search.left, 'trial')} left afterwards"
+            )
+        else:
+            break
+        _train_agenda(console, options, sweep)
+    if search.notice is not None:
+        warn([search.notice])
+
+
 def _print_results(
     console: Console,
     options: SweepOptions,
@@ -351,21 +396,38 @@ def _print_results(
     seconds: float,
     indifference: float | None = None,
 ) -> None:
-    # Imported here, because SciPy takes a while to load.
-    from commands.reporting import print_answer, read_answer
-    from reports.output.table import ranked
+    if options.shard is not None:
+        _print_shard(console, options, sweep)
+    else:
+        # Imported here, because SciPy takes a while to load.
+        from commands.reporting import print_answer, read_answer
+        from reports.output.table import ranked
 
-    found = read_answer(options.out, confirmed or options.run_id, indifference=indifference)
-    print_answer(console, found, ranked(found, None, _ROWS))
-    # A sweep that was stopped has no time for the rest, or no room.
-    if not sweep.stop.is_requested:
-        _write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
+        found = read_answer(options.out, confirmed or options.run_id, indifference=indifference)
+        print_answer(console, found, ranked(found, None, ROWS))
+        # A sweep that was stopped has no time for the rest, or no room.
+        if not sweep.stop.is_requested:
+            write_what_is_found(console, found, film=seconds > _WORTH_A_VIDEO)
     console.print(f"all results: {shown(options.results)}", soft_wrap=True)
     if TENSORBOARD in options.sinks:
         console.print(curves_line(options.out / SUMMARIES), soft_wrap=True)
 
 
-def _write_what_is_found(console: Console, found: Answer, film: bool) -> None:
+def _print_shard(console: Console, options: SweepOptions, sweep: Sweep) -> None:
+    """Print the failures of a shard, how much of it is finished, and how shards are merged."""
+    records = list(sweep.records())
+    for line in failure_lines(records):
+        console.print(line, soft_wrap=True, markup=False)
+    finished = sum(record.state == RunState.FINISHED for record in records)
+    console.print(
+        f"shard {options.shard}: {finished:,} of {counted(len(records), 'run')} finished; "
+        f"--merge={shown(options.out)} merges it with the others",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def write_what_is_found(console: Console, found: Answer, film: bool) -> None:
     """Write the best agent's folder and the page; a full disk there is only a warning."""
     from commands.best import write_best
     from commands.reporting import save_page

@@ -4,24 +4,25 @@
 # Prints the options of a script; those that take a value end in `=`.
 _ppo_grid_options() {
     case $1 in
-        tune.py) echo "--config= --tune= --num-repetitions= --race --max-repetitions= --steps= --prune= --rungs= --keep= --worker-id= --run-id= --low-mem-fix --generate-only --out= --log= --seed= --device= --together= --jobs= --retries= --fail-fast --only= --order= --confirm= --indifference= --quiet --status --compile --dry-run --skip-invalid --unique --overwrite --help --version" ;;
+        tune.py) echo "--config= --tune= --num-repetitions= --race --max-repetitions= --steps= --prune= --rungs= --keep= --worker-id= --run-id= --low-mem-fix --generate-only --out= --log= --seed= --device= --together= --jobs= --retries= --fail-fast --only= --search= --trials= --shard= --merge= --order= --confirm= --indifference= --quiet --status --compile --dry-run --skip-invalid --unique --overwrite --help --version" ;;
         train.py) echo "--config= --worker-id= --run-id= --low-mem-fix --out= --log= --seed= --device= --compile --overwrite --check-env --help --version" ;;
         eval.py) echo "--config= --checkpoint= --untrained --worker-id= --stochastic --out= --device= --help --version" ;;
         enjoy.py) echo "--config= --checkpoint= --untrained --worker-id= --seed= --stochastic --video= --device= --help --version" ;;
-        report.py) echo "--out= --run-id= --metric= --threshold= --indifference= --where= --sort= --top= --format= --to= --answer= --page --watch= --plots= --suggest= --help --version" ;;
+        report.py) echo "--out= --run-id= --metric= --threshold= --indifference= --where= --sort= --top= --format= --to= --answer= --optuna= --page --watch= --plots= --suggest= --help --version" ;;
     esac
 }
 
 # Prints compgen's flags for the values of an option.
 _ppo_grid_values() {
     case $1 in
-        --answer|--checkpoint|--config|--suggest|--to|--tune|--video) echo -f ;;
-        --out|--plots) echo -d ;;
+        --answer|--checkpoint|--config|--optuna|--suggest|--to|--tune|--video) echo -f ;;
+        --merge|--out|--plots) echo -d ;;
         --device) echo "-W auto cpu cuda" ;;
         --format) echo "-W text csv json markdown latex" ;;
         --log) echo "-W tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow" ;;
         --metric) echo "-W final best area steps time" ;;
         --order) echo "-W grid random" ;;
+        --search) echo "-W grid random qmc tpe gp" ;;
     esac
 }
 

@@ -13,14 +13,24 @@ COMMANDS = ("tune", "train", "eval", "enjoy", "report")
 BASH, ZSH = _ROOT / "completions" / "ppo-grid.bash", _ROOT / "completions" / "_ppo-grid"
 
 # Completions after an option's `=`; numbers, names and conditions have none.
-FILES = {"--config", "--tune", "--checkpoint", "--video", "--to", "--suggest", "--answer"}
-FOLDERS = {"--out", "--plots"}
+FILES = {
+    "--config",
+    "--tune",
+    "--checkpoint",
+    "--video",
+    "--to",
+    "--suggest",
+    "--answer",
+    "--optuna",
+}
+FOLDERS = {"--merge", "--out", "--plots"}
 WORDS = {
     "--device": "auto cpu cuda",
     "--format": "text csv json markdown latex",
     "--log": "tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow",
     "--metric": "final best area steps time",
     "--order": "grid random",
+    "--search": "grid random qmc tpe gp",
 }
 
 _OPTION = re.compile(r"^    (?:-\w )?(--[a-z-]+)(=<\w+>)?  +(.*(?:\n {8,}.*)*)", re.MULTILINE)

@@ -67,7 +67,7 @@ class Answer:
         compares_tasks: whether the permutations play different environments, so that their returns
             can't be compared.
         importance: importance of the keys; None if it can't be estimated.
-        choice_scores: for each varied key, the scores of its choices.
+        choice_scores: for each varied key, the scores of its choices, or of the parts of its range.
         edges: for each key with its best choice at an end of the list, "lowest" or "highest".
         indifference: the difference of scores that makes no difference to the user; None without one.
     """
@@ -184,8 +184,8 @@ def answer(
         comparison.decided,
         luck,
         known(repetitions_needed(comparison, confidence_of(outcome, 1))),
-        _importance(outcome, judged),
-        _choice_scores(outcome, judged, sign),
+        _importance(outcome.in_parts(), judged),
+        _choice_scores(outcome.in_parts(), judged, sign),
         _edges(outcome, scores[0]),
         indifference=indifference,
     )
@@ -204,11 +204,7 @@ def bounds_of(outcome: Outcome, ranking: Ranking, metric: Metric = "final") -> B
 
 def _stated_bounds(outcome: Outcome, metric: Metric) -> Bounds:
     """Return the range of scores that the base config states; greater is better in it."""
-    stated = outcome.base.get("evaluation", {}).get("score_bounds")
-    if metric not in ("final", "best", "area"):
-        return Bounds()
-    low, high = stated or (None, None)
-    return Bounds(-np.inf if low is None else low, np.inf if high is None else high)
+    return Bounds(*outcome.return_bounds) if metric in ("final", "best", "area") else Bounds()
 
 
 def _allowing_for_luck(
@@ -332,9 +328,12 @@ def _importance(outcome: Outcome, judged: Array) -> Importance | None:
 def _distinct(outcome: Outcome, judged: Array) -> tuple[Choices, Array]:
     """Return each combination of choices of the varied keys once, and its scores.
 
-    A choice that a list repeats would count twice.
+    A choice that a list repeats would count twice. Permutations that lie in the same parts of ranges
+    differ all the same.
     """
     choices = _choices_of(outcome, outcome.varied)
+    if outcome.ranges:
+        return choices, judged
     _, first = np.unique(choices, axis=0, return_index=True)
     first.sort()
     return choices[first], judged[first]
@@ -372,6 +371,8 @@ def _edges(outcome: Outcome, best: Score) -> dict[str, str]:
     """Return the keys with their best choice at an end of the list, and that end."""
     edges = {}
     for label in outcome.varied:
+        if label in outcome.ranges:
+            continue  # no drawn value is an end
         choices = [number_or_text(choice) for choice in outcome.choices_of(label)]
         own = number_or_text(best.permutation.choices[outcome.labels.index(label)])
         edge = at_edge(choices, own)

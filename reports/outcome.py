@@ -21,6 +21,8 @@ from sweeps.journal.runs import RunRecord, RunState
 Metric = str
 METRICS = ("final", "best", "area", "steps", "time")
 LESS_IS_BETTER = ("steps", "time")
+_PARTS = 3  # of a range
+_FEW_VALUES = 5  # most values of a range that stay apart
 _TITLES = {
     "final": "return",
     "best": "best return",
@@ -59,6 +61,8 @@ class Outcome:
         looks: number of times that the results were judged, the last one included: the sweep got more
             repetitions in between.
         is_race: whether a race decided which permutations got more repetitions.
+        search: the sampler, the space (choices or range of each key, by label) and the trials of a
+            search; None for a grid.
     """
 
     run_id: str
@@ -69,6 +73,7 @@ class Outcome:
     sessions: tuple[tuple[float, float | None, dict[str, Any]], ...]
     looks: int = 1
     is_race: bool = False
+    search: dict[str, Any] | None = None
 
     @property
     def repetitions(self) -> int:
@@ -89,14 +94,63 @@ class Outcome:
         """Return the choices of a key, numbers by size and others in the order of the tuning config."""
         choices = self.choices_of(label)
         try:
-            return sorted(choices, key=float)
+            return sorted(choices, key=_first_number)
         except ValueError:
             return choices
+
+    @property
+    def ranges(self) -> list[str]:
+        """The tuned keys with values drawn from a range."""
+        space = {} if self.search is None else self.search["space"]
+        return [label for label in self.labels if isinstance(space.get(label), dict)]
+
+    def in_parts(self) -> Outcome:
+        """Return the sweep with the many values of each range summed up in few parts.
+
+        A part is named as `0.001 to 0.003`; about as many permutations lie in each.
+        """
+        named = [self._parts(label) for label in self.labels]
+        permutations = tuple(
+            replace(
+                each,
+                choices=tuple(
+                    parts.get(choice, choice)
+                    for parts, choice in zip(named, each.choices, strict=True)
+                ),
+            )
+            for each in self.permutations
+        )
+        return replace(self, permutations=permutations)
+
+    def _parts(self, label: str) -> dict[str, str]:
+        """Return the part of each value of a range; nothing for other keys, and for few values."""
+        if label not in self.ranges or len(self.choices_of(label)) <= _FEW_VALUES:
+            return {}
+        place = self.labels.index(label)
+        values = [float(each.choices[place]) for each in self.permutations]
+        ends = np.quantile(values, np.arange(1, _PARTS) / _PARTS)
+        members: dict[int, list[str]] = {}
+        for choice in self.ordered(label):
+            members.setdefault(int(np.searchsorted(ends, float(choice))), []).append(choice)
+        names = [_name_of_part(part, "{:.3g}") for part in members.values()]
+        if len(set(names)) < len(names):
+            names = [_name_of_part(part, "{}") for part in members.values()]
+        return {
+            choice: name
+            for name, part in zip(names, members.values(), strict=True)
+            for choice in part
+        }
 
     @property
     def varied(self) -> list[str]:
         """The tuned keys with more than one choice."""
         return [label for label in self.labels if len(self.choices_of(label)) > 1]
+
+    @property
+    def return_bounds(self) -> tuple[float, float]:
+        """The least and greatest return that the base config states; infinite where it doesn't."""
+        low, high = self.base.get("evaluation", {}).get("score_bounds") or (None, None)
+        return -np.inf if low is None else low, np.inf if high is None else high
 
     def where(self, conditions: Sequence[str]) -> Outcome:
         """Return the part of the sweep that meets conditions such as `gamma=0.9`.
@@ -185,6 +239,17 @@ def steps_until(curve: Sequence[tuple[int, float]], threshold: float | None) -> 
     return next((float(steps) for steps, value in curve if value >= threshold), None)
 
 
+def _name_of_part(choices: Sequence[str], form: str) -> str:
+    """Return the name of the part of a range with these values, in the form of its numbers."""
+    low, high = (form.format(float(choice)) for choice in (choices[0], choices[-1]))
+    return low if low == high else f"{low} to {high}"
+
+
+def _first_number(choice: str) -> float:
+    """Return a choice as a number, and a part of a range as its lower end."""
+    return float(choice.partition(" to ")[0])
+
+
 def _equal(choice: str, asked: str) -> bool:
     """Return whether two texts are the same choice, also if one is `1e-3` and the other `0.001`."""
     try:
@@ -244,5 +309,13 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
         base = journal["base"] or {}
         sessions = tuple(journal.sessions())
         return Outcome(
-            run_id, out, labels, permutations, base, sessions, journal.looks, journal.is_race
+            run_id,
+            out,
+            labels,
+            permutations,
+            base,
+            sessions,
+            journal.looks,
+            journal.is_race,
+            journal["search"],
         )

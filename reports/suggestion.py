@@ -37,7 +37,7 @@ def suggest(answer: Answer) -> str:
     for label in answer.outcome.labels:
         choices, why = _next_choices(answer, label)
         section, key = _place(label)
-        line = f"  {key}: {dump_yaml(choices).strip()}  # {why}"
+        line = f"  {key}: {_written(choices)}  # {why}"
         sections.setdefault(section, []).append(line)
     best = (
         f"# After permutation {answer.leader.permutation.name} ({describe(answer, answer.leader)})."
@@ -46,14 +46,21 @@ def suggest(answer: Answer) -> str:
     return "\n".join([best, *lines]) + "\n"
 
 
+def _written(choices: Any) -> str:
+    """Return a list of choices or a range on one line of YAML."""
+    if isinstance(choices, dict):
+        return f"{{{', '.join(f'{key}: {json.dumps(each)}' for key, each in choices.items())}}}"
+    return dump_yaml(choices).strip()
+
+
 def _place(label: str) -> tuple[str, str]:
     """Return the section of a tuning config that has a key, and the key's name there."""
     section, point, key = label.partition(".")
     return (section, key) if point and section in schedule_names() else (_SECTION, label)
 
 
-def _next_choices(answer: Answer, label: str) -> tuple[list[Any], str]:
-    """Return the next choices of a key, and why."""
+def _next_choices(answer: Answer, label: str) -> tuple[Any, str]:
+    """Return the next choices of a key, or its next range, and why."""
     assert answer.leader is not None
     outcome = answer.outcome
     texts = outcome.choices_of(label)
@@ -66,12 +73,15 @@ def _next_choices(answer: Answer, label: str) -> tuple[list[Any], str]:
         limit = answer.limit(label)
         if limit is not None and limit <= _NEGLIGIBLE:
             return [best], f"at most {show_limit(limit)} of the variance"
-        return choices, "kept: an effect isn't shown, and isn't excluded either"
+        kept = _range_of(answer, label) if label in outcome.ranges else choices
+        return kept, "kept: an effect isn't shown, and isn't excluded either"
     if not all(
         isinstance(choice, (int, float)) and not isinstance(choice, bool) for choice in choices
     ):
         kept = _of_contenders(answer, label)
         return [_value(text) for text in kept], "choices of the permutations that could be the best"
+    if label in outcome.ranges:
+        return _narrowed(answer, label, choices)
     found = _around(sorted(set(choices)), best)
     allowed = [choice for choice in found if _is_allowed(answer, label, choice)]
     edge = answer.edges.get(label)
@@ -80,6 +90,26 @@ def _next_choices(answer: Answer, label: str) -> tuple[list[Any], str]:
     else:
         why = "finer around the best" if edge is None else f"the best was the {edge} in its list"
     return allowed, why
+
+
+def _narrowed(answer: Answer, label: str, values: list[Any]) -> tuple[Any, str]:
+    """Return the range of the values of the contenders, and why."""
+    kept = sorted(map(_value, _of_contenders(answer, label)))
+    why = "the range of the permutations that could be the best"
+    if kept[0] == kept[-1]:
+        place = sorted(set(values)).index(kept[0])
+        kept, why = sorted(set(values))[max(place - 1, 0) : place + 2], "around the best"
+    return _range_of(answer, label) | {"low": kept[0], "high": kept[-1]}, why
+
+
+def _range_of(answer: Answer, label: str) -> dict[str, Any]:
+    """Return a key's range as a tuning config spells it."""
+    assert answer.outcome.search is not None
+    found = answer.outcome.search["space"][label]
+    written = {"low": found["low"], "high": found["high"]}
+    if found["log"]:
+        return {**written, "log": True}
+    return written if found["step"] in (None, 1) else {**written, "step": found["step"]}
 
 
 def _of_contenders(answer: Answer, label: str) -> list[str]:

@@ -141,9 +141,11 @@ def _unseen(answer: Answer) -> Iterator[str]:
     runs = sum(value is not None for score in answer.scores for value in score.values)
     failures = any(score.is_doubtful or score.failed for score in answer.scores)
     if runs <= _TOO_FEW and not failures:
+        assumed = "; the intervals assume that none does"
+        known = any(score.low is not None for score in answer.scores)
         yield (
-            f"{runs} runs can't show whether up to {1 - 0.05 ** (1 / runs):.0%} of runs fail; the "
-            "intervals assume that none does."
+            f"{runs} runs can't show whether up to {1 - 0.05 ** (1 / runs):.0%} of runs fail"
+            f"{assumed if known else ''}."
         )
 
 
@@ -349,7 +351,7 @@ def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:
         given = _placed(given, session["folder"], answer.outcome.out)
     if "--race" in given:
         return shlex.join(["python", script, *_of_race(given, repetitions, bool(only))])
-    replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite")
+    replaced = ("--num-repetitions", "--only", "--confirm", "--overwrite", "--shard")
     kept = [each for each in given if each.partition("=")[0] not in replaced]
     added = [f"--num-repetitions={repetitions}"]
     if only and len(only) < len(answer.outcome.permutations):

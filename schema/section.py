@@ -39,6 +39,20 @@ class Section(BaseModel):
         return value
 
 
+def whole_numbers_only(root: type[Section], key_path: KeyPath) -> bool | None:
+    """Return whether a key takes whole numbers, but no others; None if the schema lacks the key."""
+    sections = [root]
+    for key in key_path[:-1]:
+        sections = [inner for section in sections for inner in subsections(section, key)]
+    found = [
+        _takes_whole_numbers(section, name)
+        for section in sections
+        for name, info in section.model_fields.items()
+        if (info.alias or name) == key_path[-1]
+    ]
+    return all(found) if found else None
+
+
 @cache
 def _takes_whole_numbers(section: type[Section], name: str) -> bool:
     types = set(_types_in(section.model_fields[name].annotation))

@@ -11,6 +11,7 @@ from ppo.sinks import TENSORBOARD
 from sweeps.journal.journal import journal_path
 from sweeps.planning.prune import PrunePlan
 from sweeps.planning.race import RacePlan
+from sweeps.shards import Shard, shard_id
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SweepOptions:
         order: which permutations begin first, "grid" or "random".
         race: the limits of a race, which adds repetitions for contenders; None trains no race.
         prune: the rule that stops hopeless permutations early; None trains all to their ends.
+        shard: the part of the runs to train; None trains all.
     """
 
     out: Path
@@ -50,6 +52,7 @@ class SweepOptions:
     order: str = "grid"
     race: RacePlan | None = None
     prune: PrunePlan | None = None
+    shard: Shard | None = None
 
     @property
     def most_repetitions(self) -> int:
@@ -67,7 +70,7 @@ class SweepOptions:
     @property
     def journal(self) -> Path:
         """Path of the journal."""
-        return journal_path(self.out, self.run_id)
+        return journal_path(self.out, shard_id(self.run_id, self.shard))
 
     @property
     def results(self) -> Path:

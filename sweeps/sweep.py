@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import torch
@@ -19,10 +18,11 @@ from sweeps.execution.events import SweepDisplay
 from sweeps.execution.recorder import Recorder
 from sweeps.execution.stop import Stop
 from sweeps.execution.worker import WorkerOptions
+from sweeps.journal.division import refuse_training_twice
 from sweeps.journal.lock import SweepLock, lock_path, turn_of
-from sweeps.journal.opening import open_journal, results_of_others
-from sweeps.journal.results import write_results
-from sweeps.journal.runs import ENDED, RunIdentity, RunRecord
+from sweeps.journal.opening import grow_journal, open_journal, results_of_others
+from sweeps.journal.results import in_one_table, write_results
+from sweeps.journal.runs import RunIdentity, RunRecord
 from sweeps.options import SweepOptions
 from sweeps.planning.agenda import Agenda
 from sweeps.planning.disk import DiskUsage
@@ -72,6 +72,7 @@ class Sweep:
         with ExitStack() as opened:
             lock = SweepLock(lock_path(options.journal))
             opened.callback(lock.release)
+            refuse_training_twice(options, overwrite)
             results_of_others(grid, options, overwrite)
             self._journal = open_journal(grid, self._identify, options, overwrite)
             opened.callback(self._journal.close)
@@ -202,6 +203,14 @@ class Sweep:
         self.plan_again()
         return None
 
+    def grow(self, grid: Grid) -> None:
+        """Add the permutations of a grid that has grown to the journal, and renew the agenda."""
+        identify = Identities(grid)
+        grow_journal(self._journal, grid, identify, self._options)
+        self._grid, self._identify = grid, identify
+        write_index(self._options.configs, grid.labels, self._index)
+        self.plan_again()
+
     def _populations(self) -> Iterator[list[PlannedRun]]:
         """Yield the populations to train; if one's configs can't be written, stop the sweep."""
         for population in self.agenda.populations:
@@ -251,12 +260,9 @@ class Sweep:
         own, path = self._options.run_id, self._options.results
         with turn_of(path):
             others = results_of_others(self._grid, self._options, self._overwrite)
-            before = (record for record in others if record.run.run_id < own)
-            after = (record for record in others if record.run.run_id > own)
             # The table keeps what was trained before the grid left it out.
-            own_records = self._journal.records(own, left_out=True)
-            ended = (record for record in own_records if record.state in ENDED)
-            write_results(path, self._grid.labels, chain(before, ended, after))
+            records = self._journal.records(own, left_out=True)
+            write_results(path, self._grid.labels, in_one_table(own, records, others))
 
 
 def place_jobs(options: SweepOptions, agenda: Agenda) -> list[WorkerOptions]:

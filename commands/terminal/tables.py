@@ -1,18 +1,24 @@
 """Prints tables of permutations, with a column for each tuned key.
 
-On a narrow screen, letters head these columns, and a legend explains them.
+A number is never cut. On a narrow screen the borders go first, then columns in the order of `_DROPPED`.
+Letters head the keys where their names don't fit, and a legend explains them. Where not even that fits,
+each permutation is a paragraph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.box import Box
+from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
+from rich.rule import Rule
 from rich.table import Table
+from rich.text import Text
 
 from reports.outcome import mean_title, metric_title
 from reports.output.table import show
@@ -25,70 +31,142 @@ if TYPE_CHECKING:
     # Not at run time: it loads SciPy, which only the answer at the end needs.
     from reports.answer import Answer
 
-_BEHIND = "at most\nbehind"  # left out where the screen is too narrow even for letters
+# Titles of the columns that a narrow screen leaves out, in this order.
+_DROPPED = (
+    "each repetition",
+    "at most\nbehind",
+    "middle half",
+    "shorter",
+    "confirmed",
+    "95 % interval",
+    "±",
+    "best",
+    "failed",
+)
+_DROPPED_FOR_NAMES = _DROPPED[:3]  # these go before names become letters
 _TITLE_WIDTH = 12  # characters; longer titles have two lines
+_TEXT_WIDTH = (
+    24  # characters of a choice on a line, where the screen is narrow; numbers are never folded
+)
+_NARROW_TEXT_WIDTH = 16  # the same below a letter
+# Lines below the heading and between sections alone.
+_RULES = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")
 _WIDE = 10_000  # wider than any table
 _NAMES = 12  # runs on one line
 
 
-# A column's title, and a function that makes its cells from a rank and a score.
-_Part = tuple[str, Callable[[int, Score], str]]
+@dataclass(frozen=True)
+class Column:
+    """A column of a table of permutations.
+
+    Attributes:
+        title: heading of the column, which may have two lines.
+        cells: the permutations' cells.
+        meaning: a line below the table that explains the column; "" adds none.
+        style: style of the cells.
+        is_key: whether the column is a tuned key.
+    """
+
+    title: str
+    cells: Sequence[str]
+    meaning: str = ""
+    style: str = ""
+    is_key: bool = False
 
 
 @dataclass(frozen=True)
-class Row:
-    """One permutation's row.
+class _Frame:
+    """What all layouts of a table share.
 
     Attributes:
-        leading: cells before the choices.
-        choices: choices as text, in the order of the keys.
-        trailing: cells behind the choices.
+        title: title of the table.
+        caption: lines below the table, behind the columns' meanings.
+        line_below: number of rows above a line; 0 draws none.
     """
 
-    leading: Sequence[str]
-    choices: Sequence[str]
-    trailing: Sequence[str]
+    title: str
+    caption: Sequence[str]
+    line_below: int
+
+
+def key_columns(labels: Sequence[str], choices: Iterable[Sequence[str]]) -> list[Column]:
+    """Return a column for each tuned key.
+
+    Args:
+        labels: the tuned keys.
+        choices: each permutation's choices as text, in the order of the keys.
+    """
+    rows = list(choices)
+    return [
+        Column(name, [row[place] for row in rows], is_key=True)
+        for place, name in enumerate(short_names(labels))
+    ]
 
 
 def permutation_table(
     console: Console,
-    leading: Sequence[str],
-    labels: Sequence[str],
-    trailing: Sequence[str],
-    rows: Sequence[Row],
+    columns: Sequence[Column],
     title: str,
-    caption: str = "",
+    caption: Sequence[str] = (),
     line_below: int = 0,
-) -> Table:
+) -> RenderableType:
     """Return a table of permutations that fits the console.
 
     Args:
         console: where the table will be printed.
-        leading: titles of the columns before the choices.
-        labels: the tuned keys.
-        trailing: titles of the columns behind the choices.
-        rows: one row for each permutation.
+        columns: the columns, from left to right.
         title: title of the table.
-        caption: text below the table.
+        caption: lines below the table, behind the columns' meanings.
         line_below: number of rows above a line; 0 draws none.
     """
-    names = short_names(labels)
-    table = Table(title=title, caption=caption, caption_justify="left")
-    _fill(table, leading, list(map(_in_two_lines, names)), trailing, rows, line_below)
-    if _fits(console, table):
-        return table
-    letters = [chr(ord("A") + place % 26) * (1 + place // 26) for place in range(len(names))]
-    legend = [f"{letter}: {name}" for letter, name in zip(letters, names, strict=True)]
-    table = Table(
-        title=title,
-        caption="\n".join([*legend, caption]).strip(),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    _fill(table, leading, letters, trailing, rows, line_below)
-    return table
+    frame = _Frame(title, caption, line_below)
+    layouts = _layouts(columns, frame)
+    return next((table for table in layouts if _fits(console, table)), _paragraphs(columns, frame))
+
+
+def _layouts(columns: Sequence[Column], frame: _Frame) -> Iterator[Table]:
+    """Yield the layouts of a table, the most telling first."""
+    named = [_with_heading(column) for column in columns]
+    yield _table(named, columns, frame)
+    for has_letters in (False, True):
+        dropped = _DROPPED if has_letters else _DROPPED_FOR_NAMES
+        shown = _with_letters(columns) if has_letters else named
+        folded = [_folded(column, has_letters) for column in shown]
+        for left_out in range(len(dropped) + 1):
+            gone = dropped[:left_out]
+            kept = [column for column in folded if column.is_key or column.title not in gone]
+            yield _table(kept, columns, frame, is_narrow=True)
+
+
+def _with_heading(column: Column) -> Column:
+    return replace(column, title=_in_two_lines(column.title)) if column.is_key else column
+
+
+def _with_letters(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns with a letter above each key, which its meaning explains."""
+    letters = (chr(ord("A") + place % 26) * (1 + place // 26) for place in count())
+    return [
+        replace(column, title=letter, meaning=f"{letter}: {column.title}")
+        if column.is_key and (letter := next(letters))
+        else column
+        for column in columns
+    ]
+
+
+def _folded(column: Column, has_letters: bool) -> Column:
+    """Return a key's column with long names and mappings in several lines, but numbers as they are."""
+    width = _NARROW_TEXT_WIDTH if has_letters else _TEXT_WIDTH
+    if not column.is_key:
+        return column
+    return replace(column, cells=[_fold(cell, width) for cell in column.cells])
+
+
+def _fold(cell: str, width: int) -> str:
+    try:
+        float(cell)
+    except ValueError:
+        return "\n".join(textwrap.wrap(cell, width, break_on_hyphens=False))
+    return cell
 
 
 def _fits(console: Console, table: Table) -> bool:
@@ -97,24 +175,52 @@ def _fits(console: Console, table: Table) -> bool:
     return Measurement.get(console, unlimited, table).maximum <= console.width
 
 
-def _fill(
-    table: Table,
-    leading: Sequence[str],
-    keys: Sequence[str],
-    trailing: Sequence[str],
-    rows: Sequence[Row],
-    line_below: int,
-) -> None:
-    for titles, may_fold in ((leading, False), (keys, True), (trailing, False)):
-        for title in titles:
-            table.add_column(title, justify="right", overflow="fold", no_wrap=not may_fold)
+def _table(
+    shown: Sequence[Column], all_columns: Sequence[Column], frame: _Frame, is_narrow: bool = False
+) -> Table:
+    """Return a table of some columns; a line below it names the others."""
+    lines = [column.meaning for column in shown if column.is_key and column.meaning]
+    lines += [column.meaning for column in shown if not column.is_key and column.meaning]
+    lines += frame.caption
+    titles = {column.title for column in shown}
+    missing = [each.title for each in all_columns if not each.is_key and each.title not in titles]
+    if missing:
+        listed = ", ".join(title.replace("\n", " ") for title in missing)
+        lines.append(f"A wider screen also shows: {listed}")
+    table = Table(title=frame.title, caption="\n".join(lines), caption_justify="left")
+    if is_narrow:
+        table.box, table.pad_edge, table.collapse_padding = _RULES, False, True
+        table.show_edge = False
+        if lines:
+            table.caption = "\n".join(["", *lines])
+    for column in shown:
+        table.add_column(column.title, justify="right", no_wrap=True, style=column.style)
+    rows = list(zip(*(column.cells for column in shown), strict=True))
     for number, row in enumerate(rows, start=1):
-        table.add_row(
-            *row.leading, *row.choices, *row.trailing, end_section=number == line_below < len(rows)
-        )
+        table.add_row(*row, end_section=number == frame.line_below < len(rows))
+    return table
 
 
-def ranked_table(console: Console, scores: Sequence[Score], labels: Sequence[str]) -> Table:
+def _paragraphs(columns: Sequence[Column], frame: _Frame) -> Group:
+    """Return a paragraph for each permutation, which breaks between words."""
+    parts: list[RenderableType] = [Text(frame.title, style="table.title")]
+    rows = list(zip(*(column.cells for column in columns), strict=True))
+    for number, row in enumerate(rows, start=1):
+        cells = [
+            f"{column.title}{' = ' if column.is_key else ' '}{cell}".replace("\n", " ")
+            for column, cell in zip(columns, row, strict=True)
+            if cell
+        ]
+        parts += ["", Text(", ".join(cells), overflow="fold")]
+        if number == frame.line_below < len(rows):
+            parts += ["", Rule(style="none")]
+    meanings = [column.meaning for column in columns if column.meaning]
+    return Group(*parts, "", Text("\n".join([*meanings, *frame.caption]), style="table.caption"))
+
+
+def ranked_table(
+    console: Console, scores: Sequence[Score], labels: Sequence[str]
+) -> RenderableType:
     """Return a table of the best permutations of a sweep, without statistics.
 
     Args:
@@ -124,44 +230,39 @@ def ranked_table(console: Console, scores: Sequence[Score], labels: Sequence[str
     """
     repeats = any(score.finished + score.failed > 1 for score in scores)
     over = "repetitions" if repeats else "the episodes of the one repetition"
-    caption = f"±: standard deviation over {over}"
-    marks = _marks(scores)
-    caption += "".join(f"\n{title}: {meaning}" for title, meaning, _ in marks)
-    rows = [
-        Row(
-            [str(rank), score.permutation.name, _show(score.mean), _show(score.deviation)],
-            score.permutation.choices,
-            [str(count(score)) for _, _, count in marks],
-        )
-        for rank, score in enumerate(scores, start=1)
+    columns = [
+        Column("rank", [str(rank) for rank in range(1, len(scores) + 1)]),
+        Column("index", [score.permutation.name for score in scores]),
+        Column("return", [_show(score.mean) for score in scores], style="bold"),
+        Column(
+            "±", [_show(score.deviation) for score in scores], f"±: standard deviation over {over}"
+        ),
+        *key_columns(labels, (score.permutation.choices for score in scores)),
+        *_marks(scores),
     ]
-    table = permutation_table(
-        console,
-        ["rank", "index", "return", "±"],
-        labels,
-        [title for title, _, _ in marks],
-        rows,
-        title="Permutations by mean return",
-        caption=caption,
-    )
-    table.columns[2].style = "bold"
-    for column in table.columns[len(table.columns) - len(marks) :]:
-        column.style = "red"
-    return table
+    return permutation_table(console, columns, title="Permutations by mean return")
 
 
-def _marks(scores: Sequence[Score]) -> list[tuple[str, str, Callable[[Score], int | str]]]:
-    """Return the columns of what counts less than a finished run: title, meaning, cell."""
-    marks: list[tuple[str, str, Callable[[Score], int | str]]] = [
-        ("failed", "repetitions that count as the worst score", lambda score: score.failed),
-        ("shorter", "repetitions with too few updates to be compared", lambda score: score.shorter),
+def _marks(scores: Sequence[Score]) -> list[Column]:
+    """Return the columns of what counts less than a finished run."""
+    marks: list[tuple[str, str, Sequence[int | str]]] = [
+        ("failed", "repetitions that count as the worst score", [each.failed for each in scores]),
+        (
+            "shorter",
+            "repetitions with too few updates to be compared",
+            [each.shorter for each in scores],
+        ),
         (
             "pruned",
             "mean return, and steps of a run, when --prune stopped it; not compared",
-            _pruned,
+            [*map(_pruned, scores)],
         ),
     ]
-    return [mark for mark in marks if any(mark[2](score) for score in scores)]
+    return [
+        Column(title, [*map(str, counts)], f"{title}: {meaning}", style="red")
+        for title, meaning, counts in marks
+        if any(counts)
+    ]
 
 
 def _pruned(score: Score) -> str:
@@ -172,7 +273,9 @@ def _pruned(score: Score) -> str:
     return f"{show(value)} at {steps:,}"
 
 
-def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Score]]) -> Table:
+def answer_table(
+    console: Console, answer: Answer, rows: Sequence[tuple[int, Score]]
+) -> RenderableType:
     """Return a table of permutations with statistics; a line is below those that could be the best.
 
     Args:
@@ -180,66 +283,62 @@ def answer_table(console: Console, answer: Answer, rows: Sequence[tuple[int, Sco
         answer: the sweep's answer.
         rows: ranks and scores of the permutations to show.
     """
-    table = _answer_table(console, answer, rows, _parts(answer))
-    if _fits(console, table):
-        return table
-    return _answer_table(
-        console, answer, rows, [part for part in _parts(answer) if part[0] != _BEHIND]
-    )
-
-
-def _answer_table(
-    console: Console, answer: Answer, rows: Sequence[tuple[int, Score]], parts: Sequence[_Part]
-) -> Table:
-    """Return the table with some columns before the choices."""
-    marks = _marks([score for _, score in rows])
+    scores = [score for _, score in rows]
     lead = len(answer.contenders)
     # A contender may be far below others: if its runs vary much, its low mean proves little.
-    has_line = 0 < lead < len(rows) and all(score.could_be_best for _, score in rows[:lead])
+    has_line = 0 < lead < len(rows) and all(score.could_be_best for score in scores[:lead])
     labels = answer.outcome.varied
     places = [answer.outcome.labels.index(label) for label in labels]
-    table = permutation_table(
+    return permutation_table(
         console,
-        [title for title, _ in parts],
-        labels,
-        ["each repetition", *(title for title, _, _ in marks)],
         [
-            Row(
-                [cell(rank, score) for _, cell in parts],
-                [score.permutation.choices[place] for place in places],
-                [_values(score), *(str(count(score)) for _, _, count in marks)],
-            )
-            for rank, score in rows
+            Column("rank", [str(rank) for rank, _ in rows]),
+            Column("index", [score.permutation.name for score in scores]),
+            *_statistics(answer, scores, has_line),
+            *key_columns(
+                labels, ([each.permutation.choices[at] for at in places] for each in scores)
+            ),
+            Column("each repetition", [*map(_values, scores)]),
+            *_marks(scores),
         ],
         title=f"Permutations by {mean_title(answer.metric)}",
-        caption=_caption(answer, has_line, any(title == _BEHIND for title, _ in parts)),
         line_below=lead if has_line else 0,
     )
-    table.columns[2].style = "bold"
-    return table
 
 
-def _parts(answer: Answer) -> list[_Part]:
-    """Return the columns before the choices: each title, and a function that makes the cells."""
-    scores = answer.scores
-    parts: list[_Part] = [
-        ("rank", lambda rank, _: str(rank)),
-        ("index", lambda _, score: score.permutation.name),
-        (metric_title(answer.metric).partition(",")[0], lambda _, score: show(score.mean)),
-    ]
-    if any(score.low is not None for score in scores):
-        parts.append(("95 % interval", lambda _, score: _interval(score)))
+def _statistics(answer: Answer, scores: Sequence[Score], has_line: bool) -> list[Column]:
+    """Return the columns of what is known about the permutations' scores."""
+    found: list[Column] = []
+
+    def add(title: str, cell: Callable[[Score], str], meaning: str = "", style: str = "") -> None:
+        found.append(Column(title, [*map(cell, scores)], meaning, style))
+
+    add(metric_title(answer.metric).partition(",")[0], lambda score: show(score.mean), style="bold")
+    if any(score.low is not None for score in answer.scores):
+        doubt = "?: the repetitions disagree too much for the interval to be trusted"
+        is_doubtful = any(score.is_doubtful for score in answer.scores)
+        add("95 % interval", _interval, doubt if is_doubtful else "")
     elif answer.metric == "final":
-        parts.append(("±", lambda _, score: show(score.deviation)))
-    if any(score.interquartile_mean is not None for score in scores):
-        parts.append(("middle half", lambda _, score: show(score.interquartile_mean)))
+        over = "±: standard deviation over the episodes of the one repetition"
+        add("±", lambda score: show(score.deviation), "" if answer.decided else over)
+    if any(score.interquartile_mean is not None for score in answer.scores):
+        add("middle half", lambda score: show(score.interquartile_mean))
     if answer.decided:
-        parts.append(("best", lambda _, score: _probability(score)))
-    if any(score.behind_best is not None for score in scores):
-        parts.append((_BEHIND, lambda _, score: show(score.behind_best)))
-    if any(score.confirmed for score in scores):
-        parts.append(("confirmed", lambda _, score: _confirmed(score)))
-    return parts
+        line = "; the line is below them" if has_line else ""
+        add(
+            "best",
+            _probability,
+            f"best: probability of being the best, for those that could be (95 %){line}",
+        )
+    if any(score.behind_best is not None for score in answer.scores):
+        add(
+            "at most\nbehind",
+            lambda score: show(score.behind_best),
+            "at most behind: the most by which it may be worse than the best (95 %)",
+        )
+    if any(score.confirmed for score in answer.scores):
+        add("confirmed", _confirmed)
+    return found
 
 
 def _confirmed(score: Score) -> str:
@@ -266,18 +365,6 @@ def _probability(score: Score) -> str:
 
 def _values(score: Score) -> str:
     return " ".join(show(value) for value in score.values)
-
-
-def _caption(answer: Answer, has_line: bool, has_behind: bool) -> str:
-    if not answer.decided:
-        return "±: standard deviation over the episodes of the one repetition"
-    line = "; the line is below them" if has_line else ""
-    lines = [f"best: probability of being the best, for those that could be (95 %){line}"]
-    if has_behind:
-        lines.append("at most behind: the most by which it may be worse than the best (95 %)")
-    if any(score.is_doubtful for score in answer.scores):
-        lines.append("?: the repetitions disagree too much for the interval to be trusted")
-    return "\n".join(lines)
 
 
 def short_names(labels: Sequence[str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Draws plots of a sweep for papers, as PNG and SVG, in colours for colour-blind readers, too."""
+"""Draws plots of a sweep for papers, as PNG, SVG and PDF, in colours for colour-blind readers, too."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -14,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from reports.answer import Answer
-from reports.outcome import LESS_IS_BETTER, mean_title, metric_title
+from reports.outcome import LESS_IS_BETTER, Outcome, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
+from reports.statistics.bounds import Bounds
 from reports.statistics.curves import Curve, mean_curves
 from reports.statistics.importance import Effect
 from schema.yaml_file import replace_file
@@ -27,6 +29,8 @@ _BEST, _OTHERS = _COLOURS[2], "#767676"
 _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _MOST_CURVES = 5
 _MOST_ROWS = 30
+_CHOICE_WIDTH = 16  # characters
+_TITLE_WIDTH = 60  # characters on a line
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -36,6 +40,7 @@ _STYLE: Any = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "legend.frameon": False,
+    "pdf.fonttype": 42,  # embeds TrueType fonts, as publishers ask; type 3 is refused
     "svg.fonttype": "none",  # keeps text selectable
     "svg.hashsalt": "ppo-grid",  # gives the same sweep the same file
 }
@@ -46,7 +51,7 @@ def write_plots(answer: Answer, folder: Path) -> list[Path]:
 
     Args:
         answer: the sweep's answer.
-        folder: folder of the plots; each is written as `.png` and `.svg`.
+        folder: folder of the plots; each is written as `.png`, `.svg` and `.pdf`.
 
     Returns:
         The files. Plots without data are left out.
@@ -62,14 +67,14 @@ def write_plots(answer: Answer, folder: Path) -> list[Path]:
             _save(figure, folder / f"{name}.{kind}")
             for name, figure in figures.items()
             if figure is not None
-            for kind in ("png", "svg")
+            for kind in ("png", "svg", "pdf")
         ]
 
 
 def _save(figure: Figure, path: Path) -> Path:
     kind = path.suffix[1:]
     # A date would make every file different.
-    metadata = {"Date": None} if kind == "svg" else None
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with replace_file(path, "wb") as file:
         figure.savefig(file, format=kind, dpi=200, metadata=metadata)
     return path
@@ -84,14 +89,20 @@ def _described(answer: Answer, score: Score) -> str:
     """Return a permutation's name and its choices of the varied keys."""
     outcome = answer.outcome
     named = zip(outcome.labels, score.permutation.choices, strict=True)
-    choices = [choice for label, choice in named if label in outcome.varied]
+    choices = [_shortened(choice) for label, choice in named if label in outcome.varied]
     return f"{score.permutation.name}: {', '.join(choices)}" if choices else score.permutation.name
+
+
+def _shortened(choice: str) -> str:
+    """Return a choice that leaves room for the data; the permutation's name tells alike ones apart."""
+    return choice if len(choice) <= _CHOICE_WIDTH else f"{choice[: _CHOICE_WIDTH - 1]}…"
 
 
 def _key_title(answer: Answer) -> str:
     """Return the title of `_described`: the varied keys in the same order."""
     keys = ", ".join(answer.outcome.varied)
-    return _escaped(f"permutation: {keys}" if keys else "permutation")
+    title = f"permutation: {keys}" if keys else "permutation"
+    return _escaped("\n".join(textwrap.wrap(title, _TITLE_WIDTH, break_on_hyphens=False)))
 
 
 def _escaped(text: str) -> str:
@@ -103,7 +114,8 @@ def _escaped(text: str) -> str:
 
 
 def _learning_curves(answer: Answer) -> Figure | None:
-    curves = mean_curves([score.permutation for score in answer.scores])
+    bounds = Bounds(*answer.outcome.return_bounds)
+    curves = mean_curves([score.permutation for score in answer.scores], bounds=bounds)
     best = [
         (score, curve)
         for score, curve in zip(answer.scores, curves, strict=True)
@@ -111,17 +123,26 @@ def _learning_curves(answer: Answer) -> Figure | None:
     ][:_MOST_CURVES]
     if not best:
         return None
-    figure, axes = _axes(6.4, 4.0)
+    figure, axes = _axes(6.4, 4.8)
     for place, (score, curve) in enumerate(best):
         _draw_curve(axes, curve, _escaped(_described(answer, score)), place)
     if answer.threshold is not None:
         axes.axhline(answer.threshold, color=_OTHERS, linewidth=0.8, linestyle="--")
-    axes.set_title("Learning curves of the best permutations: means with 95 % intervals")
+    has_bands = not all(np.isnan(curve.low).all() for _, curve in best)
+    what = "means with 95 % intervals" if has_bands else "means"
+    axes.set_title(f"Learning curves of the best: {what}")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(color="#e5e5e5", linewidth=0.6)
-    axes.legend(title=_key_title(answer), alignment="left", fontsize=8, title_fontsize=8)
+    # Outside, as long names would lie on the curves.
+    figure.legend(
+        title=_key_title(answer),
+        alignment="left",
+        fontsize=8,
+        title_fontsize=8,
+        loc="outside lower left",
+    )
     return figure
 
 
@@ -157,7 +178,7 @@ def _ranking(answer: Answer) -> Figure | None:
     axes.set_ylabel(_key_title(answer))
     axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
     if answer.decided:
-        axes.legend(loc="lower right" if answer.metric not in LESS_IS_BETTER else "lower left")
+        figure.legend(loc="outside lower right", ncols=2)
     return figure
 
 
@@ -244,12 +265,15 @@ def _heat_map(answer: Answer) -> Figure | None:
     if len(keys) < 2 or answer.leader is None:
         return None
     across, down = keys[0], keys[1]
-    columns, rows = answer.outcome.ordered(across), answer.outcome.ordered(down)
-    means = _cells(answer, across, down, columns, rows)
+    coarse = answer.outcome.in_parts()
+    columns, rows = coarse.ordered(across), coarse.ordered(down)
+    means = _cells(answer, coarse, (across, down), columns, rows)
     figure, axes = _axes(1.9 + 0.9 * len(columns), 1.3 + 0.5 * len(rows))
     less = answer.metric in LESS_IS_BETTER
     image = axes.imshow(means, cmap="cividis_r" if less else "cividis", aspect="auto")
-    axes.set_xticks(range(len(columns)), [_escaped(choice) for choice in columns])
+    # A part of a range has two numbers, which are wider than its column.
+    names = [_escaped(choice).replace(" to ", " to\n") for choice in columns]
+    axes.set_xticks(range(len(columns)), names)
     axes.set_yticks(range(len(rows)), [_escaped(choice) for choice in rows])
     axes.set_title("Two hyperparameters together")
     axes.set_xlabel(_escaped(across))
@@ -270,15 +294,19 @@ def _most_important(answer: Answer) -> list[str]:
 
 
 def _cells(
-    answer: Answer, across: str, down: str, columns: Sequence[str], rows: Sequence[str]
+    answer: Answer,
+    outcome: Outcome,
+    keys: tuple[str, str],
+    columns: Sequence[str],
+    rows: Sequence[str],
 ) -> Array:
     """Return the mean score of each pair of choices, (rows, columns); NaN for untrained pairs."""
-    labels = answer.outcome.labels
-    places = labels.index(across), labels.index(down)
+    places = tuple(map(outcome.labels.index, keys))
+    choices = {each.name: each.choices for each in outcome.permutations}
     found: dict[tuple[str, ...], list[float]] = {}
     for score in answer.scores:
         if score.mean is not None:
-            pair = tuple(score.permutation.choices[place] for place in places)
+            pair = tuple(choices[score.permutation.name][place] for place in places)
             found.setdefault(pair, []).append(score.mean)
     return np.array(
         [[np.mean(found.get((column, row), [np.nan])) for column in columns] for row in rows]

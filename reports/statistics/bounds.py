@@ -90,10 +90,12 @@ def limits(scores: Array, bounds: Bounds, level: float) -> tuple[Array, Array]:
         Lower and upper limits; infinite where neither range is known.
     """
     mean, count = means(scores), counts(scores)
-    if (~np.isnan(scores)).sum() >= _ENOUGH:
+    known = scores[~np.isnan(scores)]
+    # Scores that are all equal show nothing of how much a failure costs.
+    if len(known) >= _ENOUGH and known.min() < known.max():
         bounds = Bounds(
-            bounds.low if np.isfinite(bounds.low) else float(np.nanmin(scores)),
-            bounds.high if np.isfinite(bounds.high) else float(np.nanmax(scores)),
+            bounds.low if np.isfinite(bounds.low) else float(known.min()),
+            bounds.high if np.isfinite(bounds.high) else float(known.max()),
         )
     # The share of runs that may differ from those seen.
     unseen = 1 - level ** (1 / np.maximum(count, 1))

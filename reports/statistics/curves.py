@@ -10,8 +10,11 @@ import numpy as np
 
 from reports.outcome import PermutationRuns
 from reports.statistics.averages import Array
+from reports.statistics.bounds import Bounds
 from reports.statistics.intervals import estimate
 from sweeps.journal.runs import RunRecord, RunState
+
+_NEIGHBOURS = 4  # points on either side over which the widths of intervals are averaged
 
 _Points = list[tuple[int, float]]
 
@@ -35,7 +38,9 @@ class Curve:
     runs: Array
 
 
-def mean_curves(permutations: Sequence[PermutationRuns], points: int = 60) -> list[Curve | None]:
+def mean_curves(
+    permutations: Sequence[PermutationRuns], points: int = 60, bounds: Bounds | None = None
+) -> list[Curve | None]:
     """Return the mean learning curve of each permutation.
 
     Failed runs are left out, because a mean would jump where they stop. Before any run of a permutation
@@ -45,6 +50,7 @@ def mean_curves(permutations: Sequence[PermutationRuns], points: int = 60) -> li
         permutations: permutations of a sweep. The variances of their intervals borrow from each other,
             so more permutations give narrower intervals.
         points: number of points of each curve.
+        bounds: the range of possible returns, which no interval leaves; None if it is unknown.
 
     Returns:
         A curve for each permutation; None if no run has two points.
@@ -66,12 +72,29 @@ def mean_curves(permutations: Sequence[PermutationRuns], points: int = 60) -> li
         np.stack([getattr(each, name) for each in found], axis=1)
         for name in ("mean", "low", "high")
     )
+    bounds = bounds or Bounds()
+    low = np.maximum(mean - _smooth(mean - low), bounds.low)
+    high = np.minimum(mean + _smooth(high - mean), bounds.high)
     return [
         Curve(steps[place], mean[place], low[place], high[place], values[place, : len(runs)])
         if runs
         else None
         for place, runs in enumerate(drawn)
     ]
+
+
+def _smooth(widths: Array) -> Array:
+    """Return the root mean square of neighbouring widths, (permutations, points).
+
+    The curves of a few repetitions cross somewhere. There the interval of a single point would pinch to
+    nothing, though the mean is no more certain than at the points beside it.
+    """
+    reach = np.pad(widths**2, ((0, 0), (_NEIGHBOURS, _NEIGHBOURS)), constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(reach, 2 * _NEIGHBOURS + 1, axis=1)
+    known = (~np.isnan(windows)).sum(axis=2)
+    total = np.nansum(windows, axis=2)
+    smooth: Array = np.sqrt(np.where(known > 0, total / np.maximum(known, 1), np.nan))
+    return smooth
 
 
 def _drawn(permutation: PermutationRuns) -> list[_Points]:

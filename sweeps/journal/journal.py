@@ -58,6 +58,12 @@ _NO_SWEEP_YET = "holds no sweep yet; if one is just starting, try again in a mom
 _LEAST_SPACE = 2**17  # bytes
 
 
+# A run's columns by name, as the table has them.
+RunRow = dict[str, Any]
+# A permutation's name, and a repetition.
+RunKey = tuple[str, int]
+
+
 def journal_path(out: Path, run_id: str) -> Path:
     """Return the path of a sweep's journal."""
     return out / f"{run_id}.sqlite"
@@ -224,6 +230,18 @@ class Journal:
         )
         return 0 if row is None else int(row[0])
 
+    def add_sessions(self, sessions: Iterable[tuple[float, float | None, dict[str, Any]]]) -> None:
+        """Add the sessions of other journals that this one lacks; call it in a transaction."""
+        for began, ended, description in sessions:
+            text = json.dumps(description)
+            if not self._update(
+                "UPDATE session SET ended = ? WHERE began = ? AND description = ?",
+                ended,
+                began,
+                text,
+            ):
+                self._write("INSERT INTO session VALUES (NULL, ?, ?, ?)", began, ended, text)
+
     # Permutations.
 
     def place(
@@ -231,6 +249,7 @@ class Journal:
         labels: Sequence[str],
         permutations: Iterable[tuple[str, str, Sequence[str]]],
         leaves_out: Callable[[int], bool] = lambda _: False,
+        later_name: Callable[[int], str] = str,
     ) -> list[str]:
         """Set the position of each permutation of the present grid; call it in a transaction.
 
@@ -240,6 +259,7 @@ class Journal:
                 grid's order.
             leaves_out: maps an index in the grid to whether the grid leaves the permutation out. It has
                 a name all the same, so that it is found again if the grid includes it later.
+            later_name: maps the number of a permutation that joins the sweep now to its name.
 
         Returns:
             The names of the permutations in the journal that the grid lacks.
@@ -259,12 +279,21 @@ class Journal:
             # In a new sweep, the number is the position.
             self._write(
                 "INSERT INTO permutation VALUES (?, ?, ?, ?, ?)",
-                *(following, name if not known else str(following), identity, position, text),
+                *(following, later_name(following) if known else name, identity, position, text),
             )
             following += 1
         return [
             name for (name,) in self._all("SELECT name FROM permutation WHERE position IS NULL")
         ]
+
+    def permutations(self) -> list[tuple[Any, ...]]:
+        """Return all permutations as rows, for `add_permutations` of another journal."""
+        return self._all("SELECT * FROM permutation ORDER BY number")
+
+    def add_permutations(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add the permutations of another journal to an empty one; call it in a transaction."""
+        for row in rows:
+            self._write("INSERT INTO permutation VALUES (?, ?, ?, ?, ?)", *row)
 
     @property
     def looks(self) -> int:
@@ -320,11 +349,24 @@ class Journal:
             )
         )
 
+    def add_shard(self, runs: Iterable[tuple[int, int]], seed: int) -> None:
+        """Add a shard's runs, by repetition and position, as waiting; call it in a transaction."""
+        for repetition, position in runs:
+            self._write(
+                "INSERT OR IGNORE INTO run (permutation, repetition, seed, state) "
+                "SELECT number, ?, ?, ? FROM permutation WHERE position = ?",
+                *(repetition, seed + repetition, RunState.WAITING, position),
+            )
+
     def names(self) -> Iterator[tuple[int, str]]:
         """Return the index and the name of each permutation not left out, in the grid's order."""
         return self._database.execute(
             "SELECT position, name FROM permutation WHERE position >= 0 ORDER BY position"
         )
+
+    def identities(self) -> dict[str, str]:
+        """Return the name of each permutation by its identity, also of those left out."""
+        return dict(self._all("SELECT identity, name FROM permutation ORDER BY number"))
 
     def count_left_out(self) -> tuple[int, int]:
         """Return how many permutations the grid leaves out, and how many finished runs they have."""
@@ -356,6 +398,36 @@ class Journal:
         for name, repetition, seed, choices, position, state, attempts, updates in rows:
             run = RunIdentity(run_id, name, repetition, seed, _by_label(labels, choices))
             yield JournalRow(run, position, RunState(state), attempts, updates)
+
+    def run_rows(self) -> dict[RunKey, RunRow]:
+        """Return the rows of all runs, for `put_run` of another journal."""
+        with self._explained():
+            found = self._database.execute(
+                "SELECT name, run.* FROM run JOIN permutation ON permutation = number"
+            )
+            columns = [column for column, *_ in found.description]
+            rows = [dict(zip(columns, row, strict=True)) for row in found]
+        return {(row.pop("name"), row["repetition"]): row for row in rows}
+
+    def put_run(self, key: RunKey, row: RunRow) -> None:
+        """Replace a run by that of another journal, or add it; one in training waits here."""
+        name, _ = key
+        state = RunState.WAITING if row["state"] == RunState.RUNNING else row["state"]
+        number = self._one("SELECT number FROM permutation WHERE name = ?", name)
+        assert number is not None
+        values = {**row, "permutation": number[0], "state": state}
+        places = ", ".join("?" * len(values))
+        self._write(
+            f"INSERT OR REPLACE INTO run ({', '.join(values)}) VALUES ({places})", *values.values()
+        )
+
+    def finished(self) -> list[RunKey]:
+        """Return the runs of the present grid that are finished."""
+        return self._all(
+            "SELECT name, repetition FROM run JOIN permutation ON permutation = number "
+            f"WHERE position >= 0 AND {_STATE} = ?",
+            RunState.FINISHED,
+        )
 
     def begin(self, population: Iterable[RunIdentity]) -> None:
         """Record that runs are in training."""

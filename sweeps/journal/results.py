@@ -8,7 +8,7 @@ from pathlib import Path
 
 from schema.errors import UserError
 from schema.yaml_file import replace_file
-from sweeps.journal.runs import RunIdentity, RunRecord, RunState
+from sweeps.journal.runs import ENDED, RunIdentity, RunRecord, RunState
 
 _LEADING = ["run_id", "permutation", "repetition"]
 _TRAILING = [
@@ -31,6 +31,27 @@ def write_results(path: Path, labels: Sequence[str], records: Iterable[RunRecord
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*_LEADING, *labels, *_TRAILING])
         writer.writerows(_row(record, labels) for record in records)
+
+
+def in_one_table(
+    run_id: str, records: Iterable[RunRecord], others: Sequence[RunRecord]
+) -> Iterator[RunRecord]:
+    """Yield the records of all runs that have ended, in the order of the table.
+
+    Args:
+        run_id: tag of a session.
+        records: records of its runs, in order, also of those that haven't ended.
+        others: records of other run ids, and of other shards of this one.
+    """
+    yield from (record for record in others if record.run.run_id < run_id)
+    shards = {record.name: record for record in others if record.run.run_id == run_id}
+    if shards:
+        records = sorted(
+            {**shards, **{record.name: record for record in records}}.values(),
+            key=lambda record: (record.run.repetition, int(record.run.permutation)),
+        )
+    yield from (record for record in records if record.state in ENDED)
+    yield from (record for record in others if record.run.run_id > run_id)
 
 
 def _row(record: RunRecord, labels: Sequence[str]) -> list[str]:

@@ -60,7 +60,7 @@ class Agenda:
         _, self.finished_left_out = journal.count_left_out()
         self.notices: Counter[str] = Counter()
         left = in_order(self._left(), grid, options)
-        if not self.permutations:
+        if until is None and not (left or self.kept or self.pruned):
             raise UserError("--only: the tuning config leaves out all of these permutations")
         self.runs = len(left)
         self.continued = len(self._starts)

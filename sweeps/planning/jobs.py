@@ -36,6 +36,8 @@ def share_out(
     """
     first = grid.permutation(grid.first)
     steps = options.repetitions * grid.count * count_steps(first)
+    if options.shard is not None:
+        steps //= options.shard.count
     if together is None:
         together = _choose_together(first.config, options)
     if jobs is None:

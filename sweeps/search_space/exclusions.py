@@ -58,7 +58,7 @@ class Exclusions:
         entries = self._tune.data[EXCLUDE]
         if isinstance(entries, list) and entries:
             return entries
-        example = f"- {{{self._axes[0].label}: {show(self._axes[0].choices[0])}}}"
+        example = f"- {{{self._axes[0].label}: {show(self._axes[0].first)}}}"
         self._errors.append(
             f"{self._tune.where((EXCLUDE,))}: {EXCLUDE}: must be a list of combinations, "
             f"such as `{example}`"
@@ -71,7 +71,7 @@ class Exclusions:
             self._errors.append(
                 f"{self._tune.where((EXCLUDE,))}: {EXCLUDE}: rule {number + 1} must hold tuned keys "
                 "with values, such as "
-                f"`{self._axes[0].label}: {show(self._axes[0].choices[0])}`"
+                f"`{self._axes[0].label}: {show(self._axes[0].first)}`"
             )
             return {}
         labels = [axis.label for axis in self._axes]
@@ -82,6 +82,8 @@ class Exclusions:
                 self._errors.append(f"{where}: {key}: isn't tuned here{nearest(key, labels)}")
             elif values == []:
                 self._errors.append(f"{where}: {key}: an empty list; write at least one value")
+            elif self._axes[labels.index(key)].range is not None:
+                self._errors.append(f"{where}: {key}: has a range here; rules name listed choices")
             else:
                 place = labels.index(key)
                 rule[place] = self._matched(where, self._axes[place], values)
@@ -96,10 +98,8 @@ class Exclusions:
         unknown = [show(value) for value in listed if canonical(value) not in choices]
         if unknown:
             are = "is" if len(unknown) == 1 else "are"
-            all_choices = ", ".join(dict.fromkeys(map(show, axis.choices)))
             nothing = "" if matched else "; the rule matches nothing"
             self.warnings.append(
-                f"{where}: {axis.label}: {', '.join(unknown)} {are} none of its choices "
-                f"{all_choices}{nothing}"
+                f"{where}: {axis.label}: {', '.join(unknown)} {are} {axis.described}{nothing}"
             )
         return matched

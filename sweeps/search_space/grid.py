@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -101,7 +101,10 @@ class Grid:
         self.tune = tune
         self.axes = axes
         self._exclusions = Exclusions(tune, axes)
-        self._tried = resolve_tried(base, tune, axes)
+        self._tried = [
+            tuple(axis.position(value) or 0 for axis, value in zip(axes, values, strict=True))
+            for values in resolve_tried(base, tune, axes)
+        ]
         # A flag for each combination that validation has skipped.
         self._skipped = bytearray()
         self._count: int | None = None
@@ -166,6 +169,15 @@ class Grid:
         """Return the index of a permutation, zero-padded so that names sort as numbers."""
         return str(index).zfill(len(str(len(self) - 1)))
 
+    def later_name(self, number: int) -> str:
+        """Return the name of a permutation that joins a sweep later, as its permutation `number`."""
+        return str(number)
+
+    @property
+    def search(self) -> dict[str, Any] | None:
+        """The search that chose the permutations, for the journal; None for a plain grid."""
+        return None
+
     def permutations(self) -> Iterator[Permutation]:
         """Yield every permutation of a validated grid that isn't left out, in order."""
         validate = _SharedSections()
@@ -176,7 +188,7 @@ class Grid:
         """Return the permutation at an index of a validated grid."""
         data, values = self.base.data, self.values(index)
         for axis, value in zip(self.axes, values, strict=True):
-            data = deep_merge(data, _nested(axis.key_path, value))
+            data = deep_merge(data, nested(axis.key_path, value))
         choices = dict(zip(self.labels, values, strict=True))
         return Permutation(index, choices, Config.model_validate(data))
 
@@ -213,9 +225,11 @@ class Grid:
             UserError: there are errors, a line each. For permutations, it has the first ten errors and
                 how many permutations have them.
         """
-        errors = self._base_errors()
+        errors = base_errors(self.base, self.axes)
         if not skip_invalid:
-            errors += [line for axis in self.axes for line in self._errors(axis)]
+            errors += [
+                line for axis in self.axes for line in value_errors(self.base, self.tune, axis)
+            ]
         if errors:
             raise UserError(errors)
         if next(iter(self.indices()), None) is None:
@@ -243,32 +257,13 @@ class Grid:
             if not self._leaves_out(index, positions):
                 yield index, values, data
 
-    def _base_errors(self) -> list[str]:
-        tuned = [axis.key_path for axis in self.axes]
-        return [
-            f"{self.base.where(key_path)}: {'.'.join(key_path)}: {message}"
-            for key_path, message in _key_errors(self.base.data)
-            if not any(key_path[: len(path)] == path for path in tuned)
-        ]
-
-    def _errors(self, axis: Axis) -> list[str]:
-        lines = []
-        for choice in axis.unique().choices:
-            data = deep_merge(self.base.data, _nested(axis.key_path, choice))
-            for key_path, message in _key_errors(data):
-                if key_path[: len(axis.key_path)] == axis.key_path:
-                    key = ".".join((axis.label, *key_path[len(axis.key_path) :]))
-                    where = self.tune.where(axis.line_path)
-                    lines.append(f"{where}: {key}: choice {show(choice)}: {message}")
-        return lines
-
     def _validate_permutations(self, skip_invalid: bool) -> list[str]:
         causes = _Causes()
         skipped = bytearray(len(self) if skip_invalid else 0)
         rising: dict[str, list[int]] = {name: [] for name in schedule_names()}
         validate = _SharedSections()
         for index, values, data in self._merged():
-            problems, config = _problems(data, validate)
+            problems, config = problems_of(data, validate)
             causes.note(index, values, problems)
             if config is not None and not problems:
                 _note_rising_schedules(config.trainer, index, rising)
@@ -339,6 +334,28 @@ def load_grid(base_path: Path, tune_path: Path) -> Grid:
     """Read a base config and a tuning config, and return their grid.
 
     Raises:
+        UserError: a file can't be read, or the tuning config names a key that doesn't exist, or has a
+            range.
+    """
+    base, tune, axes = read_space(base_path, tune_path)
+    ranges = [
+        f"{tune.where(axis.line_path)}: {'.'.join(axis.line_path)}: is a range, and a grid needs a list "
+        "of choices; write one, or give --search=tpe and --trials=<n>"
+        for axis in axes
+        if axis.range is not None
+    ]
+    if ranges:
+        raise UserError(ranges)
+    grid = Grid(base, tune, axes)
+    if grid.size > sys.maxsize:
+        raise UserError(f"{tune_path}: {grid.size:.1e} permutations are too many")
+    return grid
+
+
+def read_space(base_path: Path, tune_path: Path) -> tuple[Document, Document, list[Axis]]:
+    """Read a base config and a tuning config, and return them with the tuned keys.
+
+    Raises:
         UserError: a file can't be read, or the tuning config names a key that doesn't exist.
     """
     base = read_config(base_path)
@@ -350,10 +367,33 @@ def load_grid(base_path: Path, tune_path: Path) -> Grid:
     axes = resolve_axes(tune)
     if not axes:
         raise UserError(f"{tune_path}: lists no choices; list some under `hyperparameters`")
-    grid = Grid(base, tune, axes)
-    if grid.size > sys.maxsize:
-        raise UserError(f"{tune_path}: {grid.size:.1e} permutations are too many")
-    return grid
+    return base, tune, axes
+
+
+def base_errors(base: Document, axes: Iterable[Axis]) -> list[str]:
+    """Return a line for each error of a base config, except for those of tuned keys."""
+    tuned = [axis.key_path for axis in axes]
+    return [
+        f"{base.where(key_path)}: {'.'.join(key_path)}: {message}"
+        for key_path, message in _key_errors(base.data)
+        if not any(key_path[: len(path)] == path for path in tuned)
+    ]
+
+
+def value_errors(base: Document, tune: Document, axis: Axis) -> list[str]:
+    """Return a line for each choice, or end of a range, that its key can't have."""
+    if axis.range is None:
+        named = [(f"choice {show(choice)}", choice) for choice in axis.unique().choices]
+    else:
+        ends = {"low": axis.range.low, "high": axis.range.high}
+        named = [(f"{end} {show(value)}", value) for end, value in ends.items()]
+    lines = []
+    for name, value in named:
+        for key_path, message in _key_errors(deep_merge(base.data, nested(axis.key_path, value))):
+            if key_path[: len(axis.key_path)] == axis.key_path:
+                key = ".".join((axis.label, *key_path[len(axis.key_path) :]))
+                lines.append(f"{tune.where(axis.line_path)}: {key}: {name}: {message}")
+    return lines
 
 
 def _merge_all(
@@ -365,7 +405,7 @@ def _merge_all(
         return
     axis, *others = axes
     for value in axis.choices:
-        merged = deep_merge(data, _nested(axis.key_path, value))
+        merged = deep_merge(data, nested(axis.key_path, value))
         yield from _merge_all(merged, others, (*values, value))
 
 
@@ -402,7 +442,8 @@ _SHARED: dict[str, type[Section]] = {
 }
 
 
-def _nested(key_path: KeyPath, value: Any) -> dict[str, Any]:
+def nested(key_path: KeyPath, value: Any) -> dict[str, Any]:
+    """Return a mapping that holds one value, at a path."""
     for key in reversed(key_path):
         value = {key: value}
     return value
@@ -417,9 +458,10 @@ def _key_errors(data: dict[str, Any]) -> list[tuple[KeyPath, str]]:
     return []
 
 
-def _problems(
-    data: dict[str, Any], validate: _SharedSections
+def problems_of(
+    data: dict[str, Any], validate: Callable[[dict[str, Any]], Config] = Config.model_validate
 ) -> tuple[list[tuple[KeyPath, str]], Config | None]:
+    """Return the errors of a merged config, and the config if it is valid by itself."""
     try:
         config = validate(data)
     except ValidationError:

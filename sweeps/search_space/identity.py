@@ -46,6 +46,10 @@ class Identities:
         positions = self._grid.positions(index)
         return [shown[place] for shown, place in zip(self._shown, positions, strict=True)]
 
+    def choices(self, place: int) -> list[str]:
+        """Return all choices of the tuned key at a place, as text."""
+        return self._shown[place]
+
 
 def _texts(axis: Axis, base: dict[str, Any]) -> list[str]:
     """Return each choice's part of an identity; repeated choices of a key are numbered."""

@@ -1,19 +1,20 @@
-"""Resolves the keys of a tuning config: finds each in the config, with its choices."""
+"""Resolves the keys of a tuning config: finds each in the config, with its choices or its range."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from schema.config import Config
 from schema.errors import UserError
 from schema.messages import nearest
 from schema.schedules import DecaySchedule
-from schema.section import key_paths, keys_of, subsection
+from schema.section import key_paths, keys_of, subsection, whole_numbers_only
 from schema.suggestions import OPTIONS, is_misspelt, is_similar, key_elsewhere
 from schema.trainer import TrainerConfig
 from schema.yaml_file import Document, KeyPath
 from sweeps.search_space.choices import canonical, show
+from sweeps.search_space.ranges import Range, is_range, parse_range
 
 # Sections that take any key.
 _FREE: tuple[KeyPath, ...] = (("environment", "kwargs"),)
@@ -28,20 +29,49 @@ class Axis:
     Attributes:
         key_path: path of the key from the config's root.
         label: name of the key in the tuning config, with the schedule's name for a schedule's key.
-        choices: the values, in the order of the file.
+        choices: the values, in the order of the file; none if the key has a range.
         line_path: path of the key in the tuning config.
+        range: the key's range; None if it has choices.
     """
 
     key_path: KeyPath
     label: str
     choices: tuple[Any, ...]
     line_path: KeyPath
+    range: Range | None = None
+
+    @property
+    def count(self) -> float:
+        """Number of values; infinite for a range without a step."""
+        return len(self.choices) if self.range is None else self.range.count
+
+    @property
+    def first(self) -> Any:
+        """The first choice, or the range's lower end."""
+        return self.choices[0] if self.range is None else self.range.low
+
+    @property
+    def described(self) -> str:
+        """The values in words, for errors: `none of its choices 0.9, 0.99`."""
+        if self.range is not None:
+            return f"outside its range {self.range}"
+        return f"none of its choices {', '.join(dict.fromkeys(map(show, self.choices)))}"
+
+    def position(self, value: Any) -> int | None:
+        """Return the position of the first choice that equals a value; None if none does."""
+        choices = list(map(canonical, self.choices))
+        wanted = canonical(value)
+        return choices.index(wanted) if wanted in choices else None
+
+    def holds(self, value: Any) -> bool:
+        """Return whether a value is one of the choices, or lies in the range."""
+        return self.range.holds(value) if self.range else self.position(value) is not None
 
     def unique(self) -> Axis:
         """Return the axis without repeated choices."""
         first = {canonical(choice): choice for choice in reversed(self.choices)}
         ordered = dict.fromkeys(map(canonical, self.choices))
-        return Axis(self.key_path, self.label, tuple(first[key] for key in ordered), self.line_path)
+        return replace(self, choices=tuple(first[key] for key in ordered))
 
 
 def resolve_axes(tune: Document) -> list[Axis]:
@@ -90,10 +120,14 @@ def _lack_of_keys(section: str, found: Any) -> str:
 def _axis(section: str, key: str, choices: Any) -> Axis:
     in_schedule = section != "hyperparameters"
     path = _resolve_in_schedule(section, key) if in_schedule else resolve_key(key)
+    label = f"{section}.{key}" if in_schedule else key
+    if is_range(choices) and path not in _FREE:
+        found = parse_range(choices, whole_numbers_only(Config, path))
+        return Axis(path, label, (), (section, key), found)
     values = tuple(choices) if isinstance(choices, list) else (choices,)
     if not values:
         raise UserError("an empty list; write at least one choice")
-    return Axis(path, f"{section}.{key}" if in_schedule else key, values, (section, key))
+    return Axis(path, label, values, (section, key))
 
 
 def _resolve_in_schedule(section: str, key: str) -> KeyPath:

@@ -47,7 +47,7 @@ def test_a_run_id_leaves_room_for_what_is_added_to_it(tmp_path, letter, confirme
     room = os.pathconf(tmp_path, "PC_NAME_MAX") - 15 - (10 if confirmed else 0)
 
     def check(run_id):
-        check_lengths(tmp_path / "new", run_id, f"{run_id}-confirmed" if confirmed else None)
+        check_lengths(tmp_path / "new", run_id, confirmation_id(run_id) if confirmed else run_id)
 
     longest = letter * (room // len(letter.encode()))
     check(longest)
@@ -64,8 +64,8 @@ def test_a_run_id_leaves_room_for_what_is_added_to_it(tmp_path, letter, confirme
 def test_paths_leave_room_for_what_is_below_them(tmp_path):
     out = tmp_path.joinpath(*["o" * 200] * 20)
     with pytest.raises(UserError, match=r"--out=.*: is too long; with the run id, its full path"):
-        check_lengths(out, "a", None)
-    check_lengths(out.parents[1], "a", None)
+        check_lengths(out, "a", "a")
+    check_lengths(out.parents[1], "a", "a")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from schema.yaml_file import read_yaml
 from sweeps.search_space.grid import load_grid
 from sweeps.search_space.keys import schedule_names
 from sweeps.search_space.merging import deep_merge
+from sweeps.search_space.trials import load_space
 from tests.e2e.commands import ROOT
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
@@ -48,6 +49,8 @@ PARSED = {
     "python train.py --config=./configs/unity.yaml": "needs a Unity player",
     "python tune.py": "trains 48 permutations",
     "python tune.py --jobs=0 --together=24": "trains 48 permutations",
+    "python tune.py --config=./configs/cartpole.yaml --tune=search.yaml --search=tpe --trials=40 "
+    "--num-repetitions=3 --out=./search/": "trains 120 runs",
     "python tune.py --generate-only --out=./grid_search/": "tests/e2e/test_generating.py runs it",
 }
 
@@ -161,7 +164,8 @@ def test_yaml_is_valid(page, folder, monkeypatch):
         path.write_text(block.text, encoding="utf-8")
         data = read_yaml(path).data
         if data.keys() & {"hyperparameters", *schedule_names()}:
-            assert load_grid(DEFAULT, path).validate() == []
+            read_space = load_space if "{low: " in block.text else load_grid
+            assert read_space(DEFAULT, path).validate() == []
             continue
         # A fragment overrides those before it, unless it chooses another environment.
         is_another = "type" in (data.get("environment") or {})

@@ -128,7 +128,7 @@ def test_a_close_that_fails_leaves_the_results(folder, fault):
         assert [row["status"] for row in csv.DictReader(file)] == ["finished", "finished"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_survives_hangs_that_no_exception_stops(folder):
     write(folder, "nothing")
     faults = '[swallows, "keeps the lock", nothing]'

@@ -79,6 +79,7 @@ def test_generated_configs_on_a_read_only_disk(tmp_path, mount):
     assert line.startswith(f"{disk.name}/o: ")
 
 
+@pytest.mark.long
 def test_reports_and_evaluations_on_a_full_disk(tmp_path, mount):
     options = write_tiny(tmp_path)
     disk = mount("size=24m")
@@ -155,6 +156,7 @@ def test_a_sweep_that_begins_on_a_full_disk(tmp_path, mount, size):
     assert not list(disk.rglob("*.lock"))
 
 
+@pytest.mark.long
 def test_a_sweep_whose_disk_another_program_fills(tmp_path, mount):
     options = write_tiny(tmp_path)
     disk = mount("size=24m")

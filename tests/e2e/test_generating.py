@@ -43,6 +43,7 @@ def test_a_shell_loop_trains_generated_configs(tmp_path):
         assert list((tmp_path / "summaries" / str(index)).glob("events.*"))
 
 
+@pytest.mark.long
 def test_an_element_of_the_array_trains_as_the_sweep_does(tmp_path):
     options = write_tiny(tmp_path)
     succeed(

@@ -144,6 +144,14 @@ def test_a_dry_run_prints_the_least_and_the_most_steps(tmp_path):
             ["--prune=median", "--race"],
             "--race: compares full trainings, so it can't be combined with --prune; leave one out",
         ),
+        (
+            ["--prune=median", "--shard=1/2"],
+            "--prune: needs the whole sweep; leave it out, or --shard=1/2",
+        ),
+        (
+            ["--prune=median", "--search=random", "--trials=2"],
+            "--prune: only works with --search=grid; leave it out",
+        ),
     ],
 )
 def test_options_that_do_not_fit_give_one_line(tmp_path, given, line):

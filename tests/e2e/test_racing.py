@@ -66,6 +66,7 @@ def kill_in_round_2(folder, arguments):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+@pytest.mark.long
 def test_a_race_whose_driver_is_killed_ends_as_an_undisturbed_one(tmp_path):
     printed = succeed("tune", *options(tmp_path, "whole"), cwd=tmp_path)
     assert "round 2: 4 runs" in printed
@@ -93,7 +94,7 @@ def test_a_race_whose_driver_is_killed_ends_as_an_undisturbed_one(tmp_path):
     assert "4 permutations × up to 5 repetitions" in (tmp_path / "killed/default.html").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_leaders_of_a_race_are_confirmed(tmp_path):
     arguments = [*options(tmp_path, "out"), "--confirm=1x2"]
     printed = succeed("tune", *arguments, cwd=tmp_path)

@@ -110,7 +110,7 @@ def test_pages_and_figures_are_written(swept):
     succeed("report", "--out=o", "--page", "--plots=p", cwd=folder)
     assert "leads the 4 permutations: return" in before
     assert (folder / "o" / "default.html").read_text(encoding="utf-8") == before
-    assert {path.suffix for path in (folder / "p").iterdir()} == {".png", ".svg"}
+    assert {path.suffix for path in (folder / "p").iterdir()} == {".png", ".svg", ".pdf"}
 
 
 def test_a_page_is_served_until_ctrl_c(swept):
@@ -124,7 +124,7 @@ def test_a_page_is_served_until_ctrl_c(swept):
     address = child.stdout.readline().split()[0]
     with urlopen(address, timeout=30) as answered:
         text = answered.read().decode()
-    assert "leads the 4 permutations: return" in text and "Refresh" not in answered.headers
+    assert "leads the 4 permutations: return" in text and 'data-refresh="' not in text
     with pytest.raises(HTTPError, match="404"):
         urlopen(f"{address}other", timeout=30)
     child.send_signal(signal.SIGINT)

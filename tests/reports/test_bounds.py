@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics.bounds import pile_limits
+from reports.statistics.bounds import Bounds, limits, pile_limits
 from reports.statistics.contenders import compare
+from reports.statistics.intervals import estimate
 
 NAN = np.nan
 
@@ -36,3 +37,12 @@ def test_a_safe_permutation_is_not_excluded_by_one_that_failed_once_in_thirty():
     scores[12] = [0.0] + [500.0] * 29
     found = compare(scores)
     assert found.leader == 12 and found.could_be_best[:12].all()
+
+
+def test_a_grid_of_equal_scores_shows_no_range():
+    scores = np.full((3, 10), 500.0)
+    assert np.isnan(estimate(scores).low).all() and np.isnan(estimate(scores).high).all()
+    assert not np.isfinite(compare(scores).behind_best).any()
+    low, high = limits(scores, Bounds(0.0, 500.0), 0.05)
+    # Of ten runs, a share of 0.05 ** (1 / 10) = 0.741 at least is like those seen.
+    assert low == pytest.approx([370.6] * 3, abs=0.1) and high.tolist() == [500.0] * 3

@@ -1,11 +1,15 @@
 """The page of a sweep works in a browser: headless Chromium."""
 
+import csv
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from reports.answer import answer
 from reports.output.page.page import write_page
+from reports.output.table import ranked, write_table
+from sweeps.journal.runs import RunState
 from tests.reports.example_outcome import CHOICES, example_outcome, under_way
 
 CHROMIUM = next(
@@ -147,6 +151,58 @@ def test_filters_hold_for_table_and_charts(page):
     assert len(rank_column(page)) == 24
 
 
+def curve_axis(page):
+    return page.evaluate("byId('curves').layout.yaxis.range")
+
+
+@pytest.mark.parametrize("repetitions", [2, 3])
+def test_hidden_intervals_do_not_set_the_scale_of_the_curves(browser, tmp_path, repetitions):
+    outcome = wild(example_outcome(repetitions=repetitions, failures=False))
+    page = opened(browser, tmp_path / "page.html", outcome)
+    low, high = page.evaluate(
+        "extent(permutations.flatMap(({ curve }) => [...curve.mean, ...curve.runs.flat()]))"
+    )
+    height = high - low
+    for bands in ("highlighted", "all"):
+        page.locator("#bands").select_option(bands)
+        wait_until_drawn(page)
+        assert (
+            low - 0.35 * height < curve_axis(page)[0] < curve_axis(page)[1] < high + 0.35 * height
+        )
+    page.close()
+
+
+def test_intervals_of_curves_stay_within_the_stated_bounds(browser, tmp_path):
+    outcome = wild(example_outcome(repetitions=2, failures=False))
+    base = {**outcome.base, "evaluation": {"score_bounds": [-300, None]}}
+    page = opened(browser, tmp_path / "page.html", replace(outcome, base=base))
+    lows = page.evaluate("permutations.flatMap(({ curve }) => curve.low)")
+    assert min(lows) == -300
+    page.close()
+
+
+def test_intervals_are_named_only_where_there_are_some(browser, tmp_path):
+    page = opened(browser, tmp_path / "page.html", example_outcome(repetitions=1, failures=False))
+    captions = page.locator("figcaption").all_text_contents()
+    labels = page.evaluate(
+        "Object.keys(charts).flatMap((name) => byId(name).data.map((each) => each.name ?? ''))"
+    )
+    told = "\n".join([*captions, *labels])
+    assert "95 %" not in told
+    assert not page.locator("#bands").is_visible()
+    page.close()
+
+
+def wild(outcome):
+    """Return the same sweep, but the runs of its first permutation are far apart."""
+    first, *others = outcome.permutations
+    runs = tuple(
+        replace(run, curve=tuple((step, 200.0 * (-1) ** number) for step, _ in run.curve))
+        for number, run in enumerate(first.runs)
+    )
+    return replace(outcome, permutations=(replace(first, runs=runs), *others))
+
+
 @pytest.mark.parametrize("axis", ["updates", "time", "steps"])
 def test_curves_are_switched_between_steps_updates_and_time(page, axis):
     page.locator(f"[name=axis][value={axis}]").check()
@@ -231,6 +287,187 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(page):
     assert page.evaluate("document.activeElement.textContent") == "Answer"
     outline = "getComputedStyle(document.activeElement).outlineStyle"
     assert page.evaluate(outline) == "solid"
+
+
+LONG = {
+    "learning_rate_schedule.initial": ("1e-5", "1e-4", "3e-4", "1e-3"),
+    "environment.reset_params.agent_visual_observation_mode": (
+        "{'scale': 0.25, 'colours': ['red', 'blue'], 'is_partial': true}",
+        "{'scale': 0.5, 'colours': ['green'], 'is_partial': false}",
+    ),
+    "gamma": ("0.9", "0.99", "0.999"),
+}
+
+
+@pytest.fixture(scope="module")
+def long(browser, tmp_path_factory):
+    path = tmp_path_factory.mktemp("long") / "page.html"
+    page = opened(browser, path, example_outcome(LONG, 3))
+    yield page
+    assert page.noticed == []
+    page.close()
+
+
+def test_numeric_choices_lie_on_a_logarithmic_axis_if_they_are_spaced_so(long):
+    choices = long.evaluate("byId('choices').data.map((each) => [...each.x])")
+    assert choices[0] == [1e-5, 1e-4, 3e-4, 1e-3]
+    assert long.evaluate("byId('choices').layout.xaxis.type") == "log"
+    # Words lie side by side, and so do numbers whose labels would overlap.
+    assert choices[1:] == [[0, 1], [0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_log"),
+    [
+        ([1e-5, 1e-4, 3e-4, 1e-3], True),
+        ([64, 128, 256, 512], True),
+        ([2, 4, 6, 8], False),
+        ([0, 0.1, 1], False),
+        ([0.001, 0.01], True),
+        ([0.9, 0.99], False),
+    ],
+)
+def test_the_spacing_of_numbers_decides_the_axis(page, values, is_log):
+    assert page.evaluate(f"isLogarithmic({values})") is is_log
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_no_text_of_a_chart_is_cut(long, width):
+    long.set_viewport_size({"width": width, "height": 800})
+    wait_until_drawn(long)
+    cut = long.evaluate(
+        """["importance", "choices", "heat", "repetitions", "price"].flatMap((name) => {
+          const frame = byId(name).getBoundingClientRect();
+          return [...byId(name).querySelectorAll(".main-svg text")].filter((each) => {
+            const box = each.getBoundingClientRect();
+            return box.width && (box.left < frame.left - 1 || box.right > frame.right + 1
+              || box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
+          }).map((each) => `${name}: ${each.textContent}`);
+        })"""
+    )
+    assert cut == []
+    assert long.evaluate("document.documentElement.scrollWidth") == width
+    long.set_viewport_size({"width": 1280, "height": 900})
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const channels = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (colour) => channels(colour).slice(0, 3).map((part) => part / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+  const contrast = (first, second) => {
+    const [dark, light] = [luminance(first), luminance(second)].sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const ground = (each) => {
+    for (let at = each; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (channels(colour)[3] === 255) return colour;
+    }
+    return getComputedStyle(document.body).backgroundColor;
+  };
+  const found = [];
+  const note = (text, colour, behind) => found.push([contrast(colour, behind), text, colour, behind]);
+  for (const each of document.querySelectorAll("body *")) {
+    const texts = [...each.childNodes].filter((node) => node.nodeType === 3);
+    const own = texts.map((node) => node.data.trim()).join("");
+    if (!own || each.closest("script, style, .hidden, .skip, .js-plotly-plot, [hidden]")) continue;
+    note(own, getComputedStyle(each).color, ground(each));
+  }
+  for (const each of document.querySelectorAll(".main-svg text, .main-svg tspan")) {
+    if (each.closest("#heat .textpoint") || each.querySelector("tspan")) continue;
+    if (!each.textContent.trim()) continue;
+    note(each.textContent, getComputedStyle(each).fill, ground(byId("curves")));
+  }
+  const [cells, words] = byId("heat").data;
+  const [low, high] = [cells.zmin, cells.zmax];
+  words.text.forEach((text, at) => {
+    const value = cells.z[words.y[at]][words.x[at]];
+    const scale = cells.colorscale.map(([, colour]) => colour);
+    if (value !== null) note(text, words.textfont.color[at], blend(scale, (value - low) / (high - low)));
+  });
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_a_contrast_of_four_and_a_half(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate("refresh(...Object.keys(charts))")
+    wait_until_drawn(page)
+    found = page.evaluate(CONTRAST)
+    assert len(found) > 300
+    assert [each for each in found if each[0] < 4.5] == []
+
+
+def test_black_or_white_is_readable_on_every_colour_of_the_heat_map(page):
+    assert page.evaluate("VIRIDIS.map(inkOn)")[4] == "#000000"
+
+
+def test_one_error_of_several_runs_is_shown_once_with_a_count(browser, tmp_path):
+    outcome = example_outcome(failures=False)
+    *others, last = outcome.permutations
+    lost = [
+        replace(run, state=RunState.FAILED, error="it broke", final_return=None)
+        for run in last.runs[:3]
+    ]
+    last = replace(last, runs=(*lost, *last.runs[3:]))
+    page = opened(browser, tmp_path / "page.html", replace(outcome, permutations=(*others, last)))
+    row = page.locator("#table tbody tr:has(.bad)").inner_text()
+    assert row.count("it broke") == 1 and "3 × it broke" in row
+    cells = page.locator("#cost table tbody tr:first-child td").all_inner_texts()
+    # Repetitions have the numbers of the runs' names.
+    assert cells == [last.name, "0, 1, 2", "0, 1, 2", "failed", "it broke"]
+    page.locator("#count").select_option("200")
+    wait_until_drawn(page)
+    marks = page.evaluate("byId('repetitions').data.at(-1)")
+    assert marks["name"] == "failed" and len(marks["x"]) == 3
+    page.close()
+
+
+def rows_downloaded(page):
+    with page.expect_download() as began:
+        page.locator("#csv").press("Enter")
+    assert began.value.suggested_filename == "lunar.csv"
+    return list(csv.DictReader(began.value.path().read_text(encoding="utf-8").splitlines()))
+
+
+def test_the_rows_shown_are_downloaded_as_csv(page):
+    page.locator("select[data-key=gamma]").select_option(label="0.999")
+    rows = rows_downloaded(page)
+    page.locator("select[data-key=gamma]").select_option(label="all")
+    assert len(rows) == 12 and {row["gamma"] for row in rows} == {"0.999"}
+    found = answer(example_outcome())
+    written = list(csv.DictReader(write_table(found, ranked(found, None, 99), "csv").splitlines()))
+    assert set(rows[0]) <= set(written[0])
+    expected = [row for row in written if row["gamma"] == "0.999"]
+    for name in ("permutation", "epochs", "rank"):
+        assert [row[name] for row in rows] == [row[name] for row in expected]
+    for name in ("score", "repetition_0"):
+        # The page has five digits of each number.
+        ours, theirs = ([float(row[name]) for row in each] for each in (rows, expected))
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_mappings_are_quoted_in_csv(long):
+    choices = {
+        row["environment.reset_params.agent_visual_observation_mode"]
+        for row in rows_downloaded(long)
+    }
+    assert choices == set(LONG["environment.reset_params.agent_visual_observation_mode"])
+
+
+def test_captions_say_which_charts_no_filter_changes(page):
+    for name in ("importance", "choices"):
+        caption = page.locator(f"figure:has(#{name}) figcaption").inner_text()
+        assert "Filters don't change this chart." in caption and "${" not in caption
+    assert "except those of importance" in page.locator("#shown").inner_text()
 
 
 @pytest.mark.parametrize(

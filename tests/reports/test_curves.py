@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from reports.outcome import PermutationRuns
+from reports.statistics.bounds import Bounds
 from reports.statistics.curves import mean_curves
 from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 
@@ -31,6 +32,22 @@ def test_a_curve_of_one_repetition_has_no_interval():
     (curve,) = mean_curves([permutation(((0, 0.0), (100, 10.0)))])
     assert np.isnan(curve.low).all()
     assert np.isnan(curve.high).all()
+
+
+def test_an_interval_stays_within_the_possible_returns():
+    curves = ((0, 0.0), (100, 100.0)), ((0, 50.0), (100, 90.0))
+    (free,) = mean_curves([permutation(*curves)])
+    (curve,) = mean_curves([permutation(*curves)], bounds=Bounds(0.0, 100.0))
+    assert free.low.min() < 0 and free.high.max() > 100
+    assert curve.low.min() == 0 and curve.high.max() == 100
+
+
+def test_an_interval_does_not_vanish_where_curves_cross():
+    rising, falling = ((0, 0.0), (100, 100.0)), ((0, 100.0), (100, 0.0))
+    (curve,) = mean_curves([permutation(rising, falling)], points=61)
+    width = curve.high - curve.low
+    assert width[30] > 0.05 * width.max()
+    assert (width[:25] > width[30]).all() and np.isfinite(width).all()
 
 
 def test_runs_that_broke_down_are_left_out():

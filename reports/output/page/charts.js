@@ -93,13 +93,16 @@ function curveGroups() {
   const place = Number(state.colour);
   const { choices } = data.keys[place];
   return palette(choices).map((colour, at) => (
-    { name: plain(choices[at]), colour, has: (each) => each.choices[place] === at }
+    { name: inLines(choices[at], 28, 1), colour, has: (each) => each.choices[place] === at }
   ));
 }
 
+/** Whether the reader wants to see a curve's interval, though it isn't highlighted. */
+const isBanded = (each) => state.bands === "all" || (state.bands === "contenders" && each.contender);
+
 function curveTraces(shown) {
   const traces = [];
-  const banded = shown.filter((each) => state.bands === "all" || (state.bands === "contenders" && each.contender));
+  const banded = shown.filter(isBanded);
   for (const group of curveGroups()) {
     const own = shown.filter(group.has);
     // Curves that could be the best are drawn above the others, with stronger lines.
@@ -143,10 +146,18 @@ function bringOut(root) {
   Plotly.restyle(root, { ...changed, name: traces.map((trace) => trace.name ?? "") }, places);
 }
 
-/** A range that fits every highlighted curve, so that nothing moves below the mouse. */
+/**
+ * A range for what is drawn: all means, and the repetitions and intervals beside them.
+ * An interval wider than the returns themselves adds a quarter of their range at most, as it would squeeze all curves.
+ */
 function curveRange(shown) {
-  const ends = shown.flatMap(({ curve }) => [curve.mean, curve.low, curve.high, ...curve.runs].map((each) => extent(finite(each))));
-  const [low, high] = extent(ends.flat().filter(Number.isFinite));
+  const ends = (lists) => extent(lists.map((each) => extent(finite(each))).flat().filter(Number.isFinite));
+  const banded = shown.filter((each) => isBanded(each) || each.rank === state.highlighted);
+  const threshold = data.threshold === null ? [] : [[data.threshold]];
+  const returns = ends([...shown.map(({ curve }) => curve.mean), ...banded.flatMap(({ curve }) => curve.runs), ...threshold]);
+  const bands = ends([returns, ...banded.flatMap(({ curve }) => [curve.low, curve.high])]);
+  const most = 0.25 * (returns[1] - returns[0]);
+  const [low, high] = [Math.max(bands[0], returns[0] - most), Math.min(bands[1], returns[1] + most)];
   const margin = 0.04 * (high - low || 1);
   return [low - margin, high + margin];
 }
@@ -159,6 +170,7 @@ function drawCurves(width) {
     type: "line", xref: "paper", x0: 0, x1: 1, y0: data.threshold, y1: data.threshold, line: { color: soft, dash: "dash", width: 1 },
   }];
   const title = state.colour === "contender" ? "" : data.keys[Number(state.colour)].label;
+  const hasBands = shown.some(({ curve }) => finite(curve.low).length);
   return {
     traces: [...curveTraces(shown), ...outstanding()],
     layout: layout(width < NARROW ? 420 : 500, {
@@ -167,7 +179,7 @@ function drawCurves(width) {
       yaxis: { title: { text: "return" }, range: curveRange(shown) },
     }),
     caption: `The mean return of ${shown.length} permutations during training, against ${AXES[state.axis]}. `
-      + "The black or white line is the highlighted permutation, with its 95 % interval as a band and its repetitions as thin lines. "
+      + `The black or white line is the highlighted permutation, with ${hasBands ? "its 95 % interval as a band and " : ""}its repetitions as thin lines. `
       + "Point at a curve to see its permutation. Failed runs are left out of the means.",
   };
 }
@@ -201,9 +213,11 @@ function drawImportance(width) {
       arrayminus: effects.map((effect) => percentage(effect.share - effect.low)),
     },
   });
+  const isNarrow = width < NARROW;
   const annotations = rows.map((effect, at) => ({
-    xref: "paper", x: 0, xanchor: "left", y: at, yshift: 17, showarrow: false, align: "left",
-    text: effectName(effect) + (matters(effect) === false ? ` <span style="color:${soft}">(not shown beyond the noise)</span>` : ""),
+    xref: "paper", x: 0, xanchor: "left", y: at, yanchor: "bottom", yshift: 5, showarrow: false, align: "left",
+    text: inLines(effect.keys.join(" × "), Math.floor(width / 9), 3)
+      + (matters(effect) === false ? `${isNarrow ? "<br>" : " "}<span style="color:${soft}">(not shown beyond the noise)</span>` : ""),
     font: { color: text, size: 13 },
   }));
   const traces = [trace(rows, "by itself", 0, accent, "circle")];
@@ -214,17 +228,20 @@ function drawImportance(width) {
   const unsure = found.method !== "analysis of variance" ? " A model of main effects estimated the shares, as the grid is incomplete." : "";
   return {
     traces,
-    layout: layout(90 + 58 * rows.length, {
+    layout: layout(90 + (isNarrow ? 96 : 58) * rows.length, {
       annotations, legend: legend("", width), margin: { l: 12, r: 16, t: 40, b: 48 },
       xaxis: { title: { text: "share of the variance, %" }, range: [-2, 102] },
       yaxis: { range: [rows.length - 0.5, -0.75], visible: false },
     }),
-    caption: "The share of each hyperparameter in the variance between permutations, with 95 % intervals. "
+    caption: `The share of each hyperparameter in the variance between permutations${intervals([...found.main, ...found.total])}. `
+      + "Filters don't change this chart. "
       + rows.slice(0, 4).map((effect) => `${effect.keys.join(" × ")}: ${percent(effect.share)}`).join("; ") + "."
       + (found.noise === null ? "" : ` Seeds cause ${percent(found.noise)} of the variance of single runs.`) + unsure,
   };
 }
 
+/** The words of a caption that say whether there are intervals. */
+const intervals = (shown) => (shown.some(({ low }) => low !== null) ? ", with 95 % intervals" : "");
 const percentage = (value) => (value === null || Number.isNaN(value) ? null : 100 * value);
 const rangeText = ({ low, high }) => (low === null ? "" : ` (${percent(low)} to ${percent(high)})`);
 
@@ -234,42 +251,71 @@ function matters(effect) {
   return data.keys.find((key) => key.label === effect.keys[0])?.matters ?? null;
 }
 
+/** Where the choices of a key lie on its axis, and the axis: numbers by size, others side by side. */
+function choiceAxis(key, width) {
+  const words = key.parts.map((choice) => inLines(choice, Math.max(6, Math.floor(width / key.parts.length / 8)), 4));
+  const places = key.parts.map((_, place) => place);
+  const beside = { at: places, axis: { tickvals: places, ticktext: words, range: [-0.5, places.length - 0.5] } };
+  if (!isNumeric(key.parts) || key.parts.length < 2) return beside;
+  const at = key.parts.map(Number);
+  const isLog = isLogarithmic(at);
+  const [low, high] = extent(isLog ? at.map(Math.log10) : at);
+  const margin = 0.12 * (high - low);
+  const pixels = (value) => (width * ((isLog ? Math.log10(value) : value) - low)) / (1.24 * (high - low));
+  const sorted = at.map((value, place) => [pixels(value), 4 * key.parts[place].length + 3]).sort((a, b) => a[0] - b[0]);
+  // Where labels would lie on each other, as with 0.99 and 0.999, choices are side by side.
+  if (sorted.some(([place, half], number) => number && place - half < sorted[number - 1][0] + sorted[number - 1][1])) return beside;
+  return { at, axis: { type: isLog ? "log" : "linear", tickvals: at, ticktext: key.parts.map(plain), range: [low - margin, high + margin] } };
+}
+
+const lineCount = (text) => text.split("<br>").length;
+
 function drawChoices(width) {
   const keys = data.keys.filter((key) => key.choiceScores.some(({ mean }) => mean !== null));
   if (!keys.length) return { caption: "No hyperparameter is varied, or no run has finished yet." };
   const { text, soft, accent } = theme();
   const across = Math.min(keys.length, Math.max(1, Math.min(4, Math.floor(width / 230))));
   const down = Math.ceil(keys.length / across);
-  const base = layout(70 + 220 * down, { showlegend: false, margin: { l: 62, r: 16, t: 44, b: 40 } });
+  const wide = (width - 78) / across;
+  const titles = keys.map((key) => `<b>${inLines(key.label, Math.floor(wide / 9), 4)}</b>${remark(key)}`);
+  const axes = keys.map((key) => choiceAxis(key, wide));
+  // Pixels of a row: title, plot, labels.
+  const [above, plot] = [8 + 18 * Math.max(...titles.map(lineCount)), 160];
+  const below = 12 + 18 * Math.max(...axes.flatMap(({ axis }) => axis.ticktext.map(lineCount)));
+  const tall = down * (above + plot + below);
+  const base = layout(tall + 10, { showlegend: false, margin: { l: 62, r: 16, t: 0, b: 10 } });
   const { xaxis, yaxis, ...result } = base;
   const annotations = [];
   const traces = keys.map((key, at) => {
     const [column, row] = [at % across, Math.floor(at / across)];
     const name = at ? String(at + 1) : "";
-    const domain = (place, count, gap) => [place / count + (place ? gap : 0), (place + 1) / count - (place < count - 1 ? gap : 0)];
-    const [bottom, top] = domain(down - 1 - row, down, down > 1 ? 0.16 / down : 0);
-    result[`xaxis${name}`] = { ...xaxis, type: "category", domain: domain(column, across, 0.012), anchor: `y${name}`, showgrid: false, fixedrange: true, range: [-0.5, key.choices.length - 0.5] };
-    result[`yaxis${name}`] = { ...yaxis, domain: [bottom, top], anchor: `x${name}`, matches: at ? "y" : undefined, showticklabels: column === 0, fixedrange: true, title: { ...yaxis.title, text: column === 0 ? plain(data.metric) : "" } };
+    const gap = 0.012;
+    const columns = [column / across + (column ? gap : 0), (column + 1) / across - (column < across - 1 ? gap : 0)];
+    const top = 1 - (row * (above + plot + below) + above) / tall;
+    result[`xaxis${name}`] = { ...xaxis, ...axes[at].axis, tickangle: 0, domain: columns, anchor: `y${name}`, showgrid: false, fixedrange: true, automargin: false };
+    result[`yaxis${name}`] = { ...yaxis, domain: [top - plot / tall, top], anchor: `x${name}`, matches: at ? "y" : undefined, showticklabels: column === 0, fixedrange: true, title: { ...yaxis.title, text: column === 0 ? plain(data.metric) : "" } };
     annotations.push({
       xref: `x${name} domain`, yref: `y${name} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom", showarrow: false, align: "left",
-      text: `<b>${inLines(key.label)}</b>${remark(key)}`, font: { size: 13, color: text },
+      text: titles[at], font: { size: 13, color: text },
     });
     const colour = key.matters === false ? soft : accent;
     return {
-      type: "scatter", mode: "lines+markers", x: key.choices.map(plain), y: key.choiceScores.map(({ mean }) => mean),
+      type: "scatter", mode: "lines+markers", x: axes[at].at, y: key.choiceScores.map(({ mean }) => mean),
       xaxis: `x${name}`, yaxis: `y${name}`, line: { color: colour, width: 2 }, marker: { size: 9, color: colour },
       error_y: {
         type: "data", symmetric: false, thickness: 1.5, width: 5, color: colour,
         array: key.choiceScores.map(({ mean, high }) => (high === null ? null : high - mean)),
         arrayminus: key.choiceScores.map(({ mean, low }) => (low === null ? null : mean - low)),
       },
+      text: key.choices.map((choice) => inLines(choice, 60, 20)),
       customdata: key.choiceScores.map(({ low, high }) => (low === null ? "" : `<br>95 % interval ${score(low)} to ${score(high)}`)),
-      hovertemplate: "%{x}: %{y:.4~g}%{customdata}<extra></extra>",
+      hovertemplate: "%{text}: %{y:.4~g}%{customdata}<extra></extra>",
     };
   });
   return {
     traces, layout: { ...result, annotations },
-    caption: `The ${data.meanMetric} of each choice, over all permutations with that choice, with 95 % intervals. All parts share one scale.`,
+    caption: `The ${data.meanMetric} of each choice, over all permutations with that choice${intervals(keys.flatMap((key) => key.choiceScores))}. All parts share one scale. `
+      + "Filters don't change this chart.",
   };
 }
 
@@ -278,35 +324,52 @@ function remark(key) {
   return key.edge ? `<br>the best is the ${key.edge} listed` : "";
 }
 
+/** A permutation's choices, or the parts of ranges where the sweep has ranges. */
+const partsOf = (each) => each.parts ?? each.choices;
+
 function drawHeat(width) {
   if (data.keys.length < 2) return { caption: "This chart needs two varied hyperparameters." };
   const [across, down] = [data.keys[state.across], data.keys[state.down]];
-  const cells = down.choices.map((_, y) => across.choices.map((__, x) => finite(visible()
-    .filter((each) => each.choices[state.across] === x && each.choices[state.down] === y)
+  const cells = down.parts.map((_, y) => across.parts.map((__, x) => finite(visible()
+    .filter((each) => partsOf(each)[state.across] === x && partsOf(each)[state.down] === y)
     .map((each) => each.mean))));
   const means = cells.map((row) => row.map((values) => (values.length ? average(values) : null)));
   if (!finite(means.flat()).length) return { caption: "No permutation shown has a score yet." };
-  const { soft } = theme();
+  const { soft, bad } = theme();
+  const [low, high] = extent(finite(means.flat()));
+  const scale = data.lessIsBetter ? [...VIRIDIS].reverse() : VIRIDIS;
+  const ink = (value) => (value === null ? bad : inkOn(blend(scale, high > low ? (value - low) / (high - low) : 0.5)));
+  const isLost = (x, y) => visible().some((each) => each.failed && partsOf(each)[state.across] === x && partsOf(each)[state.down] === y);
+  const words = (value, x, y) => (value === null ? (isLost(x, y) ? "failed" : "") : score(value));
+  const places = means.flatMap((row, y) => row.map((value, x) => ({ value, x, y })));
+  const ticks = (key, most) => ({ tickvals: key.parts.map((_, place) => place), ticktext: key.parts.map((choice) => inLines(choice, most, 4)) });
+  const full = (key) => key.parts.map((choice) => inLines(choice, 60, 20));
+  const [names, others] = [full(across), full(down)];
   return {
     traces: [{
-      type: "heatmap", x: across.choices.map(plain), y: down.choices.map(plain), z: means,
+      type: "heatmap", x: names.map((_, place) => place), y: others.map((_, place) => place), z: means, zmin: low, zmax: high,
       text: means.map((row) => row.map((value) => (value === null ? "" : score(value)))),
-      customdata: cells.map((row) => row.map((values) => values.length)),
-      texttemplate: "%{text}", hoverongaps: false, xgap: 2, ygap: 2, colorscale: "Viridis", reversescale: data.lessIsBetter,
-      hovertemplate: `${plain(across.label)} = %{x}<br>${plain(down.label)} = %{y}<br>%{text}, the mean of %{customdata} permutations<extra></extra>`,
+      customdata: cells.map((row, y) => row.map((values, x) => [values.length, names[x], others[y]])),
+      hoverongaps: false, xgap: 2, ygap: 2, colorscale: scale.map((colour, place) => [place / (scale.length - 1), colour]),
+      hovertemplate: `${plain(across.label)} = %{customdata[1]}<br>${plain(down.label)} = %{customdata[2]}<br>%{text}, the mean of %{customdata[0]} permutations<extra></extra>`,
+      showscale: width >= NARROW,
       colorbar: { title: { text: plain(data.metric), side: "right" }, tickfont: { color: soft }, outlinewidth: 0, thickness: 14 },
+    }, {
+      type: "scatter", mode: "text", x: places.map(({ x }) => x), y: places.map(({ y }) => y), hoverinfo: "skip", showlegend: false,
+      text: places.map(({ value, x, y }) => words(value, x, y)), textfont: { size: 12, color: places.map(({ value }) => ink(value)) },
     }],
-    layout: layout(Math.min(620, 130 + 62 * down.choices.length), {
-      xaxis: { type: "category", title: { text: plain(across.label) }, showgrid: false },
-      yaxis: { type: "category", title: { text: plain(down.label) }, showgrid: false, autorange: "reversed" },
+    layout: layout(Math.min(900, 130 + 62 * down.parts.length), {
+      xaxis: { ...ticks(across, Math.max(6, Math.floor((width - 180) / across.parts.length / 8))), range: [-0.5, names.length - 0.5], title: { text: inLines(across.label, Math.floor(width / 9), 3) }, showgrid: false },
+      yaxis: { ...ticks(down, width < NARROW ? 10 : 24), range: [others.length - 0.5, -0.5], title: { text: inLines(down.label, 24, 3) }, showgrid: false },
     }),
-    caption: `The ${data.meanMetric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs without a score.`,
+    caption: `The ${data.meanMetric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs without a score; in those that say so, runs failed.`,
   };
 }
 
 // Parallel coordinates. Plotly's own need a graphics card, and can't tell which line the mouse points at.
 
 const SHADES = 10; // colours of lines, one trace each
+const MOST_TICKS = 12; // at an axis; a range has as many values as there are permutations
 const MOST_DRAWN = 1000; // of the best permutations, which keeps a browser fast
 
 /** The height of a permutation's line at each axis, from 0 to 1. */
@@ -339,8 +402,9 @@ function paths(shown, range, more) {
 /** The axes: lines with a name above and choices beside them. */
 function parallelAxes([low, high]) {
   const { text, soft, ground } = theme();
-  const names = [...data.keys.map((key) => inLines(key.label)), plain(data.metric)];
-  const ticks = data.keys.map((key) => key.choices.map((choice, at) => [plain(choice), (at + 0.5) / key.choices.length]));
+  const names = [...data.keys.map((key) => inLines(key.label, 16, 3)), inLines(data.metric, 16, 3)];
+  const ticks = data.keys.map((key) => key.choices.map((choice, at) => [inLines(choice, 14, 2), (at + 0.5) / key.choices.length])
+    .filter((_, at) => at % Math.ceil(key.choices.length / MOST_TICKS) === 0));
   ticks.push([0, 0.25, 0.5, 0.75, 1].map((part) => [score(low + part * (high - low)), part]));
   const note = (x, y, more) => ({ x, y, showarrow: false, font: { color: text, size: 12 }, ...more });
   return {
@@ -381,7 +445,7 @@ function drawParallel() {
   return {
     traces: [...shades, ...outstandingPath()],
     layout: layout(460, {
-      showlegend: false, margin: { l: 64, r: 64, t: 60, b: 20 }, ...parallelAxes(range),
+      showlegend: false, margin: { l: 100, r: 76, t: 76, b: 20 }, ...parallelAxes(range),
       xaxis: { range: [-0.02, data.keys.length + 0.02], visible: false, fixedrange: true },
       yaxis: { range: [-0.04, 1.04], visible: false, fixedrange: true },
     }),
@@ -404,7 +468,7 @@ function drawRepetitions(width) {
     marker: { color: few ? colours[repetition] : colours[0], symbol: few ? symbols[repetition] : "circle", size: 8, opacity: 0.85 }, showlegend: few,
   }));
   const mean = {
-    type: "scatter", mode: "markers", name: "mean, 95 % interval", x: shown.map((each) => each.mean), y: shown.map((_, at) => at), hoverinfo: "skip",
+    type: "scatter", mode: "markers", name: shown.some((each) => each.low !== null) ? "mean, 95 % interval" : "mean", x: shown.map((each) => each.mean), y: shown.map((_, at) => at), hoverinfo: "skip",
     marker: { symbol: "line-ns", size: 16, line: { width: 2.5, color: text } },
     error_x: {
       type: "data", symmetric: false, color: faint(text, 0.45), thickness: 4, width: 0,
@@ -412,15 +476,22 @@ function drawRepetitions(width) {
       arrayminus: shown.map((each) => (each.low === null ? null : each.mean - each.low)),
     },
   };
+  // A failed run counts as the worst score, so its mark is there.
+  const [worst] = (data.lessIsBetter ? (ends) => [ends[1]] : (ends) => ends)(extent(finite(shown.flatMap((each) => each.runs.map((run) => run.value)))));
+  const losses = shown.flatMap((each, at) => each.runs.filter((run) => run.error).map((run) => ({ at, words: `${description(each)}<br>${plain(run.state)}, seed ${run.seed}: ${inLines(run.error, 60, 3)}` })));
+  const failures = losses.length ? [{
+    type: "scatter", mode: "markers", name: "failed", x: losses.map(() => worst), y: losses.map(({ at }) => at),
+    text: losses.map(({ words }) => words), hovertemplate: "%{text}<extra></extra>", marker: { symbol: "x-thin", size: 9, line: { width: 2, color: bad } },
+  }] : [];
   const lost = (each) => (each.failed ? ` <span style="color:${bad}">${each.failed} failed</span>` : "");
   return {
-    traces: [mean, ...seeds],
+    traces: [mean, ...seeds, ...failures],
     layout: layout(130 + 26 * shown.length, {
       legend: legend("", width), margin: { l: 60, r: 16, t: 60, b: 48 },
       xaxis: { title: { text: plain(data.metric) } },
       yaxis: { title: { text: "permutation" }, tickvals: shown.map((_, at) => at), ticktext: shown.map((each) => plain(each.name) + lost(each)), range: [shown.length - 0.4, -0.6] },
     }),
-    caption: `The ${data.metric} of every repetition of ${shown.length === 1 ? "the permutation" : `the best ${shown.length} permutations`}, the best at the top. Each seed has the same mark in all rows.`,
+    caption: `The ${data.metric} of every repetition of ${shown.length === 1 ? "the permutation" : `the best ${shown.length} permutations`}, the best at the top. Each seed has the same mark in all rows.${failures.length ? " A cross is a failed run, which counts as the worst score; a run without a mark isn't done." : ""}`,
   };
 }
 

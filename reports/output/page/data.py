@@ -11,6 +11,7 @@ from reports.answer import Answer
 from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, mean_title, metric_title
 from reports.ranking import Score
 from reports.statistics.averages import Array
+from reports.statistics.bounds import Bounds
 from reports.statistics.curves import Curve, mean_curves
 from reports.statistics.importance import Effect, Importance
 
@@ -24,8 +25,12 @@ def page_data(answer: Answer) -> dict[str, Any]:
     outcome = answer.outcome
     shown = [score.permutation for score in answer.scores[:_MOST_CURVES]]
     choices = {label: outcome.ordered(label) for label in outcome.varied}
+    parts = _parts(outcome)
     points = min(60, max(12, _POINTS // max(len(shown), 1)))
-    curves = [*mean_curves(shown, points), *[None] * (len(answer.scores) - len(shown))]
+    curves = [
+        *mean_curves(shown, points, Bounds(*outcome.return_bounds)),
+        *[None] * (len(answer.scores) - len(shown)),
+    ]
     return {
         "runId": outcome.run_id,
         "metric": metric_title(answer.metric),
@@ -36,10 +41,27 @@ def page_data(answer: Answer) -> dict[str, Any]:
         "repetitions": outcome.repetitions,
         "keys": [_key(answer, label) for label in outcome.varied],
         "permutations": [
-            _permutation(outcome, choices, score, curve)
+            _permutation(outcome, choices, score, curve) | parts.get(score.permutation.name, {})
             for score, curve in zip(answer.scores, curves, strict=True)
         ],
         "importance": _importance(answer.importance),
+    }
+
+
+def _parts(outcome: Outcome) -> dict[str, dict[str, list[int]]]:
+    """Return the numbers of each permutation's parts, by its name; nothing without ranges."""
+    if not outcome.ranges:
+        return {}
+    coarse = outcome.in_parts()
+    ordered = {label: coarse.ordered(label) for label in outcome.varied}
+    return {
+        each.name: {
+            "parts": [
+                parts.index(each.choices[outcome.labels.index(label)])
+                for label, parts in ordered.items()
+            ]
+        }
+        for each in coarse.permutations
     }
 
 
@@ -51,16 +73,17 @@ def to_json(data: Any) -> str:
 
 
 def _key(answer: Answer, label: str) -> dict[str, Any]:
-    choices = answer.outcome.ordered(label)
+    parts = answer.outcome.in_parts().ordered(label)
     scores = {each.choice: each for each in answer.choice_scores.get(label, ())}
     return {
         "label": label,
-        "choices": choices,
+        "choices": answer.outcome.ordered(label),
+        "parts": parts,
         "matters": answer.matters(label),
         "edge": answer.edges.get(label),
         "choiceScores": [
             {"mean": _number(each.mean), "low": _number(each.low), "high": _number(each.high)}
-            for each in map(scores.get, choices)
+            for each in map(scores.get, parts)
             if each is not None
         ],
     }

@@ -74,10 +74,11 @@ function refresh(...names) {
 function drawWhenIdle() {
   if (!window.Plotly) return;
   const later = window.requestIdleCallback || ((call) => setTimeout(call, 50));
-  later(() => {
+  const next = () => {
     const [name] = waiting;
     if (name) { draw(name); drawWhenIdle(); } else document.documentElement.dataset.drawn = "all";
-  });
+  };
+  later(next, { timeout: 1000 }); // ms; a busy machine may never be idle
 }
 
 /** Highlights the curve below the mouse, and the chosen curve when the mouse leaves. */
@@ -101,7 +102,9 @@ function followMouse(root) {
 /** Starts drawing, once Plotly is loaded. */
 function drawCharts() {
   watch();
+  if (isServed) restorePlace();
   drawWhenIdle();
+  follow();
 }
 
 function watch() {
@@ -132,7 +135,7 @@ function print(begins) {
 // Controls.
 
 function options(select, choices, chosen) {
-  select.replaceChildren(...choices.map(([value, text]) => element("option", { value }, text)));
+  select.replaceChildren(...choices.map(([value, text, name]) => element("option", { value, "data-name": name }, text)));
   select.value = chosen;
 }
 
@@ -171,8 +174,8 @@ function filtered() {
 function sayHowMany() {
   const [count, all] = [visible().length, permutations.length];
   byId("shown").textContent = count === all
-    ? `Showing all ${all} permutations. Filters also apply to the charts below.`
-    : `Showing ${count} of ${all} permutations, also in the charts below.`;
+    ? `Showing all ${all} permutations. Filters also apply to the charts below, except those of importance and of the mean of each choice.`
+    : `Showing ${count} of ${all} permutations, also in the charts below, except those of importance and of the mean of each choice.`;
 }
 
 /** The keys, the most important first; the charts start with the first two. */
@@ -191,7 +194,8 @@ function prepareControls() {
   options(byId("across"), keys, state.across);
   options(byId("down"), keys, state.down);
   const curved = permutations.filter((each) => each.curve);
-  const named = (each) => [String(each.rank), `${each.rank}: permutation ${each.name}`];
+  byId("bands").closest("label").hidden = !curved.some(({ curve }) => finite(curve.low).length);
+  const named = (each) => [String(each.rank), `${each.rank}: permutation ${each.name}`, `permutation ${each.name}`];
   options(byId("highlight"), curved.map(named), String(state.highlighted));
   byId("highlight").addEventListener("change", () => highlight(Number(byId("highlight").value)));
   for (const button of document.querySelectorAll("[name=axis]")) {
@@ -221,4 +225,5 @@ pair = [state.across, state.down];
 table.prepare();
 table.press(state.highlighted);
 sayHowMany();
+keepChoices();
 document.documentElement.dataset.ready = performance.now().toFixed(0);

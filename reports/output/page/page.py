@@ -19,7 +19,7 @@ from reports.output.page.parts import (
 from schema.yaml_file import replace_file
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("theme.js", "table.js", "charts.js", "page.js")
+_SCRIPTS = ("theme.js", "table.js", "charts.js", "live.js", "page.js")
 _MARKER = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -32,9 +32,27 @@ def write_page(answer: Answer, path: Path, sentences: Sequence[str]) -> None:
         sentences: the answer in words, the most important first; text between backquotes is shown as
             code.
     """
-    text = _filled(
+    with replace_file(path) as file:
+        file.write(page_text(answer, sentences))
+
+
+def page_text(
+    answer: Answer, sentences: Sequence[str], version: str = "", seconds: int | None = None
+) -> str:
+    """Return the page of a sweep.
+
+    Args:
+        answer: the sweep's answer.
+        sentences: the answer in words.
+        version: stands for the answer; a served page reloads when the server's version differs.
+        seconds: how often a served page asks for the version; None never asks.
+    """
+    served = "" if seconds is None else f' data-refresh="{seconds}" data-version="{version}"'
+    return _filled(
         _read("template.html"),
         {
+            "served": served,
+            "connect": "" if seconds is None else "connect-src 'self'; ",
             "title": escape(answer.outcome.run_id),
             "style": _read("page.css"),
             "heading": heading_part(answer),
@@ -47,8 +65,6 @@ def write_page(answer: Answer, path: Path, sentences: Sequence[str]) -> None:
             "scripts": "\n".join(map(_read, _SCRIPTS)),
         },
     )
-    with replace_file(path) as file:
-        file.write(text)
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:

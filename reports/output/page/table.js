@@ -99,7 +99,11 @@ function valuesCell(permutation) {
     return element("span", { class: run.error ? "bad" : null }, run.state);
   });
   const lost = permutation.runs.filter((run) => run.value === null && run.error);
-  const reasons = lost.map((run) => element("small", { class: "bad", title: run.error }, shortened(run.error, 80)));
+  const counts = new Map();
+  lost.forEach((run) => counts.set(run.error, (counts.get(run.error) ?? 0) + 1));
+  const reasons = [...counts].map(([error, count]) => element(
+    "small", { class: "bad", title: error }, `${count > 1 ? `${count} × ` : ""}${shortened(error, 80)}`,
+  ));
   return element("span", {}, ...texts.flatMap((text, place) => (place ? [", ", text] : [text])), ...reasons);
 }
 
@@ -130,6 +134,23 @@ function drawn(name, attributes) {
   return made;
 }
 
+/** The permutations shown as CSV, with the columns' names of `report.py --format=csv`. */
+function csvOf(shown) {
+  const titles = ["rank", "permutation", "score", "low", "high", "probability", "failed",
+    ...data.keys.map((key) => key.label), ...Array.from({ length: data.repetitions }, (_, place) => `repetition_${place}`)];
+  const rows = shown.map((each) => [each.rank, each.name, each.mean, each.low, each.high, each.probability, each.failed,
+    ...data.keys.map((key, place) => key.choices[each.choices[place]]),
+    ...Array.from({ length: data.repetitions }, (_, place) => each.runs[place]?.value)]);
+  const cell = (value) => (/[",\r\n]/.test(value ?? "") ? `"${value.replaceAll('"', '""')}"` : value ?? "");
+  return [titles, ...rows].map((row) => `${row.map(cell).join(",")}\n`).join("");
+}
+
+function download(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
 const table = {
   root: document.getElementById("table"),
   more: document.getElementById("more"),
@@ -140,6 +161,7 @@ const table = {
 
   prepare() {
     this.root.tHead.append(element("tr", {}, ...this.columns.map((each, place) => this.header(each, place))));
+    document.getElementById("csv").addEventListener("click", () => download(`${data.runId}.csv`, csvOf(this.found())));
     this.more.addEventListener("click", () => { this.most = Infinity; this.show(); });
     this.show();
   },
@@ -160,7 +182,10 @@ const table = {
   /** Sorts by a column, the good end first; a second call reverses the order. */
   sort(place) {
     const again = this.sorted.place === place;
-    const direction = again ? -this.sorted.direction : this.columns[place].best || 1;
+    this.sortBy(place, again ? -this.sorted.direction : this.columns[place].best || 1);
+  },
+
+  sortBy(place, direction) {
     this.sorted = { place, direction };
     [...this.root.tHead.rows[0].cells].forEach((cell, at) => {
       if (!this.columns[at].value) return;
@@ -170,7 +195,8 @@ const table = {
     this.show();
   },
 
-  show() {
+  /** The permutations that pass the filters, in the table's order. */
+  found() {
     const { place, direction } = this.sorted;
     const value = this.columns[place].value;
     const compared = (a, b) => {
@@ -179,7 +205,11 @@ const table = {
       if (first === null || second === null) return (first === null) - (second === null);
       return direction * (first > second ? 1 : first < second ? -1 : 0) || a.rank - b.rank;
     };
-    const found = visible().sort(compared);
+    return visible().sort(compared);
+  },
+
+  show() {
+    const found = this.found();
     const rows = found.slice(0, this.most).map((each) => this.row(each));
     this.root.tBodies[0].replaceChildren(...rows);
     this.line(found.slice(0, this.most), rows);

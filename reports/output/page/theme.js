@@ -26,10 +26,12 @@ const ORDERED = {
   dark: ["#9a94f0", "#3a9dbb", "#2fb98f", "#8fd744", "#fde725"],
 };
 
+const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
+
 /** A colour for each choice of a key: along a scale for numbers, else as distinct as possible. */
 function palette(choices) {
   const mode = theme().dark ? "dark" : "light";
-  const numeric = choices.every((choice) => choice !== "" && Number.isFinite(Number(choice)));
+  const numeric = isNumeric(choices);
   if (choices.length <= 2 || (!numeric && choices.length <= DISTINCT[mode].length)) {
     return choices.map((_, place) => DISTINCT[mode][place]);
   }
@@ -112,8 +114,45 @@ function plain(text) {
   return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
-/** A key in two lines, for narrow places. */
-const inLines = (label) => plain(label).replace(/\.(?=[^.]+$)/, ".<br>");
+/** The lines of a text, broken behind dots, underscores, commas and spaces if possible; the last ends with … if cut. */
+function linesOf(text, width, most) {
+  const lines = [""];
+  const parts = String(text).split(/(?<=[._,\s])(?!\d)/).flatMap((word) => word.match(new RegExp(`.{1,${width}}`, "gs")) ?? []);
+  for (const part of parts) {
+    if (lines.at(-1) && (lines.at(-1) + part).trimEnd().length > width) lines.push("");
+    lines[lines.length - 1] += part;
+  }
+  if (lines.length <= most) return lines.map((line) => line.trim());
+  return [...lines.slice(0, most - 1), `${lines[most - 1].slice(0, width - 1)}…`].map((line) => line.trim());
+}
+
+/** A text in lines of some characters, for narrow places. */
+const inLines = (text, width = 18, most = 4) => linesOf(text, width, most).map(plain).join("<br>");
+
+/** Whether all choices of a key are numbers. */
+const isNumeric = (choices) => choices.every((choice) => choice !== "" && Number.isFinite(Number(choice)));
+
+/** Whether numbers lie more evenly on a logarithmic axis than on a linear one. */
+function isLogarithmic(values) {
+  if (values.some((value) => value <= 0)) return false;
+  if (values.length < 3) return Math.max(...values) >= 10 * Math.min(...values);
+  const unevenness = (each) => {
+    const sorted = [...each].sort((a, b) => a - b);
+    const [least, most] = extent(sorted.slice(1).map((value, place) => value - sorted[place]));
+    return most / least;
+  };
+  return unevenness(values.map(Math.log)) < unevenness(values);
+}
+
+/** Black or white, whichever is the more readable on a colour. */
+function inkOn(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  return (luminance + 0.05) ** 2 > 1.05 * 0.05 ? "#000000" : "#ffffff";
+}
 
 /** The label of a permutation below the mouse: its name and choices. */
 function description(permutation) {

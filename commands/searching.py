@@ -1,0 +1,44 @@
+"""Describes a search and begins its batches, for `tune.py`."""
+
+from __future__ import annotations
+
+from schema.counting import counted
+from sweeps.options import SweepOptions
+from sweeps.planning.populations import count_steps
+from sweeps.searching.plan import BATCH, FIRST_BATCH, LEARNING
+from sweeps.searching.search import Search
+from sweeps.sweep import Sweep
+
+
+def describe_search(search: Search, options: SweepOptions) -> str:
+    """Return how a search goes on, and the environment steps of all its runs."""
+    grid = search.grid
+    steps = [count_steps(grid.permutation(index)) for index in range(len(grid))]
+    about = "" if len(set(steps)) == 1 else "about "
+    total = round(sum(steps) / len(steps) * search.trials) * options.repetitions
+    batches = "all at once"
+    if search.sampler in LEARNING:
+        batches = f"a batch of {FIRST_BATCH}, then batches of {BATCH}"
+    return (
+        f"search: {search.sampler}, {counted(search.trials, 'trial')} ({batches}), "
+        f"{len(grid)} chosen so far; all runs together take {about}{total:,} environment steps"
+    )
+
+
+def begin_batch(sweep: Sweep, search: Search, options: SweepOptions) -> bool:
+    """Choose a search's next batch by the scores so far, and return whether there is one."""
+    if not (search.left and search.grow(_scores(options))):
+        return False
+    sweep.grow(search.grid)
+    return True
+
+
+def _scores(options: SweepOptions) -> dict[str, float]:
+    """Return the mean score of each permutation that has one, as the answer ranks them."""
+    # Imported here because reading them is needed between batches only.
+    from reports.outcome import read_outcome
+    from reports.ranking import known, rank
+
+    ranking = rank(read_outcome(options.out, options.run_id))
+    pairs = zip(ranking.outcome.permutations, map(known, ranking.mean), strict=True)
+    return {permutation.name: mean for permutation, mean in pairs if mean is not None}
