@@ -19,6 +19,14 @@ Options:
     --max-repetitions=<n>   Most repetitions of a permutation in a race; 10 if left out.
     --steps=<n>             Most environment steps of all runs of a race; a round that would exceed them
                             doesn't begin.
+    --prune=<rule>          Stop hopeless permutations early, all repetitions of one together: none,
+                            median (those whose mean return is below the median), or halving (all but
+                            the best). They aren't ranked, and --prune=none trains them to the end
+                            [default: none].
+    --rungs=<list>          Updates after which --prune judges permutations, or shares of
+                            trainer.updates, such as 50,100 or 0.1,1/3; 1/4,1/2 if left out.
+    --keep=<share>          Share of the permutations at a rung that --prune=halving keeps; 1/2 if left
+                            out.
     --worker-id=<n>         Offset of the environments' communication ports. Sessions that run Unity
                             environments on one machine at the same time need distinct offsets. If left
                             out, ports in use are skipped [default: 2].
@@ -95,6 +103,7 @@ from commands.options import (
     run_id_option,
     worker_id_option,
 )
+from commands.pruning import check_prune, prune_option
 from commands.racing import repetitions_option
 from commands.search_option import search_option
 from ppo.sinks import parse_sinks
@@ -134,12 +143,16 @@ def main(arguments: Arguments) -> int:
         grid = _read_grid(arguments, base, space)
         only = numbers_option(arguments, "--only", len(grid))
         warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
+        prune = prune_option(arguments, grid)
         if arguments["--generate-only"] and not arguments["--dry-run"]:
             return _generate(grid, arguments, repetitions, seed)
     else:
+        prune = None
         warn(plan.space.validate())
     longest = shard_id(run_id, shard) if confirmation is None else confirmation_id(run_id)
     check_lengths(out, run_id, longest)
+    if prune is not None:
+        warn(check_prune(grid, prune))
     if not arguments["--dry-run"]:
         start_server()
 
@@ -176,6 +189,7 @@ def main(arguments: Arguments) -> int:
         only=only,
         order=order,
         race=race,
+        prune=prune,
         shard=shard,
     )
     options = share_out(grid, options, together, jobs)
@@ -192,6 +206,8 @@ def _shard(arguments: Arguments) -> Shard | None:
     for name in ("--merge", "--only", "--confirm", "--generate-only", "--race"):
         if arguments[name]:
             raise UserError(f"{name}: needs the whole sweep; leave it out, or --shard={shard}")
+    if arguments["--prune"] != "none":
+        raise UserError(f"--prune: needs the whole sweep; leave it out, or --shard={shard}")
     return shard
 
 

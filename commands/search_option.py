@@ -18,6 +18,9 @@ _OF_GRIDS = {
     "--skip-invalid": False,
     "--order": "grid",
     "--race": False,
+    "--prune": "none",
+    "--rungs": None,
+    "--keep": None,
     "--shard": None,
 }
 

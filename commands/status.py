@@ -30,7 +30,7 @@ def show_status(out: Path, run_id: str) -> int:
     console = make_console()
     with read_journal(out, run_id) as journal:
         counts = journal.counts()
-        states = (RunState.FINISHED, *PENDING, *FAILURES)
+        states = (RunState.FINISHED, *PENDING, RunState.PRUNED, *FAILURES)
         line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
         console.print(f"{run_id}: {line} of {counted(sum(counts.values()), 'run')}")
         left_out, finished = journal.count_left_out()

@@ -22,6 +22,7 @@ from commands.notices import (
     warn,
 )
 from commands.provenance import provenance
+from commands.pruning import climb, describe_prune
 from commands.racing import check_race, describe_race, run_rounds
 from commands.searching import begin_batch, describe_search
 from commands.terminal.progress import duration, make_console, make_display
@@ -95,6 +96,11 @@ class _Plan:
             self.print_line(
                 f"{counted(agenda.finished_left_out, 'finished run')} of permutations that are left out "
                 "now kept, but not ranked"
+            )
+        if agenda.pruned:
+            self.print_line(
+                f"{counted(agenda.pruned, 'pruned run')} {'stays' if agenda.pruned == 1 else 'stay'} "
+                f"stopped; --prune=none trains {'it' if agenda.pruned == 1 else 'them'} to the end"
             )
         if agenda.continued:
             own = "resumes from its last checkpoint"
@@ -223,6 +229,8 @@ def preview(grid: Grid, options: SweepOptions, search: Search | None = None) -> 
         plan.print_runs()
         if options.race is not None:
             plan.print_line(describe_race(grid, options.race, journal))
+        if options.prune is not None:
+            plan.print_line(describe_prune(grid, options, journal))
         if search is not None:
             plan.print_line(describe_search(search, options))
         plan.print_permutations(names)
@@ -320,7 +328,10 @@ def _train(
             try:
                 with sweep.session():
                     train = partial(_train_agenda, console, options, sweep)
-                    train()
+                    if options.prune is not None:
+                        climb(sweep, grid, options, train, plan.print_line)
+                    if not sweep.stop.is_requested:
+                        train()
                     if options.race is not None:
                         run_rounds(sweep, options, indifference, train, plan.print_line)
                     if search is not None and options.only is None:

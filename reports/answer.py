@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from reports.outcome import Metric, Outcome, area, steps_until
-from reports.ranking import Confirmed, Ranking, Score, known, rank, sign_of
-from reports.statistics.averages import Array, best_first
+from reports.ranking import Confirmed, Ranking, Score, known, ordered, rank, sign_of
+from reports.statistics.averages import Array
 from reports.statistics.bounds import Bounds, piled_bounds
 from reports.statistics.choice_means import choice_means
 from reports.statistics.contenders import (
@@ -174,7 +174,7 @@ def answer(
         statistics.added_to(
             _score(ranking, place, threshold, found.get(place, (None, None))), place
         )
-        for place in map(int, best_first(comparison.mean))
+        for place in map(int, ordered(outcome, comparison.mean))
     ]
     return Answer(
         outcome,

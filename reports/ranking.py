@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 from threading import Lock
 
 import numpy as np
@@ -86,6 +87,11 @@ class Score:
         """The number of repetitions with fewer updates than the sweep has now."""
         return sum(run.state == RunState.SHORTER for run in self.permutation.runs)
 
+    @property
+    def pruned(self) -> tuple[float | None, int] | None:
+        """The mean return and the steps at which it was pruned; None if it wasn't."""
+        return pruned_at(self.permutation)
+
     def best_run(self, metric: Metric) -> RunRecord | None:
         """Return the run with the best score; None if there is no score."""
         sign = sign_of(metric)
@@ -140,7 +146,7 @@ def rank(outcome: Outcome, metric: Metric = "final", threshold: float | None = N
     sign = sign_of(metric)
     reached = outcome.scores(metric, threshold)
     judged = with_failures(sign * _with_the_longest(outcome, reached, metric), _failures(outcome))
-    order = best_first(seedless_means(judged))
+    order = ordered(outcome, seedless_means(judged))
     return Ranking(outcome, reached, judged, order, sign * means(judged), deviations(judged))
 
 
@@ -156,6 +162,40 @@ def _with_the_longest(outcome: Outcome, reached: Array, metric: Metric) -> Array
             if record.state == RunState.FINISHED and np.isnan(reached[place, repetition]):
                 scores[place, repetition] = max(run.steps for run in finished)
     return scores
+
+
+def pruned_at(permutation: PermutationRuns) -> tuple[float | None, int] | None:
+    """Return the mean return and the steps at which a permutation was pruned; None if it wasn't.
+
+    Repetitions that were added later never begin and have no return.
+    """
+    pruned = [run for run in permutation.runs if run.state == RunState.PRUNED]
+    if not pruned:
+        return None
+    returns = [run.final_return for run in pruned if run.final_return is not None]
+    return fmean(returns) if returns else None, max(run.steps for run in pruned)
+
+
+def ordered(outcome: Outcome, mean: Array) -> NDArray[np.int64]:
+    """Return the places of permutations: best first, those without a score, and the pruned ones last.
+
+    Of pruned permutations, those come first that went furthest, then those with the greatest return.
+
+    Args:
+        outcome: the sweep.
+        mean: (permutations,); greater is better, NaN without a score.
+    """
+
+    def key(place: int) -> tuple[bool, int, float]:
+        pruned = pruned_at(outcome.permutations[place])
+        if pruned is None:
+            return False, 0, 0.0
+        value, steps = pruned
+        return True, -steps, np.inf if value is None else -value
+
+    order = best_first(mean)
+    scored = int((~np.isnan(mean)).sum())
+    return np.array([*order[:scored], *sorted(order[scored:], key=key)], dtype=np.int64)
 
 
 def with_failures(scores: Array, failed: NDArray[np.bool_]) -> Array:

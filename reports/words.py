@@ -32,10 +32,11 @@ def sentences(answer: Answer) -> list[str]:
     """Return the answer in sentences: the best permutation, its certainty, what mattered, what next."""
     leader = answer.leader
     if leader is None:
-        return [_nothing(answer), *_shorter(answer, leader)]
+        return [_nothing(answer), *_shorter(answer, leader), *_pruned(answer, leader)]
     parts = (
         _leader,
         _shorter,
+        _pruned,
         _unequal,
         _certainty,
         _luck,
@@ -57,7 +58,9 @@ def _nothing(answer: Answer) -> str:
 
 
 def _leader(answer: Answer, leader: Score) -> Iterator[str]:
-    total = sum(score.mean is not None or not score.shorter for score in answer.scores)
+    total = sum(
+        score.mean is not None or not (score.shorter or score.pruned) for score in answer.scores
+    )
     yield (
         f"Permutation {leader.permutation.name} ({describe(answer, leader)}) "
         f"{_rank_of_leader(answer, total)}: {metric_title(answer.metric)} "
@@ -322,6 +325,18 @@ def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
             f"{shorter:,} of {counted(len(answer.outcome.runs), 'run')} ended before "
             f"trainer.updates became {updates} and aren't compared; this resumes them: "
             + command(answer, answer.outcome.repetitions)
+        )
+
+
+def _pruned(answer: Answer, _: Score | None) -> Iterator[str]:
+    pruned = sum(score.pruned is not None for score in answer.scores)
+    if pruned:
+        total = counted(len(answer.scores), "permutation")
+        importances = "" if answer.importance is None else ", and so do the importances of keys"
+        yield (
+            f"{pruned:,} of {total} {'was' if pruned == 1 else 'were'} pruned; the ranking and its "
+            f"statistics leave {'it' if pruned == 1 else 'them'} out{importances}. --prune=none trains "
+            f"{'it' if pruned == 1 else 'them'} to the end."
         )
 
 

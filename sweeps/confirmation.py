@@ -65,4 +65,5 @@ def confirmation_options(
         repetitions=plan.repetitions,
         only=frozenset(leaders),
         race=None,
+        prune=None,
     )

@@ -9,6 +9,7 @@ from ppo.footprint import available_ram
 from ppo.placement import Placement
 from ppo.sinks import TENSORBOARD
 from sweeps.journal.journal import journal_path
+from sweeps.planning.prune import PrunePlan
 from sweeps.planning.race import RacePlan
 from sweeps.shards import Shard, shard_id
 
@@ -32,6 +33,7 @@ class SweepOptions:
         only: numbers of the permutations to train; None trains all.
         order: which permutations begin first, "grid" or "random".
         race: the limits of a race, which adds repetitions for contenders; None trains no race.
+        prune: the rule that stops hopeless permutations early; None trains all to their ends.
         shard: the part of the runs to train; None trains all.
     """
 
@@ -49,6 +51,7 @@ class SweepOptions:
     only: frozenset[int] | None = None
     order: str = "grid"
     race: RacePlan | None = None
+    prune: PrunePlan | None = None
     shard: Shard | None = None
 
     @property

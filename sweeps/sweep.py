@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -64,6 +64,7 @@ class Sweep:
         self._overwrite = overwrite
         self._identify = Identities(grid)
         self._has_trained = False
+        self._until: int | None = None
         self.stop = Stop()
         if options.out.exists() and not options.out.is_dir():
             raise UserError(f"{options.out}: is a file; --out must be a folder")
@@ -146,9 +147,27 @@ class Sweep:
         self._has_trained = True
         backend(self._populations(), place_jobs(self._options, self.agenda), recorder, self.stop)
 
-    def plan_again(self) -> None:
-        """Renew the agenda: list the runs that are left now, with retries of failed ones."""
-        self.agenda = Agenda(self._grid, self._options, self._journal)
+    def plan_again(self, until: int | None = None) -> None:
+        """Renew the agenda: list the runs that are left now, with retries of failed ones.
+
+        Args:
+            until: the rung up to which they train; None trains them to their ends.
+        """
+        self._until = until
+        self.agenda = Agenda(self._grid, self._options, self._journal, until)
+
+    def names(self) -> Iterator[tuple[int, str]]:
+        """Return the index and the name of each permutation not left out, in the grid's order."""
+        return self._journal.names()
+
+    def judged(self, rung: int) -> dict[str, float | None]:
+        """Return the permutations judged at a rung or later, with their scores there, by name."""
+        return self._journal.judged(rung)
+
+    def judge(self, rung: int, scores: Mapping[str, float | None], pruned: Iterable[str]) -> None:
+        """Record the scores of permutations at a rung, and prune some of them."""
+        with self._journal.transaction():
+            self._journal.judge(rung, scores, pruned)
 
     @property
     def looks(self) -> int:
@@ -221,7 +240,7 @@ class Sweep:
             choices=dict(choices),
         )
         start = self.agenda.start(run)
-        return PlannedRun(self._grid.permutation(index), identity, start.checkpoint)
+        return PlannedRun(self._grid.permutation(index), identity, start.checkpoint, self._until)
 
     def records(self, by_permutation: bool = False) -> Iterator[RunRecord]:
         """Return the records of all runs, also of those that this session doesn't train."""

@@ -245,7 +245,7 @@ class LiveDisplay:
         for result in results:
             self._ranking.add(result)
         for name, result in zip(names, results, strict=True):
-            if result.state != RunState.FINISHED:
+            if result.state not in (RunState.FINISHED, RunState.PAUSED):
                 self._bars.console.print(f"{name}: {result.status}", style="red", soft_wrap=True)
 
 
@@ -302,7 +302,9 @@ class PlainDisplay:
         for name, result in zip(names, results, strict=True):
             self._ended += 1
             outcome = f"return {_return(result.final_return)}"
-            if result.state != RunState.FINISHED:
+            if result.state == RunState.PAUSED:
+                outcome += f" after {result.steps:,} steps"
+            elif result.state != RunState.FINISHED:
                 outcome = result.status
             self._print(
                 f"[{self._ended}/{self._runs}] {name}: {outcome}, "

@@ -246,12 +246,17 @@ def ranked_table(
 
 def _marks(scores: Sequence[Score]) -> list[Column]:
     """Return the columns of what counts less than a finished run."""
-    marks = [
+    marks: list[tuple[str, str, Sequence[int | str]]] = [
         ("failed", "repetitions that count as the worst score", [each.failed for each in scores]),
         (
             "shorter",
             "repetitions with too few updates to be compared",
             [each.shorter for each in scores],
+        ),
+        (
+            "pruned",
+            "mean return, and steps of a run, when --prune stopped it; not compared",
+            [*map(_pruned, scores)],
         ),
     ]
     return [
@@ -259,6 +264,14 @@ def _marks(scores: Sequence[Score]) -> list[Column]:
         for title, meaning, counts in marks
         if any(counts)
     ]
+
+
+def _pruned(score: Score) -> str:
+    """Return the mean return and the steps at which a permutation was pruned; "" if it wasn't."""
+    if score.pruned is None:
+        return ""
+    value, steps = score.pruned
+    return f"{show(value)} at {steps:,}"
 
 
 def answer_table(

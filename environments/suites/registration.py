@@ -119,9 +119,14 @@ def _as_tuples(value: Any) -> Any:
 
 def step_limit(config: EnvironmentConfig) -> int:
     """Return the number of steps after which an episode of an environment with a limit is cut off."""
-    limit = config.max_episode_steps or gymnasium.spec(config.name).max_episode_steps
+    limit = known_limit(config)
     assert limit is not None
     return limit
+
+
+def known_limit(config: EnvironmentConfig) -> int | None:
+    """Return the number of steps after which an episode is cut off; None without a registered limit."""
+    return config.max_episode_steps or gymnasium.spec(config.name).max_episode_steps
 
 
 def _arguments(

@@ -46,6 +46,7 @@ def _score(answer: Answer, score: Score) -> dict[str, Any]:
         "high": score.high,
         "repetitions": score.finished,
         "failed": score.failed,
+        "pruned": None if score.pruned is None else list(score.pruned),
         "could_be_best": score.could_be_best if answer.decided else None,
         "probability": score.probability,
         "behind_best": score.behind_best,

@@ -110,6 +110,8 @@ def columns(answer: Answer) -> list[Column]:
         Column("repetitions", lambda _, score: score.finished),
         Column("failed", lambda _, score: score.failed),
         Column("shorter", lambda _, score: score.shorter or None),
+        Column("pruned_return", lambda _, score: score.pruned and score.pruned[0]),
+        Column("pruned_steps", lambda _, score: score.pruned and score.pruned[1]),
         Column("doubtful", lambda _, score: "yes" if score.is_doubtful else None),
         *(_choice(answer, label) for label in answer.outcome.labels),
         *(_value(number) for number in range(answer.outcome.repetitions)),

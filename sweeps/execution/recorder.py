@@ -11,7 +11,7 @@ from schema.os_errors import describe
 from sweeps.execution.events import SweepDisplay
 from sweeps.execution.stop import Stop
 from sweeps.journal.journal import Journal
-from sweeps.journal.runs import RunRecord, RunState
+from sweeps.journal.runs import FAILURES, RunRecord, RunState
 from sweeps.planning.populations import PlannedRun
 from trainer import Progress
 
@@ -92,10 +92,10 @@ class Recorder:
     def ended(self, job: int, population: Sequence[PlannedRun], results: list[RunRecord]) -> None:
         """Record the results of a job's population."""
         self._under_way.pop(job, None)
-        updates = population[0].permutation.config.trainer.updates
+        batch_size = population[0].permutation.config.trainer.batch_size
         with self._journal.transaction():
             for result in results:
-                self._journal.record(result, updates)
+                self._journal.record(result, result.steps // batch_size)
         if time.monotonic() > self._next_table:
             self.write_table()
         for result in results:
@@ -119,7 +119,7 @@ class Recorder:
             if result.error:
                 self._stop.request(result.error)
             return
-        if self._fail_fast and result.state != RunState.FINISHED:
+        if self._fail_fast and result.state in FAILURES:
             self._stop.request(f"{result.name} {result.status}")
         if self._is_first and len(self._first_ends) < _ALIKE:
             self._first_ends.append(result)

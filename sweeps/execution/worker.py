@@ -120,9 +120,12 @@ def _train(
 
         def on_update(progress: Progress) -> None:
             report(progress)
-            if is_stopped():
+            if is_stopped() or _is_at_rung(population[0], progress.update):
                 trainer.stop()
 
+        if _is_at_rung(population[0], trainer.update):
+            # A lost journal may have no record of what the checkpoints hold.
+            trainer.stop()
         trainer.run(on_update)
         return [
             _result(planned, number, trainer, options.out)
@@ -138,9 +141,12 @@ def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) ->
         state = RunState.DIVERGED if diverged else RunState.FAILED
         details = getattr(failure.error, "details", "")
         return record_failure(planned, out, state, str(failure.error), failure.updates, details)
+    state = RunState.FINISHED if trainer.is_finished else RunState.INTERRUPTED
+    if state == RunState.INTERRUPTED and _is_at_rung(planned, trainer.update):
+        state = RunState.PAUSED
     return RunRecord(
         planned.run,
-        RunState.FINISHED if trainer.is_finished else RunState.INTERRUPTED,
+        state,
         steps=trainer.steps,
         final_return=record.final,
         return_deviation=record.deviation,
@@ -148,6 +154,11 @@ def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) ->
         checkpoint=_last_checkpoint(planned, out),
         curve=tuple(record.curve),
     )
+
+
+def _is_at_rung(planned: PlannedRun, update: int) -> bool:
+    """Return whether a run pauses after a number of updates, to be judged."""
+    return planned.until is not None and update >= planned.until
 
 
 def record_failure(

@@ -12,7 +12,7 @@ import platform
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,10 @@ CREATE TABLE IF NOT EXISTS run (
     seconds REAL NOT NULL DEFAULT 0, checkpoint TEXT NOT NULL DEFAULT '',
     curve TEXT NOT NULL DEFAULT '[]', error TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (permutation, repetition)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS judged (
+    permutation INTEGER NOT NULL REFERENCES permutation, updates INTEGER NOT NULL, score REAL,
+    PRIMARY KEY (permutation, updates)
 ) WITHOUT ROWID;
 """
 # The state of a run as others see it, by the number of updates that the sweep has now.
@@ -74,12 +78,14 @@ class JournalRow:
         position: its permutation's index in the grid.
         state: its state; an interrupted run is waiting again.
         attempts: number of trainings that failed or diverged.
+        updates: number of updates when its training last ended or paused.
     """
 
     run: RunIdentity
     position: int
     state: RunState
     attempts: int
+    updates: int = 0
 
 
 class Journal:
@@ -384,14 +390,14 @@ class Journal:
         """Yield all runs of the present grid, in the order of training, repetition by repetition."""
         labels = self.labels
         rows = self._database.execute(
-            f"SELECT name, repetition, seed, choices, position, {_STATE}, attempts FROM run "
+            f"SELECT name, repetition, seed, choices, position, {_STATE}, attempts, updates FROM run "
             "JOIN permutation ON permutation = number "
             "WHERE position >= 0 AND repetition < ? ORDER BY repetition, position",
             (repetitions,),
         )
-        for name, repetition, seed, choices, position, state, attempts in rows:
+        for name, repetition, seed, choices, position, state, attempts, updates in rows:
             run = RunIdentity(run_id, name, repetition, seed, _by_label(labels, choices))
-            yield JournalRow(run, position, RunState(state), attempts)
+            yield JournalRow(run, position, RunState(state), attempts, updates)
 
     def run_rows(self) -> dict[RunKey, RunRow]:
         """Return the rows of all runs, for `put_run` of another journal."""
@@ -430,7 +436,7 @@ class Journal:
             for run in population:
                 self._change(
                     run,
-                    "state = ?, began = ?, machine = ?",
+                    "state = ?, began = ?, machine = ?, updates = 0",
                     *(RunState.RUNNING, time.time(), machine),
                 )
 
@@ -443,20 +449,89 @@ class Journal:
 
         Args:
             record: the run's record.
-            updates: number of updates in the run's config.
+            updates: number of updates done.
         """
-        # An interrupted run waits for the next session, which resumes it.
-        state = RunState.WAITING if record.state == RunState.INTERRUPTED else record.state
-        finished = state == RunState.FINISHED
+        # An interrupted run waits for the next session, which resumes it; a paused one for its rung.
+        waits = record.state in (RunState.INTERRUPTED, RunState.PAUSED)
+        state = RunState.WAITING if waits else record.state
         self._change(
             record.run,
             "state = ?, attempts = attempts + ?, ended = ?, updates = ?, steps = ?, final_return = ?, "
             "return_deviation = ?, best_return = ?, seconds = seconds + ?, checkpoint = ?, curve = ?, "
             "error = ?",
-            *(state, state in FAILURES, time.time(), updates if finished else 0, record.steps),
+            *(state, state in FAILURES, time.time(), updates, record.steps),
             *(record.final_return, record.return_deviation, record.best_return),
             *(record.wall_time_seconds, record.checkpoint, json.dumps(record.curve), record.error),
         )
+
+    # Rungs, at which permutations are judged and may be pruned.
+
+    def judged(self, updates: int) -> dict[str, float | None]:
+        """Return the permutations that were judged at a rung or a later one, by name.
+
+        Args:
+            updates: the rung.
+
+        Returns:
+            Their scores at this rung; None without one.
+        """
+        return dict(
+            self._all(
+                "SELECT name, max(CASE WHEN judged.updates = ? THEN score END) FROM judged "
+                "JOIN permutation ON permutation = number WHERE judged.updates >= ? "
+                "GROUP BY number ORDER BY number",
+                *(updates, updates),
+            )
+        )
+
+    def judge(
+        self, updates: int, scores: Mapping[str, float | None], pruned: Iterable[str]
+    ) -> None:
+        """Record that permutations were judged at a rung; call it in a transaction.
+
+        Args:
+            updates: the rung.
+            scores: their scores by name; None without one.
+            pruned: names of those that end here.
+        """
+        for name, score in scores.items():
+            self._write(
+                "INSERT OR REPLACE INTO judged SELECT number, ?, ? FROM permutation WHERE name = ?",
+                *(updates, score, name),
+            )
+        for name in pruned:
+            self._write(
+                f"UPDATE run SET state = ? WHERE {_STATE} IN (?, ?) AND permutation = "
+                "(SELECT number FROM permutation WHERE name = ?)",
+                *(RunState.PRUNED, RunState.WAITING, RunState.SHORTER, name),
+            )
+
+    def pruned(self) -> set[str]:
+        """Return the names of the pruned permutations."""
+        return {
+            name
+            for (name,) in self._all(
+                "SELECT DISTINCT name FROM run JOIN permutation ON permutation = number "
+                "WHERE state = ?",
+                RunState.PRUNED,
+            )
+        }
+
+    def prune_added_runs(self) -> None:
+        """Prune waiting runs of pruned permutations, which got more repetitions."""
+        self._write(
+            "UPDATE run SET state = ? WHERE state = ? AND permutation IN "
+            "(SELECT permutation FROM run WHERE state = ?)",
+            *(RunState.PRUNED, RunState.WAITING, RunState.PRUNED),
+        )
+
+    def release_pruned(self) -> None:
+        """Let pruned runs wait again, and forget how their permutations were judged."""
+        self._write(
+            "DELETE FROM judged WHERE permutation IN (SELECT permutation FROM run WHERE state = ?)",
+            RunState.PRUNED,
+        )
+        self._write("UPDATE run SET state = ? WHERE state = ?", RunState.WAITING, RunState.PRUNED)
 
     def _change(self, run: RunIdentity, assignments: str, *values: Any) -> None:
         self._write(

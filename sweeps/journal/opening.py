@@ -77,6 +77,10 @@ def open_journal(
                 journal.add_shard(shard.runs, options.seed)
             if options.race is not None:
                 journal["raced"] = True
+            if options.prune is None:
+                journal.release_pruned()
+            else:
+                journal.prune_added_runs()
             if is_new and not overwrite:
                 _take_over_older_results(journal, grid, identify, options)
         journal.settle()

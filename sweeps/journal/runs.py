@@ -10,23 +10,26 @@ class RunState(str, Enum):
     """The state of a run, as the journal and `results.csv` spell it.
 
     A shorter run has finished fewer updates than the sweep has now. It isn't compared with the others
-    until it resumes. The journal holds it as finished.
+    until it resumes. The journal holds it as finished. A paused run has come to the rung at which it is
+    judged. The journal holds it as waiting. A pruned run ended there, with its permutation.
     """
 
     WAITING = "waiting"
     RUNNING = "running"
     FINISHED = "finished"
     SHORTER = "shorter"
+    PRUNED = "pruned"
     FAILED = "failed"
     DIVERGED = "diverged"
     INTERRUPTED = "interrupted"
+    PAUSED = "paused"
 
     __str__ = str.__str__
 
 
 PENDING = (RunState.RUNNING, RunState.WAITING, RunState.SHORTER)
 FAILURES = (RunState.FAILED, RunState.DIVERGED)
-ENDED = (RunState.FINISHED, RunState.SHORTER, *FAILURES)
+ENDED = (RunState.FINISHED, RunState.SHORTER, RunState.PRUNED, *FAILURES)
 
 
 @dataclass(frozen=True, slots=True)

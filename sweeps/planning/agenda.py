@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from schema.config import Config
 from schema.errors import UserError
 from sweeps.execution.worker import CHECKPOINTS
 from sweeps.journal.journal import Journal, JournalRow
-from sweeps.journal.runs import RunState
+from sweeps.journal.runs import FAILURES, RunState
 from sweeps.options import SweepOptions
 from sweeps.planning.order import in_order
 from sweeps.planning.populations import Shapes, plan_populations
@@ -26,6 +26,8 @@ class Agenda:
         grid: the permutations.
         options: the sweep's options.
         journal: the sweep's journal.
+        until: the rung up to which runs train, for which permutations judged there need no training;
+            None trains runs to their ends.
 
     Raises:
         UserError: the grid leaves out all permutations to which `--only` restricts the session.
@@ -36,24 +38,29 @@ class Agenda:
         runs: number of runs to train.
         steps: their environment steps in total.
         kept: number of runs not to train: they are finished, or have failed too often.
+        pruned: number of runs that don't train because their permutations are pruned.
         finished_left_out: number of finished runs whose permutations the grid leaves out.
         continued: number of runs that resume from a checkpoint.
         notices: reasons why runs with checkpoints start again, with their number of runs.
         kinds: a config of each shape to train, and the size of the shape's largest population.
     """
 
-    def __init__(self, grid: Grid, options: SweepOptions, journal: Journal) -> None:
+    def __init__(
+        self, grid: Grid, options: SweepOptions, journal: Journal, until: int | None = None
+    ) -> None:
         self._grid = grid
         self._options = options
         self._journal = journal
+        self._until = until
         self._shape_of = Shapes(grid)
         self._starts: dict[int, Start] = {}
         self.kept = 0
+        self.pruned = 0
         self.permutations = 0
         _, self.finished_left_out = journal.count_left_out()
         self.notices: Counter[str] = Counter()
         left = in_order(self._left(), grid, options)
-        if not (left or self.kept):
+        if until is None and not (left or self.kept or self.pruned):
             raise UserError("--only: the tuning config leaves out all of these permutations")
         self.runs = len(left)
         self.continued = len(self._starts)
@@ -70,12 +77,19 @@ class Agenda:
         """Yield the numbers of the runs to train."""
         begun = self._begun()
         only = self._options.only
+        judged = {} if self._until is None else self._journal.judged(self._until)
+        pruned = self._journal.pruned()
         for row in self._journal.runs(self._options.run_id, self._options.most_repetitions):
             if only is not None and int(row.run.permutation) not in only:
                 continue
             self.permutations += row.run.repetition == 0
+            if row.run.permutation in pruned:
+                self.pruned += 1
+                continue
             if self._is_over(row):
                 self.kept += 1
+                continue
+            if self._until is not None and self._is_there(row, self._until, judged):
                 continue
             run = row.run.repetition * len(self._grid) + row.position
             # Most runs of a large sweep haven't started, and need no closer look.
@@ -95,6 +109,12 @@ class Agenda:
         if row.state in (RunState.FINISHED, RunState.SHORTER):
             return row.state == RunState.FINISHED
         return row.attempts > self._options.retries
+
+    def _is_there(self, row: JournalRow, rung: int, judged: Container[str]) -> bool:
+        """Return whether a run has come to a rung, or its permutation was judged there."""
+        if row.run.permutation in judged:
+            return True
+        return row.state not in FAILURES and row.updates >= rung
 
     def _find_start(self, run: int, name: str) -> None:
         repetition, position = divmod(run, len(self._grid))
@@ -123,7 +143,8 @@ class Agenda:
                 configs[group] = self._config(population)
             sizes[group] = max(sizes[group], len(population))
             trainer = configs[group].trainer
-            steps += len(population) * (trainer.updates - group[0]) * trainer.batch_size
+            updates = trainer.updates if self._until is None else self._until
+            steps += len(population) * max(0, updates - group[0]) * trainer.batch_size
         return [(configs[group], size) for group, size in sizes.items()], steps
 
     def _config(self, population: Sequence[int]) -> Config:

@@ -40,11 +40,13 @@ class PlannedRun:
         permutation: the permutation, with its config.
         run: which run it is.
         interrupted_at: the checkpoint that it resumes from; None starts from the beginning.
+        until: the rung at which it pauses; None trains it to its end.
     """
 
     permutation: Permutation
     run: RunIdentity
     interrupted_at: Path | None = None
+    until: int | None = None
 
     @property
     def name(self) -> str:
@@ -60,7 +62,8 @@ class PlannedRun:
     def steps(self) -> int:
         """Environment steps left to train."""
         trainer = self.permutation.config.trainer
-        return (trainer.updates - self.update) * trainer.batch_size
+        updates = trainer.updates if self.until is None else self.until
+        return max(0, updates - self.update) * trainer.batch_size
 
 
 def count_steps(permutation: Permutation) -> int:

@@ -27,7 +27,7 @@ def test_the_answer_has_its_documented_names():
     assert read["leader"] == found.leader.permutation.name == read["scores"][0]["permutation"]
     assert list(read["scores"][0]) == [
         *("permutation", "choices", "mean", "low", "high", "repetitions", "failed"),
-        *("could_be_best", "probability", "behind_best", "confirmed"),
+        *("pruned", "could_be_best", "probability", "behind_best", "confirmed"),
     ]
     for own, score in zip(read["scores"], found.scores, strict=True):
         assert (own["mean"], own["low"], own["high"]) == (score.mean, score.low, score.high)

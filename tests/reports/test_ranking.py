@@ -214,7 +214,7 @@ def test_a_large_sweep_gets_the_same_answer(tmp_path, capsys, monkeypatch):
     runs = [*RUNS, *([2.5 - number / 10_000] * 3 for number in range(3_396))]
     write_journal(tmp_path, runs)
     options = SimpleNamespace(
-        out=tmp_path, run_id="default", results=tmp_path / "results.csv", sinks=()
+        shard=None, out=tmp_path, run_id="default", results=tmp_path / "results.csv", sinks=()
     )
     sweep = SimpleNamespace(stop=SimpleNamespace(is_requested=False))
     console = Console(width=160)

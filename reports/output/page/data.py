@@ -112,6 +112,7 @@ def _permutation(
         "steps": _number(score.steps),
         "seconds": _number(score.seconds),
         "failed": score.failed,
+        "pruned": None if score.pruned is None else _numbers(score.pruned),
         "batch": _batch(outcome, permutation),
         "runs": [
             {

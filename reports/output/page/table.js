@@ -30,6 +30,7 @@ function columns() {
     { title: "mean during training", value: (each) => each.area, cell: (each) => score(each.area), best: -1, optional: true },
     { title: `steps until ${number(data.threshold)}`, value: (each) => each.steps, cell: (each) => number(each.steps), best: 1, optional: true },
     { title: "wall time", value: (each) => each.seconds, cell: (each) => span(each.seconds), best: 1, optional: true },
+    { title: "return when pruned", value: (each) => (each.pruned ? each.pruned[0] : null), cell: prunedCell, best: data.lessIsBetter ? 1 : -1, optional: true },
     { title: "failed runs", value: (each) => each.failed || null, cell: lostCell, best: 1, optional: true },
   ];
   return all.filter((column) => !column.optional || some(column.value));
@@ -79,6 +80,12 @@ function confirmedCell(permutation) {
   if (!permutation.confirmed) return "–";
   const [mean, low, high] = permutation.confirmed;
   return low === null ? score(mean) : `${score(mean)} (${score(low)} to ${score(high)})`;
+}
+
+function prunedCell(permutation) {
+  if (!permutation.pruned) return "";
+  const [mean, steps] = permutation.pruned;
+  return `${score(mean)} at ${number(steps)}`;
 }
 
 function lostCell(permutation) {
