@@ -16,6 +16,7 @@ from tests.reports.test_browser import (  # noqa: F401
     playwright,
     pytestmark,
     rank_column,
+    tick,
     wait_until_drawn,
 )
 
@@ -97,7 +98,8 @@ def best(page):
 def test_a_reload_keeps_what_the_reader_chose(page, watched):
     first = best(page)
     assert first != "3"
-    page.locator("select[data-key=gamma]").select_option(label="0.99")
+    tick(page, "gamma", "0.99")
+    tick(page, "learning_rate_schedule.initial", "0.003", "0.001")
     page.locator("#contenders").check()
     page.locator("#contenders").uncheck()
     page.locator("[name=axis][value=updates]").check()
@@ -114,11 +116,13 @@ def test_a_reload_keeps_what_the_reader_chose(page, watched):
     watched.outcome = watched.after(999.0)
     reached(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
     wait_until_drawn(page)
-    assert (
-        page.locator("select[data-key=gamma]").evaluate("each => each.selectedOptions[0].text")
-        == "0.99"
-    )
-    assert len(rank_column(page)) == 12 and not page.locator("#contenders").is_checked()
+    ticked = "[...document.querySelectorAll('.filter :checked')].map((each) => each.dataset.key)"
+    assert set(page.evaluate(ticked)) == {
+        *(f"learning_rate_schedule.initial={choice}" for choice in ("0.003", "0.001")),
+        "gamma=0.99",
+    }
+    assert page.locator(".filter[open]").count() == 2
+    assert len(rank_column(page)) == 8 and not page.locator("#contenders").is_checked()
     state = page.evaluate("state")
     assert (state["axis"], state["bands"], state["count"]) == ("updates", "all", "40")
     assert page.locator("#colour").evaluate("each => each.selectedOptions[0].text") == "epochs"
@@ -145,7 +149,7 @@ def test_the_page_stays_and_says_so_when_the_server_stops(page, watched):
     assert "updates itself every 1 s" in page.locator("#live").inner_text()
     watched.stop()
     reached(page, "byId('live').textContent.startsWith('The server has stopped')")
-    page.locator("select[data-key=gamma]").select_option(label="0.999")
+    tick(page, "gamma", "0.999")
     assert len(rank_column(page)) == 12
 
 

@@ -3,7 +3,7 @@
 const byId = (id) => document.getElementById(id);
 
 const state = {
-  filters: data.keys.map(() => null), // for each key, the choice shown; null for all
+  filters: data.keys.map(() => new Set()), // for each key, the choices shown; an empty set for all
   contendersOnly: false,
   highlighted: permutations.find((each) => each.curve)?.rank ?? null,
   hovered: null,
@@ -19,7 +19,7 @@ const state = {
 function visible() {
   return permutations.filter((each) => (
     (!state.contendersOnly || each.contender)
-    && state.filters.every((choice, place) => choice === null || each.choices[place] === choice)
+    && state.filters.every((chosen, place) => !chosen.size || chosen.has(each.choices[place]))
   ));
 }
 
@@ -148,21 +148,36 @@ function bind(id, names, changed = () => {}) {
 }
 
 function prepareFilters() {
-  const filters = data.keys.map((key, place) => {
-    const select = element("select", { "data-key": key.label });
-    options(select, [["", "all"], ...key.choices.map((choice, at) => [at, choice])], "");
-    select.addEventListener("change", () => {
-      state.filters[place] = select.value === "" ? null : Number(select.value);
-      filtered();
-    });
-    return element("label", {}, key.label, select);
-  });
+  const filters = data.keys.map(filterOf);
   if (data.decided) {
     const box = element("input", { type: "checkbox", id: "contenders" });
     box.addEventListener("change", () => { state.contendersOnly = box.checked; filtered(); });
     filters.push(element("label", { class: "check" }, box, "only those that could be the best"));
   }
   byId("filters").append(...filters);
+}
+
+/** A key's filter: a box for each choice, in a list that opens; without a tick it shows all. */
+function filterOf(key, place) {
+  const chosen = state.filters[place];
+  const summary = element("summary", {});
+  const say = () => {
+    const names = key.choices.filter((_, at) => chosen.has(at)).map((choice) => shortened(choice, 24));
+    summary.textContent = `${key.label}: ${names.length > 3 ? `${names.length} of ${key.choices.length}` : names.join(" or ") || "all"}`;
+  };
+  const boxes = key.choices.map((choice, at) => {
+    const box = element("input", { type: "checkbox", "data-key": `${key.label}=${choice}` });
+    box.addEventListener("change", () => {
+      if (box.checked) chosen.add(at);
+      else chosen.delete(at);
+      say();
+      filtered();
+    });
+    return element("label", { class: "check" }, box, choice);
+  });
+  say();
+  return element("details", { class: "filter", "data-filter": key.label }, summary,
+    element("div", { role: "group", "aria-label": `Choices of ${key.label}` }, ...boxes));
 }
 
 function filtered() {
