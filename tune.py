@@ -49,6 +49,8 @@ Options:
     --cpus-per-job=<n>      CPUs of a job on a Ray cluster; 1 if left out.
     --gpus-per-job=<n>      GPUs of a job on a Ray cluster; 0.25 lets four jobs share one. If left out,
                             jobs train on CPUs.
+    --sync=<seconds>        Most seconds between copies of checkpoints and summaries from nodes of a Ray
+                            cluster that don't see --out; 60 if left out.
     --allow-different-versions  Train also on nodes whose Python, torch, Numba or copy of this project
                             differs from this machine's; the results may differ, too.
     --retries=<n>           Most retries of a failed run. Each time the same command resumes the sweep,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from sweeps.execution.backends.by_ray.cluster import RayOptions
 
 BACKENDS = ("local", "ray")
-_OF_RAY = ("--address", "--cpus-per-job", "--gpus-per-job", "--allow-different-versions")
+_OF_RAY = ("--address", "--cpus-per-job", "--gpus-per-job", "--sync", "--allow-different-versions")
+_SECONDS_OF_SYNC = 60.0
 _SECONDS_TO_ANSWER = 5.0
 
 
@@ -47,6 +48,7 @@ def check_backend(arguments: Arguments, usage: str) -> None:
     if is_given("--worker-id", usage):
         raise UserError("--worker-id: leave it out with --backend=ray, where ports are chosen")
     optional_integer(arguments, "--cpus-per-job", minimum=1)
+    optional_positive(arguments, "--sync")
     gpus = optional_positive(arguments, "--gpus-per-job") or 0.0
     if gpus > 1 and not gpus.is_integer():
         raise UserError(f"--gpus-per-job={gpus:g}: must be a whole number, or a fraction below 1")
@@ -89,6 +91,7 @@ def ray_options(arguments: Arguments) -> RayOptions | None:
         optional_integer(arguments, "--cpus-per-job", minimum=1) or 1,
         optional_positive(arguments, "--gpus-per-job") or 0.0,
         bool(arguments["--allow-different-versions"]),
+        optional_positive(arguments, "--sync") or _SECONDS_OF_SYNC,
     )
 
 

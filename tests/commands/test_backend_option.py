@@ -12,6 +12,7 @@ DEFAULTS = {
     "--address": None,
     "--cpus-per-job": None,
     "--gpus-per-job": None,
+    "--sync": None,
     "--allow-different-versions": False,
     "--device": "auto",
 }
@@ -41,7 +42,7 @@ def test_without_ray_the_error_says_how_to_install_it(check, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "option", ["address", "cpus_per_job", "gpus_per_job", "allow_different_versions"]
+    "option", ["address", "cpus_per_job", "gpus_per_job", "sync", "allow_different_versions"]
 )
 def test_options_of_ray_need_ray(check, option):
     with pytest.raises(UserError, match=r"add --backend=ray$"):
@@ -55,6 +56,7 @@ def test_options_of_ray_need_ray(check, option):
         ({"cpus_per_job": "0"}, "--cpus-per-job=0: "),
         ({"gpus_per_job": "-1"}, "--gpus-per-job=-1: "),
         ({"gpus_per_job": "1.5"}, "--gpus-per-job=1.5: must be a whole number, or a fraction"),
+        ({"sync": "0"}, "--sync=0: must be a positive number"),
         ({"device": "cuda"}, "--device=cuda: add --gpus-per-job"),
         ({"device": "cuda:1", "gpus_per_job": "1"}, "--device=cuda:1: "),
         ({"device": "cpu", "gpus_per_job": "1"}, "--device=cpu: "),

@@ -1,12 +1,19 @@
 """Sweeps on a real Ray cluster: three nodes on this machine, which may die, as may the driver."""
 
+import contextlib
+import csv
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
 from tests.e2e.chaos import Sweep, assert_group_ends
+from tests.e2e.commands import ROOT, run
+from tests.e2e.test_failures import NAME, write
 
 ray = pytest.importorskip("ray", reason="Ray isn't installed; `make ray` installs it")
 
@@ -116,4 +123,81 @@ def test_ctrl_c_saves_checkpoints_on_all_nodes(cluster, tmp_path, undisturbed):
     assert len(list(sweep.out.rglob("*.pt"))) > before
     assert_group_ends(child.pid)
     sweep.finish()
+    assert sweep.table() == undisturbed
+
+
+def test_hangs_and_dead_jobs_fail_as_on_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    write(tmp_path, "nothing")
+    (tmp_path / "space.yaml").write_text(
+        'hyperparameters: {environment.kwargs.fault: [swallows, "keeps the lock", nothing]}\n'
+    )
+    options = ("--config=base.yaml", "--tune=space.yaml", "--out=out", "--backend=ray")
+    done = run("tune", *options, cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    with (tmp_path / "out" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["status"].startswith(f"failed: {NAME}: step gave no answer for 1 s")
+    assert rows[1]["status"].startswith("failed: the process that trained it gave no sign of life")
+    assert rows[2]["status"] == "finished"
+
+
+# Its own mounts and processes, as on another machine.
+APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def can_be_apart():
+    return bool(shutil.which("unshare")) and not subprocess.call(
+        [*APART, "mount", "-t", "tmpfs", "none", "/mnt"], stderr=subprocess.DEVNULL
+    )
+
+
+@contextlib.contextmanager
+def node_apart(cluster, hidden):
+    """Start a node that sees another, empty folder in place of `hidden`; the driver's has no CPUs."""
+    hidden.mkdir(exist_ok=True)
+    start = f"{sys.executable} -m ray.scripts.scripts start --address={cluster.address}"
+    script = f"mount -t tmpfs none '{hidden}' && exec {start} --num-cpus=1 --block"
+    node = subprocess.Popen(
+        [*APART, "sh", "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield node
+    finally:
+        node.kill()
+        node.wait()
+
+
+@pytest.fixture
+def bare_cluster():
+    from ray.cluster_utils import Cluster
+
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield started
+    started.shutdown()
+
+
+apart = pytest.mark.skipif(not can_be_apart(), reason="may not hide folders from processes")
+
+
+@apart
+def test_nodes_without_the_folder_send_their_files(bare_cluster, tmp_path, undisturbed):
+    sweep = sweep_on(bare_cluster, tmp_path, "--together=2", "--sync=0.1")
+    with node_apart(bare_cluster, sweep.out), node_apart(bare_cluster, sweep.out):
+        child = sweep.start()
+        wait_for_runs(sweep, child, 4)
+        assert child.poll() is None  # the files came before the end
+        finish(sweep, child)
+    assert sweep.table() == undisturbed
+    assert len(list(sweep.out.glob("summaries/default/*/events*"))) == 4
+
+
+@apart
+def test_runs_of_a_dead_node_continue_from_the_files_it_sent(bare_cluster, tmp_path, undisturbed):
+    sweep = sweep_on(bare_cluster, tmp_path, "--together=1", "--sync=0.1")
+    with node_apart(bare_cluster, sweep.out), node_apart(bare_cluster, sweep.out) as victim:
+        child = sweep.start()
+        wait_for_runs(sweep, child, 2)
+        victim.kill()
+        finish(sweep, child)
     assert sweep.table() == undisturbed

@@ -21,12 +21,14 @@ class RayOptions:
         cpus: number of CPUs of a job.
         gpus: number of GPUs of a job; a fraction shares one.
         allow_differences: whether nodes may have other versions than the driver.
+        sync: maximum seconds between copies of checkpoints from nodes that don't see the output folder.
     """
 
     address: str | None = None
     cpus: int = 1
     gpus: float = 0.0
     allow_differences: bool = False
+    sync: float = 60.0
 
 
 def connect(options: RayOptions) -> None:

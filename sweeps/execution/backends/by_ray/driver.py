@@ -11,21 +11,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ppo.sinks import TENSORBOARD
 from schema.errors import UserError
 from schema.folders import START
+from schema.os_errors import describe
 from sweeps.execution.backends.by_ray.cluster import RayOptions
-from sweeps.execution.backends.by_ray.messages import Inbox
+from sweeps.execution.backends.by_ray.files import RunFiles
+from sweeps.execution.backends.by_ray.messages import Inbox, tells_an_end
 from sweeps.execution.backends.by_ray.node import Node
 from sweeps.execution.backends.local import Observer, Population, Queue
 from sweeps.execution.stop import Stop
 from sweeps.execution.versions import describe_difference, versions
-from sweeps.execution.worker import WorkerOptions, part, record_failure
+from sweeps.execution.worker import (
+    CHECKPOINTS,
+    SUMMARIES,
+    WorkerOptions,
+    part,
+    record_failure,
+    remove_folder,
+    run_folder,
+)
 from sweeps.journal.runs import RunRecord, RunState
 
 _MOST_OPENING = 16  # places asked for at a time, so that a cluster that grows sees what is wanted
 _MOST_DEATHS = 3  # deaths of nodes that a population may cause, or of places that don't open
 _SECONDS_OF_GRACE = 1.0  # for a node to say that it has killed its job
 _SECONDS_PER_LOOK = 0.5
+_SECONDS_TO_ANSWER = 60.0  # after which a node counts as dead
 
 
 class RayBackend:
@@ -75,14 +87,14 @@ class _Token:
         for path in self.path.parent.glob(f"{self.path.name}*"):
             path.unlink(missing_ok=True)
 
-    def answer(self, place: int) -> Path:
-        """Return the path of a place's copy."""
-        return self.path.with_name(f"{self.path.name}-{place}")
+    def new_answer(self) -> Path:
+        """Return the path to which a place copies the token; none is used twice."""
+        return self.path.with_name(f"{self.path.name}-{secrets.token_hex(8)}")
 
-    def is_seen(self, place: int) -> bool:
-        """Return whether a place has copied the token."""
+    def is_copied(self, answer: Path) -> bool:
+        """Return whether a place has copied the token to this path."""
         try:
-            return self.answer(place).read_bytes() == self._secret
+            return answer.read_bytes() == self._secret
         except OSError:
             return False
 
@@ -92,9 +104,12 @@ class _Place:
 
     Attributes:
         number: the job's number.
+        answer_path: the file to which the node copies the token.
         pending: the answer that the driver waits for: the greeting, then messages.
         inbox: receives the messages of the population in training; None until there is one.
-        told_at: the deadline of which the node knows; empty before it knows of a stop.
+        told_at: the deadline that the node knows; empty before it knows of a stop.
+        files: the population's files, which the node sends; None if it sees the output folder.
+        copied_at: time (of `time.monotonic`) of the last copy of these files.
     """
 
     def __init__(self, number: int, options: RayOptions, token: _Token) -> None:
@@ -105,9 +120,12 @@ class _Place:
         )(Node)
         self.number = number
         self._actor = actor.remote(START, options.cpus)
-        self.pending = self._actor.greet.remote(token.path, token.answer(number))
+        self.answer_path = token.new_answer()
+        self.pending = self._actor.greet.remote(token.path, self.answer_path)
         self.inbox: Inbox | None = None
         self.told_at: list[float | None] = []
+        self.files: RunFiles | None = None
+        self.copied_at = 0.0
 
     def answer(self) -> bytes:
         """Return the answer that has come.
@@ -123,14 +141,48 @@ class _Place:
             raise ValueError("not bytes")
         return content
 
-    def begin(self, inbox: Inbox) -> None:
-        """Send a population."""
+    def begin(self, inbox: Inbox, is_shared: bool) -> None:
+        """Send a population, with its files unless the node sees them.
+
+        Raises:
+            RayError: the actor, its process or its node has died.
+            OSError: an earlier training's files can't be removed.
+        """
+        self.inbox, files = inbox, None
+        if not is_shared:
+            for planned in inbox.population:
+                if planned.interrupted_at is None:
+                    for kind in (CHECKPOINTS, SUMMARIES):
+                        remove_folder(run_folder(planned, inbox.options.out / kind))
+            self.files = RunFiles(inbox.options.out, inbox.population)
+            self.copied_at = time.monotonic()
+            files = self.files.changes()
+        self._ask(self._actor.begin, inbox.population, inbox.options, files)
+        self._actor.train.remote()
+        self.listen()
+
+    def _ask(self, method: Any, *arguments: Any) -> Any:
+        """Return a method's answer, which doesn't wait for training."""
         import ray
 
-        self.inbox = inbox
-        ray.get(self._actor.begin.remote(inbox.population))
-        self._actor.train.remote(inbox.population, inbox.options)
-        self.listen()
+        return ray.get(method.remote(*arguments), timeout=_SECONDS_TO_ANSWER)
+
+    def copy(self) -> None:
+        """Copy the files that the node has changed.
+
+        Raises:
+            RayError: the actor, its process or its node has died.
+            ValueError: the answer isn't a node's.
+            OSError: a file can't be written.
+        """
+        assert self.files
+        self.files.apply(self._ask(self._actor.files))
+        self.copied_at = time.monotonic()
+
+    def leave(self) -> None:
+        """Let the node remove what a population has left there."""
+        self._ask(self._actor.leave)
+        self.inbox = self.files = None
 
     def listen(self) -> None:
         """Ask for the next messages."""
@@ -233,10 +285,14 @@ class _Session:
             if place.inbox is None:
                 self._welcome(place, json.loads(content))
             else:
+                self._copy(place, content)
                 place.inbox.receive(content)
                 self._go_on(place)
         except UserError as error:
             self._stop.request(error.lines[0])
+        except OSError as error:
+            self._stop.request(describe(error))
+            self._lose(place, error)
         except (ray.exceptions.RayError, ValueError) as error:
             self._lose(place, error)
 
@@ -244,7 +300,7 @@ class _Session:
         """Check a new place and give it a population.
 
         Raises:
-            UserError: the node has other versions, or doesn't see the output folder.
+            UserError: the node has other versions, or can't keep what a service logs.
         """
         difference = describe_difference(self._versions, greeting["versions"])
         if difference and not self._cluster.allow_differences:
@@ -252,8 +308,10 @@ class _Session:
                 f"node {greeting['node']}: {difference}; make them equal, or add "
                 "--allow-different-versions"
             )
-        if not self._token.is_seen(place.number):
-            raise UserError(f"node {greeting['node']} doesn't see {self._options.out}")
+        if not self._sees_out(place) and set(self._options.sinks) != {TENSORBOARD}:
+            raise UserError(
+                f"node {greeting['node']} doesn't see {self._options.out}; log to {TENSORBOARD} only"
+            )
         self._unopened = 0
         self._hand_out(place)
 
@@ -261,10 +319,20 @@ class _Session:
         """Give a place the next population, or give the place back if there is none."""
         if self._waiting and not self._stop.is_requested:
             population = self._waiting.popleft()
-            # Requeued by `_lose` if the place dies meanwhile.
-            place.begin(Inbox(population, self._options, place.number, self._observer))
+            inbox = Inbox(population, self._options, place.number, self._observer)
+            place.begin(inbox, self._sees_out(place))
         else:
             self._drop(place)
+
+    def _sees_out(self, place: _Place) -> bool:
+        return self._token.is_copied(place.answer_path)
+
+    def _copy(self, place: _Place, messages: bytes) -> None:
+        """Copy a place's files if it is time, or before an end is recorded."""
+        if place.files is not None:
+            waited = time.monotonic() - place.copied_at
+            if waited >= self._cluster.sync or tells_an_end(messages):
+                place.copy()
 
     def _go_on(self, place: _Place) -> None:
         """Wait for more messages of a place, or give it the next population."""
@@ -272,6 +340,7 @@ class _Session:
         if place.inbox.error:
             raise ValueError(place.inbox.error)
         if place.inbox.is_over:
+            place.leave()
             self._fill()
             self._hand_out(place)
         else:

@@ -146,6 +146,15 @@ def _is_pair(message: Any) -> bool:
     return isinstance(message, Sequence) and len(message) == 2
 
 
+def tells_an_end(content: bytes) -> bool:
+    """Return whether some of the messages say that runs ended.
+
+    Raises:
+        ValueError: the bytes aren't a node's messages.
+    """
+    return any(kind == _ENDED for kind, _ in read_messages(content))
+
+
 def read_record(run: Any, values: dict[str, Any]) -> RunRecord:
     """Return a run's record from its values in a message; any wrong value raises an error."""
     final, deviation, best = (
