@@ -1,6 +1,7 @@
 # The whole routine: `make tune`, `make test`, `make test-long`, `make lint`, `make format`, `make type`, `make docs`.
 # Each target first sets up .venv if it is missing or older than the requirements. `make unity`, `make mujoco`,
-# `make procgen` and `make memory-gym` add the packages of these environments, `make log` those of `--log`.
+# `make procgen` and `make memory-gym` add the packages of these environments, `make log` those of `--log`,
+# `make ray` Ray.
 # The versions are those in requirements.lock, which `make lock` renews; `make test-newest` tests the newest
 # ones that the requirements allow.
 
@@ -25,7 +26,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 # Without cached bytecode, each command would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: tune test test-long test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen log memory-gym lock
+.PHONY: tune test test-long test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen log ray memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -89,6 +90,8 @@ procgen: $(VENV)/ready-procgen
 
 log: $(VENV)/ready-log
 
+ray: $(VENV)/ready-ray
+
 memory-gym: $(VENV)/ready
 	$(RUN) $(INSTALL) --no-deps memory-gym==1.0.2
 
@@ -96,7 +99,7 @@ lock: $(UV)
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-python-downloads \
 		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock \
 		requirements-dev.txt requirements-fast.txt requirements-mujoco.txt requirements-procgen.txt \
-		requirements-log.txt
+		requirements-log.txt requirements-ray.txt
 
 $(VENV)/bin/python $(NEWEST)/bin/python .venv-lock/bin/python:
 	$(if $(UNFIT),$(error $(UNFIT)))
@@ -108,7 +111,7 @@ $(VENV)/ready: requirements.txt requirements-fast.txt requirements.lock | $(VENV
 	$(RUN) -m ppo.by_numba
 	touch $@
 
-$(VENV)/ready-unity $(VENV)/ready-mujoco $(VENV)/ready-procgen $(VENV)/ready-log: $(VENV)/ready-%: requirements-%.txt $(VENV)/ready
+$(VENV)/ready-unity $(VENV)/ready-mujoco $(VENV)/ready-procgen $(VENV)/ready-log $(VENV)/ready-ray: $(VENV)/ready-%: requirements-%.txt $(VENV)/ready
 	$(RUN) $(LOCKED) -r $<
 	touch $@
 

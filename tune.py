@@ -49,6 +49,18 @@ Options:
     --jobs=<n>              Number of jobs: processes that each train one population at a time, and
                             share the cores and the GPUs. 0 is one job per core. If left out, tune.py
                             chooses as many as keep the cores busy.
+    --backend=<name>        Where jobs run: local (processes of this machine), or ray (the nodes of a Ray
+                            cluster; `make ray` installs it) [default: local].
+    --address=<address>     The Ray cluster, as <host>:<port>, or auto for the one of this machine. If
+                            left out, Ray starts on this machine. With --backend=ray, --jobs is the most
+                            jobs at a time; if left out, there are as many as the cluster has places for.
+    --cpus-per-job=<n>      CPUs of a job on a Ray cluster; 1 if left out.
+    --gpus-per-job=<n>      GPUs of a job on a Ray cluster; 0.25 lets four jobs share one. If left out,
+                            jobs train on CPUs.
+    --sync=<seconds>        Most seconds between copies of checkpoints and summaries from nodes of a Ray
+                            cluster that don't see --out; 60 if left out.
+    --allow-different-versions  Train also on nodes whose Python, torch, Numba or copy of this project
+                            differs from this machine's; the results may differ, too.
     --retries=<n>           Most retries of a failed run. Each time the same command resumes the sweep,
                             it retries a failed run once [default: 1].
     --fail-fast             Stop the sweep at the first run that fails.
@@ -88,6 +100,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from commands.backend_option import check_backend, ray_options, select_job_device
 from commands.command import Arguments, ExitCode, run_command
 from commands.notices import warn
 from commands.options import (
@@ -129,6 +142,7 @@ def main(arguments: Arguments) -> int:
     worker_id = worker_id_option(arguments, __doc__)
     together = optional_integer(arguments, "--together", minimum=1)
     jobs = optional_integer(arguments, "--jobs", minimum=0)
+    check_backend(arguments, __doc__)
     retries = integer_option(arguments, "--retries", minimum=0)
     run_id = run_id_option(arguments)
     out = folder_option(arguments, "--out")
@@ -159,10 +173,11 @@ def main(arguments: Arguments) -> int:
     # Imported here because torch takes seconds to load, and writing configs doesn't need it.
     from commands.tuning import preview, tune
     from ppo.placement import Placement
+    from sweeps.execution.backends.choosing import choose_backend
     from sweeps.options import SweepOptions
     from sweeps.planning.jobs import share_out
     from sweeps.searching.search import Search
-    from utils import check_compiler, select_device
+    from utils import check_compiler
 
     overwrite = bool(arguments["--overwrite"])
     search = None
@@ -170,7 +185,8 @@ def main(arguments: Arguments) -> int:
         search = Search(plan, journal_path(out, run_id), seed, overwrite)
         grid = search.grid
         only = numbers_option(arguments, "--only", len(grid))
-    device = select_device(str(arguments["--device"]))
+    ray = ray_options(arguments)
+    device = select_job_device(str(arguments["--device"]), ray)
     if arguments["--compile"]:
         check_compiler(device)
     placement = Placement(
@@ -191,11 +207,13 @@ def main(arguments: Arguments) -> int:
         race=race,
         prune=prune,
         shard=shard,
+        elsewhere=ray is not None and ray.address is not None,
     )
+    backend, jobs = choose_backend(ray, jobs)
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:
         return preview(grid, options, search)
-    return tune(grid, options, overwrite, confirmation, indifference, search)
+    return tune(grid, options, overwrite, confirmation, indifference, search, backend)
 
 
 def _shard(arguments: Arguments) -> Shard | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ from schema.counting import counted
 from schema.folders import shown
 from schema.os_errors import describe
 from sweeps.confirmation import ConfirmationPlan, confirmation_options
+from sweeps.execution.backends.local import Backend, run_in_processes
 from sweeps.execution.worker import SUMMARIES
 from sweeps.journal.runs import FAILURES, RunState
 from sweeps.options import SweepOptions
@@ -152,7 +153,7 @@ class _Plan:
     def warn_of_jobs(self) -> None:
         """Warn if there are more jobs than cores."""
         cores = available_cores()
-        if self._jobs > cores:
+        if self._jobs > cores and not self._options.elsewhere:
             option = f"--jobs={self._options.jobs}"
             warn(
                 [
@@ -256,6 +257,7 @@ def tune(
     confirmation: ConfirmationPlan | None = None,
     indifference: float | None = None,
     search: Search | None = None,
+    backend: Backend = run_in_processes,
 ) -> int:
     """Train a validated grid, print the answer and return the exit code.
 
@@ -266,13 +268,16 @@ def tune(
         confirmation: how many leaders are trained again on fresh seeds, and how often; None trains none.
         indifference: the difference of scores that makes no difference; None without one.
         search: the search that has chosen the grid's permutations, and adds more; None without one.
+        backend: the sweep backend, which trains populations.
 
     Raises:
         UserError: the output folder holds something else.
     """
     check_race(grid, options)
     console = make_console()
-    code = _train(console, grid, options, overwrite, indifference=indifference, search=search)
+    code = _train(
+        console, grid, options, overwrite, backend, indifference=indifference, search=search
+    )
     if search is not None:
         grid = search.grid
     if confirmation is None or code not in (ExitCode.SUCCESS, ExitCode.FAILED):
@@ -289,7 +294,7 @@ def tune(
     console.print(f"\nTraining {counted(len(chosen), 'leader')} again on fresh seeds: {names}")
     numbers = [int(score.permutation.name) for score in chosen]
     own = confirmation_options(options, confirmation, numbers)
-    return max(code, _train(console, grid, own, overwrite, options.run_id, indifference))
+    return max(code, _train(console, grid, own, overwrite, backend, options.run_id, indifference))
 
 
 def _train(
@@ -297,6 +302,7 @@ def _train(
     grid: Grid,
     options: SweepOptions,
     overwrite: bool,
+    backend: Backend,
     confirmed: str | None = None,
     indifference: float | None = None,
     search: Search | None = None,
@@ -308,6 +314,7 @@ def _train(
         grid: the permutations.
         options: how they are trained.
         overwrite: whether to replace earlier results.
+        backend: the sweep backend, which trains populations.
         confirmed: the run id of the sweep that these runs confirm; None for a sweep of its own.
         indifference: the difference of scores that makes no difference; None without one.
         search: the search that adds permutations to the grid; None without one.
@@ -327,7 +334,7 @@ def _train(
         with interruptible(sweep.stop) as interruption:
             try:
                 with sweep.session():
-                    train = partial(_train_agenda, console, options, sweep)
+                    train = partial(_train_agenda, console, options, sweep, backend)
                     if options.prune is not None:
                         climb(sweep, grid, options, train, plan.print_line)
                     if not sweep.stop.is_requested:
@@ -335,7 +342,7 @@ def _train(
                     if options.race is not None:
                         run_rounds(sweep, options, indifference, train, plan.print_line)
                     if search is not None and options.only is None:
-                        _search(console, options, sweep, search)
+                        _search(console, options, sweep, search, train)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
@@ -355,20 +362,26 @@ def _train(
         return ExitCode.FAILED if failed or sweep.stop.is_requested else ExitCode.SUCCESS
 
 
-def _train_agenda(console: Console, options: SweepOptions, sweep: Sweep) -> None:
+def _train_agenda(console: Console, options: SweepOptions, sweep: Sweep, backend: Backend) -> None:
     """Train the runs of a sweep's agenda, and show their progress."""
     agenda = sweep.agenda
     with make_display(
         console, agenda.runs, agenda.steps, options.quiet, sweep.records()
     ) as display:
-        sweep.train(display, DiskUsage(agenda, options.out, options.jobs))
+        sweep.train(display, DiskUsage(agenda, options.out, options.jobs), backend)
 
 
-def _search(console: Console, options: SweepOptions, sweep: Sweep, search: Search) -> None:
+def _search(
+    console: Console,
+    options: SweepOptions,
+    sweep: Sweep,
+    search: Search,
+    train: Callable[[], None],
+) -> None:
     """Train the batches of a search until it is over; each begins when all runs before have ended.
 
     Failed runs are retried before the next batch, so that later sessions have none to retry: the batch
-    is the same, however often the search is interrupted.
+    is the same, however often the search is interrupted. `train` trains the sweep's agenda.
     """
     out = Console(quiet=True) if options.quiet else console
     while not sweep.stop.is_requested:
@@ -383,7 +396,7 @@ def _search(console: Console, options: SweepOptions, sweep: Sweep, search: Searc
             )
         else:
             break
-        _train_agenda(console, options, sweep)
+        train()
     if search.notice is not None:
         warn([search.notice])
 

@@ -25,6 +25,8 @@ FILES = {
 }
 FOLDERS = {"--merge", "--out", "--plots"}
 WORDS = {
+    "--address": "auto",
+    "--backend": "local ray",
     "--device": "auto cpu cuda",
     "--format": "text csv json markdown latex",
     "--log": "tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow",

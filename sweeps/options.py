@@ -35,6 +35,7 @@ class SweepOptions:
         race: the limits of a race, which adds repetitions for contenders; None trains no race.
         prune: the rule that stops hopeless permutations early; None trains all to their ends.
         shard: the part of the runs to train; None trains all.
+        elsewhere: whether jobs run on other machines, so that this one's cores and RAM limit nothing.
     """
 
     out: Path
@@ -53,6 +54,7 @@ class SweepOptions:
     race: RacePlan | None = None
     prune: PrunePlan | None = None
     shard: Shard | None = None
+    elsewhere: bool = False
 
     @property
     def most_repetitions(self) -> int:
@@ -65,7 +67,8 @@ class SweepOptions:
 
         Training on a GPU has no such limit, because it uses the GPU's memory.
         """
-        return available_ram() if self.placement.device.type == "cpu" else None
+        is_here = self.placement.device.type == "cpu" and not self.elsewhere
+        return available_ram() if is_here else None
 
     @property
     def journal(self) -> Path:

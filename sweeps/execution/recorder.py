@@ -57,7 +57,12 @@ class Recorder:
         self._first_ends: list[RunRecord] = []
 
     def started(self, job: int, population: Sequence[PlannedRun]) -> None:
-        """Record that a job starts a population."""
+        """Record that a job starts a population, perhaps one that another job has lost."""
+        starting = {planned.run for planned in population}
+        for other, under_way in list(self._under_way.items()):
+            # Its progress would replace the results that these runs will have.
+            if starting & {planned.run for planned in under_way.population}:
+                del self._under_way[other]
         self._under_way[job] = _UnderWay(population, [[] for _ in population])
         self._journal.begin(planned.run for planned in population)
         names = [run.name for run in population]

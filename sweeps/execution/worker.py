@@ -39,11 +39,14 @@ class WorkerOptions:
         out: the sweep's output folder.
         placement: the job's device, ports and cores.
         sinks: the services to log to.
+        stays_on_cores: whether the job is bound to the cores of its placement; if not, only their
+            number matters.
     """
 
     out: Path
     placement: Placement
     sinks: tuple[str, ...] = (TENSORBOARD,)
+    stays_on_cores: bool = True
 
 
 def train_population(

@@ -51,6 +51,7 @@ PARSED = {
     "python tune.py --jobs=0 --together=24": "trains 48 permutations",
     "python tune.py --config=./configs/cartpole.yaml --tune=search.yaml --search=tpe --trials=40 "
     "--num-repetitions=3 --out=./search/": "trains 120 runs",
+    "python tune.py --backend=ray --out=./sweep/": "needs Ray; tests/e2e/test_ray.py runs it",
     "python tune.py --generate-only --out=./grid_search/": "tests/e2e/test_generating.py runs it",
 }
 

@@ -13,9 +13,11 @@ from ppo.placement import Placement
 from schema.errors import UserError
 from sweeps import sweep
 from sweeps.execution import worker
+from sweeps.journal.runs import RunRecord, RunState
 from sweeps.options import SweepOptions
 from sweeps.sweep import Sweep, place_jobs
-from tests.sweeps.scene import BASE, fail, make_grid, options_for, run
+from tests.sweeps.scene import BASE, Display, fail, make_grid, options_for, run
+from trainer import Progress
 
 # One update, in the environment backend that the config leaves open.
 TINY = BASE.replace("updates: 6", "updates: 1").replace(" backend: gymnasium,", "")
@@ -223,3 +225,21 @@ def test_tensorboard_can_compare_runs_by_their_tuned_values(grid, tmp_path):
     assert started.group_name == "a/1"
     record = next(record for record in found if record.name == "1_0")
     assert events.Scalars("run/final_return")[-1].value == pytest.approx(record.final_return)
+
+
+def test_a_job_that_lost_its_run_to_another_changes_no_result(tmp_path, monkeypatch):
+    monkeypatch.setattr("sweeps.execution.recorder._SECONDS_BETWEEN_LOOKS", -1.0)
+
+    def backend(populations, _, observer, stop):
+        first, second = ([planned] for [planned] in list(populations)[:2])
+        observer.started(1, first)
+        observer.progressed(1, Progress(1, 6, 64, 1.0, [3.0]))
+        observer.started(0, first)
+        observer.ended(0, first, [RunRecord(first[0].run, RunState.FINISHED, steps=384)])
+        observer.started(0, second)
+        observer.progressed(0, Progress(1, 6, 64, 1.0, [3.0]))
+
+    with Sweep(make_grid(tmp_path), options_for(tmp_path / "out"), False) as sweep:
+        sweep.run(Display(), backend=backend)
+        first = next(iter(sweep.records()))
+    assert (first.state, first.steps, first.curve) == (RunState.FINISHED, 384, ())

@@ -246,7 +246,8 @@ def _work(connection: Connection, options: WorkerOptions, heartbeat: Any) -> Non
     free_children()
     # The job's environment threads inherit this. They and the training take turns, so that no job waits
     # for a core that another uses.
-    stay_on(options.placement.cores or ())
+    if options.stays_on_cores:
+        stay_on(options.placement.cores or ())
 
     def send(message: _Message) -> None:
         try:

@@ -1,0 +1,116 @@
+"""Trains populations on a node of a Ray cluster, with the local sweep backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing import process
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from environments.cores import core_numbers
+from sweeps.execution.backends.by_ray.files import RunFiles
+from sweeps.execution.backends.by_ray.messages import Outbox
+from sweeps.execution.backends.local import Population, run_in_processes
+from sweeps.execution.backends.server import start_server
+from sweeps.execution.stop import Stop
+from sweeps.execution.versions import versions
+from sweeps.execution.worker import WorkerOptions
+
+
+class Node:
+    """A Ray actor that trains a population in a process of its node; its methods run in threads.
+
+    Ray's own process only supervises: a crash or a hang of an environment is handled as on the driver's
+    machine. All answers are bytes, because Ray would unpickle anything else.
+
+    Args:
+        folder: the driver's working folder, which relative paths in configs belong to.
+        cores: the number of cores that a job may use.
+    """
+
+    def __init__(self, folder: Path, cores: int) -> None:
+        if folder.is_dir():
+            os.chdir(folder)
+            # Where multiprocessing starts the jobs.
+            process.ORIGINAL_DIR = str(folder)  # type: ignore[attr-defined]
+        self._cores = tuple(core_numbers()[:cores])
+        self._stop = Stop()
+        self._outbox = Outbox(())
+        self._files: RunFiles | None = None
+        self._folder: TemporaryDirectory[str] | None = None
+        start_server()
+
+    def greet(self, token: Path, answer: Path) -> bytes:
+        """Return the node's name and versions, and copy the driver's token if it can be read."""
+        with suppress(OSError):
+            answer.write_bytes(token.read_bytes())
+        return json.dumps({"node": platform.node(), "versions": versions()}).encode()
+
+    def begin(self, population: Population, options: WorkerOptions, files: bytes | None) -> bytes:
+        """Prepare for a population, before `train` and `fetch` are called.
+
+        Args:
+            population: the runs.
+            options: the driver's options.
+            files: the runs' files so far if this node doesn't see the driver's folder; None if it does.
+        """
+        self._stop = Stop()
+        if files is not None:
+            population, options = self._bring(population, options, files)
+        # Other jobs of the node may use the same cores, so the system places this one.
+        placement = replace(options.placement, cores=self._cores)
+        self._options = replace(options, placement=placement, stays_on_cores=False)
+        self._population = population
+        self._outbox = Outbox(population)
+        return b""
+
+    def _bring(
+        self, population: Population, options: WorkerOptions, files: bytes
+    ) -> tuple[Population, WorkerOptions]:
+        """Write a population's files into a folder of this node, and return what trains there."""
+        self._folder = TemporaryDirectory(prefix="ppo-grid-")
+        out = Path(self._folder.name)
+        self._files = RunFiles(out, population)
+        self._files.apply(files)
+        self._files.changes()  # the driver has them
+        here = [
+            replace(planned, interrupted_at=out / planned.interrupted_at.relative_to(options.out))
+            if planned.interrupted_at
+            else planned
+            for planned in population
+        ]
+        return here, replace(options, out=out)
+
+    def train(self) -> bytes:
+        """Train the population until done or stopped; `fetch` returns what happens meanwhile."""
+        error = ""
+        try:
+            run_in_processes([self._population], [self._options], self._outbox, self._stop)
+        except Exception as caught:
+            error = f"{type(caught).__name__}: {caught}"
+        self._outbox.over(error)
+        return b""
+
+    def files(self) -> bytes:
+        """Return what has changed in the runs' files since the last call."""
+        assert self._files
+        return self._files.changes()
+
+    def leave(self) -> bytes:
+        """Remove what the population has left on this node."""
+        if self._folder:
+            self._folder.cleanup()
+        return b""
+
+    def fetch(self) -> bytes:
+        """Return the messages since the last call; wait a moment if there are none."""
+        return self._outbox.fetch()
+
+    def stop(self, reason: str, seconds: float | None) -> bytes:
+        """Save checkpoints and stop; kill the job after that many seconds."""
+        self._stop.request(reason, seconds)
+        return b""
