@@ -65,7 +65,7 @@ def kill_at(beginning, folder, arguments):
     assert_group_ends(child.pid)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_a_pruned_sweep_whose_driver_is_killed_ends_as_an_undisturbed_one(tmp_path):
     printed = succeed("tune", *options(tmp_path, "whole"), cwd=tmp_path)

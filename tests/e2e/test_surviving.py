@@ -97,7 +97,7 @@ def test_the_second_interrupt_stops_at_once(tmp_path):
     assert_group_ends(child.pid)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_jobs_that_do_not_stop_in_time_are_killed(tmp_path):
     sweep = Sweep(tmp_path, "out")
     child = start_and_freeze_jobs(sweep)
@@ -191,7 +191,7 @@ def test_a_nearly_full_disk_stops_the_sweep_while_the_last_checkpoints_still_fit
     assert "failed" not in shown
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_clock_that_is_set_back_changes_nothing(tmp_path, undisturbed):
     sweep = Sweep(tmp_path, "out", "--together=2")
     child = sweep.start()

@@ -71,7 +71,7 @@ def test_a_grid_is_trained_recorded_and_ranked(tmp_path):
     assert names == ["0_0", "0_1", "1_0", "1_1"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_rule_leaves_out_what_a_sweep_has_trained_and_brings_it_back(tmp_path):
     options = [*write_tiny(tmp_path), "--run-id=a", "--out=out"]
     succeed("tune", *options, "--only=0-2", cwd=tmp_path)
@@ -104,7 +104,7 @@ def test_a_rule_leaves_out_what_a_sweep_has_trained_and_brings_it_back(tmp_path)
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_invalid_permutations_are_skipped_on_request(tmp_path):
     options = [*write_tiny(tmp_path), "--run-id=a"]
     (tmp_path / "space.yaml").write_text(
@@ -132,7 +132,7 @@ def test_invalid_permutations_are_skipped_on_request(tmp_path):
     assert {row["permutation"] for row in csv.DictReader(report.splitlines())} == set("023")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_random_order_changes_only_when_runs_begin(tmp_path):
     options = [*write_tiny(tmp_path), "--run-id=a", "--together=1", "--jobs=1", "--seed=1"]
     (tmp_path / "space.yaml").write_text("hyperparameters: {gamma: [0.9, 0.95, 0.98, 0.99]}\n")
