@@ -33,7 +33,7 @@ DEFAULT = ROOT / "configs" / "default.yaml"
 
 # First words of blocks that aren't code, and what the blocks are.
 TEXTS = {
-    "                                        Permutations": "what `make tune` printed",
+    "                                             Permutations": "what `make tune` printed",
     "jobs x (runs that train together": "a formula",
 }
 # Texts that would take long, and their replacements.
