@@ -21,6 +21,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "base.yaml").write_text(CONFIG.replace("PROCESSES", "0"))
     return tmp_path
 
+
 @pytest.mark.long
 def test_an_environment_that_changes_the_working_folder_changes_no_path(folder):
     shown = succeed("train", "--config=base.yaml", "--out=o", "--run-id=x", cwd=folder)

@@ -107,6 +107,7 @@ def test_dry_run_shows_the_plan_and_writes_nothing(tmp_path):
     assert "learning_rate." in shown and "initial" in shown and "0.002" in shown
     assert sorted(tmp_path.iterdir()) == before
 
+
 @pytest.mark.long
 def test_a_dry_run_shows_the_names_and_remaining_steps_of_a_grown_sweep(tmp_path):
     options = [*write_tiny(tmp_path), "--out=o", "--together=1"]

@@ -207,6 +207,7 @@ def test_live_leaders_count_a_failure_as_the_worst_score_so_far():
     ranking.add(result(0, 1, 12.0))
     assert ranking.leaders == [("0", 11.0), ("1", 8.5)]
 
+
 @pytest.mark.long
 def test_a_large_sweep_gets_the_same_answer(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
