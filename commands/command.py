@@ -18,7 +18,7 @@ from docopt import DocoptExit, docopt
 from commands.terminal.characters import print_any_character
 from environments.interface import EnvironmentFailure
 from environments.safety.failures import keep_details
-from environments.safety.output import lost_output, outlive_readers
+from environments.safety.output import discard, lost_output, outlive_readers
 from schema.errors import UserError
 from schema.folders import shown_text
 from schema.os_errors import describe, file_of
@@ -106,19 +106,13 @@ def _fail_to_write(error: OSError) -> int:
         return ExitCode.USAGE_ERROR
     if error.errno not in _OUTPUT_ERRORS | {errno.EPIPE}:
         raise error
-    _discard_output()
+    # Otherwise Python would try to write the rest at its end.
+    with suppress(OSError, AttributeError):
+        discard(sys.stdout.fileno())
     if error.errno == errno.EPIPE:  # nobody reads the output, as after `| head`
         return ExitCode.FAILED
     _print_error(f"error: standard output: {describe(error)}")
     return ExitCode.USAGE_ERROR
-
-
-def _discard_output() -> None:
-    """Redirect standard output to nowhere, so that Python doesn't try to write the rest at its end."""
-    with suppress(OSError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def _print_error(line: str) -> None:

@@ -10,8 +10,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from environments.safety.children import free_children
+from environments.safety.output import discard
 from sweeps.execution.stop import Stop
 
+_OUTPUT = (1, 2)  # descriptors of standard output and standard error
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Clusters and people wait ten seconds. Jobs get less time to save, so that the journal can still record
 # what they saved.
@@ -43,7 +45,7 @@ class Interruption:
             raise KeyboardInterrupt
         self.number = number
         if number == signal.SIGHUP:
-            _discard_output()
+            discard(*_OUTPUT)  # writing to a closed terminal fails
         # Not `print`, which isn't reentrant: the signal may have interrupted a `print`.
         with suppress(OSError):  # nobody may read it any more
             os.write(2, b"stopping after saving checkpoints; interrupt again to stop at once\n")
@@ -59,14 +61,6 @@ class Interruption:
     def cancel(self) -> None:
         """Cancel the timer that stops the training at once."""
         self._timer.cancel()
-
-
-def _discard_output() -> None:
-    """Redirect the output to nowhere, since writing to a closed terminal fails."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
 
 
 @contextmanager

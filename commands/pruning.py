@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from commands.command import Arguments
 from commands.options import choice_option
+from commands.turns import refuse_different_tasks
 from schema.counting import counted
 from schema.environment import REGISTERED_TYPES
 from schema.errors import UserError
@@ -97,15 +98,7 @@ def check_prune(grid: Grid, plan: PrunePlan | None) -> list[str]:
     """
     if plan is None:
         return []
-    # Imported here, because SciPy takes a while to load.
-    from reports.answer import TASKS
-
-    for axis in grid.axes:
-        if axis.label in TASKS and len(axis.choices) > 1:
-            raise UserError(
-                f"--prune: {axis.label} has several choices, and returns of different tasks can't be "
-                "compared"
-            )
+    refuse_different_tasks(grid, "--prune")
     found = (_early(config, plan.rungs[0]) for config in _configs(grid))
     return list(dict.fromkeys(warning for warning in found if warning))
 

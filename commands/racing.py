@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from commands.command import Arguments
 from commands.options import integer_option, is_given, optional_integer
+from commands.turns import refuse_different_tasks, train_turns
 from schema.counting import counted
 from schema.errors import UserError
 from sweeps.planning.race import RacePlan
@@ -69,16 +70,9 @@ def check_race(grid: Grid, options: SweepOptions) -> None:
     """
     if options.race is None:
         return
-    # Imported here, because SciPy takes a while to load.
-    from reports.answer import TASKS
     from sweeps.planning.populations import RunSteps
 
-    for axis in grid.axes:
-        if axis.label in TASKS and len(axis.choices) > 1:
-            raise UserError(
-                f"--race: {axis.label} has several choices, and returns of different tasks can't be "
-                "compared"
-            )
+    refuse_different_tasks(grid, "--race")
     if options.race.steps is not None:
         first = options.repetitions * sum(map(RunSteps(grid), grid.indices()))
         if first > options.race.steps:
@@ -116,10 +110,7 @@ def run_rounds(
     train: Callable[[], None],
     say: Callable[[str], None],
 ) -> None:
-    """Train the rounds of a race until it is over or stopped.
-
-    A round begins when all runs before have ended. Failed runs are retried within their round, so that
-    later sessions have none to retry: each round is the same, however often the race is interrupted.
+    """Train the rounds of a race until it is over or stopped (`train_turns`).
 
     Args:
         sweep: the sweep; its agenda, the first round or the rest of a later one, is trained.
@@ -128,18 +119,17 @@ def run_rounds(
         train: trains the sweep's agenda.
         say: prints a line.
     """
-    while not sweep.stop.is_requested:
-        sweep.plan_again()
-        if sweep.agenda.runs:
-            say(f"retrying {counted(sweep.agenda.runs, 'failed run')}")
-        else:
-            over = _begin_round(sweep, options, indifference)
-            if over is not None:
-                say(f"the race is over after {counted(sweep.looks, 'round')}: {over}")
-                return
-            size = counted(sweep.agenda.runs, "run")
-            say(f"round {sweep.looks}: {size}, {sweep.agenda.steps:,} environment steps")
-        train()
+
+    def begin_next() -> bool:
+        over = _begin_round(sweep, options, indifference)
+        if over is not None:
+            say(f"the race is over after {counted(sweep.looks, 'round')}: {over}")
+            return False
+        size = counted(sweep.agenda.runs, "run")
+        say(f"round {sweep.looks}: {size}, {sweep.agenda.steps:,} environment steps")
+        return True
+
+    train_turns(sweep, train, say, begin_next)
 
 
 def _begin_round(sweep: Sweep, options: SweepOptions, indifference: float | None) -> str | None:

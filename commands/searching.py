@@ -1,7 +1,11 @@
-"""Describes a search and begins its batches, for `tune.py`."""
+"""Describes a search and trains its batches, for `tune.py`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from commands.notices import warn
+from commands.turns import train_turns
 from schema.counting import counted
 from sweeps.options import SweepOptions
 from sweeps.planning.populations import count_steps
@@ -23,6 +27,37 @@ def describe_search(search: Search, options: SweepOptions) -> str:
         f"search: {search.sampler}, {counted(search.trials, 'trial')} ({batches}), "
         f"{len(grid)} chosen so far; all runs together take {about}{total:,} environment steps"
     )
+
+
+def run_batches(
+    sweep: Sweep,
+    search: Search,
+    options: SweepOptions,
+    train: Callable[[], None],
+    say: Callable[[str], None],
+) -> None:
+    """Train the batches of a search until it is over or stopped (`train_turns`).
+
+    Args:
+        sweep: the sweep; its agenda, the first batch or the rest of a later one, is trained.
+        search: the search, which chooses the batches.
+        options: the sweep's options.
+        train: trains the sweep's agenda.
+        say: prints a line.
+    """
+
+    def begin_next() -> bool:
+        if not begin_batch(sweep, search, options):
+            return False
+        say(
+            f"next batch: {counted(sweep.agenda.runs, 'run')}, {sweep.agenda.steps:,} environment "
+            f"steps; {counted(search.left, 'trial')} left afterwards"
+        )
+        return True
+
+    train_turns(sweep, train, say, begin_next)
+    if search.notice is not None:
+        warn([search.notice])
 
 
 def begin_batch(sweep: Sweep, search: Search, options: SweepOptions) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from commands.notices import (
 from commands.provenance import provenance
 from commands.pruning import climb, describe_prune
 from commands.racing import check_race, describe_race, run_rounds
-from commands.searching import begin_batch, describe_search
+from commands.searching import describe_search, run_batches
 from commands.terminal.progress import duration, make_console, make_display
 from commands.terminal.tables import (
     Column,
@@ -342,7 +342,7 @@ def _train(
                     if options.race is not None:
                         run_rounds(sweep, options, indifference, train, plan.print_line)
                     if search is not None and options.only is None:
-                        _search(console, options, sweep, search, train)
+                        run_batches(sweep, search, options, train, plan.print_line)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
@@ -369,36 +369,6 @@ def _train_agenda(console: Console, options: SweepOptions, sweep: Sweep, backend
         console, agenda.runs, agenda.steps, options.quiet, sweep.records()
     ) as display:
         sweep.train(display, DiskUsage(agenda, options.out, options.jobs), backend)
-
-
-def _search(
-    console: Console,
-    options: SweepOptions,
-    sweep: Sweep,
-    search: Search,
-    train: Callable[[], None],
-) -> None:
-    """Train the batches of a search until it is over; each begins when all runs before have ended.
-
-    Failed runs are retried before the next batch, so that later sessions have none to retry: the batch
-    is the same, however often the search is interrupted. `train` trains the sweep's agenda.
-    """
-    out = Console(quiet=True) if options.quiet else console
-    while not sweep.stop.is_requested:
-        sweep.plan_again()
-        if sweep.agenda.runs:
-            out.print(f"retrying {counted(sweep.agenda.runs, 'failed run')}")
-        elif begin_batch(sweep, search, options):
-            agenda = sweep.agenda
-            out.print(
-                f"next batch: {counted(agenda.runs, 'run')}, {agenda.steps:,} environment steps; "
-                f"{counted(search.left, 'trial')} left afterwards"
-            )
-        else:
-            break
-        train()
-    if search.notice is not None:
-        warn([search.notice])
 
 
 def _print_results(

@@ -52,7 +52,7 @@ def _lenient(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     try:
         stream.flush()
     except OSError:
-        _discard(stream)
+        discard(stream.fileno())
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
@@ -62,8 +62,9 @@ def _lenient(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     )
 
 
-def _discard(stream: io.TextIOWrapper) -> None:
-    """Send what a stream still holds, and all that follows, to nowhere."""
+def discard(*descriptors: int) -> None:
+    """Redirect open files to nowhere, together with what their streams still hold."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
     os.close(nowhere)
