@@ -116,24 +116,23 @@ def test_colours_are_those_of_the_terminal_and_none_with_no_color():
     assert colours(console.file.getvalue()) <= {"0", "1"}
 
 
-def test_steps_of_earlier_sessions_do_not_shorten_the_time_left(clock):
+def after_380_s(clock, steps, progress):
+    """Return what a plain display prints of a run's progress, of so many steps in all."""
     console = Console(width=120, file=io.StringIO(), _environ={})
-    display = PlainDisplay(console, 1, 1000)
-    display.show_start(0, ["0_0"], 50)
-    # Resumed after update 29 of 50: updates of 40 steps; one of 21 is done after 380 s.
+    display = PlainDisplay(console, 1, steps)
+    display.show_start(0, ["0_0"], progress.updates)
     clock.passed = 380.0
-    display.show_progress(0, Progress(30, 50, 1200, 1.0, [9.0]))
-    assert "update 30 of 50" in console.file.getvalue()
-    assert "2 h 32 min left, ends at 16:38" in console.file.getvalue()
+    display.show_progress(0, progress)
+    return console.file.getvalue()
+
+
+def test_steps_of_earlier_sessions_do_not_shorten_the_time_left(clock):
+    # Resumed after update 29 of 50: updates of 40 steps; one of 21 is done.
+    printed = after_380_s(clock, 1000, Progress(30, 50, 1200, 1.0, [9.0]))
+    assert "update 30 of 50" in printed
+    assert "2 h 32 min left, ends at 16:38" in printed
 
 
 def test_an_end_on_another_day_has_a_date(clock):
-    console = Console(width=120, file=io.StringIO(), _environ={})
-    display = PlainDisplay(console, 1, 1_000_000)
-    display.show_start(0, ["0_0"], 50_000)
-    clock.passed = 380.0
-    display.show_progress(0, Progress(20, 50_000, 400, 1.0, [9.0]))
-    assert re.search(
-        r"\d+ h \d+ min left, ends at [A-Z]\w+ \d\d \w+, \d\d:\d\d$",
-        console.file.getvalue().strip(),
-    )
+    printed = after_380_s(clock, 1_000_000, Progress(20, 50_000, 400, 1.0, [9.0]))
+    assert re.search(r"\d+ h \d+ min left, ends at [A-Z]\w+ \d\d \w+, \d\d:\d\d$", printed.strip())

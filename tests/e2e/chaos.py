@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ppo.run.checkpoint import load_checkpoint
@@ -63,18 +64,44 @@ class Sweep:
 
     def table(self) -> list:
         """Return the results without the wall time, and with the weights in the checkpoints."""
-        with (self.out / "results.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        for row in rows:
-            del row["wall_time_seconds"]
-            weights = load_checkpoint(self.out / row["checkpoint"]).weights
-            row["weights"] = {name: tensor.tolist() for name, tensor in weights.items()}
-        return rows
+        return table(self.out)
 
     def wait_for_a_checkpoint(self, child: subprocess.Popen, more_than: int = 0) -> None:
         """Wait until there are more checkpoints than that, or the sweep is over."""
         while child.poll() is None and len(list(self.out.rglob("*.pt"))) <= more_than:
             time.sleep(0.02)
+
+
+def table(out: Path) -> list:
+    """Return a sweep's results without the wall time, and with the weights in the checkpoints."""
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        del row["wall_time_seconds"]
+        weights = load_checkpoint(out / row["checkpoint"]).weights
+        row["weights"] = {name: tensor.tolist() for name, tensor in weights.items()}
+    return rows
+
+
+def kill_at(beginning: str, folder: Path, arguments: Sequence[str]) -> None:
+    """Run `tune.py`, and kill its driver at the first line with a beginning."""
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "tune.py"), *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+    )
+    for line in child.stdout:
+        if line.startswith(beginning):
+            os.kill(child.pid, signal.SIGKILL)
+            break
+    else:
+        raise AssertionError(f"no line began with {beginning}")
+    child.communicate()
+    assert_group_ends(child.pid)
 
 
 def kill_once(sweep: Sweep, victim: str, generator: random.Random) -> str:

@@ -50,6 +50,23 @@ def fail(command, *options, cwd):
     return [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
 
 
+# A rate of 1e-9 learns nothing, so two of the four permutations are hopeless.
+HOPELESS = """\
+hyperparameters: {gamma: [0.95, 0.99]}
+learning_rate_schedule: {initial: [1.0e-2, 1.0e-9], final: [1.0e-9]}
+"""
+
+
+def write_hopeless(folder):
+    """Write a grid with hopeless permutations, of 40 updates, and return the options that name it."""
+    options = write_tiny(folder)
+    base = Path(folder, "base.yaml")
+    text = base.read_text().replace("updates: 4", "updates: 40").replace("epochs: 1", "epochs: 4")
+    base.write_text(text, encoding="utf-8")
+    Path(folder, "space.yaml").write_text(HOPELESS, encoding="utf-8")
+    return options
+
+
 def write_tiny(folder):
     """Write base.yaml and space.yaml, and return the options that name them."""
     Path(folder, "base.yaml").write_text(TINY, encoding="utf-8")

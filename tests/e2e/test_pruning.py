@@ -1,68 +1,24 @@
 """Early stopping on CartPole: hopeless permutations end at a rung, however often the sweep is killed."""
 
-import csv
 import json
-import os
-import signal
-import subprocess
 import sys
 
 import pytest
 
-from ppo.run.checkpoint import load_checkpoint
-from tests.e2e.chaos import assert_group_ends
-from tests.e2e.commands import ROOT, fail, run, succeed, write_tiny
+from tests.e2e.chaos import kill_at, table
+from tests.e2e.commands import fail, run, succeed, write_hopeless, write_tiny
 
-# A rate of 1e-9 learns nothing.
-SPACE = """\
-hyperparameters: {gamma: [0.95, 0.99]}
-learning_rate_schedule: {initial: [1.0e-2, 1.0e-9], final: [1.0e-9]}
-"""
 PRUNE = ["--prune=halving", "--num-repetitions=2", "--together=2", "--jobs=2", "--seed=1"]
 STEPS = 40 * 2 * 64
 
 
 def options(folder, out):
-    found = [*write_tiny(folder), f"--out={out}", *PRUNE]
+    found = [*write_hopeless(folder), f"--out={out}", *PRUNE]
     base = (folder / "base.yaml").read_text()
-    base = base.replace("updates: 4", "updates: 40").replace("epochs: 1", "epochs: 4")
     (folder / "base.yaml").write_text(
         base.replace("checkpoint_interval: 2", "checkpoint_interval: 7")
     )
-    (folder / "space.yaml").write_text(SPACE)
     return found
-
-
-def table(out):
-    """Return the results without the wall time, and with the weights in the checkpoints."""
-    with (out / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        del row["wall_time_seconds"]
-        weights = load_checkpoint(out / row["checkpoint"]).weights
-        row["weights"] = {name: tensor.tolist() for name, tensor in weights.items()}
-    return rows
-
-
-def kill_at(beginning, folder, arguments):
-    """Kill a sweep at the first line with a beginning."""
-    child = subprocess.Popen(
-        [sys.executable, str(ROOT / "tune.py"), *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-    )
-    for line in child.stdout:
-        if line.startswith(beginning):
-            os.kill(child.pid, signal.SIGKILL)
-            break
-    else:
-        raise AssertionError(f"no line began with {beginning}")
-    child.communicate()
-    assert_group_ends(child.pid)
 
 
 @pytest.mark.long

@@ -1,67 +1,21 @@
 """Races on CartPole: more repetitions only for the permutations that could be the best."""
 
-import csv
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
 from collections import Counter
 
 import pytest
 
-from ppo.run.checkpoint import load_checkpoint
-from tests.e2e.chaos import assert_group_ends
-from tests.e2e.commands import ROOT, fail, succeed, write_tiny
+from tests.e2e.chaos import kill_at, table
+from tests.e2e.commands import fail, succeed, write_hopeless, write_tiny
 
-# A rate of 1e-9 learns nothing, so two of four permutations are excluded in the first round.
-SPACE = """\
-hyperparameters: {gamma: [0.95, 0.99]}
-learning_rate_schedule: {initial: [1.0e-2, 1.0e-9], final: [1.0e-9]}
-"""
 RACE = ["--race", "--max-repetitions=5", "--together=2", "--jobs=2", "--seed=1"]
 STEPS = 40 * 2 * 64
 
 
 def options(folder, out):
-    found = [*write_tiny(folder), f"--out={out}", *RACE]
-    base = (folder / "base.yaml").read_text()
-    base = base.replace("updates: 4", "updates: 40").replace("epochs: 1", "epochs: 4")
-    (folder / "base.yaml").write_text(base)
-    (folder / "space.yaml").write_text(SPACE)
-    return found
-
-
-def table(out):
-    """Return the results without the wall time, and with the weights in the checkpoints."""
-    with (out / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        del row["wall_time_seconds"]
-        weights = load_checkpoint(out / row["checkpoint"]).weights
-        row["weights"] = {name: tensor.tolist() for name, tensor in weights.items()}
-    return rows
-
-
-def kill_in_round_2(folder, arguments):
-    child = subprocess.Popen(
-        [sys.executable, str(ROOT / "tune.py"), *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-    )
-    for line in child.stdout:
-        if line.startswith("round 2"):
-            os.kill(child.pid, signal.SIGKILL)
-            break
-    else:
-        raise AssertionError("there was no second round")
-    child.communicate()
-    assert_group_ends(child.pid)
+    return [*write_hopeless(folder), f"--out={out}", *RACE]
 
 
 @pytest.mark.slow
@@ -77,7 +31,7 @@ def test_a_race_whose_driver_is_killed_ends_as_an_undisturbed_one(tmp_path):
     assert Counter(row["permutation"] for row in whole) == {"0": 5, "1": 3, "2": 5, "3": 3}
 
     arguments = options(tmp_path, "killed")
-    kill_in_round_2(tmp_path, arguments)
+    kill_at("round 2", tmp_path, arguments)
     status = succeed("tune", "--status", "--out=killed", cwd=tmp_path)
     assert "race: round 2, 3 to 5 repetitions of a permutation" in status
     preview = succeed("tune", *arguments, "--dry-run", cwd=tmp_path)

@@ -10,11 +10,11 @@ from environments.interface import Spaces
 from model import ActorCritic, Population
 from ppo.by_numba import can_train, obstacle
 from ppo.run.member import Run
-from schema.config import Config, load_config
-from schema.errors import UserError
+from schema.config import Config
 from schema.model import ModelConfig
 from sweeps.search_space.grid import load_grid
 from tests.examples import CPU, ON_CPU, VECTOR_SPACES, same, tiny_config
+from tests.schema.errors import only_error
 from trainer import PPOTrainer
 
 USUAL = {"num_hidden_layers": 2, "hidden_layer_size": 128}
@@ -164,12 +164,7 @@ def test_lists_apart_are_never_shared():
     ],
 )
 def test_wrong_layers_are_one_error(tmp_path, text, line):
-    path = tmp_path / "base.yaml"
-    path.write_text(f"model:\n  hidden_layers: {text}\n")
-    with pytest.raises(UserError) as failure:
-        load_config(path)
-    (found,) = failure.value.lines
-    assert f": model.{line}" in found
+    assert f": model.{line}" in only_error(tmp_path, f"model:\n  hidden_layers: {text}\n")
 
 
 @pytest.mark.parametrize("hidden_layers", [None, [], [64.0, 1e1], {"policy": [3.0], "value": []}])

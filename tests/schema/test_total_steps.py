@@ -2,11 +2,11 @@
 
 import pytest
 
-from schema.config import Config, load_config
-from schema.errors import UserError
+from schema.config import Config
 from schema.trainer import TrainerConfig
 from sweeps.search_space.grid import load_grid
 from sweeps.search_space.identity import complete, differences, updates_of
+from tests.schema.errors import only_error
 
 SIZES = {"num_workers": 4, "worker_steps": 32}
 
@@ -45,11 +45,7 @@ def test_defaults_of_workers_and_steps_count():
     ],
 )
 def test_a_wrong_length_is_one_error(tmp_path, text, line):
-    path = tmp_path / "base.yaml"
-    path.write_text(f"trainer: {text}\n")
-    with pytest.raises(UserError) as failure:
-        load_config(path)
-    (found,) = failure.value.lines
+    found = only_error(tmp_path, f"trainer: {text}\n")
     assert f"base.yaml, line 1: trainer.{line}" in found
 
 
