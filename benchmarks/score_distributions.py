@@ -138,7 +138,7 @@ def leaders_repeated(rng: np.random.Generator, permutations: int, repetitions: i
 
 
 def missing(rng: np.random.Generator, permutations: int, repetitions: int) -> Grid:
-    """Return normal scores, of which 15 % are missing, but no permutation's first one."""
+    """Return normal scores without 15 % of them; each permutation keeps its first one."""
     scores, truth = normal(rng, permutations, repetitions)
     lost = rng.random(scores.shape) < 0.15
     lost[:, 0] = False

@@ -16,7 +16,7 @@ from sweeps.planning.prune import PrunePlan, hopeless
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is decided at a rung.
+    """The decision at a rung.
 
     Attributes:
         scores: mean return at the rung by name, of each permutation judged now; None without one.

@@ -77,7 +77,7 @@ class Column:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What all layouts of a table share.
+    """The parts of a table that are the same in all of its layouts.
 
     Attributes:
         title: title of the table.

@@ -45,7 +45,7 @@ class _ShardJournal:
 
 @dataclass
 class Merged:
-    """What a merge found.
+    """The findings of a merge.
 
     Attributes:
         shards: number of shards of the sweep.

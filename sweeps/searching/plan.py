@@ -17,7 +17,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What to search, and how.
+    """The space of a search, its sampler and its size.
 
     Attributes:
         space: the search space, validated.
