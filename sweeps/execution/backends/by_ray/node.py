@@ -20,6 +20,9 @@ from sweeps.execution.stop import Stop
 from sweeps.execution.versions import versions
 from sweeps.execution.worker import WorkerOptions
 
+# Until a node without messages answers: each answer costs the driver half a millisecond.
+SECONDS_OF_PATIENCE = 10.0
+
 
 class Node:
     """A Ray actor that trains a population in a process of its node; its methods run in threads.
@@ -106,9 +109,9 @@ class Node:
             self._folder.cleanup()
         return b""
 
-    def fetch(self) -> bytes:
-        """Return the messages since the last call; wait a moment if there are none."""
-        return self._outbox.fetch()
+    def fetch(self, pause: float) -> bytes:
+        """Return the messages since the last call; progress may wait for more of it, in seconds."""
+        return self._outbox.fetch(pause, SECONDS_OF_PATIENCE)
 
     def stop(self, reason: str, seconds: float | None) -> bytes:
         """Save checkpoints and stop; kill the job after that many seconds."""
