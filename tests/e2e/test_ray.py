@@ -35,7 +35,7 @@ class Sweep(chaos.Sweep):
     def __init__(self, folder, *options):
         super().__init__(folder, "out", "--num-repetitions=4", *options)
         base = chaos.BASE.replace("processes: 2", "processes: 0").replace(
-            "updates: 60", "updates: 21"
+            "updates: 60", "updates: 42"
         )
         (folder / "base.yaml").write_text(base)
 
@@ -212,7 +212,7 @@ def test_nodes_without_the_folder_send_their_files(bare_cluster, tmp_path, undis
     sweep = sweep_on(bare_cluster, tmp_path, "--together=2", "--sync=0.1")
     with node_apart(bare_cluster, sweep.out), node_apart(bare_cluster, sweep.out):
         child = sweep.start()
-        wait_for_runs(sweep, child, 4)  # whose files came before the end
+        wait_for_runs(sweep, child, 2)  # whose files came before the end
         finish(sweep, child)
     assert sweep.table() == undisturbed
     assert len(list(sweep.out.glob("summaries/default/*/events*"))) == 16
