@@ -47,6 +47,11 @@ test-chaos: $(VENV)/ready-dev
 test-soak: $(VENV)/ready-dev
 	SOAK_RUNS=500 $(RUN) -m pytest tests/e2e/test_soak.py
 
+# On a Ray cluster of some nodes on this machine.
+.PHONY: ray-test
+ray-test: ray $(VENV)/ready-dev
+	$(RUN) -m pytest -n 0 tests/e2e/test_ray.py
+
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
 		-r requirements-dev.txt -r requirements-fast.txt
