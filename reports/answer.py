@@ -15,6 +15,7 @@ from reports.statistics.bounds import Bounds, piled_bounds
 from reports.statistics.choice_means import choice_means
 from reports.statistics.contenders import (
     Comparison,
+    Margins,
     compare,
     confidence_of_look,
     confidence_of_round,
@@ -70,6 +71,7 @@ class Answer:
         choice_scores: for each varied key, the scores of its choices, or of the parts of its range.
         edges: for each key with its best choice at an end of the list, "lowest" or "highest".
         indifference: the difference of scores that makes no difference to the user; None without one.
+        margins: the margins of differences, in the grid's order; greater is better. None if not decided.
     """
 
     outcome: Outcome
@@ -84,6 +86,7 @@ class Answer:
     edges: dict[str, str] = field(default_factory=dict)
     compares_tasks: bool = False
     indifference: float | None = None
+    margins: Margins | None = None
 
     @property
     def leader(self) -> Score | None:
@@ -188,6 +191,7 @@ def answer(
         _choice_scores(outcome.in_parts(), judged, sign),
         _edges(outcome, scores[0]),
         indifference=indifference,
+        margins=comparison.margins,
     )
 
 

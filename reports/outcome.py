@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 from reports.statistics.averages import Array
 from schema.errors import UserError
-from sweeps.journal.journal import read_journal
+from sweeps.journal.journal import RunKey, read_journal
 from sweeps.journal.runs import RunRecord, RunState
 
 # The name of a run's score. Greater is better, except for the metrics in `LESS_IS_BETTER`.
@@ -63,6 +63,8 @@ class Outcome:
         is_race: whether a race decided which permutations got more repetitions.
         search: the sampler, the space (choices or range of each key, by label) and the trials of a
             search; None for a grid.
+        ended: the runs that ended, in the order in which they did.
+        pruned: names of the permutations pruned at each rung, by the rung's updates.
     """
 
     run_id: str
@@ -74,6 +76,8 @@ class Outcome:
     looks: int = 1
     is_race: bool = False
     search: dict[str, Any] | None = None
+    ended: tuple[RunKey, ...] = ()
+    pruned: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def repetitions(self) -> int:
@@ -318,4 +322,6 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
             journal.looks,
             journal.is_race,
             journal["search"],
+            tuple(journal.ended()),
+            journal.rungs(),
         )

@@ -11,7 +11,7 @@ Needs NumPy alone: `--status` and the live screen don't wait for SciPy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import fmean
 from threading import Lock
@@ -148,6 +148,35 @@ def rank(outcome: Outcome, metric: Metric = "final", threshold: float | None = N
     judged = with_failures(sign * _with_the_longest(outcome, reached, metric), _failures(outcome))
     order = ordered(outcome, seedless_means(judged))
     return Ranking(outcome, reached, judged, order, sign * means(judged), deviations(judged))
+
+
+def as_of(
+    outcome: Outcome,
+    moments: Iterable[NDArray[np.bool_]],
+    metric: Metric = "final",
+    threshold: float | None = None,
+) -> Iterator[tuple[int, float] | None]:
+    """Yield the place and the mean score of the permutation that led at each moment.
+
+    Args:
+        outcome: the sweep.
+        moments: which runs had ended then, (permutations, repetitions) each.
+        metric: the score by which runs are judged.
+        threshold: the return that `steps` waits for.
+
+    Yields:
+        The leader; None before the first score.
+    """
+    sign = sign_of(metric)
+    scores = sign * _with_the_longest(outcome, outcome.scores(metric, threshold), metric)
+    failed = _failures(outcome)
+    for ended in moments:
+        judged = with_failures(np.where(ended, scores, np.nan), failed & ended)
+        if np.isnan(judged).all():
+            yield None
+            continue
+        leader = int(best_first(seedless_means(judged))[0])
+        yield leader, float(sign * means(judged[leader : leader + 1])[0])
 
 
 def _with_the_longest(outcome: Outcome, reached: Array, metric: Metric) -> Array:

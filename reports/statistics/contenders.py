@@ -20,6 +20,7 @@ from scipy import special
 from reports.statistics.averages import Array, best_first, counts, means, seedless_means
 from reports.statistics.bounds import Bounds, limits, pile_limits
 from reports.statistics.variances import (
+    Prior,
     Variances,
     are_silent,
     fit_prior,
@@ -29,6 +30,39 @@ from reports.statistics.variances import (
 )
 
 _RIVALS = 100  # best permutations that each one is compared with; worse ones exclude nothing
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The numbers that bound the difference of any two permutations; each array is (permutations,).
+
+    All differences from one permutation hold together with the confidence of the comparison.
+
+    Attributes:
+        mean: mean score less the effects of its seeds; NaN without a score.
+        error: its standard error.
+        limit: the standard errors of t's margin; infinite if unknown.
+        low: the least mean that it may have, where t has nothing to work with; else the mean itself.
+        high: the greatest mean, likewise.
+        rest: the standard error; 0 where t has nothing to work with.
+    """
+
+    mean: Array
+    error: Array
+    limit: Array
+    low: Array
+    high: Array
+    rest: Array
+
+    def differences(self, one: int) -> tuple[Array, Array]:
+        """Return a permutation's least and greatest difference to each one, (permutations,) each."""
+        limit = np.maximum(self.limit, self.limit[one])
+        by_t = _times(limit, np.hypot(self.error, self.error[one]))
+        by_rest = _times(limit, np.hypot(self.rest, self.rest[one]))
+        mean, low, high = self.mean[one], self.low[one], self.high[one]
+        least = np.minimum(mean - self.mean - by_t, low - self.high - by_rest)
+        greatest = np.maximum(mean - self.mean + by_t, high - self.low + by_rest)
+        return least, greatest
 
 
 @dataclass(frozen=True)
@@ -44,6 +78,7 @@ class Comparison:
             there aren't.
         behind_best: the most by which a permutation may be worse than the best; NaN if not decided.
         wild: whether its noise is too large to say anything of the others.
+        margins: the margins of the permutations' differences; None if not decided.
     """
 
     mean: Array
@@ -53,6 +88,7 @@ class Comparison:
     decided: bool
     behind_best: Array
     wild: NDArray[np.bool_]
+    margins: Margins | None = None
 
     @property
     def leader(self) -> int:
@@ -87,33 +123,35 @@ def compare(scores: Array, confidence: float = 0.95, bounds: Bounds | None = Non
     mean = seedless_means(scores)
     decided = bool((own.freedom > 0).any())
     could = ~np.isnan(mean)
-    behind = np.full(len(mean), np.nan)
+    behind, margins = np.full(len(mean), np.nan), None
     if decided:
-        limit = _limits(variances, int(could.sum()), confidence)
-        error = np.sqrt(variances.variance / np.maximum(count, 1))
-        reach = _reach(
-            scores, mean, error, are_silent(scores, variances, prior), bounds, confidence
-        )
-        least, behind = _distances(mean, error, limit, reach)
+        margins = _margins(scores, mean, variances, prior, bounds or Bounds(), confidence)
+        least, behind = _distances(margins)
         could &= ~(least > _rounding(mean))
-    return Comparison(mean, count, variances, could, decided, behind, strange)
+    return Comparison(mean, count, variances, could, decided, behind, strange, margins)
 
 
-def _reach(
+def _margins(
     scores: Array,
     mean: Array,
-    error: Array,
-    silent: NDArray[np.bool_],
-    bounds: Bounds | None,
+    variances: Variances,
+    prior: Prior,
+    bounds: Bounds,
     confidence: float,
-) -> _Reach:
-    level = 1 - _confidence_of_each(int((~np.isnan(mean)).sum()), confidence)
+) -> Margins:
+    number = int((~np.isnan(mean)).sum())
+    level = 1 - _confidence_of_each(number, confidence)
+    error = np.sqrt(variances.variance / np.maximum(counts(scores), 1))
+    silent = are_silent(scores, variances, prior)
     # From plain means to those less the effects of seeds.
     shift = mean - means(scores)
-    low, high = (limit + shift for limit in limits(scores, bounds or Bounds(), level))
+    low, high = (limit + shift for limit in limits(scores, bounds, level))
     least, greatest = (limit + shift for limit in pile_limits(scores, level))
     piled = np.isfinite(least)
-    return _Reach(
+    return Margins(
+        mean,
+        error,
+        _limits(variances, number, confidence),
         np.select([silent, piled], [low, least], mean),
         np.select([silent, piled], [high, greatest], mean),
         np.where(silent | piled, 0.0, error),
@@ -239,35 +277,17 @@ def _confidence_of_each(number: int, confidence: float) -> float:
     return 1 - (1 - confidence) / max(number - 1, 1)
 
 
-@dataclass(frozen=True)
-class _Reach:
-    """The means that a permutation may have, as far as t doesn't say it; each array is (permutations,).
-
-    Attributes:
-        low: the least mean, where t has nothing to work with; else the mean itself.
-        high: the greatest mean, likewise.
-        error: the standard error; 0 where t has nothing to work with.
-    """
-
-    low: Array
-    high: Array
-    error: Array
-
-
-def _distances(mean: Array, error: Array, limit: Array, reach: _Reach) -> tuple[Array, Array]:
+def _distances(margins: Margins) -> tuple[Array, Array]:
     """Return how far each permutation is behind the best, at least and at most, (permutations,) each.
 
     Multiple comparisons with the best (Hsu 1984, "Constrained simultaneous confidence intervals for
     multiple comparisons with the best"). "At least" is negative where it may be the best.
     """
+    mean = margins.mean
     rivals = best_first(mean)[:_RIVALS]
     least, most = np.full(len(mean), -np.inf), np.zeros(len(mean))
     for rival in rivals[~np.isnan(mean[rivals])]:
-        needed = np.maximum(limit, limit[rival])
-        by_t = _times(needed, np.hypot(error, error[rival]))
-        by_reach = _times(needed, np.hypot(reach.error, reach.error[rival]))
-        lead = np.minimum(mean[rival] - mean - by_t, reach.low[rival] - reach.high - by_reach)
-        behind = np.maximum(mean[rival] - mean + by_t, reach.high[rival] - reach.low + by_reach)
+        lead, behind = margins.differences(rival)
         behind[rival] = 0.0
         least, most = np.maximum(least, lead), np.maximum(most, behind)
     return least, most

@@ -428,6 +428,16 @@ class Journal:
             RunState.FINISHED,
         )
 
+    def ended(self) -> list[RunKey]:
+        """Return the runs of the present grid that have ended, in the order in which they did."""
+        states = (RunState.FINISHED, RunState.PRUNED, *FAILURES)
+        return self._all(
+            "SELECT name, repetition FROM run JOIN permutation ON permutation = number "
+            f"WHERE position >= 0 AND ended IS NOT NULL AND state IN ({', '.join('?' * len(states))}) "
+            "ORDER BY ended, repetition, position",
+            *states,
+        )
+
     def begin(self, population: Iterable[RunIdentity]) -> None:
         """Record that runs are in training."""
         machine = f"{platform.node()}, process {os.getpid()}"
@@ -514,6 +524,22 @@ class Journal:
                 "WHERE state = ?",
                 RunState.PRUNED,
             )
+        }
+
+    def rungs(self) -> dict[int, tuple[str, ...]]:
+        """Return the names of the permutations pruned at each rung, by the rung's updates."""
+        # Journals of earlier versions lack the table, and this one may be read-only.
+        if self._one("SELECT 1 FROM sqlite_master WHERE name = 'judged'") is None:
+            return {}
+        rows = self._all(
+            "SELECT max(updates), name FROM judged JOIN permutation ON permutation = number "
+            "WHERE permutation IN (SELECT permutation FROM run WHERE state = ?) "
+            "GROUP BY number ORDER BY number",
+            RunState.PRUNED,
+        )
+        return {
+            updates: tuple(name for at, name in rows if at == updates)
+            for updates in sorted({at for at, _ in rows})
         }
 
     def prune_added_runs(self) -> None:

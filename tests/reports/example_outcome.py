@@ -57,7 +57,9 @@ def example_outcome(
         )
         for number, own in enumerate(product(*choices.values()))
     )
-    outcome = Outcome("lunar", out, labels, permutations, BASE, ((1.7e9, 1.7e9 + 9000, SESSION),))
+    sessions = ((1.7e9, 1.7e9 + 9000, SESSION),)
+    ended = tuple((each.name, seed) for seed in range(repetitions) for each in permutations)
+    outcome = Outcome("lunar", out, labels, permutations, BASE, sessions, ended=ended)
     return with_failures(outcome) if failures else outcome
 
 
@@ -82,7 +84,7 @@ def under_way(outcome: Outcome) -> Outcome:
     permutations = tuple(
         replace(each, runs=tuple(_begun(run) for run in each.runs)) for each in outcome.permutations
     )
-    return replace(outcome, permutations=permutations)
+    return replace(outcome, permutations=permutations, ended=())
 
 
 def _begun(record: RunRecord) -> RunRecord:

@@ -4,13 +4,17 @@ import csv
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from reports.answer import answer
+from reports.history import history
 from reports.output.page.page import write_page
 from reports.output.table import ranked, write_table
+from reports.ranking import sign_of
 from sweeps.journal.runs import RunState
 from tests.reports.example_outcome import CHOICES, example_outcome, under_way
+from tests.reports.test_ranges import outcome as searched  # noqa: F401
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -22,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="there is no Chromium here (on Debian the package chromium)"
 )
 NASTY = '<img src=x onerror="document.title=1">'
-CHARTS = ["curves", "importance", "choices", "heat", "parallel", "repetitions", "price"]
+CHARTS = ["curves", "course", "importance", "choices", "heat", "parallel", "repetitions", "price"]
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +186,223 @@ def test_filters_hold_for_table_and_charts(page):
     assert len(rank_column(page)) == 24
 
 
+def strip(page, axis):
+    """Return the box of an axis of the parallel coordinates, on which the mouse selects."""
+    page.evaluate("byId('parallel').scrollIntoView({ behavior: 'instant', block: 'center' })")
+    return page.locator(f".axis[aria-label='{axis}'] .strip").bounding_box()
+
+
+def drag(page, axis, low, high):
+    """Drag along an axis of the parallel coordinates, between fractions of its height."""
+    box = strip(page, axis)
+    x, bottom = box["x"] + box["width"] / 2, box["y"] + box["height"]
+    page.mouse.move(x, bottom - low * box["height"])
+    page.mouse.down()
+    page.mouse.move(x, bottom - high * box["height"], steps=4)
+    page.mouse.up()
+
+
+def slider(page, axis, end):
+    return page.get_by_role("slider", name=f"{axis}, {end} end")
+
+
+def test_dragging_along_axes_filters_the_table_and_the_charts(page):
+    rate = "learning_rate_schedule.initial"
+    drag(page, rate, 0.5, 0.9)
+    assert set(column(page, 6)) == {"0.001", "0.003"}
+    assert page.locator(f"details[data-filter='{rate}'] summary").inner_text() == (
+        f"{rate}: 0.001 or 0.003"
+    )
+    drag(page, "return", 0.95, 0.7)
+    low, high = page.evaluate("[filters.at(-1).spans()[0], scoreRange]")
+    scores = [float(text) for text in column(page, 3)]
+    least, most = (high[0] + fraction * (high[1] - high[0]) for fraction in low)
+    assert low == pytest.approx([0.7, 0.95], abs=0.02)
+    assert 0 < len(scores) < 16 and least <= min(scores) and max(scores) <= most
+    assert f"{rate} 0.001 or 0.003; return" in page.locator("#shown").inner_text()
+    wait_until_drawn(page)
+    for name in ("curves", "price"):
+        assert f" {len(scores)} permutations" in page.locator(f"#{name}").get_attribute(
+            "aria-label"
+        )
+    assert "Grey lines don't pass the filters" in page.locator("#parallel").get_attribute(
+        "aria-label"
+    )
+    # A click on an axis shows all of it again.
+    box = strip(page, "return")
+    page.mouse.click(box["x"] + 12, box["y"] + 30)
+    assert len(rank_column(page)) == 16
+    page.locator("#paths .clear").click()
+    assert len(rank_column(page)) == 24
+    assert page.locator(".clear:visible").count() == 0
+
+
+def test_ranges_are_selected_by_keyboard_and_escape_resets_them(page):
+    lower = slider(page, "return", "lower")
+    lower.focus()
+    for key in ("ArrowUp", "PageUp", "ArrowDown", "ArrowUp"):
+        page.keyboard.press(key)
+    assert lower.get_attribute("aria-valuenow") == "5"
+    least = float(lower.get_attribute("aria-valuetext"))
+    shown = column(page, 3)
+    assert 0 < len(shown) < 24 and min(map(float, shown)) >= least
+    upper = slider(page, "gamma", "upper")
+    assert upper.get_attribute("aria-valuetext") == "0.999"
+    upper.focus()
+    page.keyboard.press("ArrowDown")
+    assert upper.get_attribute("aria-valuetext") == "0.99" and set(column(page, 7)) == {"0.99"}
+    # The upper end stays above the lower one.
+    page.keyboard.press("Home")
+    assert set(column(page, 7)) == {"0.99"}
+    page.keyboard.press("Escape")
+    assert column(page, 3) == shown
+    lower.focus()
+    page.keyboard.press("Escape")
+    assert len(rank_column(page)) == 24
+
+
+def test_a_key_with_a_range_has_limits_instead_of_boxes(browser, tmp_path, searched):  # noqa: F811
+    page = opened(browser, tmp_path / "page.html", searched)
+    assert page.locator("[data-filter=gamma] input[type=checkbox]").count() == 0
+    # So few values are listed as choices.
+    assert page.locator("[data-filter=epochs] input[type=checkbox]").count() == 4
+    drag(page, "gamma", 0.26, 0.74)
+    place = page.locator("#table th").all_inner_texts().index("gamma") + 1
+    shown = sorted(float(text) for text in column(page, place))
+    everything = sorted(float(each.choices[1]) for each in searched.permutations)
+    assert shown == everything[10:30]
+    limits = [
+        page.locator(f"input[data-key='gamma {end}']").input_value() for end in ("from", "to")
+    ]
+    assert [float(limit) for limit in limits] == [shown[0], shown[-1]]
+    assert page.noticed == []
+    page.close()
+
+
+def test_fields_limit_the_score_and_the_axis_shows_the_limits(page):
+    page.locator("details[data-filter='return']").evaluate("each => { each.open = true; }")
+    field = page.locator("input[data-key='return from']")
+    field.fill("200")
+    field.press("Tab")
+    assert min(map(float, column(page, 3))) >= 200
+    wait_until_drawn(page)
+    low, high = page.evaluate("scoreRange")
+    span = page.locator(".axis[aria-label=return] .span").evaluate("each => each.style.bottom")
+    assert float(span.rstrip("%")) == pytest.approx(100 * (200 - low) / (high - low))
+    page.locator("#ranking .clear").click()
+    assert field.input_value() == "" and len(rank_column(page)) == 24
+
+
+def test_paper_says_which_filters_are_active_and_has_no_controls(page):
+    tick(page, "gamma", "0.999")
+    page.emulate_media(media="print")
+    assert "12 of 24 permutations" in page.locator("#shown").inner_text()
+    assert "gamma 0.999" in page.locator("#shown").inner_text()
+    controls = page.locator(
+        "main :is(select, input, form, [role=slider]), main > section > button, nav"
+    )
+    assert controls.count() > 20
+    assert [each for each in controls.all() if each.is_visible()] == []
+    page.emulate_media(media="screen")
+    tick(page, "gamma", "0.999", on=False)
+
+
+def compare(page, *names, on=True):
+    """Tick permutations in the table, or take the ticks away."""
+    for name in names:
+        page.locator(f"[data-compare='{name}']").set_checked(on)
+
+
+def compared(page):
+    """Return the rows of the comparison, by their titles."""
+    rows = page.locator("#compared tr").evaluate_all(
+        "rows => rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim()))"
+    )
+    return {title: cells for title, *cells in rows}
+
+
+def test_ticked_permutations_are_compared_side_by_side(page):
+    assert "Tick two or three" in page.locator("#comparing").inner_text()
+    names = page.evaluate("permutations.slice(0, 4).map((each) => each.name)")
+    compare(page, names[2])
+    assert not page.locator("#compared").is_visible()
+    page.locator(f"[data-compare='{names[0]}']").focus()
+    page.keyboard.press("Space")
+    rows = compared(page)
+    # Best first, however they were ticked.
+    assert rows[""] == [f"permutation {names[0]}", f"permutation {names[2]}"]
+    chosen = page.evaluate("comparison.chosen().map((each) => each.choices)")
+    keys = page.evaluate("data.keys.map((key) => key.label)")
+    differing = [key for key, *places in zip(keys, *chosen, strict=True) if len(set(places)) > 1]
+    equal = [key for key in keys if key not in differing]
+    assert differing and equal and [key for key in rows if key in keys] == differing
+    assert not page.locator("#equal li").first.is_visible()
+    page.locator("#equal summary").click()
+    told = page.locator("#equal li").all_inner_texts()
+    assert [each.partition(":")[0] for each in told] == equal
+    page.locator("#equal summary").click()
+    seeds = page.evaluate("permutations[0].runs.map((run) => run.value)")
+    shown = [float(rows[f"repetition {at}, seed {at}"][0]) for at in range(5)]
+    assert shown == pytest.approx(seeds, abs=0.5)  # whole numbers
+    wait_until_drawn(page)
+    lines = page.evaluate("byId('together').data.map((each) => each.name).filter(Boolean)")
+    assert lines == rows[""]
+    # Three at most; a filter doesn't hide what is compared.
+    compare(page, names[1])
+    assert not page.locator(f"[data-compare='{names[3]}']").is_enabled()
+    tick(page, "learning_rate_schedule.initial", "0.003")
+    assert len(compared(page)[""]) == 3
+    page.locator("#ranking .clear").click()
+    page.locator("#uncompare").click()
+    assert page.locator("[data-compare]:checked").count() == 0
+    assert page.locator(f"[data-compare='{names[3]}']").is_enabled()
+    assert not page.locator("#compared").is_visible()
+
+
+@pytest.mark.parametrize("metric", ["final", "time"])
+def test_the_interval_of_a_difference_is_that_of_the_ranking(browser, tmp_path, metric):
+    outcome = example_outcome()
+    found = answer(outcome, metric=metric)
+    page = opened(browser, tmp_path / "page.html", outcome, metric=metric)
+    sign, margins = sign_of(metric), found.margins
+    width = float(np.nanmax(margins.mean) - np.nanmin(margins.mean))
+    for one, other in ((0, 1), (5, 17), (23, 2)):
+        shown = page.evaluate(
+            "(names) => difference(...names.map((name) =>"
+            " permutations.find((each) => each.name === name)))",
+            [str(one), str(other)],
+        )
+        ends = [each[other] for each in margins.differences(one)]
+        expected = sorted(sign * end for end in ends)
+        assert [shown["low"], shown["high"]] == pytest.approx(expected, abs=1e-4 * width)
+        difference = sign * (margins.mean[one] - margins.mean[other])
+        assert shown["value"] == pytest.approx(difference, abs=1e-4 * width)
+    page.close()
+
+
+def test_what_the_ranking_excludes_differs_from_the_leader(page):
+    """The interval of an excluded permutation's difference to the best ones lacks 0, others' have it."""
+    excluded = page.evaluate(
+        "permutations.filter((each) => each.mean !== null).map((each) => permutations.some((best) =>"
+        " difference(best, each).low > 0))"
+    )
+    contenders = page.evaluate("permutations.map((each) => each.contender)")
+    assert [not each for each in contenders[: len(excluded)]] == excluded
+    assert True in excluded and False in excluded
+
+
+def test_one_repetition_has_differences_without_intervals(browser, tmp_path):
+    page = opened(browser, tmp_path / "page.html", example_outcome(repetitions=1, failures=False))
+    names = page.evaluate("permutations.slice(0, 2).map((each) => each.name)")
+    compare(page, *names)
+    (told,) = [row[1] for title, row in compared(page).items() if title.startswith("difference")]
+    assert "(" not in told and told[0] in "+\u2212" and float(told.replace("\u2212", "-")) < 0
+    assert "too few repetitions" in page.locator("#comparing").inner_text()
+    wait_until_drawn(page)
+    assert page.noticed == []
+    page.close()
+
+
 def curve_axis(page):
     return page.evaluate("byId('curves').layout.yaxis.range")
 
@@ -216,7 +437,7 @@ def test_intervals_are_named_only_where_there_are_some(browser, tmp_path):
     page = opened(browser, tmp_path / "page.html", example_outcome(repetitions=1, failures=False))
     captions = page.locator("figcaption").all_text_contents()
     labels = page.evaluate(
-        "Object.keys(charts).flatMap((name) => byId(name).data.map((each) => each.name ?? ''))"
+        "Object.keys(charts).flatMap((name) => (byId(name).data ?? []).map((each) => each.name ?? ''))"
     )
     told = "\n".join([*captions, *labels])
     assert "95 %" not in told
@@ -264,6 +485,53 @@ def test_pointing_at_a_curve_names_its_permutation(page):
     until(page, "state.hovered === null")
 
 
+def test_the_course_of_the_sweep_has_a_line_and_marks(page):
+    traces = "byId('course').data.map(({ name, x, y }) => ({ name, x: [...x], y: [...y] }))"
+    rings, line, failed = page.evaluate(traces)
+    found = history(example_outcome())
+    assert (rings["name"], line["name"], failed["name"]) == (
+        *("permutation", "the best so far", "failed"),
+    )
+    assert line["x"][:-1] == [each.time.steps for each in found.moments]
+    assert line["y"][:-1] == pytest.approx([each.score for each in found.moments], rel=1e-4)
+    assert failed["x"] == [time.steps for time in found.lost.values()]
+    assert len(rings["x"]) == 24
+    page.locator("[name=spent][value=runs]").check()
+    tick(page, "gamma", "0.999")
+    wait_until_drawn(page)
+    rings, line, failed = page.evaluate(traces)
+    # Filters hide permutations, but the line is that of the whole sweep.
+    assert len(rings["x"]) == 12 and max(rings["x"]) <= 120
+    assert line["x"][:-1] == [each.time.runs for each in found.moments]
+    tick(page, "gamma", "0.999", on=False)
+    page.locator("[name=spent][value=steps]").check()
+
+
+def raced():
+    """Return a sweep whose race left permutations out after two repetitions, and after three."""
+    outcome = example_outcome(failures=False)
+    permutations = tuple(
+        replace(each, runs=each.runs[: (2, 3, 5)[place % 3]])
+        for place, each in enumerate(outcome.permutations)
+    )
+    left = {(run.run.permutation, run.run.repetition) for each in permutations for run in each.runs}
+    ended = tuple(key for key in outcome.ended if key in left)
+    return replace(outcome, permutations=permutations, ended=ended, is_race=True, looks=3)
+
+
+def test_the_course_of_a_race_shows_its_rounds(browser, tmp_path):
+    page = opened(browser, tmp_path / "page.html", raced())
+    caption = page.locator("figure:has(#course) figcaption").inner_text()
+    assert "1: 8 left out after 2 repetitions; 2: 8 left out after 3 repetitions." in caption
+    shapes = page.evaluate("byId('course').layout.shapes.map((each) => each.x0)")
+    # 48 runs of the first two repetitions, then 16 of the third.
+    assert shapes == [400_000 * 48, 400_000 * 64]
+    labels = page.evaluate("byId('course').layout.annotations.map((each) => each.text)")
+    assert labels == ["1", "2"]
+    assert page.noticed == []
+    page.close()
+
+
 def test_a_row_highlights_its_curve(page):
     button = page.locator("#table tbody button").nth(2)
     button.focus()
@@ -308,8 +576,10 @@ def test_it_fits_a_phone(page):
 
 def test_everything_can_be_reached_by_keyboard_and_has_a_name(page):
     unnamed = page.evaluate(
-        "[...document.querySelectorAll('button, select, input, a')].filter((each) =>"
-        " !each.closest('.js-plotly-plot') && !(each.textContent.trim() || each.labels?.length)).length"
+        "[...document.querySelectorAll('button, select, input, a, [tabindex]')].filter((each) =>"
+        " !each.closest('.js-plotly-plot')"
+        " && !(each.textContent.trim() || each.labels?.length || each.ariaLabel"
+        " || each.hasAttribute('aria-labelledby'))).length"
     )
     assert unnamed == 0
     page.evaluate("window.scrollTo(0, 0)")
@@ -364,10 +634,11 @@ def test_the_spacing_of_numbers_decides_the_axis(page, values, is_log):
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_no_text_of_a_chart_is_cut(long, width):
+    compare(long, "0", "5", "23")
     long.set_viewport_size({"width": width, "height": 800})
     wait_until_drawn(long)
     cut = long.evaluate(
-        """["importance", "choices", "heat", "repetitions", "price"].flatMap((name) => {
+        """Object.keys(charts).filter((name) => !/curves|parallel/.test(name)).flatMap((name) => {
           const frame = byId(name).getBoundingClientRect();
           return [...byId(name).querySelectorAll(".main-svg text")].filter((each) => {
             const box = each.getBoundingClientRect();
@@ -430,10 +701,17 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_a_contrast_of_four_and_a_half(page, scheme):
     page.emulate_media(color_scheme=scheme)
+    page.locator(".filter").evaluate_all("all => all.forEach((each) => { each.open = true; })")
+    compare(page, "0", "5", "23")
+    page.locator("#equal").evaluate("each => { each.open = true; }")
+    tick(page, "gamma", "0.999")
     page.evaluate("refresh(...Object.keys(charts))")
     wait_until_drawn(page)
     found = page.evaluate(CONTRAST)
+    tick(page, "gamma", "0.999", on=False)
+    page.locator("#uncompare").click()
     assert len(found) > 300
+    assert "permutation 23" in {text for _, text, *_ in found}
     assert [each for each in found if each[0] < 4.5] == []
 
 
@@ -494,11 +772,100 @@ def test_mappings_are_quoted_in_csv(long):
     assert choices == set(LONG["environment.reset_params.agent_visual_observation_mode"])
 
 
-def test_captions_say_which_charts_no_filter_changes(page):
-    for name in ("importance", "choices"):
-        caption = page.locator(f"figure:has(#{name}) figcaption").inner_text()
-        assert "Filters don't change this chart." in caption and "${" not in caption
-    assert "except those of importance" in page.locator("#shown").inner_text()
+def importance(page):
+    """Return the page's shares of effects in what the filters let pass, by the keys' names."""
+    found = page.evaluate("importanceOf(visible())")
+    effects = [(kind, each) for kind in ("main", "total", "interactions") for each in found[kind]]
+    shares = {(kind, *each["keys"]): each["share"] for kind, each in effects}
+    return shares | {"noise": found["noise"]}
+
+
+def expected_importance(outcome, *conditions):
+    found = answer(outcome.where(conditions)).importance
+    effects = [
+        (kind, each) for kind in ("main", "total", "interactions") for each in getattr(found, kind)
+    ]
+    shares = {(kind, *each.keys): each.share for kind, each in effects}
+    return shares | {"noise": found.noise}
+
+
+def test_the_importance_follows_the_filters(browser, tmp_path):
+    outcome = example_outcome(failures=False)
+    page = opened(browser, tmp_path / "page.html", outcome)
+    everything = importance(page)
+    assert everything == pytest.approx(expected_importance(outcome), abs=1e-3)
+    tick(page, "gamma", "0.999")
+    part = importance(page)
+    assert part == pytest.approx(expected_importance(outcome, "gamma=0.999"), abs=1e-3)
+    assert part["main", "epochs"] < 0.8 * everything["main", "epochs"]
+    wait_until_drawn(page)
+    caption = page.locator("figure:has(#importance) figcaption").inner_text()
+    assert "the 12 permutations shown" in caption and "One choice is left of gamma." in caption
+    assert "with 95 % intervals" not in caption
+    rows = page.evaluate("byId('importance').layout.annotations.map((each) => each.text)")
+    assert not any(row.startswith("gamma") for row in rows)
+    tick(page, "epochs", "4")
+    expected = expected_importance(outcome, "gamma=0.999", "epochs=4")
+    assert importance(page) == pytest.approx(expected, abs=1e-3)
+    page.close()
+
+
+def test_a_failure_counts_as_the_worst_score_in_the_importance(browser, tmp_path):
+    outcome = example_outcome()
+    page = opened(browser, tmp_path / "page.html", outcome)
+    assert importance(page) == pytest.approx(expected_importance(outcome), abs=1e-3)
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reason"),
+    [
+        ([("gamma", "0.99"), ("epochs", "4"), ("worker_steps", "128")], "only learning_rate_"),
+        ([], "aren't all combinations"),
+    ],
+)
+def test_an_importance_that_makes_no_sense_says_so(page, conditions, reason):
+    for key, choice in conditions:
+        tick(page, key, choice)
+    if not conditions:
+        drag(page, "return", 0.2, 1.0)
+    wait_until_drawn(page)
+    assert reason in page.locator("figure:has(#importance) figcaption").inner_text()
+    assert not page.locator("#importance").is_visible()
+    page.locator("#ranking .clear").click()
+    wait_until_drawn(page)
+    assert page.locator("#importance").is_visible()
+
+
+def test_runs_under_way_leave_no_importance_of_a_part(browser, tmp_path):
+    outcome = example_outcome(failures=False)
+    first, *others = outcome.permutations
+    running = replace(first.runs[-1], state=RunState.RUNNING, final_return=None)
+    first = replace(first, runs=(*first.runs[:-1], running))
+    page = opened(browser, tmp_path / "page.html", replace(outcome, permutations=(first, *others)))
+    tick(page, "gamma", "0.99")
+    wait_until_drawn(page)
+    assert "have no score" in page.locator("figure:has(#importance) figcaption").inner_text()
+    page.close()
+
+
+def test_means_of_choices_follow_the_filters(page):
+    tick(page, "gamma", "0.999")
+    wait_until_drawn(page)
+    titles = page.evaluate("byId('choices').layout.annotations.map((each) => each.text)")
+    assert len(titles) == 3 and not any("gamma" in title for title in titles)
+    shown = page.evaluate("byId('choices').data.map((each) => [...each.y])")
+    rows = rows_downloaded(page)
+    means = [
+        sum(scores) / len(scores)
+        for epochs in ("4", "8")
+        for scores in [[float(row["score"]) for row in rows if row["epochs"] == epochs]]
+    ]
+    assert means == pytest.approx(shown[1])
+    tick(page, "gamma", "0.999", on=False)
+    wait_until_drawn(page)
+    caption = page.locator("figure:has(#choices) figcaption").inner_text()
+    assert "with 95 % intervals" in caption and "${" not in caption
 
 
 @pytest.mark.parametrize(

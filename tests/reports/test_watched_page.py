@@ -13,6 +13,9 @@ from tests.reports.example_outcome import example_outcome
 from tests.reports.test_browser import (  # noqa: F401
     browser,
     column,
+    compare,
+    compared,
+    drag,
     playwright,
     pytestmark,
     rank_column,
@@ -136,6 +139,39 @@ def test_a_reload_keeps_what_the_reader_chose(page, watched):
     assert {each.partition("/")[2] for each in page.asked} <= {
         f"/{watched.address.split('/')[2]}/{path}" for path in ("", "version")
     }
+
+
+def test_a_reload_keeps_ranges_selected_on_axes(page, watched):
+    drag(page, "return", 0.6, 1.0)
+    drag(page, "gamma", 0.1, 0.4)
+    shown, least = rank_column(page), page.locator("input[data-key='return from']").input_value()
+    assert 0 < len(shown) < 12 and float(least) > 0
+    watched.outcome = watched.after(999.0)
+    reached(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
+    assert page.locator("input[data-key='return from']").input_value() == least
+    # No limit above, so that the best one now is among them.
+    assert page.locator("input[data-key='return to']").input_value() == ""
+    assert rank_column(page)[0] == 1 and set(column(page, 7)) == {"0.99"}
+    wait_until_drawn(page)
+    assert page.locator(".axis[aria-label=return] .span").count() == 1
+
+
+def test_a_reload_keeps_what_is_compared(page, watched):
+    names = page.evaluate("permutations.slice(1, 4).map((each) => each.name)")
+    compare(page, *names)
+    page.locator("#equal").evaluate("each => { each.open = true; }")
+    # A row that a filter hides is compared all the same.
+    tick(page, "gamma", "0.99")
+    watched.outcome = watched.after(999.0)
+    reached(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
+    assert page.evaluate("comparison.names") == names
+    assert {each.split()[-1] for each in compared(page)[""]} == set(names)
+    assert page.locator("#equal").evaluate("each => each.open")
+    page.locator("#ranking .clear").click()
+    ticked = page.locator("[data-compare]:checked").evaluate_all(
+        "all => all.map((each) => each.dataset.compare)"
+    )
+    assert set(ticked) == set(names)
 
 
 def test_the_leader_is_highlighted_as_long_as_the_reader_chooses_nothing(page, watched):

@@ -10,6 +10,8 @@ from rich.console import Console
 from commands.pruning import climb
 from commands.reporting import read_answer
 from commands.terminal.tables import answer_table
+from reports.history import history
+from reports.outcome import read_outcome
 from reports.output.table import ranked
 from reports.words import sentences
 from sweeps.journal.journal import Journal, journal_path, read_journal
@@ -109,6 +111,25 @@ def test_the_pruned_had_the_lowest_returns_at_the_rung(tmp_path):
         if record.name in pruned:
             assert (record.steps, record.final_return) == (3 * 64, at_rung[record.name])
             assert record.checkpoint.endswith("update_000003.pt")
+
+
+def test_the_journal_tells_who_was_pruned_at_which_rung_and_when_runs_ended(tmp_path):
+    grid, out = make_grid(tmp_path, SPACE, LEARNING), tmp_path / "out"
+    records = prune(grid, out, HALVING, repetitions=2)
+    found = read_outcome(out, "a")
+    steps = {record.run.permutation: record.steps for record in records}
+    pruned = {record.run.permutation for record in records if record.state == RunState.PRUNED}
+    assert {name for names in found.pruned.values() for name in names} == pruned
+    assert {
+        (updates * 64, steps[name]) for updates, names in found.pruned.items() for name in names
+    } == {(128, 128), (256, 256)}
+    assert sorted(found.ended) == sorted(
+        (each.run.permutation, each.run.repetition) for each in records
+    )
+    # Those pruned at the first rung ended first, and those that stayed last.
+    ended = [steps[name] for name, _ in found.ended]
+    assert ended == sorted(ended)
+    assert [cut.kind for cut in history(found).cuts] == ["rung", "rung"]
 
 
 def test_pruned_permutations_are_shown_last_with_their_return_and_not_ranked(tmp_path):
@@ -251,6 +272,7 @@ def test_a_journal_of_an_older_version_can_be_pruned(tmp_path):
     journal = Journal(journal_path(out, "a"))
     journal._database.execute("DROP TABLE judged")
     journal.close()
+    assert read_outcome(out, "a").pruned == {}
     records = prune(grid, out, HALVING)
     assert {record.state for record in records} == {RunState.FINISHED, RunState.PRUNED}
     assert records[0].state == RunState.FINISHED

@@ -184,145 +184,7 @@ function drawCurves(width) {
   };
 }
 
-// Effects.
-
-/** The keys of an effect as text. */
-const effectName = (effect) => effect.keys.map(plain).join(" × ");
-
-function drawImportance(width) {
-  const found = data.importance;
-  if (!found) return { caption: "There is no estimate of the importance." };
-  const { text, soft, accent } = theme();
-  const totals = new Map(found.total.map((effect) => [effect.keys[0], effect]));
-  const largest = (effect) => Math.max(effect.share ?? 0, totals.get(effect.keys[0])?.share ?? 0);
-  const main = [...found.main].sort((a, b) => largest(b) - largest(a));
-  const pairs = found.interactions.filter((effect) => effect.matters !== false && effect.share > 0.005)
-    .sort((a, b) => b.share - a.share).slice(0, 5);
-  const rows = [...main, ...pairs];
-  const place = new Map(rows.map((effect, at) => [effect.keys.join("\n"), at]));
-  const trace = (effects, name, shift, colour, symbol) => ({
-    type: "scatter", mode: "markers", name,
-    x: effects.map((effect) => percentage(effect.share)),
-    y: effects.map((effect) => place.get(effect.keys.join("\n")) + shift),
-    customdata: effects.map((effect) => [effectName(effect), rangeText(effect)]),
-    hovertemplate: `%{customdata[0]}<br>${name}: %{x:.0f} %%{customdata[1]}<extra></extra>`,
-    marker: { color: effects.map((effect) => (matters(effect) === false ? soft : colour)), size: 11, symbol, line: { width: symbol.endsWith("open") ? 2 : 0 } },
-    error_x: {
-      type: "data", symmetric: false, color: colour, thickness: 2, width: 0,
-      array: effects.map((effect) => percentage(effect.high - effect.share)),
-      arrayminus: effects.map((effect) => percentage(effect.share - effect.low)),
-    },
-  });
-  const isNarrow = width < NARROW;
-  const annotations = rows.map((effect, at) => ({
-    xref: "paper", x: 0, xanchor: "left", y: at, yanchor: "bottom", yshift: 5, showarrow: false, align: "left",
-    text: inLines(effect.keys.join(" × "), Math.floor(width / 9), 3)
-      + (matters(effect) === false ? `${isNarrow ? "<br>" : " "}<span style="color:${soft}">(not shown beyond the noise)</span>` : ""),
-    font: { color: text, size: 13 },
-  }));
-  const traces = [trace(rows, "by itself", 0, accent, "circle")];
-  if (found.total.length) {
-    const totalled = main.map((effect) => totals.get(effect.keys[0]));
-    traces.push(trace(totalled, "with all its interactions", 0.22, text, "diamond-open"));
-  }
-  const unsure = found.method !== "analysis of variance" ? " A model of main effects estimated the shares, as the grid is incomplete." : "";
-  return {
-    traces,
-    layout: layout(90 + (isNarrow ? 96 : 58) * rows.length, {
-      annotations, legend: legend("", width), margin: { l: 12, r: 16, t: 40, b: 48 },
-      xaxis: { title: { text: "share of the variance, %" }, range: [-2, 102] },
-      yaxis: { range: [rows.length - 0.5, -0.75], visible: false },
-    }),
-    caption: `The share of each hyperparameter in the variance between permutations${intervals([...found.main, ...found.total])}. `
-      + "Filters don't change this chart. "
-      + rows.slice(0, 4).map((effect) => `${effect.keys.join(" × ")}: ${percent(effect.share)}`).join("; ") + "."
-      + (found.noise === null ? "" : ` Seeds cause ${percent(found.noise)} of the variance of single runs.`) + unsure,
-  };
-}
-
-/** The words of a caption that say whether there are intervals. */
-const intervals = (shown) => (shown.some(({ low }) => low !== null) ? ", with 95 % intervals" : "");
-const percentage = (value) => (value === null || Number.isNaN(value) ? null : 100 * value);
-const rangeText = ({ low, high }) => (low === null ? "" : ` (${percent(low)} to ${percent(high)})`);
-
-/** Whether an effect exceeds the noise; a key may do so by its interactions alone. */
-function matters(effect) {
-  if (effect.keys.length > 1) return effect.matters;
-  return data.keys.find((key) => key.label === effect.keys[0])?.matters ?? null;
-}
-
-/** Where the choices of a key lie on its axis, and the axis: numbers by size, others side by side. */
-function choiceAxis(key, width) {
-  const words = key.parts.map((choice) => inLines(choice, Math.max(6, Math.floor(width / key.parts.length / 8)), 4));
-  const places = key.parts.map((_, place) => place);
-  const beside = { at: places, axis: { tickvals: places, ticktext: words, range: [-0.5, places.length - 0.5] } };
-  if (!isNumeric(key.parts) || key.parts.length < 2) return beside;
-  const at = key.parts.map(Number);
-  const isLog = isLogarithmic(at);
-  const [low, high] = extent(isLog ? at.map(Math.log10) : at);
-  const margin = 0.12 * (high - low);
-  const pixels = (value) => (width * ((isLog ? Math.log10(value) : value) - low)) / (1.24 * (high - low));
-  const sorted = at.map((value, place) => [pixels(value), 4 * key.parts[place].length + 3]).sort((a, b) => a[0] - b[0]);
-  // Where labels would lie on each other, as with 0.99 and 0.999, choices are side by side.
-  if (sorted.some(([place, half], number) => number && place - half < sorted[number - 1][0] + sorted[number - 1][1])) return beside;
-  return { at, axis: { type: isLog ? "log" : "linear", tickvals: at, ticktext: key.parts.map(plain), range: [low - margin, high + margin] } };
-}
-
-const lineCount = (text) => text.split("<br>").length;
-
-function drawChoices(width) {
-  const keys = data.keys.filter((key) => key.choiceScores.some(({ mean }) => mean !== null));
-  if (!keys.length) return { caption: "No hyperparameter is varied, or no run has finished yet." };
-  const { text, soft, accent } = theme();
-  const across = Math.min(keys.length, Math.max(1, Math.min(4, Math.floor(width / 230))));
-  const down = Math.ceil(keys.length / across);
-  const wide = (width - 78) / across;
-  const titles = keys.map((key) => `<b>${inLines(key.label, Math.floor(wide / 9), 4)}</b>${remark(key)}`);
-  const axes = keys.map((key) => choiceAxis(key, wide));
-  // Pixels of a row: title, plot, labels.
-  const [above, plot] = [8 + 18 * Math.max(...titles.map(lineCount)), 160];
-  const below = 12 + 18 * Math.max(...axes.flatMap(({ axis }) => axis.ticktext.map(lineCount)));
-  const tall = down * (above + plot + below);
-  const base = layout(tall + 10, { showlegend: false, margin: { l: 62, r: 16, t: 0, b: 10 } });
-  const { xaxis, yaxis, ...result } = base;
-  const annotations = [];
-  const traces = keys.map((key, at) => {
-    const [column, row] = [at % across, Math.floor(at / across)];
-    const name = at ? String(at + 1) : "";
-    const gap = 0.012;
-    const columns = [column / across + (column ? gap : 0), (column + 1) / across - (column < across - 1 ? gap : 0)];
-    const top = 1 - (row * (above + plot + below) + above) / tall;
-    result[`xaxis${name}`] = { ...xaxis, ...axes[at].axis, tickangle: 0, domain: columns, anchor: `y${name}`, showgrid: false, fixedrange: true, automargin: false };
-    result[`yaxis${name}`] = { ...yaxis, domain: [top - plot / tall, top], anchor: `x${name}`, matches: at ? "y" : undefined, showticklabels: column === 0, fixedrange: true, title: { ...yaxis.title, text: column === 0 ? plain(data.metric) : "" } };
-    annotations.push({
-      xref: `x${name} domain`, yref: `y${name} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom", showarrow: false, align: "left",
-      text: titles[at], font: { size: 13, color: text },
-    });
-    const colour = key.matters === false ? soft : accent;
-    return {
-      type: "scatter", mode: "lines+markers", x: axes[at].at, y: key.choiceScores.map(({ mean }) => mean),
-      xaxis: `x${name}`, yaxis: `y${name}`, line: { color: colour, width: 2 }, marker: { size: 9, color: colour },
-      error_y: {
-        type: "data", symmetric: false, thickness: 1.5, width: 5, color: colour,
-        array: key.choiceScores.map(({ mean, high }) => (high === null ? null : high - mean)),
-        arrayminus: key.choiceScores.map(({ mean, low }) => (low === null ? null : mean - low)),
-      },
-      text: key.choices.map((choice) => inLines(choice, 60, 20)),
-      customdata: key.choiceScores.map(({ low, high }) => (low === null ? "" : `<br>95 % interval ${score(low)} to ${score(high)}`)),
-      hovertemplate: "%{text}: %{y:.4~g}%{customdata}<extra></extra>",
-    };
-  });
-  return {
-    traces, layout: { ...result, annotations },
-    caption: `The ${data.meanMetric} of each choice, over all permutations with that choice${intervals(keys.flatMap((key) => key.choiceScores))}. All parts share one scale. `
-      + "Filters don't change this chart.",
-  };
-}
-
-function remark(key) {
-  if (key.matters === false) return "<br>effect not shown";
-  return key.edge ? `<br>the best is the ${key.edge} listed` : "";
-}
+// Two keys together, the repetitions and the cost.
 
 /** A permutation's choices, or the parts of ranges where the sweep has ranges. */
 const partsOf = (each) => each.parts ?? each.choices;
@@ -366,93 +228,12 @@ function drawHeat(width) {
   };
 }
 
-// Parallel coordinates. Plotly's own need a graphics card, and can't tell which line the mouse points at.
-
-const SHADES = 10; // colours of lines, one trace each
-const MOST_TICKS = 12; // at an axis; a range has as many values as there are permutations
 const MOST_DRAWN = 1000; // of the best permutations, which keeps a browser fast
-
-/** The height of a permutation's line at each axis, from 0 to 1. */
-function heights(permutation, [low, high]) {
-  // Lines of the same choice lie slightly apart, the better the higher, so that none hides another.
-  const shift = 0.5 * (0.5 - permutation.rank / (permutations.length + 1));
-  const choices = data.keys.map((key, place) => (permutation.choices[place] + 0.5 + shift) / key.choices.length);
-  return [...choices, high > low ? (permutation.mean - low) / (high - low) : 0.5];
-}
-
-/** The lines of permutations, curved so that they leave each axis at a right angle. */
-function paths(shown, range, more) {
-  const trace = { x: [], y: [], customdata: [], text: [], type: "scatter", mode: "lines", ...more };
-  const parts = shown.length > 300 ? 4 : 12;
-  for (const each of shown) {
-    const [at, words] = [heights(each, range), `${description(each)}<br>${plain(data.metric)} ${score(each.mean)}`];
-    for (let point = 0; point <= parts * (at.length - 1); point += 1) {
-      const [start, part] = [Math.floor(point / parts), (point % parts) / parts];
-      const end = Math.min(start + 1, at.length - 1);
-      trace.x.push(point / parts);
-      trace.y.push(at[start] + (at[end] - at[start]) * part * part * (3 - 2 * part));
-      trace.customdata.push(each.rank);
-      trace.text.push(words);
-    }
-    for (const values of [trace.x, trace.y, trace.customdata, trace.text]) values.push(null);
-  }
-  return trace;
-}
-
-/** The axes: lines with a name above and choices beside them. */
-function parallelAxes([low, high]) {
-  const { text, soft, ground } = theme();
-  const names = [...data.keys.map((key) => inLines(key.label, 16, 3)), inLines(data.metric, 16, 3)];
-  const ticks = data.keys.map((key) => key.choices.map((choice, at) => [inLines(choice, 14, 2), (at + 0.5) / key.choices.length])
-    .filter((_, at) => at % Math.ceil(key.choices.length / MOST_TICKS) === 0));
-  ticks.push([0, 0.25, 0.5, 0.75, 1].map((part) => [score(low + part * (high - low)), part]));
-  const note = (x, y, more) => ({ x, y, showarrow: false, font: { color: text, size: 12 }, ...more });
-  return {
-    shapes: names.map((_, x) => ({ type: "line", x0: x, x1: x, y0: 0, y1: 1, line: { color: soft, width: 1.5 }, layer: "above" })),
-    annotations: names.flatMap((name, x) => [
-      note(x, 1.04, { text: `<b>${name}</b>`, yanchor: "bottom", xanchor: x === 0 ? "left" : x === names.length - 1 ? "right" : "center" }),
-      ...ticks[x].map(([words, y]) => note(x, y, { text: words, xanchor: x === 0 ? "right" : "left", xshift: x === 0 ? -4 : 4, bgcolor: faint(ground, 0.8), borderpad: 1 })),
-    ]),
-  };
-}
 
 /** The best of the permutations shown that have a score. */
 const scored = () => visible().filter((each) => each.mean !== null).slice(0, MOST_DRAWN);
 
 const counted = (shown) => (shown.length < MOST_DRAWN ? shown.length : `the best ${MOST_DRAWN}`);
-
-/** The highlighted line. */
-function outstandingPath() {
-  const rank = state.hovered ?? state.highlighted;
-  const range = extent(scored().map((each) => each.mean));
-  const one = scored().filter((each) => each.rank === rank);
-  return [paths(one, range, { line: { color: theme().text, width: 3 }, hoverinfo: "skip" })];
-}
-
-function drawParallel() {
-  const shown = scored();
-  if (!shown.length || !data.keys.length) return { caption: "No permutation shown has a score yet." };
-  const range = extent(shown.map((each) => each.mean));
-  const goodness = (each) => {
-    const part = range[1] > range[0] ? (each.mean - range[0]) / (range[1] - range[0]) : 1;
-    return data.lessIsBetter ? 1 - part : part;
-  };
-  const scale = ORDERED[theme().dark ? "dark" : "light"];
-  const shades = Array.from({ length: SHADES }, (_, shade) => {
-    const own = shown.filter((each) => Math.min(Math.floor(goodness(each) * SHADES), SHADES - 1) === shade);
-    return paths(own, range, { line: { color: blend(scale, shade / (SHADES - 1)), width: 1.6 }, opacity: 0.8, hovertemplate: "%{text}<extra></extra>" });
-  });
-  return {
-    traces: [...shades, ...outstandingPath()],
-    layout: layout(460, {
-      showlegend: false, margin: { l: 100, r: 76, t: 76, b: 20 }, ...parallelAxes(range),
-      xaxis: { range: [-0.02, data.keys.length + 0.02], visible: false, fixedrange: true },
-      yaxis: { range: [-0.04, 1.04], visible: false, fixedrange: true },
-    }),
-    caption: `A line for each of ${counted(shown)} permutations, through its choices to its ${data.metric}, which gives its colour. `
-      + "Point at a line to see its permutation. The strong line is the highlighted permutation.",
-  };
-}
 
 function drawRepetitions(width) {
   const shown = visible().filter((each) => each.mean !== null).slice(0, Number(state.count));
@@ -515,7 +296,9 @@ function drawPrice(width) {
 }
 
 const charts = {
+  together: drawTogether,
   curves: drawCurves,
+  course: drawCourse,
   importance: drawImportance,
   choices: drawChoices,
   heat: drawHeat,

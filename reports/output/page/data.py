@@ -7,9 +7,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from reports.answer import Answer
+from reports.history import History, Time, history
 from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, mean_title, metric_title
-from reports.ranking import Score
+from reports.ranking import Ranking, Score, rank, sign_of
 from reports.statistics.averages import Array
 from reports.statistics.bounds import Bounds
 from reports.statistics.curves import Curve, mean_curves
@@ -26,6 +29,9 @@ def page_data(answer: Answer) -> dict[str, Any]:
     shown = [score.permutation for score in answer.scores[:_MOST_CURVES]]
     choices = {label: outcome.ordered(label) for label in outcome.varied}
     parts = _parts(outcome)
+    margins = _margins(answer)
+    course = history(outcome, answer.metric, answer.threshold)
+    counted = _counted(rank(outcome, answer.metric, answer.threshold), sign_of(answer.metric))
     points = min(60, max(12, _POINTS // max(len(shown), 1)))
     curves = [
         *mean_curves(shown, points, Bounds(*outcome.return_bounds)),
@@ -41,10 +47,15 @@ def page_data(answer: Answer) -> dict[str, Any]:
         "repetitions": outcome.repetitions,
         "keys": [_key(answer, label) for label in outcome.varied],
         "permutations": [
-            _permutation(outcome, choices, score, curve) | parts.get(score.permutation.name, {})
+            _permutation(outcome, choices, score, curve)
+            | {"runs": _runs(score, counted[score.permutation.name])}
+            | {"margins": margins.get(score.permutation.name)}
+            | {"ended": _time(course.ended.get(score.permutation.name))}
+            | parts.get(score.permutation.name, {})
             for score, curve in zip(answer.scores, curves, strict=True)
         ],
         "importance": _importance(answer.importance),
+        "history": _history(outcome, course),
     }
 
 
@@ -114,17 +125,86 @@ def _permutation(
         "failed": score.failed,
         "pruned": None if score.pruned is None else _numbers(score.pruned),
         "batch": _batch(outcome, permutation),
-        "runs": [
+        "curve": None if curve is None else _curve(curve),
+    }
+
+
+def _counted(ranking: Ranking, sign: float) -> dict[str, list[float]]:
+    """Return the scores of each permutation's repetitions as the ranking counts them, by its name."""
+    rows = zip(ranking.outcome.permutations, sign * ranking.judged, strict=True)
+    return {permutation.name: row.tolist() for permutation, row in rows}
+
+
+def _history(outcome: Outcome, course: History) -> dict[str, Any]:
+    """Return the course of the sweep; times are pairs of ended runs and of their environment steps."""
+    states = {
+        (each.name, run.run.repetition): run.state
+        for each in outcome.permutations
+        for run in each.runs
+    }
+    return {
+        "isSearch": outcome.search is not None,
+        "runs": sum(key in states for key in outcome.ended),
+        "moments": [
+            {"time": _time(each.time), "name": each.permutation, "score": _number(each.score)}
+            for each in course.moments
+        ],
+        "lost": [
+            {"time": _time(time), "name": key[0], "repetition": key[1], "state": states[key]}
+            for key, time in course.lost.items()
+        ],
+        "cuts": [
+            {
+                "time": _time(each.time),
+                "kind": each.kind,
+                "at": each.at,
+                "leftBehind": each.left_behind,
+            }
+            for each in course.cuts
+        ],
+    }
+
+
+def _time(time: Time | None) -> list[int] | None:
+    return None if time is None else [time.runs, time.steps]
+
+
+def _margins(answer: Answer) -> dict[str, dict[str, float | None]]:
+    """Return the margins of each permutation's differences, by its name; means are less the leader's."""
+    found, sign = answer.margins, sign_of(answer.metric)
+    if found is None:
+        return {}
+    best = np.nanmax(found.mean)
+    low, high = np.sort(sign * (np.stack([found.low, found.high]) - best), axis=0)
+    columns = {
+        "lead": sign * (found.mean - best),
+        "error": found.error,
+        "limit": found.limit,
+        "low": low,
+        "high": high,
+        "rest": found.rest,
+    }
+    return {
+        each.name: {name: _number(column[place]) for name, column in columns.items()}
+        for place, each in enumerate(answer.outcome.permutations)
+    }
+
+
+def _runs(score: Score, counted: list[float]) -> list[dict[str, Any]]:
+    """Return a permutation's runs; a run without a score may count all the same, as the worst one."""
+    runs = []
+    for record in score.permutation.runs:
+        value = score.values[record.run.repetition]
+        runs.append(
             {
                 "seed": record.run.seed,
-                "value": _number(score.values[record.run.repetition]),
+                "value": _number(value),
+                "counted": _number(counted[record.run.repetition]) if value is None else None,
                 "state": record.state,
                 "error": record.error,
             }
-            for record in permutation.runs
-        ],
-        "curve": None if curve is None else _curve(curve),
-    }
+        )
+    return runs
 
 
 def _batch(outcome: Outcome, permutation: PermutationRuns) -> int | None:

@@ -6,7 +6,7 @@ let lastTouch = -QUIET;
 const initial = new Map();
 
 /** The controls with a choice; of radio buttons, the one that is chosen. */
-const controls = () => [...document.querySelectorAll("main select, main input")]
+const controls = () => [...document.querySelectorAll("form select, form input")]
   .filter((each) => each.type !== "radio" || each.checked);
 
 const keyOf = (control) => control.dataset.key ?? (control.id || control.name);
@@ -14,11 +14,13 @@ const keyOf = (control) => control.dataset.key ?? (control.id || control.name);
 /** A control's choice, by a name that stays the same when ranks and orders change. */
 function choiceOf(control) {
   if (control.type === "checkbox") return String(control.checked);
-  if (control.type === "radio") return control.value;
+  if (control.type === "radio" || control.type === "number") return control.value;
   return optionName(control.selectedOptions[0]);
 }
 
 const optionName = (option) => option?.dataset.name ?? option?.text ?? "";
+
+const nameOfDetails = (details) => details.dataset.filter ?? details.id;
 
 /** Notes what the controls show before the reader changes anything, so that only changes are kept. */
 function noteInitial() {
@@ -32,17 +34,19 @@ function remember() {
     choices: changed.map((each) => [keyOf(each), choiceOf(each)]),
     sorted: { title: table.columns[place].title, direction },
     all: table.most === Infinity,
-    open: [...document.querySelectorAll("details")].map((each) => each.open),
+    compared: comparison.names,
+    open: [...document.querySelectorAll("details[open]")].map(nameOfDetails),
     scroll: window.scrollY,
   }));
 }
 
 function choose(key, choice) {
-  const radio = document.querySelector(`main input[type=radio][name="${CSS.escape(key)}"][value="${CSS.escape(choice)}"]`);
+  const radio = document.querySelector(`form input[type=radio][name="${CSS.escape(key)}"][value="${CSS.escape(choice)}"]`);
   const control = radio ?? controls().find((each) => keyOf(each) === key);
   if (!control) return;
   if (radio) radio.checked = true;
   else if (control.type === "checkbox") control.checked = choice === "true";
+  else if (control.type === "number") control.value = choice;
   else {
     const option = [...control.options].find((each) => optionName(each) === choice);
     if (!option) return;
@@ -59,7 +63,8 @@ function restore() {
   if (kept.all) table.most = Infinity;
   const place = table.columns.findIndex((each) => each.title === kept.sorted.title);
   if (place > 0 || kept.sorted.direction < 0) table.sortBy(Math.max(place, 0), kept.sorted.direction);
-  document.querySelectorAll("details").forEach((each, at) => { each.open = kept.open[at] ?? each.open; });
+  comparison.choose(kept.compared);
+  document.querySelectorAll("details").forEach((each) => { each.open = kept.open.includes(nameOfDetails(each)); });
 }
 
 /** Scrolls to where the reader was, once all charts above have their heights. */

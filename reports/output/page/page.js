@@ -1,27 +1,19 @@
-// The reader's choices, and the order in which parts of the page are drawn.
+// The reader's choices beside the filters, and the order in which parts of the page are drawn.
 
 const byId = (id) => document.getElementById(id);
 
 const state = {
-  filters: data.keys.map(() => new Set()), // for each key, the choices shown; an empty set for all
   contendersOnly: false,
   highlighted: permutations.find((each) => each.curve)?.rank ?? null,
   hovered: null,
   axis: "steps",
+  spent: "steps",
   colour: "0",
   bands: "highlighted",
   across: "0",
   down: "1",
   count: "15",
 };
-
-/** The permutations that pass the filters, best first. */
-function visible() {
-  return permutations.filter((each) => (
-    (!state.contendersOnly || each.contender)
-    && state.filters.every((chosen, place) => !chosen.size || chosen.has(each.choices[place]))
-  ));
-}
 
 function highlight(rank) {
   state.highlighted = rank;
@@ -48,6 +40,7 @@ function draw(name) {
   waiting.delete(name);
   const root = byId(name);
   const figure = root.closest("figure");
+  root.hidden = false; // else it has no width
   const drawing = charts[name](printing ? 680 : root.clientWidth);
   const caption = figure.querySelector("figcaption");
   caption.textContent = drawing.caption;
@@ -60,6 +53,7 @@ function draw(name) {
   root.setAttribute("aria-label", drawing.caption);
   Plotly.react(root, drawing.traces, layout, CONFIG);
   if (["curves", "parallel"].includes(name)) followMouse(root);
+  if (name === "parallel") brush.over(root);
 }
 
 /** Redraws charts, those near the screen at once. */
@@ -120,7 +114,10 @@ function watch() {
     if (window.innerWidth !== width && !printing) refresh(...Object.keys(charts));
     width = window.innerWidth;
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => refresh(...Object.keys(charts)));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    comparison.show();
+    refresh(...Object.keys(charts));
+  });
   window.addEventListener("beforeprint", () => print(true));
   window.addEventListener("afterprint", () => print(false));
 }
@@ -129,6 +126,7 @@ function watch() {
 function print(begins) {
   printing = begins;
   document.documentElement.toggleAttribute("data-print", begins);
+  comparison.show();
   Object.keys(charts).forEach(draw);
 }
 
@@ -145,52 +143,6 @@ function bind(id, names, changed = () => {}) {
     changed();
     refresh(...names);
   });
-}
-
-function prepareFilters() {
-  const filters = data.keys.map(filterOf);
-  if (data.decided) {
-    const box = element("input", { type: "checkbox", id: "contenders" });
-    box.addEventListener("change", () => { state.contendersOnly = box.checked; filtered(); });
-    filters.push(element("label", { class: "check" }, box, "only those that could be the best"));
-  }
-  byId("filters").append(...filters);
-}
-
-/** A key's filter: a box for each choice, in a list that opens; without a tick it shows all. */
-function filterOf(key, place) {
-  const chosen = state.filters[place];
-  const summary = element("summary", {});
-  const say = () => {
-    const names = key.choices.filter((_, at) => chosen.has(at)).map((choice) => shortened(choice, 24));
-    summary.textContent = `${key.label}: ${names.length > 3 ? `${names.length} of ${key.choices.length}` : names.join(" or ") || "all"}`;
-  };
-  const boxes = key.choices.map((choice, at) => {
-    const box = element("input", { type: "checkbox", "data-key": `${key.label}=${choice}` });
-    box.addEventListener("change", () => {
-      if (box.checked) chosen.add(at);
-      else chosen.delete(at);
-      say();
-      filtered();
-    });
-    return element("label", { class: "check" }, box, choice);
-  });
-  say();
-  return element("details", { class: "filter", "data-filter": key.label }, summary,
-    element("div", { role: "group", "aria-label": `Choices of ${key.label}` }, ...boxes));
-}
-
-function filtered() {
-  table.show();
-  sayHowMany();
-  refresh("curves", "heat", "parallel", "repetitions", "price");
-}
-
-function sayHowMany() {
-  const [count, all] = [visible().length, permutations.length];
-  byId("shown").textContent = count === all
-    ? `Showing all ${all} permutations. Filters also apply to the charts below, except those of importance and of the mean of each choice.`
-    : `Showing ${count} of ${all} permutations, also in the charts below, except those of importance and of the mean of each choice.`;
 }
 
 /** The keys, the most important first; the charts start with the first two. */
@@ -215,7 +167,10 @@ function prepareControls() {
   byId("highlight").addEventListener("change", () => highlight(Number(byId("highlight").value)));
   for (const button of document.querySelectorAll("[name=axis]")) {
     button.disabled = !curved.some((each) => curveFactor(each, button.value) !== null);
-    button.addEventListener("change", () => { state.axis = button.value; refresh("curves"); });
+    button.addEventListener("change", () => { state.axis = button.value; refresh("curves", "together"); });
+  }
+  for (const button of document.querySelectorAll("[name=spent]")) {
+    button.addEventListener("change", () => { state.spent = button.value; refresh("course"); });
   }
   ["colour", "bands"].forEach((id) => bind(id, ["curves"]));
   // The same key across and down would show nothing, so the two swap.
@@ -239,6 +194,7 @@ prepareControls();
 pair = [state.across, state.down];
 table.prepare();
 table.press(state.highlighted);
+comparison.prepare();
 sayHowMany();
 keepChoices();
 document.documentElement.dataset.ready = performance.now().toFixed(0);

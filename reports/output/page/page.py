@@ -19,7 +19,19 @@ from reports.output.page.parts import (
 from schema.yaml_file import replace_file
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("theme.js", "table.js", "charts.js", "live.js", "page.js")
+_SCRIPTS = (
+    "theme.js",
+    "table.js",
+    "charts.js",
+    "history.js",
+    "effects.js",
+    "comparison.js",
+    "filters.js",
+    "parallel.js",
+    "brush.js",
+    "live.js",
+    "page.js",
+)
 _MARKER = re.compile(r"\{\{(\w+)\}\}")
 
 

@@ -147,7 +147,7 @@ def configuration_part(outcome: Outcome) -> str:
     base = escape(dump_yaml(outcome.base))
     return (
         f'<h3>Tuned keys</h3><ul class="tuned">{tuned}</ul><h3>Sessions</h3>{sessions}'
-        f"<details><summary>Base config</summary><pre tabindex='0'>{base}</pre></details>"
+        f"<details id='base'><summary>Base config</summary><pre tabindex='0'>{base}</pre></details>"
     )
 
 

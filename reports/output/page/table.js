@@ -60,7 +60,9 @@ function nameCell(permutation) {
     title: "Highlight its learning curve",
   }, permutation.name);
   button.addEventListener("click", () => highlight(permutation.rank));
-  return button;
+  const box = element("input", { type: "checkbox", "data-compare": permutation.name, "aria-label": `Compare permutation ${permutation.name}` });
+  box.addEventListener("change", () => comparison.toggle(permutation.name, box.checked));
+  return element("span", { class: "named" }, box, button);
 }
 
 function scoreCell(permutation) {
@@ -106,6 +108,9 @@ function valuesCell(permutation) {
   ));
   return element("span", {}, ...texts.flatMap((text, place) => (place ? [", ", text] : [text])), ...reasons);
 }
+
+/** A key as content that may break behind its dots and underscores. */
+const breakable = (label) => label.split(/(?<=[._])/).flatMap((part, at) => (at ? [element("wbr"), part] : [part]));
 
 const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
@@ -168,9 +173,7 @@ const table = {
 
   header(column, place) {
     const classes = { scope: "col", class: this.isNumeric(column) ? "number" : column.kind };
-    // Keys may break behind their dots and underscores.
-    const parts = column.title.split(/(?<=[._])/);
-    const title = parts.flatMap((part, at) => (at ? [element("wbr"), part] : [part]));
+    const title = breakable(column.title);
     if (!column.value) return element("th", classes, ...title);
     const button = element("button", { type: "button" }, ...title);
     button.addEventListener("click", () => this.sort(place));
