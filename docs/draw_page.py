@@ -23,12 +23,17 @@ _SIZE: Any = {"width": 1360, "height": 1180}
 
 
 def draw(path: Path) -> None:
-    """Take the screenshots of a page: its top, its learning curves in dark mode, and on a phone."""
+    """Take the screenshots of a page: its top, parts of it, its curves in dark mode, and on a phone."""
     with sync_playwright() as driver:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = _opened(browser.new_page(viewport=_SIZE), path)
         _save(page.screenshot(), "report")
+        page.evaluate("filters[2].select(0.5, 1); filters.at(-1).select(0.6, 1); filtered()")
+        _save_part(page, "paths", "report_paths")
+        chosen = "[0, 30].map((place) => permutations[place].name)"
+        page.evaluate(f"clearFilters(); comparison.choose({chosen})")
+        _save_part(page, "comparison", "report_comparison")
         page.set_viewport_size({"width": 1180, "height": 800})
         page.emulate_media(color_scheme="dark")
         page.wait_for_timeout(1000)
@@ -43,6 +48,14 @@ def _opened(page: Page, path: Path) -> Page:
     page.goto(path.resolve().as_uri())
     page.wait_for_selector("html[data-drawn=all]", state="attached")
     return page
+
+
+def _save_part(page: Page, part: str, name: str) -> None:
+    """Save a picture of a section of the page."""
+    page.set_viewport_size({"width": 1180, "height": 1600})
+    _scroll(page, part)
+    page.wait_for_timeout(1000)
+    _save(page.locator(f"#{part}").screenshot(), name)
 
 
 def _scroll(page: Page, part: str) -> None:

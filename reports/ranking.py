@@ -237,7 +237,7 @@ def with_failures(scores: Array, failed: NDArray[np.bool_]) -> Array:
         failed: which runs failed or diverged, (permutations, repetitions).
     """
     scored = counts(scores) > 0
-    if not scored.any():
+    if not (scored.any() and failed.any()):
         return scores
     return np.where(failed & scored[:, None], _worst(scores[scored]), scores)
 
