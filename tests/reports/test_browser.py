@@ -186,6 +186,11 @@ def test_filters_hold_for_table_and_charts(page):
     assert len(rank_column(page)) == 24
 
 
+# Whether all charts have been drawn for the width that they have now.
+FITTED = """Object.keys(charts).map(byId).every((each) =>
+  each.hidden || Math.abs(each._fullLayout.width - each.clientWidth) <= 1)"""
+
+
 def strip(page, axis):
     """Return the box of an axis of the parallel coordinates, on which the mouse selects."""
     page.evaluate("byId('parallel').scrollIntoView({ behavior: 'instant', block: 'center' })")
@@ -636,6 +641,7 @@ def test_the_spacing_of_numbers_decides_the_axis(page, values, is_log):
 def test_no_text_of_a_chart_is_cut(long, width):
     compare(long, "0", "5", "23")
     long.set_viewport_size({"width": width, "height": 800})
+    until(long, FITTED)
     wait_until_drawn(long)
     cut = long.evaluate(
         """Object.keys(charts).filter((name) => !/curves|parallel/.test(name)).flatMap((name) => {

@@ -71,7 +71,7 @@ const brush = {
     strip.addEventListener("pointercancel", end);
   },
 
-  /** Shows the filters' ranges on the axes. */
+  /** Shows the filters' ranges on the axes, once they are laid. */
   update() {
     [...this.root.children].forEach((axis, at) => {
       const [filter, [strip, ...sliders]] = [filters[at], axis.children];

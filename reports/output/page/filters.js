@@ -171,6 +171,7 @@ function clearFilters() {
 function filtered() {
   table.show();
   sayHowMany();
+  brush.update();
   refresh("curves", "course", "importance", "choices", "heat", "parallel", "repetitions", "price");
 }
 
