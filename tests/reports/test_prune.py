@@ -104,6 +104,10 @@ def test_certainty_is_about_those_that_were_not_pruned():
         line.startswith("It is significantly better than all others that weren't") for line in said
     )
     assert any(line.startswith("Each 95 % is about the others alone") for line in said)
+    # There is nothing to be certain about where one is left.
+    last = sentences(answer(pruned_at_100(sweep(CHOICES, returns), 0, 1, 2)))
+    assert "is the only one left: return " in last[0]
+    assert not any("significantly" in line or "Each 95 %" in line for line in last)
     # One repetition decides nothing.
     once = answer(pruned_at_100(sweep(CHOICES, returns, repetitions=1), 1, 2))
     assert not any("95 %" in line for line in sentences(once))
