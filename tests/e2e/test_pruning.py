@@ -158,7 +158,7 @@ def test_a_dry_run_prints_the_least_and_the_most_steps(tmp_path):
         ),
         (
             ["--prune=median", "--race", "--steps=100"],
-            "--steps=100: the first round alone has up to 3,072 environment steps",
+            "--steps=100: the first round alone has up to 6,144 environment steps",
         ),
         (
             ["--prune=median", "--shard=1/2"],
