@@ -20,13 +20,14 @@ Options:
     --steps=<n>             Most environment steps of all runs of a race; a round that would exceed them
                             doesn't begin.
     --prune=<rule>          Stop hopeless permutations early, all repetitions of one together: none,
-                            median (those whose mean return is below the median), or halving (all but
-                            the best). They aren't ranked, and --prune=none trains them to the end
-                            [default: none].
+                            median (those whose mean return is below the median), halving (all but the
+                            best), or asha (likewise, but without waiting until all have come to a rung).
+                            They aren't ranked, and --prune=none trains them to the end. In a race, the
+                            first round is pruned [default: none].
     --rungs=<list>          Updates after which --prune judges permutations, or shares of
                             trainer.updates, such as 50,100 or 0.1,1/3; 1/4,1/2 if left out.
-    --keep=<share>          Share of the permutations at a rung that --prune=halving keeps; 1/2 if left
-                            out.
+    --keep=<share>          Share of the permutations at a rung that go on with --prune=halving or
+                            asha; 1/2 if left out.
     --worker-id=<n>         Offset of the environments' communication ports. Sessions that run Unity
                             environments on one machine at the same time need distinct offsets. If left
                             out, ports in use are skipped [default: 2].
@@ -117,7 +118,7 @@ from commands.options import (
     run_id_option,
     worker_id_option,
 )
-from commands.pruning import check_prune, prune_option
+from commands.prune_option import check_prune, prune_option
 from commands.racing import repetitions_option
 from commands.search_option import search_option
 from ppo.sinks import parse_sinks
@@ -159,15 +160,13 @@ def main(arguments: Arguments) -> int:
         only = numbers_option(arguments, "--only", len(grid))
         warn(grid.validate(skip_invalid=bool(arguments["--skip-invalid"])))
         prune = prune_option(arguments, grid)
+        warn(check_prune(grid, grid.axes, prune))
         if arguments["--generate-only"] and not arguments["--dry-run"]:
             return _generate(grid, arguments, repetitions, seed)
     else:
-        prune = None
         warn(plan.space.validate())
     longest = shard_id(run_id, shard) if confirmation is None else confirmation_id(run_id)
     check_lengths(out, run_id, longest)
-    if prune is not None:
-        warn(check_prune(grid, prune))
     if not arguments["--dry-run"]:
         start_server()
 
@@ -185,6 +184,8 @@ def main(arguments: Arguments) -> int:
     if plan is not None:
         search = Search(plan, journal_path(out, run_id), seed, overwrite)
         grid = search.grid
+        prune = prune_option(arguments, grid)
+        warn(check_prune(grid, plan.space.axes, prune))
         only = numbers_option(arguments, "--only", len(grid))
     ray = ray_options(arguments)
     device = select_job_device(str(arguments["--device"]), ray)

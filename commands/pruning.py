@@ -1,224 +1,181 @@
-"""Runs the early stopping of `tune.py --prune`: reads its options, judges its rungs and describes it."""
+"""Trains the permutations of `tune.py --prune` from rung to rung, and ends hopeless ones."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from commands.command import Arguments
-from commands.options import choice_option
-from commands.turns import refuse_different_tasks
 from schema.counting import counted
-from schema.environment import REGISTERED_TYPES
-from schema.errors import UserError
-from sweeps.planning.prune import RULES, PrunePlan, steps_at_least
-from sweeps.search_space.identity import UPDATES, updates_of
+from sweeps.planning.promotion import Turn, next_turn
+from sweeps.planning.prune import ASHA, PrunePlan
+from sweeps.search_space.identity import updates_of
 
 if TYPE_CHECKING:
-    # They load torch, which writing configs doesn't need.
-    from schema.config import Config
-    from sweeps.journal.journal import Journal
+    from reports.outcome import Outcome
     from sweeps.options import SweepOptions
-    from sweeps.search_space.grid import Grid
     from sweeps.sweep import Sweep
 
-_NONE = "none"
-_RUNGS, _KEEP = "1/4,1/2", "1/2"  # where the options are left out
 
-
-def prune_option(arguments: Arguments, grid: Grid) -> PrunePlan | None:
-    """Return the rule that prunes permutations and its rungs; None if none does.
-
-    Args:
-        arguments: the parsed arguments.
-        grid: the permutations, validated.
-
-    Raises:
-        UserError: a value is wrong, options don't go together, or runs have no rungs in common.
-    """
-    rule = choice_option(arguments, "--prune", (_NONE, *RULES))
-    if rule == _NONE:
-        for name in ("--rungs", "--keep"):
-            if arguments[name] is not None:
-                raise UserError(f"{name}: belongs to --prune=median or --prune=halving; add one")
-        return None
-    if arguments["--generate-only"]:
-        raise UserError("--generate-only: trains nothing, so --prune has nothing to stop")
-    if arguments["--race"]:
-        raise UserError(
-            "--race: compares full trainings, so it can't be combined with --prune; leave one out"
-        )
-    if rule == "median" and arguments["--keep"] is not None:
-        raise UserError("--keep: belongs to --prune=halving; --prune=median keeps the better half")
-    updates = updates_of(grid)
-    if updates is None:
-        raise UserError(
-            f"--prune: {'.'.join(UPDATES)} has several choices, so runs have no rungs in common"
-        )
-    return PrunePlan(rule, _rungs(arguments["--rungs"] or _RUNGS, updates), _keep(arguments))
-
-
-def _rungs(text: str, updates: int) -> tuple[int, ...]:
-    """Return rungs in updates, ascending; fractions are those of all updates, rounded down."""
-    rungs = set()
-    for part in map(str.strip, text.split(",")):
-        share = None if re.fullmatch(r"\d{1,18}", part) else _share("--rungs", text, part)
-        rung = int(part) if share is None else max(1, int(share * updates))
-        if not 0 < rung < updates:
-            raise UserError(
-                f"--rungs={text}: a rung after {counted(rung, 'update')} must be at least 1 and less "
-                f"than {'.'.join(UPDATES)}, {updates}"
-            )
-        rungs.add(rung)
-    return tuple(sorted(rungs))
-
-
-def _keep(arguments: Arguments) -> Fraction:
-    text = str(arguments["--keep"] or _KEEP)
-    return _share("--keep", text, text)
-
-
-def _share(name: str, text: str, part: str) -> Fraction:
-    """Return a part of an option's value that lies between 0 and 1, such as 0.25 or 1/4."""
-    found = re.fullmatch(r"\d{0,18}\.\d{1,18}|\d{1,18}/0*[1-9]\d{0,17}", part.strip())
-    share = Fraction(part) if found else Fraction(0)
-    if not 0 < share < 1:
-        wanted = "a share" if name == "--keep" else "numbers of updates, or shares"
-        raise UserError(f"{name}={text}: must be {wanted} between 0 and 1, such as 1/4 or 0.25")
-    return share
-
-
-def check_prune(grid: Grid, plan: PrunePlan | None) -> list[str]:
-    """Return warnings of rungs that may come too early for a grid's permutations.
-
-    Raises:
-        UserError: returns can't be compared, or the first rung comes before the first evaluation.
-    """
-    if plan is None:
-        return []
-    refuse_different_tasks(grid, "--prune")
-    found = (_early(config, plan.rungs[0]) for config in _configs(grid))
-    return list(dict.fromkeys(warning for warning in found if warning))
-
-
-def _configs(grid: Grid) -> Iterator[Config]:
-    """Yield a config of each shape, since those of a shape have equal environments and rollouts."""
-    from sweeps.planning.populations import Shapes
-
-    shape_of = Shapes(grid)
-    shapes = {shape_of(index): index for index in grid.indices()}
-    return (grid.permutation(index).config for index in shapes.values())
-
-
-def _early(config: Config, rung: int) -> str:
-    """Return a warning if episodes may be longer than the steps until a rung; "" otherwise.
-
-    Raises:
-        UserError: the first evaluation comes later.
-    """
-    evaluation, environment = config.evaluation, config.environment
-    if evaluation.evaluate:
-        if evaluation.interval > rung:
-            raise UserError(
-                f"--rungs: the first, after {counted(rung, 'update')}, comes before the first "
-                f"evaluation; evaluation.interval is {evaluation.interval}"
-            )
-        return ""
-    steps, limit = rung * config.trainer.worker_steps, _episode_limit(config)
-    if limit is None or steps >= limit:
-        return ""
-    return (
-        f"--rungs: by the first, after {counted(rung, 'update')}, a worker has done {steps:,} steps; an "
-        f"episode of {environment.name} may take {limit:,}, so returns may be missing or those of short "
-        "episodes"
-    )
-
-
-def _episode_limit(config: Config) -> int | None:
-    """Return the number of steps after which an episode is cut off; None if unknown."""
-    from environments.suites.registration import known_limit
-
-    return known_limit(config.environment) if config.environment.type in REGISTERED_TYPES else None
-
-
-def describe_prune(grid: Grid, options: SweepOptions, journal: Journal) -> str:
-    """Return the rungs of a sweep, and the least and the most that it trains, with what it has trained.
-
-    Args:
-        grid: the permutations.
-        options: the sweep's options, with a plan to prune.
-        journal: the sweep's journal.
-    """
-    from sweeps.planning.populations import RunSteps
-
-    plan, updates, only = options.prune, updates_of(grid), options.only
-    assert plan is not None and updates is not None
-    steps_of, repetitions = RunSteps(grid), journal.repetitions()
-    steps = [
-        repetitions[name] * steps_of(index)
-        for index, name in journal.names()
-        if only is None or int(name) in only
-    ]
-    rungs = ", ".join(map(str, plan.rungs))
-    return (
-        f"--prune={plan.rule}: judged after update {rungs} of {updates}; at least "
-        f"{steps_at_least(plan, steps, updates):,} and at most {sum(steps):,} environment steps in all"
-    )
-
-
-def climb(
+def train_and_prune(
     sweep: Sweep,
-    grid: Grid,
     options: SweepOptions,
     train: Callable[[], None],
     say: Callable[[str], None],
 ) -> None:
-    """Train a sweep's runs from rung to rung, prune hopeless permutations, and plan the rest.
+    """Train a sweep's runs from rung to rung, prune hopeless permutations, and train the rest.
 
-    Failed runs are retried before their rung is judged, so that the decision is the same, however often
-    the sweep is interrupted.
+    Permutations that were judged at a rung before aren't judged there again: later rounds of a race and
+    earlier batches of a search train to their ends.
 
     Args:
         sweep: the sweep.
-        grid: the permutations.
         options: the sweep's options, with a plan to prune.
         train: trains the sweep's agenda.
         say: prints a line.
     """
-    plan = options.prune
-    assert plan is not None
-    for rung in plan.rungs:
-        sweep.plan_again(rung)
-        while sweep.agenda.runs:
-            train()
-            if sweep.stop.is_requested:
-                return
-            sweep.plan_again(rung)
-        _judge(sweep, grid, options, rung, say)
-    sweep.plan_again()
+    assert options.prune is not None
+    climb = _promote if options.prune.rule == ASHA else _halve
+    climb(sweep, options, options.prune, train, say)
+    if not sweep.stop.is_requested:
+        sweep.plan_again()
+        train()
+
+
+def _halve(
+    sweep: Sweep,
+    options: SweepOptions,
+    plan: PrunePlan,
+    train: Callable[[], None],
+    say: Callable[[str], None],
+) -> None:
+    """Train all permutations up to each rung, and judge them there."""
+    for number, rung in enumerate(plan.rungs, 1):
+        judged = sweep.judged(rung)
+        targets = {name: rung for _, name in sweep.names() if name not in judged}
+        sweep.plan_again(targets)
+        if sweep.agenda.runs:
+            runs = counted(sweep.agenda.runs, "run")
+            say(f"rung {number} of {len(plan.rungs)}: {runs} up to update {rung}")
+        _train_with_retries(sweep, train)
+        if sweep.stop.is_requested:
+            return
+        _judge(sweep, options, plan, rung, say)
+
+
+def _promote(
+    sweep: Sweep,
+    options: SweepOptions,
+    plan: PrunePlan,
+    train: Callable[[], None],
+    say: Callable[[str], None],
+) -> None:
+    """Train turn after turn, and promote permutations in between, until there is nothing to promote."""
+    # An earlier session may have had other rungs.
+    turn = {name: rung for name, rung in sweep.turn.items() if rung in (*plan.rungs, None)}
+    over: set[str] = set()
+    while True:
+        sweep.plan_again(turn)
+        _train_with_retries(sweep, train)
+        if sweep.stop.is_requested:
+            return
+        _score(sweep, options, plan)
+        judged = {rung: sweep.judged(rung) for rung in plan.rungs}
+        # All runs of some may have failed, and an earlier session may have begun more repetitions.
+        over |= {name for name, rung in turn.items() if rung is None or name not in judged[rung]}
+        free = [name for name in sweep.free() if name not in over]
+        turn = next_turn(plan, list(judged.values()), free)
+        if not turn:
+            break
+        sweep.begin_turn(turn)
+        say(_describe(turn, plan))
+    rest = [name for name in free if name in judged[plan.rungs[0]]]
+    for line in _pruned_lines(judged, set(rest) - sweep.pruned()):
+        say(line)
+    sweep.end_turns(rest)
+
+
+def _describe(turn: Turn, plan: PrunePlan) -> str:
+    """Return how many permutations of a turn are promoted from each rung, and how many are new."""
+    counts = Counter(turn.values())
+    parts = [
+        f"{counts[target]:,} promoted after update {rung}"
+        for rung, target in zip(plan.rungs, (*plan.rungs[1:], None), strict=True)
+        if counts[target]
+    ]
+    if counts[plan.rungs[0]]:
+        parts.append(f"{counts[plan.rungs[0]]:,} new")
+    return f"next {counted(len(turn), 'permutation')}: {', '.join(parts)}"
+
+
+def _pruned_lines(
+    judged: Mapping[int, Mapping[str, float | None]], pruned: set[str]
+) -> Sequence[str]:
+    """Return a line for each rung at which permutations end."""
+    lines: list[str] = []
+    beyond: Mapping[str, float | None] = {}
+    for rung, there in reversed(list(judged.items())):
+        ended = sum(name in pruned and name not in beyond for name in there)
+        if ended:
+            came = counted(len(there), "permutation")
+            lines.insert(0, f"after update {rung}: {ended:,} of {came} pruned")
+        beyond = there
+    return lines
+
+
+def _train_with_retries(sweep: Sweep, train: Callable[[], None]) -> None:
+    """Train the permutations of the agenda to their rungs, unless the sweep is stopped.
+
+    Failed runs are retried before their rung is judged, so that the decision is the same, however often
+    the sweep is interrupted.
+    """
+    while sweep.agenda.runs and not sweep.stop.is_requested:
+        train()
+        sweep.plan_again(sweep.agenda.targets)
 
 
 def _judge(
-    sweep: Sweep, grid: Grid, options: SweepOptions, rung: int, say: Callable[[str], None]
+    sweep: Sweep,
+    options: SweepOptions,
+    plan: PrunePlan,
+    rung: int,
+    say: Callable[[str], None],
 ) -> None:
     """Judge the permutations that have come to a rung, and record what is decided."""
     # Imported here, because SciPy takes a while to load.
-    from reports.outcome import read_outcome
     from reports.prune import judge
-    from sweeps.planning.populations import RunSteps
 
-    plan, updates, steps_of = options.prune, updates_of(grid), RunSteps(grid)
-    assert plan is not None and updates is not None
-    places = {name: index for index, name in sweep.names()}
-    judgement = judge(
-        read_outcome(options.out, options.run_id),
-        plan,
-        lambda name: steps_of(places[name]) * rung // updates,
-        sweep.judged(rung),
-    )
+    judgement = judge(_outcome(options), plan, _steps_at(sweep, rung), sweep.judged(rung))
     if judgement.scores:
         sweep.judge(rung, judgement.scores, judgement.pruned)
         judged = counted(len(judgement.scores), "permutation")
         say(f"after update {rung}: {len(judgement.pruned):,} of {judged} pruned")
+
+
+def _score(sweep: Sweep, options: SweepOptions, plan: PrunePlan) -> None:
+    """Record the scores of the permutations that have come to a rung."""
+    # Imported here, because SciPy takes a while to load.
+    from reports.prune import scores_at
+
+    outcome = _outcome(options)
+    for rung in plan.rungs:
+        scores = scores_at(outcome, _steps_at(sweep, rung), sweep.judged(rung))
+        if scores:
+            sweep.judge(rung, scores, pruned=())
+
+
+def _outcome(options: SweepOptions) -> Outcome:
+    """Return the sweep's results so far."""
+    from reports.outcome import read_outcome
+
+    return read_outcome(options.out, options.run_id)
+
+
+def _steps_at(sweep: Sweep, rung: int) -> Callable[[str], int]:
+    """Return a map from a permutation's name to the environment steps of a run at a rung."""
+    from sweeps.planning.populations import RunSteps
+
+    updates, steps_of = updates_of(sweep.grid), RunSteps(sweep.grid)
+    assert updates is not None
+    places = {name: index for index, name in sweep.names()}
+    return lambda name: steps_of(places[name]) * rung // updates

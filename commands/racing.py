@@ -14,7 +14,6 @@ from sweeps.planning.race import RacePlan
 
 if TYPE_CHECKING:
     # They load torch, which writing configs doesn't need.
-    from sweeps.journal.journal import Journal
     from sweeps.options import SweepOptions
     from sweeps.search_space.grid import Grid
     from sweeps.sweep import Sweep
@@ -72,35 +71,16 @@ def check_race(grid: Grid, options: SweepOptions) -> None:
         return
     from sweeps.planning.populations import RunSteps
 
-    refuse_different_tasks(grid, "--race")
+    refuse_different_tasks(grid.axes, "--race")
     if options.race.steps is not None:
         first = options.repetitions * sum(map(RunSteps(grid), grid.indices()))
         if first > options.race.steps:
+            # Equal returns are never pruned, so that all of them may train to the end.
+            up_to = "" if options.prune is None else "up to "
             raise UserError(
-                f"--steps={options.race.steps}: the first round alone has {first:,} environment steps"
+                f"--steps={options.race.steps}: the first round alone has {up_to}{first:,} environment "
+                "steps"
             )
-
-
-def describe_race(grid: Grid, plan: RacePlan, journal: Journal) -> str:
-    """Return the least and the most that a race trains, with what it has trained already.
-
-    Args:
-        grid: the permutations.
-        plan: the race's limits.
-        journal: its journal, with the runs of the first round or of all rounds so far.
-    """
-    from sweeps.planning.populations import RunSteps
-
-    steps_of, repetitions = RunSteps(grid), journal.repetitions()
-    steps = [(repetitions[name], steps_of(index)) for index, name in journal.names()]
-    least = sum(count * each for count, each in steps)
-    most = sum(max(count, plan.most) * each for count, each in steps)
-    if plan.steps is not None:
-        most = max(least, min(most, plan.steps))
-    return (
-        f"race: {min(repetitions.values())} to {plan.most} repetitions of a permutation, at least "
-        f"{least:,} and at most {most:,} environment steps in all"
-    )
 
 
 def run_rounds(

@@ -18,9 +18,6 @@ _OF_GRIDS = {
     "--skip-invalid": False,
     "--order": "grid",
     "--race": False,
-    "--prune": "none",
-    "--rungs": None,
-    "--keep": None,
     "--shard": None,
 }
 

@@ -23,9 +23,10 @@ def describe_search(search: Search, options: SweepOptions) -> str:
     batches = "all at once"
     if search.sampler in LEARNING:
         batches = f"a batch of {FIRST_BATCH}, then batches of {BATCH}"
+    most = "" if options.prune is None else "at most "
     return (
         f"search: {search.sampler}, {counted(search.trials, 'trial')} ({batches}), "
-        f"{len(grid)} chosen so far; all runs together take {about}{total:,} environment steps"
+        f"{len(grid)} chosen so far; all runs together take {most}{about}{total:,} environment steps"
     )
 
 
@@ -62,7 +63,7 @@ def run_batches(
 
 def begin_batch(sweep: Sweep, search: Search, options: SweepOptions) -> bool:
     """Choose a search's next batch by the scores so far, and return whether there is one."""
-    if not (search.left and search.grow(_scores(options))):
+    if not (search.left and search.grow(_scores(options), sweep.pruned_scores())):
         return False
     sweep.grow(search.grid)
     return True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,7 +18,7 @@ from schema.counting import counted
 from schema.folders import shown
 from sweeps.journal.journal import Journal, read_journal
 from sweeps.journal.lock import is_locked, lock_path
-from sweeps.journal.runs import FAILURES, PENDING, RunRecord, RunState
+from sweeps.journal.runs import ENDED, FAILURES, PENDING, RunRecord, RunState
 
 _LEADERS = 5
 _ROWS = 24  # running runs
@@ -39,9 +41,14 @@ def show_status(out: Path, run_id: str) -> int:
             console.print(f"{counted(left_out, 'permutation')} left out{kept}", soft_wrap=True)
         if journal.is_race:
             console.print(_race(journal))
+        outcome = read_outcome(out, run_id)
+        if outcome.search is not None:
+            console.print(_search(outcome.search, outcome))
+        if journal["prune"] is not None:
+            console.print(_pruning(journal, **journal["prune"]), soft_wrap=True)
         if session := _session(journal, counts):
             console.print(session, soft_wrap=True)
-        _print_runs(console, read_outcome(out, run_id))
+        _print_runs(console, outcome)
     return 0
 
 
@@ -102,6 +109,38 @@ def _race(journal: Journal) -> str:
     least, most = min(numbers), max(numbers)
     spread = f"{least} to {most} repetitions" if least < most else counted(most, "repetition")
     return f"race: round {journal.looks}, {spread} of a permutation"
+
+
+def _search(search: dict[str, Any], outcome: Outcome) -> str:
+    """Return how many trials of a search were chosen, and how many have ended."""
+    chosen = len(search["trials"])
+    ended = sum(all(run.state in ENDED for run in each.runs) for each in outcome.permutations)
+    # Older journals don't know how many there will be.
+    return (
+        f"search: {search['sampler']}, {chosen:,} of "
+        f"{counted(search.get('planned', chosen), 'trial')} chosen, {ended:,} ended"
+    )
+
+
+def _pruning(journal: Journal, rule: str, rungs: Sequence[int]) -> str:
+    """Return up to which rungs permutations train now, and how many were pruned at each rung."""
+    targets: Counter[int | None] = Counter((journal["turn"] or {}).values())
+    if not targets:
+        pruned, judged = journal.pruned(), {rung: journal.judged(rung) for rung in rungs}
+        for _, name in journal.without_finished_run(retries=0):
+            if name not in pruned:
+                targets[next((rung for rung in rungs if name not in judged[rung]), None)] += 1
+    training = [
+        f"{counted(targets[target], 'permutation')} "
+        + ("to the end" if target is None else f"up to update {target}")
+        for target in (*rungs, None)
+        if targets[target]
+    ]
+    ended = [
+        f"after update {rung}, {pruned:,} of {counted(there, 'permutation')} pruned"
+        for rung, there, pruned in journal.rungs()
+    ]
+    return f"--prune={rule}: {'; '.join([', '.join(training) or 'all ended', *ended])}"
 
 
 def _session(journal: Journal, counts: dict[RunState, int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.command import ExitCode
+from commands.forecast import forecast
 from commands.interruption import interruptible
 from commands.notices import (
     chosen_lines,
@@ -22,8 +23,8 @@ from commands.notices import (
     warn,
 )
 from commands.provenance import provenance
-from commands.pruning import climb, describe_prune
-from commands.racing import check_race, describe_race, run_rounds
+from commands.pruning import train_and_prune
+from commands.racing import check_race, run_rounds
 from commands.searching import describe_search, run_batches
 from commands.terminal.progress import duration, make_console, make_display
 from commands.terminal.tables import (
@@ -33,6 +34,7 @@ from commands.terminal.tables import (
     permutation_table,
     shorten,
 )
+from commands.turns import turn_title
 from environments.cores import available_cores
 from ppo.footprint import show_bytes
 from ppo.sinks import TENSORBOARD
@@ -228,10 +230,8 @@ def preview(grid: Grid, options: SweepOptions, search: Search | None = None) -> 
         plan = _Plan(make_console(), grid, options, agenda)
         names = dict(journal.names())
         plan.print_runs()
-        if options.race is not None:
-            plan.print_line(describe_race(grid, options.race, journal))
-        if options.prune is not None:
-            plan.print_line(describe_prune(grid, options, journal))
+        if options.race is not None or options.prune is not None:
+            plan.print_line(forecast(grid, options, journal, search))
         if search is not None:
             plan.print_line(describe_search(search, options))
         plan.print_permutations(names)
@@ -335,14 +335,7 @@ def _train(
             try:
                 with sweep.session():
                     train = partial(_train_agenda, console, options, sweep, backend)
-                    if options.prune is not None:
-                        climb(sweep, grid, options, train, plan.print_line)
-                    if not sweep.stop.is_requested:
-                        train()
-                    if options.race is not None:
-                        run_rounds(sweep, options, indifference, train, plan.print_line)
-                    if search is not None and options.only is None:
-                        run_batches(sweep, search, options, train, plan.print_line)
+                    train_all(sweep, options, indifference, search, train, plan.print_line)
             except KeyboardInterrupt:
                 interruption.number = interruption.number or signal.SIGINT
         seconds = time.monotonic() - start
@@ -362,11 +355,45 @@ def _train(
         return ExitCode.FAILED if failed or sweep.stop.is_requested else ExitCode.SUCCESS
 
 
+def train_all(
+    sweep: Sweep,
+    options: SweepOptions,
+    indifference: float | None,
+    search: Search | None,
+    train: Callable[[], None],
+    say: Callable[[str], None],
+) -> None:
+    """Train a sweep's agenda, then the rounds of its race or the batches of its search.
+
+    Args:
+        sweep: the sweep.
+        options: its options.
+        indifference: the difference of scores that makes no difference; None without one.
+        search: the search that adds permutations to the grid; None without one.
+        train: trains the sweep's agenda.
+        say: prints a line.
+    """
+    train_turn = train
+    if options.prune is not None:
+        train_turn = partial(train_and_prune, sweep, options, train, say)
+    train_turn()
+    if options.race is not None:
+        # Its later rounds train contenders, which aren't pruned any more.
+        run_rounds(sweep, options, indifference, train, say)
+    if search is not None and options.only is None:
+        run_batches(sweep, search, options, train_turn, say)
+
+
 def _train_agenda(console: Console, options: SweepOptions, sweep: Sweep, backend: Backend) -> None:
     """Train the runs of a sweep's agenda, and show their progress."""
     agenda = sweep.agenda
     with make_display(
-        console, agenda.runs, agenda.steps, options.quiet, sweep.records()
+        console,
+        agenda.runs,
+        agenda.steps,
+        options.quiet,
+        sweep.records(),
+        turn_title(sweep, options),
     ) as display:
         sweep.train(display, DiskUsage(agenda, options.out, options.jobs), backend)
 

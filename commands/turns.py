@@ -5,7 +5,7 @@ A turn begins when all runs before have ended, so it depends on their results al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from schema.counting import counted
@@ -13,7 +13,8 @@ from schema.errors import UserError
 
 if TYPE_CHECKING:
     # They load torch, which writing configs doesn't need.
-    from sweeps.search_space.grid import Grid
+    from sweeps.options import SweepOptions
+    from sweeps.search_space.keys import Axis
     from sweeps.sweep import Sweep
 
 
@@ -43,11 +44,29 @@ def train_turns(
         train()
 
 
-def refuse_different_tasks(grid: Grid, option: str) -> None:
-    """Raise an error if a grid's permutations play different environments.
+def turn_title(sweep: Sweep, options: SweepOptions) -> str:
+    """Return which part of a sweep its agenda trains, such as "round 2" or "rung 1 of 3"."""
+    parts = []
+    if options.race is not None:
+        parts.append(f"round {sweep.looks}")
+    search = sweep.grid.search
+    if search is not None:
+        parts.append(f"{len(search['trials']):,} of {search['planned']:,} trials")
+    targets = sweep.agenda.targets
+    if options.prune is not None and targets:
+        rungs, until = options.prune.rungs, set(targets.values())
+        numbers = [number for number, rung in enumerate(rungs, 1) if {rung} == until]
+        parts += [f"rung {number} of {len(rungs)}" for number in numbers]
+        if not numbers:
+            parts.append(f"turn of {counted(len(targets), 'permutation')}")
+    return ", ".join(parts) or "sweep"
+
+
+def refuse_different_tasks(axes: Iterable[Axis], option: str) -> None:
+    """Raise an error if permutations play different environments.
 
     Args:
-        grid: the permutations.
+        axes: the tuned keys.
         option: the option that compares them.
 
     Raises:
@@ -56,7 +75,7 @@ def refuse_different_tasks(grid: Grid, option: str) -> None:
     # Imported here, because SciPy takes a while to load.
     from reports.answer import TASKS
 
-    for axis in grid.axes:
+    for axis in axes:
         if axis.label in TASKS and len(axis.choices) > 1:
             raise UserError(
                 f"{option}: {axis.label} has several choices, and returns of different tasks can't be "

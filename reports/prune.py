@@ -35,8 +35,7 @@ def judge(
 ) -> Judgement:
     """Judge the permutations that have come to a rung, among all that ever came to it.
 
-    Each is judged once. A run that failed counts as the worst score, as in the ranking. Permutations
-    with a finished run stay, because it can't be stopped any more.
+    Permutations with a finished run stay, because it can't be stopped any more.
 
     Args:
         outcome: the sweep; none of its runs is in training.
@@ -44,22 +43,43 @@ def judge(
         steps_of: maps a permutation's name to the environment steps of a run at the rung.
         judged: the permutations judged there or at a later rung, with their scores there.
     """
+    scores = scores_at(outcome, steps_of, judged)
+    everyone = {name: score for name, score in {**judged, **scores}.items() if score is not None}
+    losers = hopeless(plan, everyone) & set(scores)
+    return Judgement(
+        scores,
+        [each.name for each in outcome.permutations if each.name in losers and _may_end(each)],
+    )
+
+
+def scores_at(
+    outcome: Outcome, steps_of: Callable[[str], int], judged: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """Return the scores of the permutations that have come to a rung and weren't judged there, by name.
+
+    A run that failed counts as the worst score there, as in the ranking. A score is None without any
+    return.
+
+    Args:
+        outcome: the sweep; none of the runs at the rung is in training.
+        steps_of: maps a permutation's name to the environment steps of a run at the rung.
+        judged: the permutations judged there or at a later rung, with their scores there.
+    """
     new = [each for each in outcome.permutations if each.name not in judged]
     new = [each for each in new if _is_there(each, steps_of(each.name))]
     if not new:
-        return Judgement({}, [])
-    reached = np.full((len(new), outcome.repetitions), np.nan)
+        return {}
+    earlier = [score for score in judged.values() if score is not None]
+    reached = np.full((len(new) + len(earlier), outcome.repetitions), np.nan)
     failed = np.zeros(reached.shape, dtype=bool)
+    reached[len(new) :, 0] = earlier
     for place, permutation in enumerate(new):
         for run in permutation.runs:
             value = return_at(run, steps_of(permutation.name))
             reached[place, run.run.repetition] = np.nan if value is None else value
             failed[place, run.run.repetition] = run.state in FAILURES
-    mean = means(with_failures(reached, failed))
-    scores = {each.name: known(score) for each, score in zip(new, mean, strict=True)}
-    everyone = {name: score for name, score in {**judged, **scores}.items() if score is not None}
-    losers = hopeless(plan, everyone)
-    return Judgement(scores, [each.name for each in new if each.name in losers and _may_end(each)])
+    mean = means(with_failures(reached, failed))[: len(new)]
+    return {each.name: known(score) for each, score in zip(new, mean, strict=True)}
 
 
 def _is_there(permutation: PermutationRuns, steps: int) -> bool:

@@ -76,6 +76,8 @@ def _rank_of_leader(answer: Answer, total: int) -> str:
     if ended < len(runs):
         return f"leads so far ({ended:,} of {counted(len(runs), 'run')} ended)"
     rounds = f" after {counted(answer.outcome.looks, 'round')}" if answer.outcome.is_race else ""
+    if _is_alone(answer):
+        return f"is the only one left{rounds}"
     if len(answer.contenders) == 1:
         return f"is the best of {total:,}{rounds}"
     return f"leads the {counted(total, 'permutation')}{rounds}" if total > 1 else "is the only one"
@@ -103,7 +105,7 @@ def _with_interval(mean: float | None, low: float | None, high: float | None) ->
 
 
 def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
-    if len(answer.outcome.permutations) < 2:
+    if len(answer.outcome.permutations) < 2 or _is_alone(answer):
         return
     if answer.compares_tasks:
         yield (
@@ -119,7 +121,8 @@ def _certainty(answer: Answer, leader: Score) -> Iterator[str]:
         return
     contenders = answer.contenders
     if len(contenders) == 1:
-        yield f"It is significantly better than all others (95 %{_for_all(answer.outcome)})."
+        others = "all others that weren't pruned" if _count_pruned(answer) else "all others"
+        yield f"It is significantly better than {others} (95 %{_for_all(answer.outcome)})."
         return
     yield f"{len(contenders):,} permutations could be the best; {_likeliest(contenders)}."
     yield from _unseen(answer)
@@ -329,15 +332,28 @@ def _shorter(answer: Answer, _: Score | None) -> Iterator[str]:
 
 
 def _pruned(answer: Answer, _: Score | None) -> Iterator[str]:
-    pruned = sum(score.pruned is not None for score in answer.scores)
+    pruned = _count_pruned(answer)
     if pruned:
         total = counted(len(answer.scores), "permutation")
+        were, them = ("was", "it") if pruned == 1 else ("were", "them")
+        race = f", which left {them} out of the race" if answer.outcome.is_race else ""
         importances = "" if answer.importance is None else ", and so do the importances of keys"
         yield (
-            f"{pruned:,} of {total} {'was' if pruned == 1 else 'were'} pruned; the ranking and its "
-            f"statistics leave {'it' if pruned == 1 else 'them'} out{importances}. --prune=none trains "
-            f"{'it' if pruned == 1 else 'them'} to the end."
+            f"{pruned:,} of {total} {were} pruned{race}; the ranking and its statistics leave {them} "
+            f"out{importances}. --prune=none trains {them} to the end."
         )
+        if answer.decided and not _is_alone(answer):
+            yield "Each 95 % is about the others alone: what was pruned may be better than its start."
+
+
+def _is_alone(answer: Answer) -> bool:
+    """Return whether all permutations but one were pruned."""
+    pruned = _count_pruned(answer)
+    return pruned > 0 and pruned == len(answer.scores) - 1
+
+
+def _count_pruned(answer: Answer) -> int:
+    return sum(score.pruned is not None for score in answer.scores)
 
 
 def command(answer: Answer, repetitions: int, only: Sequence[int] = ()) -> str:

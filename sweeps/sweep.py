@@ -24,9 +24,11 @@ from sweeps.journal.opening import grow_journal, open_journal, results_of_others
 from sweeps.journal.results import in_one_table, write_results
 from sweeps.journal.runs import RunIdentity, RunRecord
 from sweeps.options import SweepOptions
-from sweeps.planning.agenda import Agenda
+from sweeps.planning.agenda import Agenda, Targets
 from sweeps.planning.disk import DiskUsage
+from sweeps.planning.order import in_order
 from sweeps.planning.populations import PlannedRun, RunSteps, count_jobs
+from sweeps.planning.promotion import Turn
 from sweeps.planning.race import next_round
 from sweeps.planning.ram import check_ram
 from sweeps.search_space.config_files import write_config, write_index
@@ -44,6 +46,7 @@ class Sweep:
         description: description of the session, for the journal.
 
     Attributes:
+        grid: the permutations, which a search adds to.
         agenda: the runs left to train.
         stop: the stop flag, which may be set while the sweep runs.
 
@@ -59,12 +62,11 @@ class Sweep:
         overwrite: bool,
         description: dict[str, Any] | None = None,
     ) -> None:
-        self._grid = grid
+        self.grid = grid
         self._options = options
         self._overwrite = overwrite
         self._identify = Identities(grid)
         self._has_trained = False
-        self._until: int | None = None
         self.stop = Stop()
         if options.out.exists() and not options.out.is_dir():
             raise UserError(f"{options.out}: is a file; --out must be a folder")
@@ -147,14 +149,13 @@ class Sweep:
         self._has_trained = True
         backend(self._populations(), place_jobs(self._options, self.agenda), recorder, self.stop)
 
-    def plan_again(self, until: int | None = None) -> None:
+    def plan_again(self, targets: Targets | None = None) -> None:
         """Renew the agenda: list the runs that are left now, with retries of failed ones.
 
         Args:
-            until: the rung up to which they train; None trains them to their ends.
+            targets: the rungs up to which permutations train; None trains all to their ends.
         """
-        self._until = until
-        self.agenda = Agenda(self._grid, self._options, self._journal, until)
+        self.agenda = Agenda(self.grid, self._options, self._journal, targets)
 
     def names(self) -> Iterator[tuple[int, str]]:
         """Return the index and the name of each permutation not left out, in the grid's order."""
@@ -164,10 +165,45 @@ class Sweep:
         """Return the permutations judged at a rung or later, with their scores there, by name."""
         return self._journal.judged(rung)
 
+    def pruned_scores(self) -> dict[str, dict[int, float]]:
+        """Return the scores of each pruned permutation at the rungs, by its name and the rung."""
+        return self._journal.pruned_scores()
+
     def judge(self, rung: int, scores: Mapping[str, float | None], pruned: Iterable[str]) -> None:
         """Record the scores of permutations at a rung, and prune some of them."""
         with self._journal.transaction():
             self._journal.judge(rung, scores, pruned)
+
+    def pruned(self) -> set[str]:
+        """Return the names of the pruned permutations."""
+        return self._journal.pruned()
+
+    def free(self) -> list[str]:
+        """Return the permutations that may train and have finished no run, in the order of training."""
+        only = self._options.only
+        names = {
+            index: name
+            for index, name in self._journal.without_finished_run(self._options.retries)
+            if only is None or int(name) in only
+        }
+        return [names[index] for index in in_order(names, self.grid, self._options)]
+
+    @property
+    def turn(self) -> Turn:
+        """The permutations that train at present, and their rungs, where permutations are promoted."""
+        return self._journal["turn"] or {}
+
+    def begin_turn(self, turn: Turn) -> None:
+        """Record which permutations train next; those that had been pruned train on."""
+        with self._journal.transaction():
+            self._journal["turn"] = turn
+            self._journal.promote(turn)
+
+    def end_turns(self, pruned: Iterable[str]) -> None:
+        """Record that no permutation is promoted any more, and prune the others."""
+        with self._journal.transaction():
+            self._journal["turn"] = {}
+            self._journal.prune(pruned)
 
     @property
     def looks(self) -> int:
@@ -187,12 +223,13 @@ class Sweep:
         """
         assert self._options.race is not None
         position = {name: index for index, name in self._journal.names()}
-        steps_of = RunSteps(self._grid)
+        steps_of = RunSteps(self.grid)
         following = next_round(
             self._options.race,
             contenders,
             self._journal.repetitions(),
             lambda name: steps_of(position[name]),
+            self._journal.pruned_steps(),
         )
         if isinstance(following, str):
             return following
@@ -207,7 +244,7 @@ class Sweep:
         """Add the permutations of a grid that has grown to the journal, and renew the agenda."""
         identify = Identities(grid)
         grow_journal(self._journal, grid, identify, self._options)
-        self._grid, self._identify = grid, identify
+        self.grid, self._identify = grid, identify
         write_index(self._options.configs, grid.labels, self._index)
         self.plan_again()
 
@@ -229,8 +266,8 @@ class Sweep:
         return planned
 
     def _planned(self, run: int) -> PlannedRun:
-        repetition, index = divmod(run, len(self._grid))
-        choices = zip(self._grid.labels, self._identify.shown(index), strict=True)
+        repetition, index = divmod(run, len(self.grid))
+        choices = zip(self.grid.labels, self._identify.shown(index), strict=True)
         identity = RunIdentity(
             run_id=self._options.run_id,
             permutation=self._journal.name(index),
@@ -239,8 +276,8 @@ class Sweep:
             seed=self._options.seed + repetition,
             choices=dict(choices),
         )
-        start = self.agenda.start(run)
-        return PlannedRun(self._grid.permutation(index), identity, start.checkpoint, self._until)
+        checkpoint, until = self.agenda.start(run).checkpoint, self.agenda.until(run)
+        return PlannedRun(self.grid.permutation(index), identity, checkpoint, until)
 
     def records(self, by_permutation: bool = False) -> Iterator[RunRecord]:
         """Return the records of all runs, also of those that this session doesn't train."""
@@ -259,10 +296,10 @@ class Sweep:
         """
         own, path = self._options.run_id, self._options.results
         with turn_of(path):
-            others = results_of_others(self._grid, self._options, self._overwrite)
+            others = results_of_others(self.grid, self._options, self._overwrite)
             # The table keeps what was trained before the grid left it out.
             records = self._journal.records(own, left_out=True)
-            write_results(path, self._grid.labels, in_one_table(own, records, others))
+            write_results(path, self.grid.labels, in_one_table(own, records, others))
 
 
 def place_jobs(options: SweepOptions, agenda: Agenda) -> list[WorkerOptions]:

@@ -60,6 +60,7 @@ def make_display(
     steps: int,
     quiet: bool = False,
     ended: Iterable[RunRecord] = (),
+    title: str = "sweep",
 ) -> SweepDisplay:
     """Return the display that suits the console.
 
@@ -69,11 +70,12 @@ def make_display(
         steps: environment steps of all these runs.
         quiet: whether to show nothing.
         ended: runs of earlier sessions, which may lead.
+        title: the part of the sweep that these runs are.
     """
     if quiet:
         return PlainDisplay(Console(quiet=True), runs, steps)
     if console.is_terminal:
-        return LiveDisplay(console, runs, steps, ended)
+        return LiveDisplay(console, runs, steps, ended, title)
     return PlainDisplay(console, runs, steps)
 
 
@@ -150,10 +152,16 @@ class LiveDisplay:
         runs: number of runs to train.
         steps: environment steps of all these runs.
         ended: runs of earlier sessions, which may lead.
+        title: the part of the sweep that these runs are.
     """
 
     def __init__(
-        self, console: Console, runs: int, steps: int, ended: Iterable[RunRecord] = ()
+        self,
+        console: Console,
+        runs: int,
+        steps: int,
+        ended: Iterable[RunRecord] = (),
+        title: str = "sweep",
     ) -> None:
         self._clock = _Clock(steps)
         self._ranking = LiveRanking(_LEADERS, ended)
@@ -164,7 +172,7 @@ class LiveDisplay:
         self._bars.ranking = self._ranking
         self._bars.legend = [_RETURN]
         self._sweep: TaskID = self._bars.add_task(
-            "sweep", total=runs, unit="runs", note="", visible=runs > 0
+            "sweep" if self._is_tight else title, total=runs, unit="runs", note="", visible=runs > 0
         )
         self._jobs: dict[int, TaskID] = {}
         self._training: dict[int, int] = {}  # each job's number of runs

@@ -24,7 +24,8 @@ from sweeps.searching.sampler import choice_texts, range_distribution
 def write_study(answer: Answer, path: Path) -> None:
     """Write a study with a trial for each permutation, into an SQLite file that it replaces.
 
-    A trial's value is the permutation's mean score. The study has the name of the run id.
+    A trial's value is the permutation's mean score; a pruned one has its mean return as an intermediate
+    value, by its environment steps. The study has the name of the run id.
 
     Raises:
         OSError: the file can't be written.
@@ -73,11 +74,18 @@ def _trial(
     if score.mean is None:
         waits = any(run.state in PENDING for run in permutation.runs)
         state = TrialState.WAITING if waits else TrialState.FAIL
+    intermediate: dict[int, float] = {}
+    if score.pruned is not None:
+        state = TrialState.PRUNED
+        value, steps = score.pruned
+        if value is not None:
+            intermediate[steps] = value
     return create_trial(
         state=state,
         value=score.mean,
         params={label: _parameter(outcome, label, choice) for label, choice in pairs},
         distributions=distributions,
+        intermediate_values=intermediate,
         user_attrs={
             "permutation": permutation.name,
             "repetitions": score.finished,

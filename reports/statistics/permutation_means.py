@@ -109,7 +109,11 @@ class MeansFit:
             weights: weights of the means, (permutations,).
         """
         parts = weights**2 * self.moderated * self.shares.max(axis=1)
-        squares = np.divide(parts**2, self.weight, out=np.zeros_like(parts), where=parts > 0).sum()
+        # Without any weight, the variance has no degrees of freedom.
+        with np.errstate(divide="ignore"):
+            squares = np.divide(
+                parts**2, self.weight, out=np.zeros_like(parts), where=parts > 0
+            ).sum()
         return min(float(parts.sum()) ** 2 / squares, self.freedom) if squares > 0 else self.freedom
 
     def _error(self, variances: Array) -> tuple[Array, Array]:

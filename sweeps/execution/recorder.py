@@ -66,8 +66,9 @@ class Recorder:
         self._under_way[job] = _UnderWay(population, [[] for _ in population])
         self._jobs |= {planned.name: job for planned in population}
         self._journal.begin(planned.run for planned in population)
-        names = [run.name for run in population]
-        self._display.show_start(job, names, population[0].permutation.config.trainer.updates)
+        names, first = [run.name for run in population], population[0]
+        updates = first.until or first.permutation.config.trainer.updates
+        self._display.show_start(job, names, updates)
 
     def _forget(self, job: int | None) -> None:
         """Forget the population that a job trains, if any."""

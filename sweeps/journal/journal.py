@@ -508,12 +508,39 @@ class Journal:
                 "INSERT OR REPLACE INTO judged SELECT number, ?, ? FROM permutation WHERE name = ?",
                 *(updates, score, name),
             )
-        for name in pruned:
+        self.prune(pruned)
+
+    def prune(self, names: Iterable[str]) -> None:
+        """Prune permutations, so that their runs end where they are; call it in a transaction."""
+        for name in names:
             self._write(
                 f"UPDATE run SET state = ? WHERE {_STATE} IN (?, ?) AND permutation = "
                 "(SELECT number FROM permutation WHERE name = ?)",
                 *(RunState.PRUNED, RunState.WAITING, RunState.SHORTER, name),
             )
+
+    def promote(self, names: Iterable[str]) -> None:
+        """Let the runs of permutations wait again if they were pruned; call it in a transaction."""
+        for name in names:
+            self._write(
+                "UPDATE run SET state = ? WHERE state = ? AND permutation = "
+                "(SELECT number FROM permutation WHERE name = ?)",
+                *(RunState.WAITING, RunState.PRUNED, name),
+            )
+
+    def without_finished_run(self, retries: int) -> list[tuple[int, str]]:
+        """Return the index and the name of each permutation that may train, and has finished no run.
+
+        Args:
+            retries: number of retries of a failed run.
+        """
+        return self._all(
+            "SELECT position, name FROM run JOIN permutation ON permutation = number "
+            "WHERE position >= 0 GROUP BY number "
+            f"HAVING NOT max({_STATE} = ?) AND max(state NOT IN (?, ?) OR attempts <= ?) "
+            "ORDER BY position",
+            *(RunState.FINISHED, *FAILURES, retries),
+        )
 
     def pruned(self) -> set[str]:
         """Return the names of the pruned permutations."""
@@ -526,7 +553,7 @@ class Journal:
             )
         }
 
-    def rungs(self) -> dict[int, tuple[str, ...]]:
+    def pruned_at(self) -> dict[int, tuple[str, ...]]:
         """Return the names of the permutations pruned at each rung, by the rung's updates."""
         # Journals of earlier versions lack the table, and this one may be read-only.
         if self._one("SELECT 1 FROM sqlite_master WHERE name = 'judged'") is None:
@@ -541,6 +568,39 @@ class Journal:
             updates: tuple(name for at, name in rows if at == updates)
             for updates in sorted({at for at, _ in rows})
         }
+
+    def rungs(self) -> list[tuple[int, int, int]]:
+        """Return each rung, the number of permutations judged there, and how many of them ended."""
+        return self._all(
+            "SELECT updates, count(*), sum(is_last AND permutation IN "
+            "(SELECT permutation FROM run WHERE state = ?)) FROM (SELECT updates, permutation, "
+            "updates = max(updates) OVER (PARTITION BY permutation) AS is_last FROM judged "
+            "JOIN permutation ON permutation = number WHERE position >= 0) "
+            "GROUP BY updates ORDER BY updates",
+            RunState.PRUNED,
+        )
+
+    def pruned_steps(self) -> dict[str, int]:
+        """Return the environment steps of all runs of each pruned permutation, by name."""
+        return dict(
+            self._all(
+                "SELECT name, sum(steps) FROM run JOIN permutation ON permutation = number "
+                "WHERE position >= 0 GROUP BY number HAVING max(state = ?)",
+                RunState.PRUNED,
+            )
+        )
+
+    def pruned_scores(self) -> dict[str, dict[int, float]]:
+        """Return the scores of each pruned permutation at the rungs, by its name and the rung."""
+        found: dict[str, dict[int, float]] = {}
+        for name, updates, score in self._all(
+            "SELECT name, updates, score FROM judged JOIN permutation ON permutation = number "
+            "WHERE score NOT NULL AND number IN (SELECT permutation FROM run WHERE state = ?) "
+            "ORDER BY number, updates",
+            RunState.PRUNED,
+        ):
+            found.setdefault(name, {})[updates] = score
+        return found
 
     def prune_added_runs(self) -> None:
         """Prune waiting runs of pruned permutations, which got more repetitions."""

@@ -78,8 +78,10 @@ def open_journal(
             if options.race is not None:
                 journal["raced"] = True
             if options.prune is None:
+                journal["prune"] = None
                 journal.release_pruned()
             else:
+                journal["prune"] = {"rule": options.prune.rule, "rungs": options.prune.rungs}
                 journal.prune_added_runs()
             if is_new and not overwrite:
                 _take_over_older_results(journal, grid, identify, options)

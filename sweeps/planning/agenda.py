@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from schema.config import Config
 from schema.errors import UserError
@@ -18,6 +18,12 @@ from sweeps.planning.ram import ram_capacity
 from sweeps.planning.resume import Start, find_start
 from sweeps.search_space.grid import Grid
 
+# The rung up to which each permutation trains, by name; None trains it to its end, and those that are
+# left out don't train.
+Targets = Mapping[str, int | None]
+# The updates done, the rung, and the shape, which runs must have in common to train together.
+_Group = tuple[int, int | None, tuple[str, ...]]
+
 
 class Agenda:
     """The runs left to train, in populations.
@@ -26,13 +32,13 @@ class Agenda:
         grid: the permutations.
         options: the sweep's options.
         journal: the sweep's journal.
-        until: the rung up to which runs train, for which permutations judged there need no training;
-            None trains runs to their ends.
+        targets: the rungs up to which permutations train; None trains all to their ends.
 
     Raises:
         UserError: the grid leaves out all permutations to which `--only` restricts the session.
 
     Attributes:
+        targets: the rungs up to which permutations train; None trains all to their ends.
         permutations: number of permutations of this session, finished ones included.
         populations: the numbers of each population's runs, in the order in which populations start.
         runs: number of runs to train.
@@ -46,21 +52,26 @@ class Agenda:
     """
 
     def __init__(
-        self, grid: Grid, options: SweepOptions, journal: Journal, until: int | None = None
+        self,
+        grid: Grid,
+        options: SweepOptions,
+        journal: Journal,
+        targets: Targets | None = None,
     ) -> None:
         self._grid = grid
         self._options = options
         self._journal = journal
-        self._until = until
+        self.targets = targets
         self._shape_of = Shapes(grid)
         self._starts: dict[int, Start] = {}
+        self._rungs: dict[int, int] = {}
         self.kept = 0
         self.pruned = 0
         self.permutations = 0
         _, self.finished_left_out = journal.count_left_out()
         self.notices: Counter[str] = Counter()
         left = in_order(self._left(), grid, options)
-        if until is None and not (left or self.kept or self.pruned):
+        if targets is None and not (left or self.kept or self.pruned):
             raise UserError("--only: the tuning config leaves out all of these permutations")
         self.runs = len(left)
         self.continued = len(self._starts)
@@ -77,7 +88,6 @@ class Agenda:
         """Yield the numbers of the runs to train."""
         begun = self._begun()
         only = self._options.only
-        judged = {} if self._until is None else self._journal.judged(self._until)
         pruned = self._journal.pruned()
         for row in self._journal.runs(self._options.run_id, self._options.most_repetitions):
             if only is not None and int(row.run.permutation) not in only:
@@ -89,9 +99,12 @@ class Agenda:
             if self._is_over(row):
                 self.kept += 1
                 continue
-            if self._until is not None and self._is_there(row, self._until, judged):
+            if self.targets is not None and not self._is_due(row, self.targets):
                 continue
             run = row.run.repetition * len(self._grid) + row.position
+            rung = None if self.targets is None else self.targets[row.run.permutation]
+            if rung is not None:
+                self._rungs[run] = rung
             # Most runs of a large sweep haven't started, and need no closer look.
             if row.run.name in begun:
                 self._find_start(run, row.run.name)
@@ -110,11 +123,12 @@ class Agenda:
             return row.state == RunState.FINISHED
         return row.attempts > self._options.retries
 
-    def _is_there(self, row: JournalRow, rung: int, judged: Container[str]) -> bool:
-        """Return whether a run has come to a rung, or its permutation was judged there."""
-        if row.run.permutation in judged:
-            return True
-        return row.state not in FAILURES and row.updates >= rung
+    def _is_due(self, row: JournalRow, targets: Targets) -> bool:
+        """Return whether a run has yet to come to its permutation's target."""
+        if row.run.permutation not in targets:
+            return False
+        rung = targets[row.run.permutation]
+        return rung is None or row.state in FAILURES or row.updates < rung
 
     def _find_start(self, run: int, name: str) -> None:
         repetition, position = divmod(run, len(self._grid))
@@ -128,14 +142,18 @@ class Agenda:
         elif start.notice:
             self.notices[start.notice] += 1
 
-    def _group_of(self, run: int) -> tuple[int, tuple[str, ...]]:
-        """Return what runs must have in common to train together: the updates done, and the shape."""
-        return self.start(run).update, self._shape_of(run % len(self._grid))
+    def until(self, run: int) -> int | None:
+        """Return the rung up to which the run of a number trains; None for its end."""
+        return self._rungs.get(run)
+
+    def _group_of(self, run: int) -> _Group:
+        """Return what runs must have in common to train together."""
+        return self.start(run).update, self.until(run), self._shape_of(run % len(self._grid))
 
     def _summarise(self) -> tuple[list[tuple[Config, int]], int]:
         """Return `kinds` and `steps`."""
-        configs: dict[tuple[int, tuple[str, ...]], Config] = {}
-        sizes: Counter[tuple[int, tuple[str, ...]]] = Counter()
+        configs: dict[_Group, Config] = {}
+        sizes: Counter[_Group] = Counter()
         steps = 0
         for population in self.populations:
             group = self._group_of(population[0])
@@ -143,8 +161,9 @@ class Agenda:
                 configs[group] = self._config(population)
             sizes[group] = max(sizes[group], len(population))
             trainer = configs[group].trainer
-            updates = trainer.updates if self._until is None else self._until
-            steps += len(population) * max(0, updates - group[0]) * trainer.batch_size
+            done, until, _ = group
+            updates = trainer.updates if until is None else until
+            steps += len(population) * max(0, updates - done) * trainer.batch_size
         return [(configs[group], size) for group, size in sizes.items()], steps
 
     def _config(self, population: Sequence[int]) -> Config:

@@ -9,12 +9,13 @@ neither on the number of jobs nor on which run ends first. `median` compares lik
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median
 
-RULES = ("median", "halving")
+ASHA = "asha"
+RULES = ("median", "halving", ASHA)
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,25 @@ def hopeless(plan: PrunePlan, scores: Mapping[str, float]) -> set[str]:
     return {name for name, score in scores.items() if score < least}
 
 
-def steps_at_least(plan: PrunePlan, steps: Sequence[int], updates: int) -> int:
+def steps_at_least(
+    plan: PrunePlan, batches: Iterable[Sequence[int]], updates: int, earlier: int = 0
+) -> int:
     """Return the environment steps that permutations take if as many as possible are pruned.
 
     Args:
         plan: the rule.
-        steps: steps of all runs of each permutation, when trained to the end.
+        batches: for each batch that is judged together, the steps of all runs of each permutation, when
+            trained to the end.
         updates: updates of a run.
+        earlier: number of permutations that were judged before.
     """
-    left, done, total = sorted(steps), 0, 0
-    for rung in (*plan.rungs, updates):
-        total += sum(each * rung // updates - each * done // updates for each in left)
-        # The longest ones are those whose end saves the most.
-        left, done = left[: plan.least_kept(len(left))], rung
+    total = 0
+    for steps in batches:
+        left, done = sorted(steps), 0
+        for rung in (*plan.rungs, updates):
+            total += sum(each * rung // updates - each * done // updates for each in left)
+            # All earlier permutations may be better, and the end of the longest ones saves the most.
+            kept = plan.least_kept(earlier + len(left)) - earlier
+            left, done = left[: max(0, kept)], rung
+        earlier += len(steps)
     return total

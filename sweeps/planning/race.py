@@ -41,6 +41,7 @@ def next_round(
     contenders: Sequence[str],
     repetitions: Mapping[str, int],
     steps_of: Callable[[str], int],
+    pruned: Mapping[str, int] | None = None,
 ) -> Round | str:
     """Return the next round of a race, or the reason why there is none.
 
@@ -54,13 +55,17 @@ def next_round(
         repetitions: number of runs that each permutation of the grid has, by name.
         steps_of: maps a permutation's name to the environment steps of one run; called only if the plan
             limits steps.
+        pruned: the environment steps of all runs of each pruned permutation, by name.
     """
     most = max(repetitions.values())
     if most >= plan.most:
         return f"--max-repetitions={plan.most} is reached"
     following = Round(tuple(contenders), min(most + -(-most // 2), plan.most))
     if plan.steps is not None:
-        spent = sum(count * steps_of(name) for name, count in repetitions.items())
+        ended = pruned or {}
+        spent = sum(ended.values()) + sum(
+            count * steps_of(name) for name, count in repetitions.items() if name not in ended
+        )
         added = sum(
             (following.repetitions - repetitions[name]) * steps_of(name) for name in contenders
         )

@@ -151,11 +151,14 @@ class TrialGrid(Grid):
         space: the search space.
         trials: the values of each permutation.
         sampler: name of the sampler that chose them.
+        planned: number of permutations in the end.
     """
 
-    def __init__(self, space: SearchSpace, trials: Sequence[Values], sampler: str) -> None:
+    def __init__(
+        self, space: SearchSpace, trials: Sequence[Values], sampler: str, planned: int
+    ) -> None:
         self._trials = list(trials)
-        self._search = {"sampler": sampler, "space": space.described()}
+        self._search = {"sampler": sampler, "space": space.described(), "planned": planned}
         columns = zip(*trials, strict=True)
         places = [_places(column) for column in columns]
         self._positions = [
@@ -176,7 +179,7 @@ class TrialGrid(Grid):
 
     @property
     def search(self) -> dict[str, Any]:
-        """The sampler, the space and the permutations, for the journal."""
+        """The sampler, the space, the permutations and their number in the end, for the journal."""
         return {**self._search, "trials": list(map(list, self._trials))}
 
     def name(self, index: int) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
@@ -44,11 +44,13 @@ class Tried:
 
     Attributes:
         values: the value of each tuned key.
-        score: its mean score, greater is better; None if all its runs failed.
+        score: its mean score, greater is better; None if all its runs failed, or if it was pruned.
+        pruned: its mean scores at the rungs, by their updates, if it was pruned; else empty.
     """
 
     values: Values
     score: float | None
+    pruned: Mapping[int, float] = field(default_factory=dict)
 
 
 class _Sobol(optuna.samplers.QMCSampler):
@@ -142,8 +144,16 @@ def _trial(
     """Return a permutation as a trial that is over."""
     pairs = zip(space.axes, tried.values, strict=True)
     params = {axis.label: _parameter(axis, value) for axis, value in pairs}
-    state = TrialState.FAIL if tried.score is None else TrialState.COMPLETE
-    return create_trial(state=state, params=params, distributions=distributions, value=tried.score)
+    state = TrialState.COMPLETE
+    if tried.score is None:
+        state = TrialState.PRUNED if tried.pruned else TrialState.FAIL
+    return create_trial(
+        state=state,
+        params=params,
+        distributions=distributions,
+        value=tried.score,
+        intermediate_values=dict(tried.pruned),
+    )
 
 
 def _parameter(axis: Axis, value: Any) -> Any:

@@ -37,12 +37,12 @@ class Search:
         self._chosen = [] if overwrite else _read_trials(plan, journal)
         self.notice: str | None = None
         if not self._chosen:
-            self._choose({})
+            self._choose({}, {})
 
     @property
     def grid(self) -> TrialGrid:
         """The permutations chosen so far."""
-        return TrialGrid(self._plan.space, self._chosen, self._plan.sampler)
+        return TrialGrid(self._plan.space, self._chosen, self._plan.sampler, self.trials)
 
     @property
     def left(self) -> int:
@@ -59,25 +59,41 @@ class Search:
         """Number of permutations in the end."""
         return len(self._chosen) + self.left
 
-    def grow(self, scores: Mapping[str, float]) -> bool:
+    @property
+    def later_batches(self) -> list[int]:
+        """Sizes of the batches to choose later."""
+        sizes: list[int] = []
+        while sum(sizes) < self.left:
+            sizes.append(self._plan.batch_size(len(self._chosen) + sum(sizes)))
+        return sizes
+
+    def grow(
+        self,
+        scores: Mapping[str, float],
+        pruned: Mapping[str, Mapping[int, float]] | None = None,
+    ) -> bool:
         """Choose the next batch, and return whether there is one.
 
         Args:
             scores: the mean score of each permutation that has one, by name; greater is better.
+            pruned: the mean scores of pruned permutations at the rungs, by name and updates.
         """
         before = len(self._chosen)
         if self.left:
-            self._choose(scores)
+            self._choose(scores, pruned or {})
         return len(self._chosen) > before
 
-    def _choose(self, scores: Mapping[str, float]) -> None:
+    def _choose(
+        self, scores: Mapping[str, float], pruned: Mapping[str, Mapping[int, float]]
+    ) -> None:
         # Loaded here, because Optuna takes a while, and resuming the last batch doesn't need it.
         from sweeps.searching.sampler import Tried, propose
 
         grid = self.grid if self._chosen else None
+        names = [] if grid is None else map(grid.name, range(len(grid)))
         tried = [
-            Tried(values, None if grid is None else scores.get(grid.name(index)))
-            for index, values in enumerate(self._chosen)
+            Tried(values, scores.get(name), pruned.get(name, {}))
+            for name, values in zip(names, self._chosen, strict=True)
         ]
         size = self._plan.batch_size(len(self._chosen))
         first = self._first_ones()[:size]

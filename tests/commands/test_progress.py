@@ -151,3 +151,13 @@ def test_a_thousand_jobs_have_as_many_bars_as_fit_on_the_screen():
     lines = captured.get().splitlines()
     assert 20 < len(lines) <= 30
     assert "1,000 training, 4,000 waiting" in captured.get()
+
+
+@pytest.mark.parametrize(("width", "shown"), [(120, "round 2, rung 1 of 2 "), (60, "sweep ")])
+def test_the_first_bar_says_which_part_of_the_sweep_trains(width, shown):
+    console = Console(
+        width=width, force_terminal=True, record=True, file=io.StringIO(), _environ={}
+    )
+    display = LiveDisplay(console, 8, 8000, title="round 2, rung 1 of 2")
+    console.print(display._bars)
+    assert console.export_text().startswith(shown)

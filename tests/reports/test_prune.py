@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import optuna
+
 from reports.answer import answer
-from reports.prune import Judgement, judge, return_at
+from reports.output.optuna_study import write_study
+from reports.prune import Judgement, judge, return_at, scores_at
 from reports.words import sentences
 from sweeps.journal.runs import RunState
 from sweeps.planning.prune import PrunePlan
@@ -71,8 +74,9 @@ def test_what_has_not_come_to_the_rung_or_has_no_episode_is_not_pruned():
     assert found.pruned == ["2"]
 
 
-def test_the_answer_leaves_pruned_permutations_out_and_says_so():
-    outcome = paused(sweep(CHOICES, returns), 1, 2)
+def pruned_at_100(outcome, *places):
+    """Return a sweep with some permutations pruned after 100 steps."""
+    outcome = paused(outcome, *places)
     runs = [replace(run, state=RunState.PRUNED) for run in outcome.runs if run.steps == 100]
     places = {run.run.permutation: [] for run in runs}
     for run in runs:
@@ -80,10 +84,51 @@ def test_the_answer_leaves_pruned_permutations_out_and_says_so():
     permutations = tuple(
         replace(each, runs=tuple(places.get(each.name, each.runs))) for each in outcome.permutations
     )
-    found = answer(replace(outcome, permutations=permutations))
+    return replace(outcome, permutations=permutations)
+
+
+def test_the_answer_leaves_pruned_permutations_out_and_says_so():
+    found = answer(pruned_at_100(sweep(CHOICES, returns), 1, 2))
     assert [score.permutation.name for score in found.scores] == ["3", "0", "2", "1"]
     assert [score.mean is None for score in found.scores] == [False, False, True, True]
     assert not any(score.could_be_best or score.probability for score in found.scores[2:])
     assert found.scores[2].pruned == (50.0, 100)
     assert any("2 of 4 permutations were pruned" in line for line in sentences(found))
     assert "is the best of 2" in sentences(found)[0] or "leads the 2" in sentences(found)[0]
+
+
+def test_certainty_is_about_those_that_were_not_pruned():
+    apart = answer(pruned_at_100(sweep(CHOICES, lambda v, r: 1e4 * float(v[0]) + r), 0, 1))
+    said = sentences(apart)
+    assert any(
+        line.startswith("It is significantly better than all others that weren't") for line in said
+    )
+    assert any(line.startswith("Each 95 % is about the others alone") for line in said)
+    # There is nothing to be certain about where one is left.
+    last = sentences(answer(pruned_at_100(sweep(CHOICES, returns), 0, 1, 2)))
+    assert "is the only one left: return " in last[0]
+    assert not any("significantly" in line or "Each 95 %" in line for line in last)
+    # One repetition decides nothing.
+    once = answer(pruned_at_100(sweep(CHOICES, returns, repetitions=1), 1, 2))
+    assert not any("95 %" in line for line in sentences(once))
+
+
+def test_a_study_has_pruned_trials_with_their_return_where_they_ended(tmp_path):
+    found = answer(pruned_at_100(sweep(CHOICES, returns), 1, 2))
+    write_study(found, tmp_path / "study.db")
+    study = optuna.load_study(study_name="default", storage=f"sqlite:///{tmp_path}/study.db")
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "PRUNED", "PRUNED", "COMPLETE"]
+    assert [trial.value is None for trial in study.trials] == [False, True, True, False]
+    assert study.trials[2].intermediate_values == {100: 50.0}
+
+
+def test_a_later_failure_counts_as_the_worst_of_all_that_came_to_the_rung():
+    outcome = paused(sweep(CHOICES, returns, repetitions=2), 3)
+    runs = outcome.permutations[3].runs
+    failed = replace(
+        outcome.permutations[3], runs=(runs[0], replace(runs[1], state=RunState.FAILED))
+    )
+    alone = replace(outcome, permutations=(*outcome.permutations[:3], failed))
+    scores = scores_at(alone, lambda _: 100, {"0": 10.0, "1": 20.0, "2": None})
+    assert scores == {"3": (runs[0].final_return + 10.0) / 2}

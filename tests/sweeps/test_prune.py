@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 from rich.console import Console
 
-from commands.pruning import climb
+from commands.pruning import train_and_prune
 from commands.reporting import read_answer
 from commands.terminal.tables import answer_table
 from reports.history import history
@@ -15,10 +15,11 @@ from reports.outcome import read_outcome
 from reports.output.table import ranked
 from reports.words import sentences
 from sweeps.journal.journal import Journal, journal_path, read_journal
-from sweeps.journal.runs import RunRecord, RunState
+from sweeps.journal.runs import RunState
 from sweeps.planning.prune import PrunePlan, hopeless, steps_at_least
 from sweeps.sweep import Sweep
 from tests.sweeps.scene import BASE, Display, comparable, make_grid, options_for, run, run_here
+from tests.sweeps.simulated import KilledError, decided, return_of, scoring
 
 SPACE = """\
 learning_rate_schedule:
@@ -53,13 +54,9 @@ def test_halving_keeps_those_equal_to_the_last_kept_one():
 
 
 def test_the_least_steps_end_the_longest_runs():
-    assert steps_at_least(HALVING, [60, 60, 60, 60], 6) == 4 * 20 + 2 * 20 + 20
-    assert steps_at_least(HALVING, [60, 600], 6) == 220 + 40
-    assert steps_at_least(MEDIAN, [60, 60, 60], 6) == 3 * 20 + 2 * 20 + 20
-
-
-class KilledError(Exception):
-    """Stands for the death of the process."""
+    assert steps_at_least(HALVING, [[60, 60, 60, 60]], 6) == 4 * 20 + 2 * 20 + 20
+    assert steps_at_least(HALVING, [[60, 600]], 6) == 220 + 40
+    assert steps_at_least(MEDIAN, [[60, 60, 60]], 6) == 3 * 20 + 2 * 20 + 20
 
 
 def prune(grid, out, plan, backend=run_here, display=None, lines=None, **options):
@@ -70,9 +67,10 @@ def prune(grid, out, plan, backend=run_here, display=None, lines=None, **options
         with sweep.session():
             train = lambda: sweep.train(display, backend=backend)  # noqa: E731
             say = [].append if lines is None else lines.append
-            if plan is not None:
-                climb(sweep, grid, options, train, say)
-            train()
+            if plan is None:
+                train()
+            else:
+                train_and_prune(sweep, options, train, say)
         return list(sweep.records())
 
 
@@ -86,7 +84,11 @@ def test_those_that_stay_get_the_weights_of_an_unpruned_sweep_in_full_population
     kept = [place for place, record in enumerate(records) if record.state == RunState.FINISHED]
     assert (len(kept), len(records)) == (4, 16)
     assert [found[place] for place in kept] == [whole[place] for place in kept]
-    assert lines[0] == "after update 2: 4 of 8 permutations pruned"
+    assert lines[:3] == [
+        "rung 1 of 2: 16 runs up to update 2",
+        "after update 2: 4 of 8 permutations pruned",
+        "rung 2 of 2: 8 runs up to update 4",
+    ]
     # 16 runs, then 8, then 4: always four together.
     assert [len(names) for names in display.begun] == [4] * (4 + 2 + 1)
     # Both repetitions of a permutation end together.
@@ -191,40 +193,13 @@ def test_a_lost_journal_loses_no_training(tmp_path):
     assert display.updates == []
 
 
-def scoring(fails, killed):
-    """Return a sweep backend that scores runs instead of training them, and may be killed."""
-
-    def backend(populations, placements, recorder, stop):
-        for population in populations:
-            recorder.started(0, population)
-            if killed():
-                raise KilledError
-            recorder.ended(0, population, [_result(planned, fails) for planned in population])
-            if killed():
-                raise KilledError
-
-    return backend
-
-
-def _result(planned, fails):
-    if fails(planned):
-        return RunRecord(planned.run, RunState.FAILED, 64, error="it broke")
-    updates = planned.until or 6
-    values = [
-        random.Random(f"{planned.name} {update}").random() for update in range(1, updates + 1)
-    ]
-    curve = tuple((64 * update, value) for update, value in enumerate(values, start=1))
-    state = RunState.PAUSED if planned.until else RunState.FINISHED
-    return RunRecord(planned.run, state, 64 * updates, values[-1], 1.0, max(values), curve=curve)
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_a_sweep_that_is_killed_anywhere_has_the_same_decisions(tmp_path, seed):
     grid, plan = make_grid(tmp_path, SPACE, LEARNING), (MEDIAN, HALVING)[seed % 2]
     # One fails at once, and one only after it was judged.
     fails = lambda planned: planned.name == "1_0" or (planned.name == "6_1" and not planned.until)  # noqa: E731
     options = {"repetitions": 2, "retries": 3, "together": 1}
-    prune(grid, tmp_path / "whole", plan, scoring(fails, lambda: False), **options)
+    prune(grid, tmp_path / "whole", plan, scoring(fails), **options)
     generator, kills = random.Random(seed), 0
     while True:
         try:
@@ -234,24 +209,17 @@ def test_a_sweep_that_is_killed_anywhere_has_the_same_decisions(tmp_path, seed):
         except KilledError:
             kills += 1
     assert kills
-    assert _decided(tmp_path / "killed") == _decided(tmp_path / "whole")
-
-
-def _decided(out):
-    with read_journal(out, "a") as journal:
-        states = [(row.run.name, row.state) for row in journal.runs("a", 9)]
-        returns = [record.final_return for record in journal.records("a")]
-        return states, returns, journal.judged(2), journal.judged(4)
+    assert decided(tmp_path / "killed") == decided(tmp_path / "whole")
 
 
 def test_a_failure_counts_as_the_worst_return(tmp_path):
     grid = make_grid(tmp_path, SPACE, LEARNING)
     fails = lambda planned: planned.name == "3_1"  # noqa: E731
     plan = PrunePlan("halving", (2,), Fraction(7, 8))
-    prune(grid, tmp_path, plan, scoring(fails, lambda: False), repetitions=2, retries=0)
+    prune(grid, tmp_path, plan, scoring(fails), repetitions=2, retries=0)
     with read_journal(tmp_path, "a") as journal:
         scores = journal.judged(2)
-    values = {name: [_at(name, each, 2) for each in (0, 1)] for name in "01234567"}
+    values = {name: [return_of(f"{name}_{each}", 2) for each in (0, 1)] for name in "01234567"}
     present = [
         v
         for name, both in values.items()
@@ -260,10 +228,6 @@ def test_a_failure_counts_as_the_worst_return(tmp_path):
     ]
     assert scores["3"] == pytest.approx((values["3"][0] + min(present)) / 2)
     assert scores["0"] == pytest.approx(sum(values["0"]) / 2)
-
-
-def _at(name, repetition, update):
-    return random.Random(f"{name}_{repetition} {update}").random()
 
 
 def test_a_journal_of_an_older_version_can_be_pruned(tmp_path):

@@ -154,7 +154,7 @@ def test_rules_name_listed_choices_only(tmp_path):
 def test_trials_form_a_grid_in_their_order(tmp_path):
     space = space_of(tmp_path, "hyperparameters: {gamma: {low: 0.5, high: 0.9}, lamda: [0.9, 1]}\n")
     trials = [(0.6, 1), (0.5, 0.9), (0.6, 0.9)]
-    grid = TrialGrid(space, trials, "random")
+    grid = TrialGrid(space, trials, "random", 9)
     assert len(grid) == grid.count == 3
     assert [grid.values(index) for index in grid.indices()] == trials
     assert [grid.name(index) for index in range(3)] == ["00", "01", "02"]
