@@ -9,7 +9,7 @@ import pytest
 
 from ppo.placement import Placement
 from ppo.run.returns import CURVE_POINTS
-from sweeps.execution.backends.by_ray.messages import Inbox, Outbox
+from sweeps.execution.backends.messages import Inbox, Outbox
 from sweeps.execution.worker import WorkerOptions
 from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 from sweeps.planning.populations import PlannedRun
