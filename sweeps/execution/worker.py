@@ -115,15 +115,25 @@ def part(population: Sequence[PlannedRun], out: Path) -> list[list[PlannedRun]]:
     ]
 
 
-def regroup(population: Sequence[PlannedRun], out: Path) -> list[list[PlannedRun]]:
-    """Return the runs of a population, resumed from their latest checkpoints.
+def regroup(
+    population: Sequence[PlannedRun], out: Path, has_started: bool
+) -> list[list[PlannedRun]]:
+    """Return the runs of a lost job, resumed from their latest checkpoints.
 
     They stay together if they have done equally many updates; else each is alone.
+
+    Args:
+        population: the runs.
+        out: the output folder.
+        has_started: whether the job has started any. If not, and they begin anew, the checkpoints that
+            are there belong to earlier trainings.
     """
+    if not has_started and not any(planned.interrupted_at for planned in population):
+        return [list(population)]
     alone = part(population, out)
     if len({planned.update for [planned] in alone}) > 1:
         return alone
-    return [[planned for [planned] in alone]] if alone else []
+    return [[planned for [planned] in alone]]
 
 
 def _nothing_can_be_written(error: OSError, out: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 from sweeps.execution.backends.local import Population
 from sweeps.execution.backends.messages import Inbox
-from sweeps.execution.worker import part, record_failure, regroup
+from sweeps.execution.worker import record_failure, regroup
 from sweeps.journal.runs import RunRecord, RunState
 
 MOST_LOSSES = 3  # jobs that may be lost with the same runs, or before any has started
@@ -36,14 +36,14 @@ class Losses:
             cause: why the job was lost, in words.
         """
         out = inbox.options.out
+        again = regroup(inbox.left, out, inbox.has_started)
         self._counts[key] += 1
         if self._counts[key] < MOST_LOSSES:
-            # A job that never started has left no checkpoints that fit.
-            return [*regroup(inbox.left, out)] if inbox.has_started else [inbox.left]
-        alone = part(inbox.left, out) if inbox.has_started else [[each] for each in inbox.left]
+            return [*again]
+        alone = [planned for population in again for planned in population]
         if len(alone) > 1:
-            return [*alone]
-        [[planned]] = alone
+            return [[planned] for planned in alone]
+        [planned] = alone
         error = f"{self._cluster} lost its job {MOST_LOSSES} times: {cause}"
         result = record_failure(planned, out, RunState.FAILED, error, planned.update)
         inbox.observer.ended(inbox.job, [planned], [result])

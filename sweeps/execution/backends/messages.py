@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -203,6 +203,22 @@ def tells_an_end(content: bytes) -> bool:
         ValueError: the bytes aren't a node's messages.
     """
     return any(kind == _ENDED for kind, _ in read_messages(content))
+
+
+def read_history(lines: Iterable[bytes]) -> tuple[bool, set[int]]:
+    """Return whether messages say that any run started, and the indices of the runs that ended.
+
+    Raises:
+        ValueError: the bytes aren't a node's messages.
+    """
+    has_started = False
+    ended: set[int] = set()
+    for line in lines:
+        for kind, content in read_messages(line):
+            has_started = has_started or kind == _STARTED
+            if kind == _ENDED:
+                ended.update(int(values["member"]) for values in content)
+    return has_started, ended
 
 
 def read_record(run: Any, values: dict[str, Any]) -> RunRecord:
