@@ -26,7 +26,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 # Without cached bytecode, each command would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: tune test test-long test-chaos test-soak test-newest lint format type docs pictures film example check unity mujoco procgen log ray memory-gym lock
+.PHONY: tune test test-long slurm-test test-chaos test-soak test-newest lint format type docs pictures film example check unity mujoco procgen log ray memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -40,6 +40,10 @@ test: $(VENV)/ready-dev
 # The tests that `make test` skips: longer trainings.
 test-long: $(VENV)/ready-dev
 	$(RUN) -m pytest -n 2 -m long
+
+# They share the one Slurm that they start.
+slurm-test: $(VENV)/ready-dev
+	$(RUN) -m pytest tests/e2e/test_slurm.py
 
 test-chaos: $(VENV)/ready-dev
 	CHAOS_KILLS=30 $(RUN) -m pytest tests/e2e/test_surviving.py

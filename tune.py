@@ -50,8 +50,9 @@ Options:
     --jobs=<n>              Number of jobs: processes that each train one population at a time, and
                             share the cores and the GPUs. 0 is one job per core. If left out, tune.py
                             chooses as many as keep the cores busy.
-    --backend=<name>        Where jobs run: local (processes of this machine), or ray (the nodes of a Ray
-                            cluster; `make ray` installs it) [default: local].
+    --backend=<name>        Where jobs run: local (processes of this machine), ray (the nodes of a Ray
+                            cluster; `make ray` installs it), or slurm (job arrays of Slurm, where a
+                            machine submits jobs) [default: local].
     --address=<address>     The Ray cluster, as <host>:<port>, or auto for the one of this machine. If
                             left out, Ray starts on this machine. With --backend=ray, --jobs is the most
                             jobs at a time; if left out, there are as many as the cluster has places for.
@@ -60,6 +61,9 @@ Options:
                             jobs train on CPUs.
     --sync=<seconds>        Most seconds between copies of checkpoints and summaries from nodes of a Ray
                             cluster that don't see --out; 60 if left out.
+    --slurm=<options>       Options of sbatch, without their dashes, for the jobs of --backend=slurm,
+                            such as partition=gpu,time=4:00:00,mem=8G,gres=gpu:1.
+    --max-jobs=<n>          Most jobs at a time with --backend=slurm; 16 if left out.
     --allow-different-versions  Train also on nodes whose Python, torch, Numba or copy of this project
                             differs from this machine's; the results may differ, too.
     --retries=<n>           Most retries of a failed run. Each time the same command resumes the sweep,
@@ -102,7 +106,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands.backend_option import check_backend, ray_options, select_job_device
+from commands.backend_option import check_backend, cluster_options, select_job_device
 from commands.command import Arguments, ExitCode, run_command
 from commands.notices import warn
 from commands.options import (
@@ -171,8 +175,10 @@ def main(arguments: Arguments) -> int:
         start_server()
 
     # Imported here because torch takes seconds to load, and writing configs doesn't need it.
+    from commands.queued_jobs import beside_jobs
     from commands.tuning import preview, tune
     from ppo.placement import Placement
+    from sweeps.execution.backends.by_slurm.leftovers import arrays_folder
     from sweeps.execution.backends.choosing import choose_backend
     from sweeps.options import SweepOptions
     from sweeps.planning.jobs import share_out
@@ -187,8 +193,8 @@ def main(arguments: Arguments) -> int:
         prune = prune_option(arguments, grid)
         warn(check_prune(grid, plan.space.axes, prune))
         only = numbers_option(arguments, "--only", len(grid))
-    ray = ray_options(arguments)
-    device = select_job_device(str(arguments["--device"]), ray)
+    cluster = cluster_options(arguments)
+    device = select_job_device(str(arguments["--device"]), cluster)
     if arguments["--compile"]:
         check_compiler(device)
     placement = Placement(
@@ -209,13 +215,16 @@ def main(arguments: Arguments) -> int:
         race=race,
         prune=prune,
         shard=shard,
-        elsewhere=ray is not None and ray.address is not None,
+        elsewhere=cluster is not None and cluster.is_elsewhere,
+        jobs_option="--max-jobs" if arguments["--backend"] == "slurm" else "--jobs",
     )
-    backend, jobs = choose_backend(ray, jobs)
+    arrays = arrays_folder(out, shard_id(run_id, shard))
+    backend, jobs = choose_backend(cluster, jobs, arrays)
     options = share_out(grid, options, together, jobs)
     if arguments["--dry-run"]:
         return preview(grid, options, search)
-    return tune(grid, options, overwrite, confirmation, indifference, search, backend)
+    with beside_jobs(options, arrays, arguments["--backend"] == "slurm", overwrite):
+        return tune(grid, options, overwrite, confirmation, indifference, search, backend)
 
 
 def _shard(arguments: Arguments) -> Shard | None:

@@ -17,8 +17,8 @@ from typing import Any
 
 from ppo.run.returns import is_drawn
 from sweeps.execution.backends.by_ray import messages
-from sweeps.execution.backends.by_ray.messages import Outbox
 from sweeps.execution.backends.by_ray.node import SECONDS_OF_PATIENCE
+from sweeps.execution.backends.messages import Outbox
 from sweeps.execution.versions import versions
 from sweeps.journal.runs import RunRecord, RunState
 from trainer import Progress

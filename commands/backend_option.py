@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -21,9 +22,21 @@ if TYPE_CHECKING:
     import torch
 
     from sweeps.execution.backends.by_ray.cluster import RayOptions
+    from sweeps.execution.backends.by_slurm.options import SlurmOptions
 
-BACKENDS = ("local", "ray")
-_OF_RAY = ("--address", "--cpus-per-job", "--gpus-per-job", "--sync", "--allow-different-versions")
+BACKENDS = ("local", "ray", "slurm")
+# The options that not all sweep backends have, and the backends that have them.
+_OWN = {
+    "--address": ("ray",),
+    "--cpus-per-job": ("ray",),
+    "--gpus-per-job": ("ray",),
+    "--sync": ("ray",),
+    "--slurm": ("slurm",),
+    "--max-jobs": ("slurm",),
+    "--allow-different-versions": ("ray", "slurm"),
+    "--jobs": ("local", "ray"),
+}
+_OF_SLURM = ("sbatch", "squeue", "scancel", "scontrol")
 _SECONDS_OF_SYNC = 60.0
 _SECONDS_TO_ANSWER = 5.0
 
@@ -38,23 +51,50 @@ def check_backend(arguments: Arguments, usage: str) -> None:
     Raises:
         UserError: they are or don't.
     """
-    if choice_option(arguments, "--backend", BACKENDS) == "local":
-        for name in _OF_RAY:
-            if arguments[name]:
-                raise UserError(f"{name}: belongs to a Ray cluster; add --backend=ray")
+    chosen = choice_option(arguments, "--backend", BACKENDS)
+    for name, backends in _OWN.items():
+        if arguments[name] and chosen not in backends:
+            fitting = " or ".join(f"--backend={each}" for each in backends)
+            raise UserError(f"{name}: doesn't belong to --backend={chosen}, but to {fitting}")
+    if chosen == "local":
         return
+    if is_given("--worker-id", usage):
+        raise UserError(
+            f"--worker-id: leave it out with --backend={chosen}, where ports are chosen"
+        )
+    device = str(arguments["--device"])
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(
+            f"--device={device}: must be auto, cpu or cuda, as {chosen.capitalize()} chooses the GPU"
+        )
+    if chosen == "ray":
+        _check_ray(arguments, device)
+    else:
+        _check_slurm(arguments, device)
+
+
+def _check_slurm(arguments: Arguments, device: str) -> None:
+    missing = [command for command in _OF_SLURM if shutil.which(command) is None]
+    if missing:
+        raise UserError(
+            f"--backend=slurm: there is no {missing[0]} here; run tune.py on a machine from which jobs "
+            "are submitted to Slurm"
+        )
+    slurm = _slurm_options(arguments)
+    if device == "cuda" and not slurm.gpus:
+        raise UserError("--device=cuda: add --slurm=gres=gpu:1, so that Slurm gives each job a GPU")
+    if device == "cpu" and slurm.gpus:
+        raise UserError("--device=cpu: uses no GPU; leave GPUs out of --slurm")
+
+
+def _check_ray(arguments: Arguments, device: str) -> None:
     if find_spec("ray") is None:
         raise UserError("--backend=ray: Ray isn't installed; `make ray` installs it")
-    if is_given("--worker-id", usage):
-        raise UserError("--worker-id: leave it out with --backend=ray, where ports are chosen")
     optional_integer(arguments, "--cpus-per-job", minimum=1)
     optional_positive(arguments, "--sync")
     gpus = optional_positive(arguments, "--gpus-per-job") or 0.0
     if gpus > 1 and not gpus.is_integer():
         raise UserError(f"--gpus-per-job={gpus:g}: must be a whole number, or a fraction below 1")
-    device = str(arguments["--device"])
-    if device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"--device={device}: must be auto, cpu or cuda, as Ray chooses the GPU")
     if device == "cuda" and not gpus:
         raise UserError("--device=cuda: add --gpus-per-job=<n>, so that Ray gives each job a GPU")
     if device == "cpu" and gpus:
@@ -80,12 +120,18 @@ def _check_address(address: str | None) -> None:
         ) from None
 
 
-def ray_options(arguments: Arguments) -> RayOptions | None:
-    """Return the options of Ray, which `check_backend` has checked; None for local processes."""
-    from sweeps.execution.backends.by_ray.cluster import RayOptions
+def cluster_options(arguments: Arguments) -> RayOptions | SlurmOptions | None:
+    """Return the options of the cluster; None for local processes.
 
+    Raises:
+        UserError: an option of Slurm is wrong; `check_backend` checks those of Ray.
+    """
+    if arguments["--backend"] == "slurm":
+        return _slurm_options(arguments)
     if arguments["--backend"] == "local":
         return None
+    from sweeps.execution.backends.by_ray.cluster import RayOptions
+
     return RayOptions(
         arguments["--address"],
         optional_integer(arguments, "--cpus-per-job", minimum=1) or 1,
@@ -95,8 +141,17 @@ def ray_options(arguments: Arguments) -> RayOptions | None:
     )
 
 
-def select_job_device(name: str, ray: RayOptions | None) -> torch.device:
-    """Return the device that jobs train on; a Ray job sees only the GPUs that Ray gives it.
+def _slurm_options(arguments: Arguments) -> SlurmOptions:
+    from sweeps.execution.backends.by_slurm.options import parse_slurm
+
+    most = optional_integer(arguments, "--max-jobs", minimum=1)
+    return parse_slurm(
+        arguments["--slurm"] or "", most, bool(arguments["--allow-different-versions"])
+    )
+
+
+def select_job_device(name: str, cluster: RayOptions | SlurmOptions | None) -> torch.device:
+    """Return the device that jobs train on; on a cluster, a job sees only the GPUs that it gets.
 
     Raises:
         UserError: this machine has no such device, and jobs run here.
@@ -105,6 +160,6 @@ def select_job_device(name: str, ray: RayOptions | None) -> torch.device:
 
     from utils import select_device
 
-    if ray is None:
+    if cluster is None:
         return select_device(name)
-    return torch.device("cuda:0" if ray.gpus else "cpu")
+    return torch.device("cuda:0" if cluster.gpus else "cpu")

@@ -13,6 +13,7 @@ from environments.safety.children import free_children
 from environments.safety.output import discard
 from sweeps.execution.stop import Stop
 
+STOPPING = "stopping after saving checkpoints; interrupt again to stop at once"
 _OUTPUT = (1, 2)  # descriptors of standard output and standard error
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Clusters and people wait ten seconds. Jobs get less time to save, so that the journal can still record
@@ -28,8 +29,9 @@ class Interruption:
         number: the number of the signal; None if there was none.
     """
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: Stop, notice: str) -> None:
         self.number: int | None = None
+        self._notice = notice
         self._stop = stop
         self._timer = threading.Timer(_SECONDS_TO_STOP, self._stop_at_once)
         self._timer.daemon = True
@@ -48,7 +50,7 @@ class Interruption:
             discard(*_OUTPUT)  # writing to a closed terminal fails
         # Not `print`, which isn't reentrant: the signal may have interrupted a `print`.
         with suppress(OSError):  # nobody may read it any more
-            os.write(2, b"stopping after saving checkpoints; interrupt again to stop at once\n")
+            os.write(2, f"{self._notice}\n".encode())
         self._stop.request("interrupted", _SECONDS_TO_SAVE)
         self._timer.start()
 
@@ -64,12 +66,16 @@ class Interruption:
 
 
 @contextmanager
-def interruptible(stop: Stop) -> Iterator[Interruption]:
+def interruptible(stop: Stop, notice: str = STOPPING) -> Iterator[Interruption]:
     """Handle Ctrl-C, SIGTERM and SIGHUP within the context: the first requests `stop`.
 
     The second one, or the end of the time to save, raises KeyboardInterrupt.
+
+    Args:
+        stop: the stop flag.
+        notice: printed at the first signal.
     """
-    interruption = Interruption(stop)
+    interruption = Interruption(stop, notice)
     free_children()
     before = {number: signal.signal(number, interruption.receive) for number in _SIGNALS}
     try:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from commands.command import ExitCode
 from commands.forecast import forecast
-from commands.interruption import interruptible
+from commands.interruption import STOPPING, interruptible
 from commands.notices import (
     chosen_lines,
     compile_beforehand,
@@ -24,6 +24,7 @@ from commands.notices import (
 )
 from commands.provenance import provenance
 from commands.pruning import train_and_prune
+from commands.queued_jobs import LEAVING
 from commands.racing import check_race, run_rounds
 from commands.searching import describe_search, run_batches
 from commands.terminal.progress import duration, make_console, make_display
@@ -43,6 +44,7 @@ from schema.counting import counted
 from schema.folders import shown
 from schema.os_errors import describe
 from sweeps.confirmation import ConfirmationPlan, confirmation_options
+from sweeps.execution.backends.by_slurm.driver import SlurmBackend
 from sweeps.execution.backends.local import Backend, run_in_processes
 from sweeps.execution.worker import SUMMARIES
 from sweeps.journal.runs import FAILURES, RunState
@@ -179,7 +181,7 @@ class _Plan:
             described = f"{sizes[0]:,} to {described}"
         self.print_line(
             f"{counted(len(populations), 'population')} of {described}, {self._jobs:,} at a time "
-            f"(--together={options.together} --jobs={options.jobs})"
+            f"(--together={options.together} {options.jobs_option}={options.jobs})"
         )
         if names is None:
             return
@@ -331,7 +333,8 @@ def _train(
         plan.warn_of_jobs()
         plan.print_populations()
         plan.print_disk(DiskUsage(agenda, options.out, options.jobs))
-        with interruptible(sweep.stop) as interruption:
+        notice = LEAVING if isinstance(backend, SlurmBackend) else STOPPING
+        with interruptible(sweep.stop, notice) as interruption:
             try:
                 with sweep.session():
                     train = partial(_train_agenda, console, options, sweep, backend)

@@ -4,7 +4,7 @@
 # Prints the options of a script; those that take a value end in `=`.
 _ppo_grid_options() {
     case $1 in
-        tune.py) echo "--config= --tune= --num-repetitions= --race --max-repetitions= --steps= --prune= --rungs= --keep= --worker-id= --run-id= --low-mem-fix --generate-only --out= --log= --seed= --device= --together= --jobs= --backend= --address= --cpus-per-job= --gpus-per-job= --sync= --allow-different-versions --retries= --fail-fast --only= --search= --trials= --shard= --merge= --order= --confirm= --indifference= --quiet --status --compile --dry-run --skip-invalid --unique --overwrite --help --version" ;;
+        tune.py) echo "--config= --tune= --num-repetitions= --race --max-repetitions= --steps= --prune= --rungs= --keep= --worker-id= --run-id= --low-mem-fix --generate-only --out= --log= --seed= --device= --together= --jobs= --backend= --address= --cpus-per-job= --gpus-per-job= --sync= --slurm= --max-jobs= --allow-different-versions --retries= --fail-fast --only= --search= --trials= --shard= --merge= --order= --confirm= --indifference= --quiet --status --compile --dry-run --skip-invalid --unique --overwrite --help --version" ;;
         train.py) echo "--config= --worker-id= --run-id= --low-mem-fix --out= --log= --seed= --device= --compile --overwrite --check-env --help --version" ;;
         eval.py) echo "--config= --checkpoint= --untrained --worker-id= --stochastic --out= --device= --help --version" ;;
         enjoy.py) echo "--config= --checkpoint= --untrained --worker-id= --seed= --stochastic --video= --device= --help --version" ;;
@@ -18,7 +18,7 @@ _ppo_grid_values() {
         --answer|--checkpoint|--config|--optuna|--suggest|--to|--tune|--video) echo -f ;;
         --merge|--out|--plots) echo -d ;;
         --address) echo "-W auto" ;;
-        --backend) echo "-W local ray" ;;
+        --backend) echo "-W local ray slurm" ;;
         --device) echo "-W auto cpu cuda" ;;
         --format) echo "-W text csv json markdown latex" ;;
         --log) echo "-W tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow" ;;

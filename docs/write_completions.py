@@ -26,7 +26,7 @@ FILES = {
 FOLDERS = {"--merge", "--out", "--plots"}
 WORDS = {
     "--address": "auto",
-    "--backend": "local ray",
+    "--backend": "local ray slurm",
     "--device": "auto cpu cuda",
     "--format": "text csv json markdown latex",
     "--log": "tensorboard wandb mlflow tensorboard,wandb tensorboard,mlflow",

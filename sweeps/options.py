@@ -36,6 +36,7 @@ class SweepOptions:
         prune: the rule that stops hopeless permutations early; None trains all to their ends.
         shard: the part of the runs to train; None trains all.
         elsewhere: whether jobs run on other machines, so that this one's cores and RAM limit nothing.
+        jobs_option: the option that sets `jobs`, for messages.
     """
 
     out: Path
@@ -55,6 +56,7 @@ class SweepOptions:
     prune: PrunePlan | None = None
     shard: Shard | None = None
     elsewhere: bool = False
+    jobs_option: str = "--jobs"
 
     @property
     def most_repetitions(self) -> int:

@@ -190,7 +190,7 @@ class _WorkerProcess:
             daemon=True,
         )
         try:
-            with _interrupts_held_back():
+            with _signals_held_back():
                 self._process.start()
         finally:
             # With this end open, the parent wouldn't notice the death of the worker process.
@@ -253,8 +253,11 @@ def _context(config: EnvironmentConfig) -> BaseContext:
 
 
 @contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Block Ctrl-C in processes that start meanwhile: the parent handles it."""
+def _signals_held_back() -> Iterator[None]:
+    """Block Ctrl-C and the like in processes that start meanwhile: the parent handles them.
+
+    Terminals send them to all processes, and so do clusters.
+    """
     if sys.platform == "win32":
         yield
         return
@@ -262,7 +265,8 @@ def _interrupts_held_back() -> Iterator[None]:
 
     # If it started below, it would unblock interrupts again.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    blocked = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
         yield
     finally:
@@ -273,6 +277,7 @@ def _work(connection: Connection, plan: _BlockPlan, memory: Any, heartbeat: Any)
     """Run a worker process: build its environments, then serve commands until the pipe closes."""
     outlive_readers()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _survive_ends_of_the_group()
     free_children()
     # Python forbids daemons to have children, which environments may need. The parent still treats this
     # process as its daemon.
@@ -283,6 +288,16 @@ def _work(connection: Connection, plan: _BlockPlan, memory: Any, heartbeat: Any)
     watch.start()
     with contextlib.suppress(_HungUp):
         _serve(connection, plan, memory)
+
+
+def _survive_ends_of_the_group() -> None:
+    """Let this process go on at signals after which its parent still wants to save checkpoints."""
+    if sys.platform == "win32":
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Not SIG_IGN, which programs that environments start would inherit.
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
 
 
 class _HungUp(Exception):  # noqa: N818  # not an error

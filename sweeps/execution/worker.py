@@ -6,11 +6,12 @@ import errno
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from environments.cores import core_numbers
 from ppo.placement import Placement
 from ppo.run.checkpoint import last_intact_checkpoint
 from ppo.run.member import FAILURE, Run, TrainingDivergedError
@@ -47,6 +48,15 @@ class WorkerOptions:
     placement: Placement
     sinks: tuple[str, ...] = (TENSORBOARD,)
     stays_on_cores: bool = True
+
+    def among_others(self, cores: int) -> WorkerOptions:
+        """Return the options of a job on a machine whose other jobs it doesn't know.
+
+        Args:
+            cores: the number of cores that it may use; the system chooses which.
+        """
+        placement = replace(self.placement, cores=tuple(core_numbers()[:cores]))
+        return replace(self, placement=placement, stays_on_cores=False)
 
 
 def train_population(
@@ -103,6 +113,27 @@ def part(population: Sequence[PlannedRun], out: Path) -> list[list[PlannedRun]]:
         [replace(planned, interrupted_at=last_intact_checkpoint(folder))]
         for planned, folder in zip(population, folders, strict=True)
     ]
+
+
+def regroup(
+    population: Sequence[PlannedRun], out: Path, has_started: bool
+) -> list[list[PlannedRun]]:
+    """Return the runs of a lost job, resumed from their latest checkpoints.
+
+    They stay together if they have done equally many updates; else each is alone.
+
+    Args:
+        population: the runs.
+        out: the output folder.
+        has_started: whether the job has started any. If not, and they begin anew, the checkpoints that
+            are there belong to earlier trainings.
+    """
+    if not has_started and not any(planned.interrupted_at for planned in population):
+        return [list(population)]
+    alone = part(population, out)
+    if len({planned.update for [planned] in alone}) > 1:
+        return alone
+    return [[planned for [planned] in alone]]
 
 
 def _nothing_can_be_written(error: OSError, out: Path) -> bool:
@@ -206,13 +237,22 @@ def _line(error: Exception) -> str:
 def _prepare(planned: PlannedRun, options: WorkerOptions) -> Run:
     log = Log(options.sinks, options.out, planned.run.run_id, planned.name)
     run = replace(_run(planned, options.out), log=log)
-    assert run.summaries and run.checkpoints
-    if planned.interrupted_at is None:
-        for folder in (run.summaries, run.checkpoints):
-            # The files of an earlier training of this run would mix with those of this one.
-            remove_folder(folder)
+    assert run.summaries
+    clear([planned], options.out)
     (run.summaries / FAILURE).unlink(missing_ok=True)
     return run
+
+
+def clear(population: Iterable[PlannedRun], out: Path) -> None:
+    """Remove the files of earlier trainings of the runs that start from the beginning.
+
+    Raises:
+        OSError: something can't be removed.
+    """
+    for planned in population:
+        if planned.interrupted_at is None:
+            for kind in (SUMMARIES, CHECKPOINTS):
+                remove_folder(run_folder(planned, out / kind))
 
 
 def remove_folder(folder: Path) -> None:

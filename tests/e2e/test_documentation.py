@@ -35,6 +35,7 @@ DEFAULT = ROOT / "configs" / "default.yaml"
 TEXTS = {
     "                                             Permutations": "what `make tune` printed",
     "jobs x (runs that train together": "a formula",
+    "4 permutations x 2 repetitions = 8 runs, ": "what `tune.py --backend=slurm` printed",
 }
 # Texts that would take long, and their replacements.
 SHRUNK = {
@@ -52,6 +53,9 @@ PARSED = {
     "python tune.py --config=./configs/cartpole.yaml --tune=search.yaml --search=tpe --trials=40 "
     "--num-repetitions=3 --out=./search/": "trains 120 runs",
     "python tune.py --backend=ray --out=./sweep/": "needs Ray; tests/e2e/test_ray.py runs it",
+    "python tune.py --config=base.yaml --tune=space.yaml --num-repetitions=2 --together=2 "
+    "--backend=slurm --slurm=partition=cpu,time=1:00:00,mem=2G --max-jobs=4 --out=./sweep/": "needs "
+    "Slurm; tests/e2e/test_slurm.py runs such commands",
     "python tune.py --generate-only --out=./grid_search/": "tests/e2e/test_generating.py runs it",
 }
 

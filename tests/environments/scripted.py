@@ -306,14 +306,21 @@ class Broken(Script):
 
 
 class Crawling(CartPoleEnv):
-    """CartPole, slowed down by 1 ms a step while the working directory has a file `crawl`.
+    """CartPole, slowed down by a pause in each step while the working directory has a file `crawl`.
 
     A test can make training last as long as it needs; the result is the same as at full speed.
+
+    Args:
+        pause: seconds.
     """
+
+    def __init__(self, pause=1e-3, **options):
+        super().__init__(**options)
+        self._pause = pause
 
     def step(self, action):
         if os.path.exists("crawl"):
-            time.sleep(1e-3)
+            time.sleep(self._pause)
         return super().step(action)
 
 

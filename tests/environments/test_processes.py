@@ -91,6 +91,18 @@ def test_the_death_of_a_process_is_noticed(action, code):
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_leaves_environments_to_their_parent(number):
+    built = build("ScriptTerminated")
+    built.reset()
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, number)
+    time.sleep(0.1)
+    built.step(np.zeros((4, 1), np.int64))
+    built.close()
+    assert multiprocessing.active_children() == []
+
+
 def test_an_environment_that_cannot_be_built_in_a_process_is_reported():
     with pytest.raises(EnvironmentFailure, match="no display in here"):
         build("BrokenFromTheStart")

@@ -10,14 +10,14 @@ import pytest
 from ppo.placement import Placement
 from sweeps.execution.backends.by_ray import driver
 from sweeps.execution.backends.by_ray.cluster import RayOptions, count_places
-from sweeps.execution.backends.by_ray.messages import Outbox
+from sweeps.execution.backends.messages import Outbox
 from sweeps.execution.stop import Stop
 from sweeps.execution.versions import versions
 from sweeps.execution.worker import WorkerOptions
 from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 from sweeps.planning.populations import PlannedRun
 from tests.sweeps.scene import make_grid
-from tests.sweeps.test_ray_messages import Events
+from tests.sweeps.test_messages import Events
 
 
 class RayError(Exception):

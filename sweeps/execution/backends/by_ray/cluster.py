@@ -30,6 +30,11 @@ class RayOptions:
     allow_differences: bool = False
     sync: float = 60.0
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether jobs may run on other machines."""
+        return self.address is not None
+
 
 def connect(options: RayOptions) -> None:
     """Connect to the cluster.

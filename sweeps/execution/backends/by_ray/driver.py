@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,24 +17,15 @@ from schema.folders import START
 from schema.os_errors import describe
 from sweeps.execution.backends.by_ray.cluster import RayOptions
 from sweeps.execution.backends.by_ray.files import RunFiles
-from sweeps.execution.backends.by_ray.messages import Inbox, tells_an_end
 from sweeps.execution.backends.by_ray.node import Node
 from sweeps.execution.backends.local import Observer, Population, Queue
+from sweeps.execution.backends.losses import MOST_LOSSES, Losses, abandon
+from sweeps.execution.backends.messages import Inbox, tells_an_end
 from sweeps.execution.stop import Stop
 from sweeps.execution.versions import describe_difference, versions
-from sweeps.execution.worker import (
-    CHECKPOINTS,
-    SUMMARIES,
-    WorkerOptions,
-    part,
-    record_failure,
-    remove_folder,
-    run_folder,
-)
-from sweeps.journal.runs import RunRecord, RunState
+from sweeps.execution.worker import WorkerOptions, clear
 
 _MOST_OPENING = 16  # places asked for at a time, so that a cluster that grows sees what is wanted
-_MOST_DEATHS = 3  # deaths of nodes that a population may cause, or attempts to open places
 _SECONDS_OF_GRACE = 1.0  # for a node to say that it has killed its job
 _SECONDS_PER_LOOK = 0.5
 # With many places, progress and answers wait for others, so that the driver's core keeps up.
@@ -155,14 +146,11 @@ class _Place:
         """
         self.inbox, files = inbox, None
         if not is_shared:
-            for planned in inbox.population:
-                if planned.interrupted_at is None:
-                    for kind in (CHECKPOINTS, SUMMARIES):
-                        remove_folder(run_folder(planned, inbox.options.out / kind))
-            self.files = RunFiles(inbox.options.out, inbox.population)
+            clear(inbox.left, inbox.options.out)
+            self.files = RunFiles(inbox.options.out, inbox.left)
             self.copied_at = time.monotonic()
             files = self.files.changes()
-        self._ask(self._actor.begin, inbox.population, inbox.options, files)
+        self._ask(self._actor.begin, inbox.left, inbox.options, files)
         self._actor.train.remote()
         self.listen(pause)
 
@@ -230,7 +218,7 @@ class _Session:
         self._token = token
         self._waiting: deque[Population] = deque()
         self._places: list[_Place] = []
-        self._deaths: Counter[tuple[str, ...]] = Counter()
+        self._losses = Losses("Ray")
         self._attempts = 0  # failed ones in a row to open places
 
     def run(self, most: int | None) -> None:
@@ -364,30 +352,15 @@ class _Session:
         if place.inbox is None:
             # A node that dies takes all places that waited for it along: that is one attempt.
             self._attempts += place.attempt == self._attempts
-            if self._attempts == _MOST_DEATHS:
+            if self._attempts == MOST_LOSSES:
                 self._stop.request(f"Ray can't start jobs: {_last_line(error)}")
         elif self._stop.is_requested:
-            self._abandon(place.inbox)
+            abandon(place.inbox)
         elif place.inbox.left:
-            self._requeue(place.inbox, error)
-
-    def _requeue(self, inbox: Inbox, cause: Exception) -> None:
-        """Queue the runs of a dead place from their last checkpoints, at the front."""
-        names = tuple(planned.name for planned in inbox.left)
-        self._deaths[names] += 1
-        often = self._deaths[names] == _MOST_DEATHS
-        alone = part(inbox.left, self._options.out)
-        if often and len(alone) == 1:
-            error = f"Ray lost its job {_MOST_DEATHS} times: {_last_line(cause)}"
-            [planned] = alone[0]
-            result = record_failure(
-                planned, self._options.out, RunState.FAILED, error, planned.update
+            names = tuple(planned.name for planned in place.inbox.left)
+            self._waiting.extendleft(
+                reversed(self._losses.requeue(place.inbox, names, _last_line(error)))
             )
-            self._observer.ended(inbox.job, alone[0], [result])
-        elif often or len({planned.update for [planned] in alone}) > 1:
-            self._waiting.extendleft(reversed(alone))
-        else:
-            self._waiting.appendleft([planned for [planned] in alone])
 
     def _interrupt(self) -> None:
         """Stop all places; those that don't answer in time are given up."""
@@ -398,15 +371,9 @@ class _Session:
                 self._drop(place)
             elif is_over:
                 self._drop(place)
-                self._abandon(place.inbox)
+                abandon(place.inbox)
             else:
                 place.interrupt(self._stop)
-
-    def _abandon(self, inbox: Inbox) -> None:
-        """Record runs as interrupted: they resume from their last checkpoints."""
-        records = [RunRecord(planned.run, RunState.INTERRUPTED) for planned in inbox.left]
-        if records:
-            self._observer.ended(inbox.job, inbox.left, records)
 
 
 def _last_line(error: Exception) -> str:

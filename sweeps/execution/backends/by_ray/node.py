@@ -13,10 +13,9 @@ from multiprocessing import process
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from environments.cores import core_numbers
 from sweeps.execution.backends.by_ray.files import RunFiles
-from sweeps.execution.backends.by_ray.messages import Outbox
 from sweeps.execution.backends.local import Population, run_in_processes
+from sweeps.execution.backends.messages import Outbox
 from sweeps.execution.backends.server import start_server
 from sweeps.execution.stop import Stop
 from sweeps.execution.versions import versions
@@ -45,7 +44,7 @@ class Node:
             os.chdir(folder)
             # Where multiprocessing starts the jobs.
             process.ORIGINAL_DIR = str(folder)  # type: ignore[attr-defined]
-        self._cores = tuple(core_numbers()[:cores])
+        self._cores = cores
         self._stop = Stop()
         self._waiting: queue.SimpleQueue[Population] = queue.SimpleQueue()
         self._is_training = False
@@ -70,9 +69,7 @@ class Node:
         """
         if files is not None:
             population, options = self._bring(population, options, files)
-        # Other jobs of the node may use the same cores, so the system places this one.
-        placement = replace(options.placement, cores=self._cores)
-        self._options = replace(options, placement=placement, stays_on_cores=False)
+        self._options = options.among_others(self._cores)
         self._outbox = Outbox(population)
         self._waiting.put(population)
         return b""

@@ -9,7 +9,8 @@ import pytest
 
 from ppo.placement import Placement
 from ppo.run.returns import CURVE_POINTS
-from sweeps.execution.backends.by_ray.messages import Inbox, Outbox
+from schema.errors import UserError
+from sweeps.execution.backends.messages import Inbox, Outbox, read_history
 from sweeps.execution.worker import WorkerOptions
 from sweeps.journal.runs import RunIdentity, RunRecord, RunState
 from sweeps.planning.populations import PlannedRun
@@ -97,6 +98,33 @@ def test_progress_waits_for_more_but_an_end_does_not(ends):
 
 def test_a_node_without_messages_answers_nothing(ends):
     assert json.loads(ends[0].fetch(pause=0.01, patience=0.01)) == []
+
+
+def test_events_of_runs_that_the_driver_does_not_plan_are_ignored(ends):
+    outbox, inbox = ends
+    first, second = inbox.population
+    events = Events()
+    inbox = Inbox([None, second], inbox.options, 5, events)
+    outbox.started(0, [first])
+    outbox.progressed(0, Progress(1, 4, 128, 1e3, [2.5]))
+    outbox.ended(0, [first], [RunRecord(first.run, RunState.FINISHED)])
+    outbox.started(0, [second])
+    outbox.ended(0, [second], [RunRecord(second.run, RunState.FINISHED)])
+    messages = outbox.fetch()
+    inbox.receive(messages)
+    assert events == [
+        ("started", 5, [second]),
+        ("ended", 5, [second], [RunRecord(second.run, RunState.FINISHED)]),
+    ]
+    assert read_history([messages]) == (True, {0, 1})
+    assert read_history([]) == (False, set())
+
+
+def test_a_refusal_of_the_node_is_an_error_of_the_user(ends):
+    outbox, inbox = ends
+    outbox.refuse("node n: torch is 1 there and 2 here")
+    with pytest.raises(UserError, match=r"^node n: torch is 1 there and 2 here$"):
+        inbox.receive(outbox.fetch())
 
 
 def test_an_error_of_the_node_arrives(ends):

@@ -1,17 +1,18 @@
-"""Messages of a node: JSON, so that the driver decodes plain values and never code."""
+"""Messages of a cluster's node: JSON, so that the driver decodes plain values and never code."""
 
 from __future__ import annotations
 
 import json
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ppo.run.checkpoint import checkpoint_path
 from ppo.run.returns import is_drawn
+from schema.errors import UserError
 from sweeps.execution.backends.local import Observer, Population
 from sweeps.execution.worker import CHECKPOINTS, WorkerOptions, run_folder
 from sweeps.journal.runs import RunRecord, RunState
@@ -20,6 +21,7 @@ from trainer import Progress
 
 _SECONDS_PER_LOOK = 0.5
 _STARTED, _PROGRESSED, _ENDED, _OVER = "started", "progressed", "ended", "over"
+_REFUSED = "refused"
 
 
 class Outbox:
@@ -56,6 +58,10 @@ class Outbox:
     def over(self, error: str = "") -> None:
         """Send that the node is done with the population, or the error that keeps it from training."""
         self._queue.put([_OVER, error])
+
+    def refuse(self, why: str) -> None:
+        """Send why the node doesn't train for this driver."""
+        self._queue.put([_REFUSED, why])
 
     def fetch(self, pause: float = 0.0, patience: float = _SECONDS_PER_LOOK) -> bytes:
         """Return the queued messages; wait for one if there are none.
@@ -96,31 +102,34 @@ class Inbox:
     """Turns a node's messages into the observer's events.
 
     Attributes:
-        population: the population that the node trains.
+        population: the population that the node trains; None stands for a run whose events are ignored.
         options: the options of its job, with the driver's output folder.
         job: the job's number.
         observer: receives the events.
         left: the runs that haven't ended.
+        has_started: whether the node has started any of them.
         is_over: whether the node is done with the population.
         error: why the node couldn't train it; empty if it could.
     """
 
-    population: Population
+    population: Sequence[PlannedRun | None]
     options: WorkerOptions
     job: int
     observer: Observer
+    has_started: bool = False
     is_over: bool = False
     error: str = ""
 
     def __post_init__(self) -> None:
-        self.left = list(self.population)
-        self._current: Population = self.population
+        self.left = [planned for planned in self.population if planned]
+        self._current: Population = self.left
 
     def receive(self, messages: bytes) -> None:
         """Pass on messages.
 
         Raises:
             ValueError: the messages aren't a node's.
+            UserError: the node refuses to train.
         """
         for kind, content in read_messages(messages):
             try:
@@ -130,21 +139,42 @@ class Inbox:
 
     def _pass_on(self, kind: str, content: Any) -> None:
         if kind == _STARTED:
-            self._current = [self._start(int(index), update) for index, update in content]
-            self.observer.started(self.job, self._current)
+            starts = [self._start(int(index), update) for index, update in content]
+            known = [planned for planned in starts if planned]
+            # The observer gets the progress of all runs that train together, or of none.
+            self._current = known if len(known) == len(starts) else []
+            self.has_started = True
+            if self._current:
+                self.observer.started(self.job, self._current)
         elif kind == _PROGRESSED:
-            self.observer.progressed(self.job, Progress(**content))
+            if self._current:
+                self.observer.progressed(self.job, Progress(**content))
         elif kind == _ENDED:
-            runs = [self.population[int(values["member"])].run for values in content]
-            results = [read_record(run, each) for run, each in zip(runs, content, strict=True)]
-            self.left = [planned for planned in self.left if planned.run not in runs]
-            self.observer.ended(self.job, self._current, results)
+            self._end(content)
         elif kind == _OVER:
             self.is_over, self.error = True, str(content)
+        elif kind == _REFUSED:
+            raise UserError(str(content))
 
-    def _start(self, index: int, update: int | None) -> PlannedRun:
-        """Return a run as the node starts or resumes it."""
+    def _end(self, content: Any) -> None:
+        """Pass on the records of runs."""
+        current = {planned.run: planned for planned in self._current}
+        population, results = [], []
+        for values in content:
+            planned = self.population[int(values["member"])]
+            if planned is not None:
+                population.append(current.get(planned.run, planned))
+                results.append(read_record(planned.run, values))
+        if results:
+            ended = {result.run for result in results}
+            self.left = [planned for planned in self.left if planned.run not in ended]
+            self.observer.ended(self.job, population, results)
+
+    def _start(self, index: int, update: int | None) -> PlannedRun | None:
+        """Return a run as the node starts or resumes it; None if its events are ignored."""
         planned = self.population[index]
+        if planned is None:
+            return None
         folder = run_folder(planned, self.options.out / CHECKPOINTS)
         checkpoint = None if update is None else checkpoint_path(folder, int(update))
         return replace(planned, interrupted_at=checkpoint)
@@ -173,6 +203,22 @@ def tells_an_end(content: bytes) -> bool:
         ValueError: the bytes aren't a node's messages.
     """
     return any(kind == _ENDED for kind, _ in read_messages(content))
+
+
+def read_history(lines: Iterable[bytes]) -> tuple[bool, set[int]]:
+    """Return whether messages say that any run started, and the indices of the runs that ended.
+
+    Raises:
+        ValueError: the bytes aren't a node's messages.
+    """
+    has_started = False
+    ended: set[int] = set()
+    for line in lines:
+        for kind, content in read_messages(line):
+            has_started = has_started or kind == _STARTED
+            if kind == _ENDED:
+                ended.update(int(values["member"]) for values in content)
+    return has_started, ended
 
 
 def read_record(run: Any, values: dict[str, Any]) -> RunRecord:
