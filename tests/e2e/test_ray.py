@@ -185,14 +185,24 @@ def node_apart(cluster, hidden):
     hidden.mkdir(exist_ok=True)
     start = f"{sys.executable} -m ray.scripts.scripts start --address={cluster.address}"
     script = f"mount -t tmpfs none '{hidden}' && exec {start} --num-cpus=1 --block"
+    before = nodes_alive(cluster)
     node = subprocess.Popen(
         [*APART, "sh", "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
+        # Nodes that start at the same moment would choose the same sockets.
+        deadline = time.monotonic() + 60
+        while nodes_alive(cluster) == before:
+            assert time.monotonic() < deadline and node.poll() is None
+            time.sleep(0.1)
         yield node
     finally:
         node.kill()
         node.wait()
+
+
+def nodes_alive(cluster):
+    return sum(node["Alive"] for node in cluster.global_state.node_table())
 
 
 @pytest.fixture
