@@ -26,7 +26,7 @@ UNFIT = $(shell $(PYTHON) -c 'import sys; found = sys.version_info[:2]; \
 # Without cached bytecode, each command would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: tune test test-long test-chaos test-soak test-newest lint format type docs pictures example check unity mujoco procgen log ray memory-gym lock
+.PHONY: tune test test-long test-chaos test-soak test-newest lint format type docs pictures film example check unity mujoco procgen log ray memory-gym lock
 .DELETE_ON_ERROR:
 
 tune: $(VENV)/ready
@@ -46,6 +46,11 @@ test-chaos: $(VENV)/ready-dev
 
 test-soak: $(VENV)/ready-dev
 	SOAK_RUNS=500 $(RUN) -m pytest tests/e2e/test_soak.py
+
+# On a Ray cluster of some nodes on this machine.
+.PHONY: ray-test
+ray-test: ray $(VENV)/ready-dev
+	$(RUN) -m pytest -n 0 tests/e2e/test_ray.py
 
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
@@ -71,6 +76,10 @@ docs: $(VENV)/ready-dev
 
 pictures: $(VENV)/ready
 	$(RUN) -m docs.draw_environments
+
+# Records the film of the README from a real run, which takes a minute.
+film: $(VENV)/ready-dev
+	$(RUN) -m docs.record_film
 
 check: lint type test
 

@@ -85,6 +85,7 @@ Options:
                             repetitions.
     --quiet                 Print only warnings and, at the end, the answer.
     --status                Show the finished, running and failed runs in --out, and train nothing.
+                            With --merge=<folder>, show all shards there together, and merge nothing.
     --compile               Compile the losses with torch.compile, which takes a minute at the start
                             and pays off in long trainings on a GPU.
     --dry-run               Validate everything, show the permutations and write nothing.
@@ -230,20 +231,26 @@ def _shard(arguments: Arguments) -> Shard | None:
 
 
 def _status(arguments: Arguments, shard: Shard | None) -> int:
-    from commands.status import show_status
+    from commands.status import show_shards, show_status
 
+    if arguments["--merge"]:
+        return show_shards(_folders(arguments), run_id_option(arguments))
     return show_status(path_option(arguments, "--out"), shard_id(run_id_option(arguments), shard))
 
 
 def _merge(arguments: Arguments) -> int:
     run_id, out = run_id_option(arguments), folder_option(arguments, "--out")
-    folders = [path_option({"--merge": text}, "--merge") for text in arguments["--merge"]]
     indifference = optional_positive(arguments, "--indifference")
     check_lengths(out, run_id, run_id)
 
     from commands.merging import merge_shards
 
-    return merge_shards(folders, out, run_id, indifference)
+    return merge_shards(_folders(arguments), out, run_id, indifference)
+
+
+def _folders(arguments: Arguments) -> list[Path]:
+    """Return the values of `--merge`."""
+    return [path_option({"--merge": text}, "--merge") for text in arguments["--merge"]]
 
 
 def _read_grid(arguments: Arguments, base: Path, space: Path) -> Grid:

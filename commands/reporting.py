@@ -178,10 +178,9 @@ def print_answer(
         more = len(found.scores) - len(rows)
         if more:
             console.print(f"... and {more:,} more")
-    for line in failure_lines(found.outcome.runs):
-        console.print(line, soft_wrap=True, markup=False)
-    for sentence in sentences(found):
-        console.print(sentence, soft_wrap=True, markup=False)
+    # A terminal would break words; a file's readers wrap lines themselves.
+    for line in (*failure_lines(found.outcome.runs), *sentences(found)):
+        console.print(line, soft_wrap=not console.is_terminal, markup=False)
 
 
 def _write(path: Path | None, text: str) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from commands.terminal.progress import duration, make_console
 from commands.terminal.tables import failure_lines, ranked_table
-from reports.outcome import read_outcome
+from reports.outcome import Outcome, read_outcome
 from reports.ranking import rank
 from schema.counting import counted
+from schema.folders import shown
 from sweeps.journal.journal import Journal, read_journal
 from sweeps.journal.lock import is_locked, lock_path
 from sweeps.journal.runs import FAILURES, PENDING, RunRecord, RunState
@@ -30,9 +31,7 @@ def show_status(out: Path, run_id: str) -> int:
     console = make_console()
     with read_journal(out, run_id) as journal:
         counts = journal.counts()
-        states = (RunState.FINISHED, *PENDING, RunState.PRUNED, *FAILURES)
-        line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
-        console.print(f"{run_id}: {line} of {counted(sum(counts.values()), 'run')}")
+        console.print(f"{run_id}: {_counted(counts)}")
         left_out, finished = journal.count_left_out()
         if left_out:
             of_them = counted(finished, "finished run")
@@ -40,19 +39,61 @@ def show_status(out: Path, run_id: str) -> int:
             console.print(f"{counted(left_out, 'permutation')} left out{kept}", soft_wrap=True)
         if journal.is_race:
             console.print(_race(journal))
-        _print_session(console, journal, counts)
-        outcome = read_outcome(out, run_id)
-        runs = sorted(outcome.runs, key=lambda record: record.run.repetition)
-        _print_under_way(console, runs)
-        for failure in failure_lines(runs):
-            console.print(failure, soft_wrap=True)
-        best = rank(outcome).best(_LEADERS)
-        if best and best[0].mean is not None:
-            console.print(ranked_table(console, best, outcome.labels))
-            more = len(outcome.permutations) - len(best)
-            if more:
-                console.print(f"... and {more:,} more; report.py shows them")
+        if session := _session(journal, counts):
+            console.print(session, soft_wrap=True)
+        _print_runs(console, read_outcome(out, run_id))
     return 0
+
+
+def show_shards(folders: Sequence[Path], run_id: str) -> int:
+    """Print what the journals of a sweep's shards know together, and return the exit code.
+
+    Args:
+        folders: the output folders of the shards.
+        run_id: tag of the training session.
+
+    Raises:
+        UserError: a folder has no shard, or the shards belong to different sweeps.
+    """
+    # Imported here because it loads torch, which takes seconds.
+    from sweeps.journal.merging import survey
+
+    console = make_console()
+    with survey(folders, run_id) as found:
+        with read_journal(found.folder, run_id) as journal:
+            console.print(f"{run_id}: {_counted(journal.counts())}")
+        total = len(found.sizes)
+        for each in found.shards:
+            counts = each.journal.counts()
+            told = "; ".join(filter(None, [_counted(counts), _session(each.journal, counts)]))
+            line = f"shard {each.number}/{total} in {shown(each.out)}: {told}"
+            console.print(line, soft_wrap=True)
+        for number in found.absent:
+            runs = counted(found.sizes[number - 1], "run")
+            console.print(f"shard {number}/{total}: not in these folders; {runs}", soft_wrap=True)
+        _print_runs(console, read_outcome(found.folder, run_id))
+    return 0
+
+
+def _counted(counts: dict[RunState, int]) -> str:
+    """Return how many runs are in each state: "3 finished, 1 running of 4 runs"."""
+    states = (RunState.FINISHED, *PENDING, RunState.PRUNED, *FAILURES)
+    line = ", ".join(f"{counts[state]:,} {state}" for state in states if counts.get(state))
+    return f"{line} of {counted(sum(counts.values()), 'run')}"
+
+
+def _print_runs(console: Console, outcome: Outcome) -> None:
+    """Print the runs in training, the failures and the leaders."""
+    runs = sorted(outcome.runs, key=lambda record: record.run.repetition)
+    _print_under_way(console, runs)
+    for failure in failure_lines(runs):
+        console.print(failure, soft_wrap=True)
+    best = rank(outcome).best(_LEADERS)
+    if best and best[0].mean is not None:
+        console.print(ranked_table(console, best, outcome.labels))
+        more = len(outcome.permutations) - len(best)
+        if more:
+            console.print(f"... and {more:,} more; report.py shows them")
 
 
 def _race(journal: Journal) -> str:
@@ -63,20 +104,19 @@ def _race(journal: Journal) -> str:
     return f"race: round {journal.looks}, {spread} of a permutation"
 
 
-def _print_session(console: Console, journal: Journal, counts: dict[RunState, int]) -> None:
-    """Print which process trains the sweep and the time left, or when it stopped."""
+def _session(journal: Journal, counts: dict[RunState, int]) -> str:
+    """Return which process trains the sweep and the time left, or when it stopped."""
     sessions = journal.sessions()
     if not sessions:  # it is just starting
-        return
+        return ""
     began, ended, session = sessions[-1]
     who = f"process {session.get('process')} on {session.get('host')}"
     if ended is None and is_locked(lock_path(journal.path)):
         left = _time_left(journal, time.time() - began, counts)
-        console.print(f"trained since {_date(began)} by {who}{left}", soft_wrap=True)
-    elif ended is None:
-        console.print(f"was trained from {_date(began)} by {who}, which was killed", soft_wrap=True)
-    else:
-        console.print(f"was trained until {_date(ended)} by {who}", soft_wrap=True)
+        return f"trained since {_date(began)} by {who}{left}"
+    if ended is None:
+        return f"was trained from {_date(began)} by {who}, which was killed"
+    return f"was trained until {_date(ended)} by {who}"
 
 
 def _date(seconds: float) -> str:

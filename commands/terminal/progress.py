@@ -28,6 +28,7 @@ _MOST_COLUMNS = 24
 _LEADERS = 4
 _ROOMY = 100  # characters; a line this wide has room for everything
 _TIGHT = 70  # characters; a narrower line has no room for bars
+_OTHER_LINES = 8  # of the screen: the sweep's bar, the leaders, the legend and a margin
 _DAY = 86_400  # seconds
 _RETURN = "return: sum of an episode's rewards, mean over a run's last episodes"
 _LONE_RUN = "1_0: permutation 1, repetition 0"
@@ -139,7 +140,7 @@ class _Screen(Bars):
 
 
 class LiveDisplay:
-    """Bars in a terminal: one for the sweep, and one for each job's current population.
+    """Bars in a terminal: one for the sweep, and one for the population of each job that fits.
 
     Behind a job's bar, a column shows each member's return. Below the bars are the leaders and a legend.
     The bars have the terminal's own colours, so that they are readable on any background.
@@ -200,7 +201,11 @@ class LiveDisplay:
         """Reset the job's bar."""
         described = _span(names) if self._is_tight else _describe(names)
         if job not in self._jobs:
-            self._jobs[job] = self._bars.add_task("", total=updates, unit="updates", note="")
+            # Bars beyond the screen would be invisible, but cost as much time.
+            fits = len(self._jobs) < max(1, self._bars.console.height - _OTHER_LINES)
+            self._jobs[job] = self._bars.add_task(
+                "", total=updates, unit="updates", note="", visible=fits
+            )
         self._bars.reset(
             self._jobs[job], total=updates, description=described, unit="updates", note=""
         )

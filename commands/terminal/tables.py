@@ -234,9 +234,9 @@ def ranked_table(
     columns = [
         Column("rank", [str(rank) for rank in range(1, len(scores) + 1)]),
         Column("index", [score.permutation.name for score in scores]),
-        Column("return", [_show(score.mean) for score in scores], style="bold"),
+        Column("return", [show(score.mean) for score in scores], style="bold"),
         Column(
-            "±", [_show(score.deviation) for score in scores], f"±: standard deviation over {over}"
+            "±", [show(score.deviation) for score in scores], f"±: standard deviation over {over}"
         ),
         *key_columns(labels, (score.permutation.choices for score in scores)),
         *_marks(scores),
@@ -413,12 +413,6 @@ def _in_two_lines(name: str) -> str:
         return name
     place = min(breaks, key=lambda place: max(place, len(name) - place))
     return f"{name[:place]}\n{name[place:]}"
-
-
-def _show(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
 def failure_lines(results: Iterable[RunRecord]) -> list[str]:

@@ -53,20 +53,27 @@ class Recorder:
         self._is_first = is_first
         self._looked_at = time.monotonic()
         self._under_way: dict[int, _UnderWay] = {}
+        self._jobs: dict[str, int] = {}  # of the runs in training, by name
         self._next_table = 0.0
         self._first_ends: list[RunRecord] = []
 
     def started(self, job: int, population: Sequence[PlannedRun]) -> None:
         """Record that a job starts a population, perhaps one that another job has lost."""
-        starting = {planned.run for planned in population}
-        for other, under_way in list(self._under_way.items()):
-            # Its progress would replace the results that these runs will have.
-            if starting & {planned.run for planned in under_way.population}:
-                del self._under_way[other]
+        for planned in population:
+            # The other job's progress would replace the results that these runs will have.
+            self._forget(self._jobs.get(planned.name))
+        self._forget(job)
         self._under_way[job] = _UnderWay(population, [[] for _ in population])
+        self._jobs |= {planned.name: job for planned in population}
         self._journal.begin(planned.run for planned in population)
         names = [run.name for run in population]
         self._display.show_start(job, names, population[0].permutation.config.trainer.updates)
+
+    def _forget(self, job: int | None) -> None:
+        """Forget the population that a job trains, if any."""
+        if job in self._under_way:
+            for planned in self._under_way.pop(job).population:
+                del self._jobs[planned.name]
 
     def progressed(self, job: int, progress: Progress) -> None:
         """Record that a job's population finished an update."""
@@ -96,7 +103,7 @@ class Recorder:
 
     def ended(self, job: int, population: Sequence[PlannedRun], results: list[RunRecord]) -> None:
         """Record the results of a job's population."""
-        self._under_way.pop(job, None)
+        self._forget(job)
         batch_size = population[0].permutation.config.trainer.batch_size
         with self._journal.transaction():
             for result in results:

@@ -410,12 +410,11 @@ class Journal:
         return {(row.pop("name"), row["repetition"]): row for row in rows}
 
     def put_run(self, key: RunKey, row: RunRow) -> None:
-        """Replace a run by that of another journal, or add it; one in training waits here."""
+        """Replace a run by that of another journal, or add it."""
         name, _ = key
-        state = RunState.WAITING if row["state"] == RunState.RUNNING else row["state"]
         number = self._one("SELECT number FROM permutation WHERE name = ?", name)
         assert number is not None
-        values = {**row, "permutation": number[0], "state": state}
+        values = {**row, "permutation": number[0]}
         places = ", ".join("?" * len(values))
         self._write(
             f"INSERT OR REPLACE INTO run ({', '.join(values)}) VALUES ({places})", *values.values()

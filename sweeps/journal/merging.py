@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ppo.run.checkpoint import update_of
 from schema.errors import UserError
 from sweeps.execution.worker import CHECKPOINTS, SUMMARIES, remove_folder
-from sweeps.journal.journal import Journal, RunRow, journal_path
+from sweeps.journal.journal import Journal, RunKey, RunRow, journal_path
 from sweeps.journal.lock import SweepLock, is_locked, lock_path, turn_of
 from sweeps.journal.results import in_one_table, read_results, write_results
 from sweeps.journal.runs import FAILURES, RunState
@@ -29,7 +30,7 @@ _CONFIGS = "configs"
 
 
 @dataclass(frozen=True)
-class _ShardJournal:
+class ShardJournal:
     """The journal of a shard, open for reading.
 
     Attributes:
@@ -64,6 +65,58 @@ class Merged:
     absent: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Survey:
+    """The shards of a sweep, and the sweep that merging would make of their journals now.
+
+    Attributes:
+        folder: a temporary folder with a journal of all runs, and nothing else.
+        shards: the shards that were found, in the order of their numbers.
+        sizes: number of runs of each shard of the sweep.
+    """
+
+    folder: Path
+    shards: list[ShardJournal]
+    sizes: list[int]
+
+    @property
+    def absent(self) -> list[int]:
+        """The numbers of the shards that have runs, and no journal in the folders."""
+        present = {each.number for each in self.shards}
+        return [number for number in _nonempty(self.sizes) if number not in present]
+
+
+@contextmanager
+def survey(folders: Sequence[Path], run_id: str) -> Iterator[Survey]:
+    """Read the journals of shards, also while they train, and write nothing into their folders.
+
+    Args:
+        folders: the output folders of the shards.
+        run_id: tag of the training session.
+
+    Raises:
+        UserError: a folder has no shard, or the shards belong to different sweeps.
+    """
+    paths = _find(folders, run_id)
+    with ExitStack() as opened:
+        shards = _open(paths, opened)
+        if not shards:
+            raise UserError(f"{next(iter(paths))}: has just begun; try again in a moment")
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="ppo-grid-")))
+        journal = opened.enter_context(closing(Journal(journal_path(folder, run_id))))
+        _adopt(journal, shards)
+        furthest: dict[RunKey, RunRow] = {}
+        for each in shards:
+            for key, row in each.journal.run_rows().items():
+                # A shard may be there twice, such as in its folder and in a copy.
+                if key not in furthest or _recorded(furthest[key]) < _recorded(row):
+                    furthest[key] = row
+        with journal.transaction():
+            for key, row in furthest.items():
+                journal.put_run(key, row)
+        yield Survey(folder, shards, shards[0].journal["division"]["sizes"])
+
+
 def merge(folders: Sequence[Path], out: Path, run_id: str) -> Merged:
     """Merge the shards of a run id into one sweep, and return what is missing.
 
@@ -79,18 +132,11 @@ def merge(folders: Sequence[Path], out: Path, run_id: str) -> Merged:
     paths = _find(folders, run_id)
     locked = [path for path in paths if is_locked(lock_path(path))]
     with ExitStack() as opened:
-        shards = []
-        for path in paths:
-            if path not in locked:
-                journal = opened.enter_context(closing(Journal(path, writable=False)))
-                if not journal.is_empty:
-                    shards.append(_ShardJournal(paths[path], _number(path), journal))
+        shards = _open({path: paths[path] for path in paths if path not in locked}, opened)
         if not shards:
             raise UserError(
                 f"{next(iter(paths))}: is being trained, or has just begun; merge it later"
             )
-        for each in shards:
-            _refuse_another_division(shards[0], each)
         table = out / "results.csv"
         # Refuses a table of other keys before anything is written.
         list(read_results(table, shards[0].journal.labels))
@@ -129,12 +175,28 @@ def _find(folders: Sequence[Path], run_id: str) -> dict[Path, Path]:
     return found
 
 
+def _open(paths: dict[Path, Path], opened: ExitStack) -> list[ShardJournal]:
+    """Open the journals of shards, by number; leave out those that have just begun.
+
+    Raises:
+        UserError: they belong to different sweeps.
+    """
+    shards = []
+    for path in sorted(paths, key=_number):
+        journal = opened.enter_context(closing(Journal(path, writable=False)))
+        if not journal.is_empty:
+            shards.append(ShardJournal(paths[path], _number(path), journal))
+    for each in shards:
+        _refuse_another_division(shards[0], each)
+    return shards
+
+
 def _number(path: Path) -> int:
     numbers = re.findall(r"\.shard-(\d+)-of-", path.name)
     return int(numbers[-1])
 
 
-def _refuse_another_division(first: _ShardJournal, other: _ShardJournal) -> None:
+def _refuse_another_division(first: ShardJournal, other: ShardJournal) -> None:
     before, now = first.journal["division"], other.journal["division"]
     for each, division in ((first, before), (other, now)):
         if division is None:
@@ -145,7 +207,7 @@ def _refuse_another_division(first: _ShardJournal, other: _ShardJournal) -> None
         )
 
 
-def _adopt(journal: Journal, shards: Sequence[_ShardJournal]) -> None:
+def _adopt(journal: Journal, shards: Sequence[ShardJournal]) -> None:
     """Make a journal that of the merged sweep, or make sure that it is.
 
     Raises:
@@ -188,7 +250,7 @@ def _refuse_another_sweep(journal: Journal, first: Journal) -> None:
     )
 
 
-def _take_runs(journal: Journal, shard: _ShardJournal, out: Path, run_id: str) -> None:
+def _take_runs(journal: Journal, shard: ShardJournal, out: Path, run_id: str) -> None:
     """Take each run of a shard that got further there than in the merged sweep."""
     known = journal.run_rows()
     for key, row in shard.journal.run_rows().items():
@@ -199,8 +261,16 @@ def _take_runs(journal: Journal, shard: _ShardJournal, out: Path, run_id: str) -
         if shard.out.resolve() != out.resolve():
             for kind in (CHECKPOINTS, SUMMARIES):
                 _copy_folder(shard.out / kind / run_id / name, out / kind / run_id / name)
+        # Its shard was killed.
+        waits = {"state": RunState.WAITING} if row["state"] == RunState.RUNNING else {}
         with journal.transaction():
-            journal.put_run(key, row)
+            journal.put_run(key, row | waits)
+
+
+def _recorded(row: RunRow) -> tuple[bool, int, int, bool]:
+    """Return how far a run got by its journal alone, as something that can be compared."""
+    finished = row["state"] == RunState.FINISHED
+    return finished, row["updates"], row["steps"], row["state"] in FAILURES
 
 
 def _progress(row: RunRow, checkpoints: Path) -> tuple[bool, int, int, bool]:
@@ -231,7 +301,7 @@ def _copy_configs(source: Path, target: Path) -> None:
             shutil.copy2(path, target)
 
 
-def _summary(journal: Journal, shards: Sequence[_ShardJournal], training: list[int]) -> Merged:
+def _summary(journal: Journal, shards: Sequence[ShardJournal], training: list[int]) -> Merged:
     """Return what the merged sweep has, and what it lacks."""
     division = shards[0].journal["division"]
     finished = set(journal.finished())

@@ -136,3 +136,18 @@ def test_steps_of_earlier_sessions_do_not_shorten_the_time_left(clock):
 def test_an_end_on_another_day_has_a_date(clock):
     printed = after_380_s(clock, 1_000_000, Progress(20, 50_000, 400, 1.0, [9.0]))
     assert re.search(r"\d+ h \d+ min left, ends at [A-Z]\w+ \d\d \w+, \d\d:\d\d$", printed.strip())
+
+
+def test_a_thousand_jobs_have_as_many_bars_as_fit_on_the_screen():
+    console = Console(
+        width=120, height=30, force_terminal=True, record=True, file=io.StringIO(), _environ={}
+    )
+    display = LiveDisplay(console, 5000, 10**6)
+    for job in range(1000):
+        display.show_start(job, [f"{job}_0"], 50)
+        display.show_progress(job, Progress(1, 50, 20, 1.0, [1.0]))
+    with console.capture() as captured:
+        console.print(display._bars.get_renderable())
+    lines = captured.get().splitlines()
+    assert 20 < len(lines) <= 30
+    assert "1,000 training, 4,000 waiting" in captured.get()

@@ -68,7 +68,7 @@ def test_a_heading_has_two_lines_at_most():
 def test_on_a_narrow_screen_keys_are_letters_with_a_legend():
     printed = lines(55, LABELS)
     (row,) = (line.split() for line in printed if " 123.5 " in line)
-    assert row == ["1", "07", "123.5", "1.500", "0e-05", "1e-05", "2e-05", "1"]
+    assert row == ["1", "07", "123.5", "1.5", "0e-05", "1e-05", "2e-05", "1"]
     headings = next(line for line in printed if "rank" in line).split()
     assert headings == ["rank", "index", "return", "±", "A", "B", "C", "failed"]
     legend = [f"{letter}: {name}" for letter, name in zip("ABC", short_names(LABELS), strict=True)]
@@ -84,7 +84,7 @@ def test_many_keys_on_a_narrow_screen_are_a_paragraph():
     printed = lines(40, labels)
     assert "│" not in "".join(printed) and not any(line.startswith("A:") for line in printed)
     told = " ".join(printed)
-    assert "rank 1, index 07, return 123.5, ± 1.500," in told
+    assert "rank 1, index 07, return 123.5, ± 1.5," in told
     for number, name in enumerate(short_names(labels)):
         assert f"{name} = {number}e-05" in told
 

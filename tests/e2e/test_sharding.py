@@ -22,7 +22,11 @@ def test_shards_merge_into_the_whole_also_if_one_was_killed(tmp_path):
     child.communicate()
     for shard in shards:
         shard.finish()
-    merge = ["tune", *(f"--merge=part{i}" for i in (1, 2, 3)), "--out=merged"]
+    folders = [f"--merge=part{i}" for i in (1, 2, 3)]
+    status = succeed("tune", "--status", *folders, cwd=tmp_path)
+    assert status.startswith("default: 4 finished of 4 runs\nshard 1/3 in part1: 1 finished of 1")
+    assert not (tmp_path / "grid_search").exists()
+    merge = ["tune", *folders, "--out=merged"]
     assert "Permutations by mean return" in succeed(*merge, cwd=tmp_path)
     merged = Sweep(tmp_path, "merged")
     assert merged.table() == whole.table()
@@ -44,6 +48,7 @@ def test_shards_merge_into_the_whole_also_if_one_was_killed(tmp_path):
         (["--shard=1/2", "--race"], "--race"),
         (["--shard=1/2", "--search=random", "--trials=2"], "--shard"),
         (["--merge=nothing"], "--merge=nothing: has no journal of a shard"),
+        (["--status", "--merge=nothing"], "--merge=nothing: has no journal of a shard"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_in_one_line(tmp_path, options, words):

@@ -213,6 +213,20 @@ def test_a_printed_table_has_the_chosen_columns_on_any_screen(capsys):
         assert [word for word in heading.split() if word.isalpha()] == ["failed", "score", "gamma"]
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_breaks_the_answer_between_words_and_a_file_not_at_all(is_terminal):
+    found = answer(sweep(CHOICES, returns))
+    file = io.StringIO()
+    console = Console(
+        width=40, force_terminal=is_terminal, color_system=None, file=file, _environ={}
+    )
+    print_answer(console, found, [])
+    printed = file.getvalue().splitlines()
+    words = [word for sentence in sentences(found) for word in sentence.split()]
+    assert [word for line in printed for word in line.split()][-len(words) :] == words
+    assert (max(map(len, printed)) <= 40) == is_terminal
+
+
 def test_tables_are_sorted_by_any_column():
     found = answer(sweep(CHOICES, returns, failed={(0, 0)}))
     by_gamma = ranked(found, "gamma", 9)

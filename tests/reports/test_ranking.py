@@ -13,6 +13,7 @@ from commands.status import show_status
 from commands.terminal.progress import LiveDisplay
 from reports.answer import answer
 from reports.outcome import Outcome, PermutationRuns, read_outcome
+from reports.output.table import show
 from reports.ranking import LiveRanking, rank, with_failures
 from reports.statistics.averages import best_first
 from schema.config import Config
@@ -169,7 +170,7 @@ def test_answer_status_and_live_leaders_agree(tmp_path, capsys, monkeypatch):
     show_status(tmp_path, "default")
     rows = [line.strip("│ ").split() for line in capsys.readouterr().out.splitlines()]
     assert [row[2:5:2] for row in rows if row[:1] and row[0] in "1234" and "│" in row] == [
-        *([name, f"{mean:.3f}"] for name, mean in zip(NAMES, MEANS, strict=True)),
+        *([name, show(mean)] for name, mean in zip(NAMES, MEANS, strict=True)),
         ["3", "–"],
     ]
     ended = [each for own in results(RUNS) for each in own]

@@ -80,6 +80,7 @@ class ScriptedNode:
     number: int
     is_killed: bool = False
     trained: list = field(default_factory=list)
+    pauses: list = field(default_factory=list)
 
     def greet(self, token, answer):
         answer.write_bytes(token.read_bytes())
@@ -98,7 +99,8 @@ class ScriptedNode:
         self.outbox.over()
         return b""
 
-    def fetch(self):
+    def fetch(self, pause):
+        self.pauses.append(pause)
         return self.outbox.fetch()
 
     def stop(self, reason, seconds):
@@ -148,6 +150,18 @@ def test_no_more_places_than_the_user_allows(train):
     assert [actor.trained for actor in done.actors] == [[["0_0"], ["1_0"], ["2_0"]]]
 
 
+def test_progress_waits_longer_on_a_cluster_of_many_places(train):
+    """The driver gets as many answers a second from a thousand places as from a hundred."""
+
+    def longest(*populations):
+        actors = train(ScriptedNode, *populations).actors
+        return max(pause for actor in actors for pause in actor.pauses)
+
+    few = longest([0])
+    many = longest(*([number] for number in range(16)))
+    assert many == pytest.approx(16 * few)
+
+
 def test_another_node_continues_when_one_dies(train):
     class Dying(ScriptedNode):
         def train(self):
@@ -155,22 +169,34 @@ def test_another_node_continues_when_one_dies(train):
                 raise RayError("the node died")
             return super().train()
 
-        def fetch(self):
+        def fetch(self, pause):
             if self.number == 0:
                 raise RayError("the node died")
-            return super().fetch()
+            return super().fetch(pause)
 
     done = train(Dying, [0, 1], most=1)
     assert [actor.trained for actor in done.actors] == [[], [["0_0", "1_0"]]]
     assert {run.state for run in done.ended.values()} == {RunState.FINISHED}
 
 
+def test_places_that_waited_for_a_node_that_died_are_opened_again(train):
+    class Waiting(ScriptedNode):
+        def greet(self, token, answer):
+            if self.number < 5:
+                raise RayError("The actor never ran - it was cancelled before it started running.")
+            return super().greet(token, answer)
+
+    done = train(Waiting, *([number] for number in range(5)))
+    assert done.stop.reason is None
+    assert [run.state for run in done.ended.values()] == [RunState.FINISHED] * 5
+
+
 def test_only_the_run_that_kills_nodes_fails(train):
     class Victim(ScriptedNode):
-        def fetch(self):
+        def fetch(self, pause):
             if any(planned.name == "1_0" for planned in self.population):
                 raise RayError("traceback\nthe node died")
-            return super().fetch()
+            return super().fetch(pause)
 
     done = train(Victim, [0, 1, 2], most=1)
     assert {name: run.state for name, run in done.ended.items()} == {
@@ -232,8 +258,8 @@ def test_a_cluster_that_starts_no_job_stops_the_sweep(train):
 
 def test_answers_that_no_node_sends_change_nothing(train):
     class Lying(ScriptedNode):
-        def fetch(self):
-            return b'[["ended", [{"member": 5}]]]' if self.number == 0 else super().fetch()
+        def fetch(self, pause):
+            return b'[["ended", [{"member": 5}]]]' if self.number == 0 else super().fetch(pause)
 
     done = train(Lying, [0], most=1)
     assert [run.state for run in done.ended.values()] == [RunState.FINISHED]

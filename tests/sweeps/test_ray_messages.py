@@ -1,12 +1,14 @@
 """Messages between a node and the driver, without Ray."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ppo.placement import Placement
+from ppo.run.returns import CURVE_POINTS
 from sweeps.execution.backends.by_ray.messages import Inbox, Outbox
 from sweeps.execution.worker import WorkerOptions
 from sweeps.journal.runs import RunIdentity, RunRecord, RunState
@@ -18,6 +20,9 @@ OUT = Path("/driver")
 
 def planned(number):
     return PlannedRun(None, RunIdentity("a", str(number), 0, 0, {"gamma": "0.9"}))
+
+
+RECORD = RunRecord(planned(0).run, RunState.FINISHED)
 
 
 class Events(list):
@@ -68,6 +73,30 @@ def test_a_run_that_the_node_trains_alone_resumes_in_the_driver_s_folder(ends):
     [(_, _, [started]), _] = inbox.observer
     assert started.interrupted_at == OUT / "checkpoints/a/1_0/update_000004.pt"
     assert inbox.left == [inbox.population[0]] and not inbox.is_over
+
+
+def test_progress_is_left_out_if_more_follows_unless_the_curve_needs_it(ends):
+    outbox, inbox = ends
+    updates = 10 * CURVE_POINTS
+    outbox.started(0, inbox.population)
+    for update in range(1, 26):
+        outbox.progressed(0, Progress(update, updates, update, 1.0, [0.0, 0.0]))
+    inbox.receive(outbox.fetch())
+    seen = [progress.update for kind, _, progress in inbox.observer if kind == "progressed"]
+    assert seen == [10, 20, 25]
+
+
+def test_progress_waits_for_more_but_an_end_does_not(ends):
+    outbox, inbox = ends
+    outbox.progressed(0, Progress(1, 4, 1, 1.0, [0.0, 0.0]))
+    end = threading.Timer(0.05, outbox.ended, (0, [inbox.population[0]], [RECORD]))
+    end.start()
+    inbox.receive(outbox.fetch(pause=3600))
+    assert [kind for kind, *_ in inbox.observer] == ["progressed", "ended"]
+
+
+def test_a_node_without_messages_answers_nothing(ends):
+    assert json.loads(ends[0].fetch(pause=0.01, patience=0.01)) == []
 
 
 def test_an_error_of_the_node_arrives(ends):

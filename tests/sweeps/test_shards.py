@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from commands.status import show_shards
 from schema.errors import UserError
 from schema.yaml_file import Document
 from sweeps.journal.journal import journal_path, read_journal
@@ -265,6 +266,79 @@ class TestMerging:
         found = rows(out)
         assert [row for row in found if row[0] == "a"] == whole[1][1:]
         assert [row[0] for row in found[1:]] == ["0"] * 6 + ["a"] * 12 + ["b"] * 6
+
+
+class TestStatus:
+    """`--status --merge=<folder>` shows all shards together, and writes nothing."""
+
+    @pytest.fixture
+    def printed(self, capsys):
+        def show(*folders):
+            before = [files(folder) for folder in folders]
+            capsys.readouterr()
+            assert show_shards(folders, "a") == 0
+            assert [files(folder) for folder in folders] == before
+            return capsys.readouterr().out.splitlines()
+
+        return show
+
+    def test_finished_shards_are_added_up_and_ranked(self, tmp_path, printed):
+        grid, folders = make_grid(tmp_path, SPACE), [tmp_path / str(shard) for shard in "123"]
+        for shard, folder in zip(SHARDS, folders, strict=True):
+            train(grid, folder, [shard])
+        lines = printed(*folders)
+        assert lines[0] == "a: 12 finished of 12 runs"
+        for number, line in enumerate(lines[1:4], 1):
+            expected = (
+                f"shard {number}/3 in {folders[number - 1]}: 4 finished of 4 runs; was trained"
+            )
+            assert line.startswith(expected)
+        assert "... and 1 more; report.py shows them" in lines  # of six permutations
+        assert not list(tmp_path.glob("*/*/merged*")) and not journal_path(tmp_path, "a").exists()
+
+    def test_runs_in_training_failures_and_absent_shards_are_named(
+        self, tmp_path, printed, monkeypatch
+    ):
+        grid, parts = make_grid(tmp_path, SPACE), tmp_path / "parts"
+        with monkeypatch.context() as patch:
+            fail(patch, 0.9, "broken")
+            train(grid, parts, SHARDS[:1], together=1)
+        seen = []
+
+        def look(sweep, progress):
+            if progress.update == 3:
+                seen.append(printed(parts))
+
+        run(grid, parts, Display(look), shard=SHARDS[1], repetitions=2, together=4)
+        lines = seen[0]
+        assert lines[0] == "a: 2 finished, 2 running, 6 waiting, 2 failed of 12 runs"
+        assert (
+            lines[1].startswith("shard 1/3 in") and ": 2 finished, 2 failed of 4 runs" in lines[1]
+        )
+        assert ": 2 running, 2 waiting of 4 runs; trained since" in lines[2]
+        assert lines[3] == "shard 3/3: not in these folders; 4 runs"
+        assert any("broken" in line for line in lines)
+        assert sum(" steps, " in line for line in lines) == 2  # the runs in training
+
+    def test_the_further_of_two_copies_of_a_shard_counts(self, tmp_path, printed):
+        grid, parts = make_grid(tmp_path, SPACE), tmp_path / "parts"
+
+        def stop_soon(sweep, progress):
+            if progress.update == 3:
+                sweep.stop.request("enough")
+
+        run(grid, parts, Display(stop_soon), shard=SHARDS[0], repetitions=2, together=4)
+        shutil.copytree(parts, tmp_path / "copy")
+        train(grid, parts, SHARDS[:1])
+        for folders in ((parts, tmp_path / "copy"), (tmp_path / "copy", parts)):
+            assert printed(*folders)[0] == "a: 4 finished, 8 waiting of 12 runs"
+
+    def test_shards_of_different_sweeps_are_refused(self, tmp_path):
+        train(make_grid(tmp_path, SPACE), tmp_path / "1", SHARDS[:1])
+        other = make_grid(tmp_path, SPACE.replace("0.95", "0.96"))
+        train(other, tmp_path / "2", SHARDS[1:2])
+        with pytest.raises(UserError, match=r"gamma: choices were 0.9, 0.95, 0.99, are 0"):
+            show_shards([tmp_path / "1", tmp_path / "2"], "a")
 
 
 def _sessions(out):

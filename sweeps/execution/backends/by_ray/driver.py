@@ -34,9 +34,12 @@ from sweeps.execution.worker import (
 from sweeps.journal.runs import RunRecord, RunState
 
 _MOST_OPENING = 16  # places asked for at a time, so that a cluster that grows sees what is wanted
-_MOST_DEATHS = 3  # deaths of nodes that a population may cause, or of places that don't open
+_MOST_DEATHS = 3  # deaths of nodes that a population may cause, or attempts to open places
 _SECONDS_OF_GRACE = 1.0  # for a node to say that it has killed its job
 _SECONDS_PER_LOOK = 0.5
+# With many places, progress and answers wait for others, so that the driver's core keeps up.
+_MOST_PROGRESS = 100  # answers a second that tell nothing but progress
+_SECONDS_PER_PLACE = 5e-5  # for which the driver gathers answers
 _SECONDS_TO_ANSWER = 60.0  # after which a node counts as dead
 
 
@@ -104,6 +107,7 @@ class _Place:
 
     Attributes:
         number: the job's number.
+        attempt: number of attempts before it, one after the other, to open places.
         answer_path: the file to which the node copies the token.
         pending: the answer that the driver waits for: the greeting, then messages.
         inbox: receives the messages of the population in training; None until there is one.
@@ -112,13 +116,14 @@ class _Place:
         copied_at: time (of `time.monotonic`) of the last copy of these files.
     """
 
-    def __init__(self, number: int, options: RayOptions, token: _Token) -> None:
+    def __init__(self, number: int, attempt: int, options: RayOptions, token: _Token) -> None:
         import ray
 
         actor = ray.remote(
             num_cpus=options.cpus, num_gpus=options.gpus, max_restarts=0, max_concurrency=4
         )(Node)
         self.number = number
+        self.attempt = attempt
         self._actor = actor.remote(START, options.cpus)
         self.answer_path = token.new_answer()
         self.pending = self._actor.greet.remote(token.path, self.answer_path)
@@ -141,8 +146,8 @@ class _Place:
             raise ValueError("not bytes")
         return content
 
-    def begin(self, inbox: Inbox, is_shared: bool) -> None:
-        """Send a population, with its files unless the node sees them.
+    def begin(self, inbox: Inbox, is_shared: bool, pause: float) -> None:
+        """Send a population, with its files unless the node sees them, and listen.
 
         Raises:
             RayError: the actor, its process or its node has died.
@@ -159,7 +164,7 @@ class _Place:
             files = self.files.changes()
         self._ask(self._actor.begin, inbox.population, inbox.options, files)
         self._actor.train.remote()
-        self.listen()
+        self.listen(pause)
 
     def _ask(self, method: Any, *arguments: Any) -> Any:
         """Return a method's answer, which doesn't wait for training."""
@@ -180,13 +185,14 @@ class _Place:
         self.copied_at = time.monotonic()
 
     def leave(self) -> None:
-        """Let the node remove what a population has left there."""
-        self._ask(self._actor.leave)
+        """Let the node remove the files that a population has left there."""
+        if self.files is not None:
+            self._ask(self._actor.leave)
         self.inbox = self.files = None
 
-    def listen(self) -> None:
-        """Ask for the next messages."""
-        self.pending = self._actor.fetch.remote()
+    def listen(self, pause: float) -> None:
+        """Ask for the next messages; progress waits for more of it, in seconds."""
+        self.pending = self._actor.fetch.remote(pause)
 
     def interrupt(self, stop: Stop) -> None:
         """Tell the node to save checkpoints and stop, unless it knows."""
@@ -225,7 +231,7 @@ class _Session:
         self._waiting: deque[Population] = deque()
         self._places: list[_Place] = []
         self._deaths: Counter[tuple[str, ...]] = Counter()
-        self._unopened = 0  # places in a row that died before they were open
+        self._attempts = 0  # failed ones in a row to open places
 
     def run(self, most: int | None) -> None:
         """Train until done or stopped."""
@@ -240,8 +246,9 @@ class _Session:
             if not self._places:
                 return
             answers = {place.pending: place for place in self._places}
+            gathering = len(answers) * _SECONDS_PER_PLACE
             ready, _ = ray.wait(
-                list(answers), num_returns=len(answers), timeout=0, fetch_local=False
+                list(answers), num_returns=len(answers), timeout=gathering, fetch_local=False
             )
             if not ready:
                 ready, _ = ray.wait(list(answers), timeout=_SECONDS_PER_LOOK, fetch_local=False)
@@ -270,7 +277,7 @@ class _Session:
         for _ in range(wanted - len(opening)):
             taken = {place.number for place in self._places}
             number = next(number for number in range(len(taken) + 1) if number not in taken)
-            self._places.append(_Place(number, self._cluster, self._token))
+            self._places.append(_Place(number, self._attempts, self._cluster, self._token))
 
     def _drop(self, place: _Place) -> None:
         place.close()
@@ -312,7 +319,7 @@ class _Session:
             raise UserError(
                 f"node {greeting['node']} doesn't see {self._options.out}; log to {TENSORBOARD} only"
             )
-        self._unopened = 0
+        self._attempts = 0
         self._hand_out(place)
 
     def _hand_out(self, place: _Place) -> None:
@@ -320,9 +327,14 @@ class _Session:
         if self._waiting and not self._stop.is_requested:
             population = self._waiting.popleft()
             inbox = Inbox(population, self._options, place.number, self._observer)
-            place.begin(inbox, self._sees_out(place))
+            place.begin(inbox, self._sees_out(place), self._pause)
         else:
             self._drop(place)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds for which progress waits for more of it."""
+        return len(self._places) / _MOST_PROGRESS
 
     def _sees_out(self, place: _Place) -> bool:
         return self._token.is_copied(place.answer_path)
@@ -344,14 +356,15 @@ class _Session:
             self._fill()
             self._hand_out(place)
         else:
-            place.listen()
+            place.listen(self._pause)
 
     def _lose(self, place: _Place, error: Exception) -> None:
         """Let other places continue the runs of a place that has died."""
         self._drop(place)
         if place.inbox is None:
-            self._unopened += 1
-            if self._unopened == _MOST_DEATHS:
+            # A node that dies takes all places that waited for it along: that is one attempt.
+            self._attempts += place.attempt == self._attempts
+            if self._attempts == _MOST_DEATHS:
                 self._stop.request(f"Ray can't start jobs: {_last_line(error)}")
         elif self._stop.is_requested:
             self._abandon(place.inbox)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import queue
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ppo.run.checkpoint import checkpoint_path
+from ppo.run.returns import is_drawn
 from sweeps.execution.backends.local import Observer, Population
 from sweeps.execution.worker import CHECKPOINTS, WorkerOptions, run_folder
 from sweeps.journal.runs import RunRecord, RunState
@@ -54,15 +57,32 @@ class Outbox:
         """Send that the node is done with the population, or the error that keeps it from training."""
         self._queue.put([_OVER, error])
 
-    def fetch(self) -> bytes:
-        """Return the queued messages; wait a moment if there are none."""
+    def fetch(self, pause: float = 0.0, patience: float = _SECONDS_PER_LOOK) -> bytes:
+        """Return the queued messages; wait for one if there are none.
+
+        Args:
+            pause: seconds for which progress waits for more of it; other messages don't wait.
+            patience: seconds after these in which an answer without messages comes.
+        """
+        until = time.monotonic() + pause
         messages: list[list[Any]] = []
-        try:
-            messages.append(self._queue.get(timeout=_SECONDS_PER_LOOK))
+        with suppress(queue.Empty):
+            messages.append(self._queue.get(timeout=pause + patience))
             while True:
-                messages.append(self._queue.get_nowait())
-        except queue.Empty:
-            return json.dumps(messages).encode()
+                waits = all(kind == _PROGRESSED for kind, _ in messages)
+                left = max(0.0, until - time.monotonic()) if waits else 0.0
+                messages.append(self._queue.get(timeout=left))
+        return json.dumps(_without_outdated(messages)).encode()
+
+
+def _without_outdated(messages: Sequence[list[Any]]) -> list[list[Any]]:
+    """Leave out progress that more progress follows, unless it is a point of the learning curve."""
+    followers = [*(kind for kind, _ in messages), _OVER][1:]
+    return [
+        [kind, content]
+        for (kind, content), following in zip(messages, followers, strict=True)
+        if not kind == following == _PROGRESSED or is_drawn(content["update"], content["updates"])
+    ]
 
 
 def _values(instance: Any, *left_out: str) -> dict[str, Any]:
