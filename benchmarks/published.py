@@ -7,7 +7,8 @@ Usage:
 Trains every config (or the named ones, such as cartpole or mountain_car_continuous) with several seeds,
 one after another on one core. Each run ends with an evaluation: 100 episodes with the most probable
 actions, as the published scores were measured. Prints the mean over seeds with its 95 % interval, each
-seed's return, and the median of seconds, evaluation included. Runs that <folder> already has aren't
+seed's return, the same for the last 100 training episodes, which explore, and the median of seconds,
+evaluation included. Runs that <folder> already has aren't
 repeated, so an interrupted measurement resumes.
 
 Options:
@@ -58,13 +59,15 @@ def row(path: Path, seeds: int, out: Path) -> str:
     results: list[dict[str, Any]] = []
     for seed in range(seeds):
         results += results_of(config, [seed], out / path.stem)
-    returns = np.array([result["final"] for result in results])
-    mean, low, high = mean_interval(returns)
+    greedy = np.array([result["final"] for result in results])
+    # The curve's last value is the evaluation's.
+    training = np.array([result["curve"][-2][1] for result in results])
     cells = [
         config.environment.name,
         f"{config.trainer.updates * config.trainer.batch_size:,}",
-        f"{mean:.1f} ({low:.1f} to {high:.1f})",
-        ", ".join(f"{each:.1f}" for each in returns),
+        "{:.1f} ({:.1f} to {:.1f})".format(*mean_interval(greedy)),
+        ", ".join(f"{each:.1f}" for each in greedy),
+        "{:.1f} ({:.1f} to {:.1f})".format(*mean_interval(training)),
         published_score(path),
         f"{np.median([result['seconds'] for result in results]):.1f}",
     ]
@@ -75,8 +78,8 @@ def main() -> None:
     """Train and print."""
     arguments = docopt(__doc__ or "")
     names = arguments["<config>"] or sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-    print("| task | steps | greedy return | each seed | published | seconds |")
-    print("| --- | ---: | ---: | --- | ---: | ---: |")
+    print("| task | steps | greedy return | each seed | in training | published | seconds |")
+    print("| --- | ---: | ---: | --- | ---: | ---: | ---: |")
     for name in names:
         path = CONFIGS / f"{name}.yaml"
         print(row(path, int(arguments["--seeds"]), Path(arguments["--out"])), flush=True)
