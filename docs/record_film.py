@@ -27,7 +27,7 @@ from playwright.sync_api import sync_playwright
 from docs.terminal import Terminal
 
 _FILM = Path(__file__).parent / "images" / "film.gif"
-_WIDTH, _HEIGHT = 960, 600
+_WIDTH, _HEIGHT = 960, 740
 _COLUMNS, _ROWS, _FONT_SIZE = 118, 42, 13
 _TRAINING = 40  # pictures of the training
 _PARTS = ("answer", "ranking", "learning", "effects")
@@ -44,7 +44,7 @@ def record_terminal(out: Path) -> Film:
         "--tune=./configs/tune/quickstart.yaml",
         "--num-repetitions=2",
         f"--out={out}",
-        "--restart",
+        "--overwrite",
     ]
     *training, answer = Terminal(command, _COLUMNS, _ROWS).pictures(0.25, _FONT_SIZE)
     shown = [training[len(training) * number // _TRAINING] for number in range(_TRAINING)]
@@ -56,7 +56,7 @@ def record_page(page_file: Path) -> Film:
     with sync_playwright() as driver:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1360, "height": 850})
+        page = browser.new_page(viewport={"width": 1360, "height": 1048})
         page.goto(page_file.resolve().as_uri())
         page.wait_for_selector("html[data-drawn=all]", state="attached")
         film: Film = []
