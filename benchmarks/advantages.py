@@ -8,9 +8,9 @@ Trains every task (or the named ones, see `TASKS`) with each value of `trainer.a
 and with a fourth way, which isn't a key's value: by mini-batches, but divided by a deviation of at
 least 0.1 (`floor`; networks with recurrent layers only). Prints the mean return of the last 100 training
 episodes with its 95 % interval over seeds, the runs that solved the task (a mean over 100 episodes
-reached the solved return), the runs among them that ended nearer to random play (or to play without
-memory) than to the solved return, and a run's seconds. Runs that <folder> already has aren't repeated,
-so an interrupted measurement resumes.
+reached the solved return), and the runs among them that ended nearer to random play (or to play without
+memory) than to the solved return. Runs that <folder> already has aren't repeated, so an interrupted
+measurement resumes.
 
 Options:
   --seeds=<n>      train each with the seeds 0 to n - 1 [default: 10]
@@ -139,7 +139,6 @@ def row(name: str, way: str, seeds: int, out: Path) -> str:
         f"{mean:.4g} ({low:.4g} to {high:.4g})",
         f"{solved.sum()} of {seeds}",
         str(lost.sum()),
-        f"{results[0]['seconds'] / seeds:.0f}",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -147,8 +146,8 @@ def row(name: str, way: str, seeds: int, out: Path) -> str:
 def main() -> None:
     """Train and print."""
     arguments = docopt(__doc__ or "")
-    print("| task | steps | normalised by | return at the end | solved | lost again | seconds |")
-    print("| --- | ---: | --- | ---: | ---: | ---: | ---: |")
+    print("| task | steps | normalised by | return at the end | solved | lost again |")
+    print("| --- | ---: | --- | ---: | ---: | ---: |")
     for name in arguments["<task>"] or TASKS:
         for way in arguments["--ways"].split(","):
             if way != "floor" or TASKS[name].floored:

@@ -7,6 +7,7 @@ import pytest
 from environments.checking.check import check_environment
 from ppo.validation import runnable_problems
 from schema.config import Config, load_config
+from sweeps.search_space.grid import load_grid
 from tests.e2e.commands import ROOT
 from tests.schema.zoo import entries, translate
 
@@ -92,3 +93,10 @@ def test_each_published_config_names_its_source_and_score():
         )
         assert "hyperparams/ppo.yml at commit 22e3ff2" in comment
         assert re.search(r"benchmark.md reports(, for \S+,)? a return of -?[\d.,]+ ± ", comment)
+
+
+def test_the_grid_around_a_published_setting_begins_with_it():
+    base = FOLDER / "pendulum.yaml"
+    grid = load_grid(base, ROOT / "configs" / "tune" / "published_pendulum.yaml")
+    assert grid.validate() == []
+    assert grid.permutation(0).config == load_config(base)
