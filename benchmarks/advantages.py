@@ -20,8 +20,8 @@ Options:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,20 +112,12 @@ def _normalise_with_floor(advantages: Tensor) -> Tensor:
     return (advantages - mean) / deviation.clamp(min=_FLOOR)
 
 
-@contextmanager
-def _normalising(way: str) -> Iterator[None]:
-    if way == "floor":
-        with mock.patch.object(epochs, "normalise_advantages", _normalise_with_floor):
-            yield
-    else:
-        yield
-
-
 def row(name: str, way: str, seeds: int, out: Path) -> str:
     """Train the missing runs as one population, and return their row of the table."""
     task = TASKS[name]
     config = task.with_normalization(way)
-    with _normalising(way):
+    with_floor = mock.patch.object(epochs, "normalise_advantages", _normalise_with_floor)
+    with with_floor if way == "floor" else nullcontext():
         results = results_of(config, range(seeds), out / name / way)
     final = np.array([result["final"] for result in results])
     best = np.array([max(value for _, value in result["curve"]) for result in results])

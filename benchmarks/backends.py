@@ -180,7 +180,8 @@ def main() -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         jobs = int(arguments["--jobs"])
         for name in arguments["--backends"].split(","):
-            backend, _ = choose_backend(RayOptions() if name == "ray" else None, jobs)
+            cluster = RayOptions() if name == "ray" else None
+            backend, _ = choose_backend(cluster, jobs, arrays=Path())  # only Slurm has arrays
             for seconds, runs in _SLEEPS:
                 row = measure_overhead(backend, seconds, runs, jobs)
                 print(f"| {name} | {row} |", flush=True)

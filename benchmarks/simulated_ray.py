@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from ppo.run.returns import is_drawn
-from sweeps.execution.backends.by_ray import messages
+from sweeps.execution.backends import messages
 from sweeps.execution.backends.by_ray.node import SECONDS_OF_PATIENCE
 from sweeps.execution.backends.messages import Outbox
 from sweeps.execution.versions import versions
