@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from docopt import docopt
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 _IMAGES = Path(__file__).parent / "images"
 _SIZE: Any = {"width": 1360, "height": 1180}
@@ -24,10 +26,8 @@ _SIZE: Any = {"width": 1360, "height": 1180}
 
 def draw(path: Path) -> None:
     """Take the screenshots of a page: its top, parts of it, its curves in dark mode, and on a phone."""
-    with sync_playwright() as driver:
-        chromium = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = _opened(browser.new_page(viewport=_SIZE), path)
+    with chromium() as browser:
+        page = opened(browser.new_page(viewport=_SIZE), path)
         _save(page.screenshot(), "report")
         page.evaluate("filters[2].select(0.5, 1); filters.at(-1).select(0.6, 1); filtered()")
         _save_part(page, "paths", "report_paths")
@@ -37,14 +37,24 @@ def draw(path: Path) -> None:
         page.set_viewport_size({"width": 1180, "height": 800})
         page.emulate_media(color_scheme="dark")
         page.wait_for_timeout(1000)
-        _scroll(page, "learning")
+        scroll(page, "learning")
         _save(page.screenshot(), "report_curves")
         phone = browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=1.5)
-        _save(_opened(phone, path).screenshot(), "report_phone")
+        _save(opened(phone, path).screenshot(), "report_phone")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run the system's Chromium."""
+    with sync_playwright() as driver:
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
         browser.close()
 
 
-def _opened(page: Page, path: Path) -> Page:
+def opened(page: Page, path: Path) -> Page:
+    """Open a sweep's page, and wait until its charts are drawn."""
     page.goto(path.resolve().as_uri())
     page.wait_for_selector("html[data-drawn=all]", state="attached")
     return page
@@ -53,12 +63,13 @@ def _opened(page: Page, path: Path) -> Page:
 def _save_part(page: Page, part: str, name: str) -> None:
     """Save a picture of a section of the page."""
     page.set_viewport_size({"width": 1180, "height": 1600})
-    _scroll(page, part)
+    scroll(page, part)
     page.wait_for_timeout(1000)
     _save(page.locator(f"#{part}").screenshot(), name)
 
 
-def _scroll(page: Page, part: str) -> None:
+def scroll(page: Page, part: str) -> None:
+    """Bring a part of a sweep's page to the top of the window."""
     page.evaluate(f"byId('{part}').scrollIntoView({{ behavior: 'instant' }})")
     page.wait_for_timeout(500)
 

@@ -14,7 +14,6 @@ Options:
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +21,8 @@ from typing import Any
 
 from docopt import docopt
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
+from docs.draw_page import chromium, opened, scroll
 from docs.terminal import Terminal
 
 _FILM = Path(__file__).parent / "images" / "film.gif"
@@ -53,18 +52,12 @@ def record_terminal(out: Path) -> Film:
 
 def record_page(page_file: Path) -> Film:
     """Return pictures of the parts of a sweep's page."""
-    with sync_playwright() as driver:
-        chromium = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1360, "height": 1048})
-        page.goto(page_file.resolve().as_uri())
-        page.wait_for_selector("html[data-drawn=all]", state="attached")
+    with chromium() as browser:
+        page = opened(browser.new_page(viewport={"width": 1360, "height": 1048}), page_file)
         film: Film = []
         for part in _PARTS:
-            page.evaluate(f"byId('{part}').scrollIntoView({{ behavior: 'instant' }})")
-            page.wait_for_timeout(500)
+            scroll(page, part)
             film.append((Image.open(io.BytesIO(page.screenshot())), 3_000))
-        browser.close()
     return film
 
 
