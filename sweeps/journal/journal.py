@@ -560,7 +560,7 @@ class Journal:
             return {}
         rows = self._all(
             "SELECT max(updates), name FROM judged JOIN permutation ON permutation = number "
-            "WHERE permutation IN (SELECT permutation FROM run WHERE state = ?) "
+            "WHERE position >= 0 AND permutation IN (SELECT permutation FROM run WHERE state = ?) "
             "GROUP BY number ORDER BY number",
             RunState.PRUNED,
         )
@@ -571,14 +571,12 @@ class Journal:
 
     def rungs(self) -> list[tuple[int, int, int]]:
         """Return each rung, the number of permutations judged there, and how many of them ended."""
-        return self._all(
-            "SELECT updates, count(*), sum(is_last AND permutation IN "
-            "(SELECT permutation FROM run WHERE state = ?)) FROM (SELECT updates, permutation, "
-            "updates = max(updates) OVER (PARTITION BY permutation) AS is_last FROM judged "
-            "JOIN permutation ON permutation = number WHERE position >= 0) "
-            "GROUP BY updates ORDER BY updates",
-            RunState.PRUNED,
+        pruned = self.pruned_at()
+        judged = self._all(
+            "SELECT updates, count(*) FROM judged JOIN permutation ON permutation = number "
+            "WHERE position >= 0 GROUP BY updates ORDER BY updates"
         )
+        return [(updates, number, len(pruned.get(updates, ()))) for updates, number in judged]
 
     def pruned_steps(self) -> dict[str, int]:
         """Return the environment steps of all runs of each pruned permutation, by name."""
