@@ -33,6 +33,22 @@ def write(folder, fault):
     (folder / "base.yaml").write_text(CONFIG.replace("FAULT", fault))
 
 
+def train_faults(folder, *options):
+    """Train environments that hang in two ways and a good one; return their rows of the results."""
+    write(folder, "nothing")
+    faults = '[swallows, "keeps the lock", nothing]'
+    (folder / "space.yaml").write_text(f"hyperparameters: {{environment.kwargs.fault: {faults}}}\n")
+    files = ("--config=base.yaml", "--tune=space.yaml", "--out=out")
+    done = run("tune", *files, *options, cwd=folder)
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    with (folder / "out" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["status"].startswith(f"failed: {NAME}: step gave no answer for 1 s")
+    assert rows[1]["status"].startswith("failed: the process that trained it gave no sign of life")
+    assert rows[2]["status"] == "finished"
+    return rows
+
+
 def only_line(text):
     """Return the only line that names a failure; the text has no traceback."""
     assert "Traceback" not in text
@@ -130,16 +146,6 @@ def test_a_close_that_fails_leaves_the_results(folder, fault):
 
 @pytest.mark.long
 def test_a_sweep_survives_hangs_that_no_exception_stops(folder):
-    write(folder, "nothing")
-    faults = '[swallows, "keeps the lock", nothing]'
-    (folder / "space.yaml").write_text(f"hyperparameters: {{environment.kwargs.fault: {faults}}}\n")
-    done = run("tune", "--config=base.yaml", "--tune=space.yaml", "--out=o", cwd=folder)
-    assert done.returncode == 1
-    with (folder / "o" / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert rows[0]["status"].startswith(f"failed: {NAME}: step gave no answer for 1 s")
-    assert rows[1]["status"].startswith(
-        "failed: the process that trained it gave no sign of life for 5 s"
-    )
-    assert rows[2]["status"] == "finished"
+    rows = train_faults(folder)
+    assert "gave no sign of life for 5 s" in rows[1]["status"]
     assert rows[0]["steps"] == rows[1]["steps"] == "64"

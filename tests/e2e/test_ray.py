@@ -1,7 +1,6 @@
 """Sweeps on a real Ray cluster: three nodes on this machine, which may die, as may the driver."""
 
 import contextlib
-import csv
 import os
 import shutil
 import signal
@@ -16,8 +15,8 @@ from sweeps.journal.journal import read_journal
 from sweeps.journal.runs import RunState
 from tests.e2e import chaos
 from tests.e2e.chaos import assert_group_ends
-from tests.e2e.commands import ROOT, run
-from tests.e2e.test_failures import NAME, write
+from tests.e2e.commands import ROOT
+from tests.e2e.test_failures import train_faults
 
 ray = pytest.importorskip("ray", reason="Ray isn't installed; `make ray` installs it")
 
@@ -154,19 +153,8 @@ def test_ctrl_c_saves_checkpoints_on_all_nodes(cluster, tmp_path, undisturbed):
 
 def test_hangs_and_dead_jobs_fail_as_on_this_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    write(tmp_path, "nothing")
-    (tmp_path / "space.yaml").write_text(
-        'hyperparameters: {environment.kwargs.fault: [swallows, "keeps the lock", nothing]}\n'
-    )
     # One at a time, because a job that waits for a core gives no sign of life either.
-    options = ("--config=base.yaml", "--tune=space.yaml", "--out=out", "--backend=ray", "--jobs=1")
-    done = run("tune", *options, cwd=tmp_path)
-    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
-    with (tmp_path / "out" / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert rows[0]["status"].startswith(f"failed: {NAME}: step gave no answer for 1 s")
-    assert rows[1]["status"].startswith("failed: the process that trained it gave no sign of life")
-    assert rows[2]["status"] == "finished"
+    train_faults(tmp_path, "--backend=ray", "--jobs=1")
 
 
 # Its own mounts and processes, as on another machine.

@@ -1,6 +1,5 @@
 """Sweeps on a real Slurm of one node: time limits, cancelled jobs, and drivers that come and go."""
 
-import csv
 import json
 import os
 import pty
@@ -16,7 +15,7 @@ from ppo.run.checkpoint import update_of
 from tests.e2e.chaos import BASE, Sweep, children, table
 from tests.e2e.commands import ROOT, fail, run, succeed, write_hopeless, write_tiny
 from tests.e2e.slurm_cluster import missing, running_slurm
-from tests.e2e.test_failures import NAME, write
+from tests.e2e.test_failures import train_faults
 
 pytestmark = [
     pytest.mark.long,
@@ -269,18 +268,7 @@ def test_a_node_that_does_not_see_the_folder_stops_the_sweep(idle, tmp_path):
 
 def test_hangs_and_dead_jobs_fail_as_on_this_machine(idle, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    write(tmp_path, "nothing")
-    (tmp_path / "space.yaml").write_text(
-        'hyperparameters: {environment.kwargs.fault: [swallows, "keeps the lock", nothing]}\n'
-    )
-    options = ("--config=base.yaml", "--tune=space.yaml", "--out=out", SLURM)
-    done = run("tune", *options, cwd=tmp_path)
-    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
-    with (tmp_path / "out" / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert rows[0]["status"].startswith(f"failed: {NAME}: step gave no answer for 1 s")
-    assert rows[1]["status"].startswith("failed: the process that trained it gave no sign of life")
-    assert rows[2]["status"] == "finished"
+    train_faults(tmp_path, SLURM)
 
 
 def test_pruning_is_as_on_this_machine(idle, tmp_path):
