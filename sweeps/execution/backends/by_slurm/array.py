@@ -189,7 +189,7 @@ class Element:
 
     @property
     def read_until(self) -> int:
-        """How many bytes of its messages the journal has."""
+        """Number of bytes of its messages that the journal has."""
         try:
             return int((self.folder / _READ).read_text(encoding="utf-8"))
         except FileNotFoundError:
