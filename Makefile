@@ -85,6 +85,11 @@ pictures: $(VENV)/ready
 film: $(VENV)/ready-dev
 	$(RUN) -m docs.record_film
 
+# Draws what people see of the sweeps in docs/sweeps/, which takes some minutes.
+.PHONY: sweep-pictures
+sweep-pictures: $(VENV)/ready-dev
+	$(RUN) -m docs.draw_sweeps
+
 check: lint type test
 
 # Trains the sweep in docs/example/. It takes some minutes.

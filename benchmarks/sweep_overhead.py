@@ -52,7 +52,8 @@ def run_sweep(folder: Path) -> None:
     sys.path.insert(0, str(ROOT))
     import torch
 
-    from commands.terminal.progress import PlainDisplay, make_console
+    from commands.terminal.console import make_console
+    from commands.terminal.progress import PlainDisplay
     from sweeps.journal.runs import RunRecord, RunState
     from sweeps.options import SweepOptions
     from sweeps.search_space.grid import load_grid

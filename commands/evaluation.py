@@ -19,7 +19,7 @@ from rich.table import Table
 
 from commands.command import ExitCode
 from commands.playing import Agent
-from commands.terminal.progress import make_console
+from commands.terminal.console import make_console
 from ppo.run.evaluator import Evaluator
 from schema.folders import shown
 from schema.yaml_file import replace_file

@@ -8,7 +8,7 @@ from pathlib import Path
 from commands.command import ExitCode
 from commands.notices import curves_line
 from commands.reporting import print_answer, read_answer
-from commands.terminal.progress import make_console
+from commands.terminal.console import make_console, print_sentence
 from commands.tuning import ROWS, write_what_is_found
 from reports.output.table import ranked
 from schema.counting import counted
@@ -40,7 +40,7 @@ def merge_shards(
     if (out / SUMMARIES / run_id).is_dir():
         console.print(curves_line(out / SUMMARIES), soft_wrap=True)
     for line in _lines(merged):
-        console.print(line, soft_wrap=True)
+        print_sentence(console, line)
     return ExitCode.SUCCESS if merged.finished == merged.runs else ExitCode.FAILED
 
 

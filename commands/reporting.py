@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from commands.serving import serve
-from commands.terminal.progress import make_console
+from commands.terminal.console import make_console, print_sentence
 from commands.terminal.tables import answer_table, chosen_table, failure_lines
 from reports.answer import Answer, answer
 from reports.outcome import Metric, read_outcome
@@ -178,9 +178,8 @@ def print_answer(
         more = len(found.scores) - len(rows)
         if more:
             console.print(f"... and {more:,} more")
-    # A terminal would break words; a file's readers wrap lines themselves.
     for line in (*failure_lines(found.outcome.runs), *sentences(found)):
-        console.print(line, soft_wrap=not console.is_terminal, markup=False)
+        print_sentence(console, line)
 
 
 def _write(path: Path | None, text: str) -> None:

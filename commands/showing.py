@@ -18,7 +18,7 @@ from imageio_ffmpeg import count_frames_and_secs
 from commands.command import ExitCode
 from commands.options import check_folder
 from commands.playing import Agent
-from commands.terminal.progress import make_console
+from commands.terminal.console import make_console
 from environments import EnvironmentFailure, make_environment
 from environments.checking.frames import as_frame
 from environments.safety.endless import EndlessEpisodes

@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from commands.terminal.progress import duration, make_console
+from commands.terminal.console import make_console, print_sentence
+from commands.terminal.progress import duration
 from commands.terminal.tables import failure_lines, ranked_table
 from reports.outcome import Outcome, read_outcome
 from reports.ranking import rank
@@ -38,16 +39,16 @@ def show_status(out: Path, run_id: str) -> int:
         if left_out:
             of_them = counted(finished, "finished run")
             kept = f" ({of_them} kept, but not ranked)" if finished else ""
-            console.print(f"{counted(left_out, 'permutation')} left out{kept}", soft_wrap=True)
+            print_sentence(console, f"{counted(left_out, 'permutation')} left out{kept}")
         if journal.is_race:
             console.print(_race(journal))
         outcome = read_outcome(out, run_id)
         if outcome.search is not None:
             console.print(_search(outcome.search, outcome))
         if journal["prune"] is not None:
-            console.print(_pruning(journal, **journal["prune"]), soft_wrap=True)
+            print_sentence(console, _pruning(journal, **journal["prune"]))
         if session := _session(journal, counts):
-            console.print(session, soft_wrap=True)
+            print_sentence(console, session)
         _print_runs(console, outcome)
     return 0
 
@@ -73,11 +74,10 @@ def show_shards(folders: Sequence[Path], run_id: str) -> int:
         for each in found.shards:
             counts = each.journal.counts()
             told = "; ".join(filter(None, [_counted(counts), _session(each.journal, counts)]))
-            line = f"shard {each.number}/{total} in {shown(each.out)}: {told}"
-            console.print(line, soft_wrap=True)
+            print_sentence(console, f"shard {each.number}/{total} in {shown(each.out)}: {told}")
         for number in found.absent:
             runs = counted(found.sizes[number - 1], "run")
-            console.print(f"shard {number}/{total}: not in these folders; {runs}", soft_wrap=True)
+            print_sentence(console, f"shard {number}/{total}: not in these folders; {runs}")
         _print_runs(console, read_outcome(found.folder, run_id))
     return 0
 
@@ -94,7 +94,7 @@ def _print_runs(console: Console, outcome: Outcome) -> None:
     runs = sorted(outcome.runs, key=lambda record: record.run.repetition)
     _print_under_way(console, runs)
     for failure in failure_lines(runs):
-        console.print(failure, soft_wrap=True)
+        print_sentence(console, failure)
     best = rank(outcome).best(_LEADERS)
     if best and best[0].mean is not None:
         console.print(ranked_table(console, best, outcome.labels))

@@ -17,7 +17,8 @@ from commands.notices import (
     print_notices,
     print_precision,
 )
-from commands.terminal.progress import duration, make_console, make_display
+from commands.terminal.console import make_console, print_sentence
+from commands.terminal.progress import duration, make_display
 from environments import EnvironmentFailure
 from environments.safety.watch import watch
 from ppo.placement import Placement
@@ -57,7 +58,7 @@ def train(
     plan = f"{trainer_config.updates:,} updates, {steps:,} environment steps on {device}"
     if not run.config.model.load_model:
         # Printed before the environments are built, which may take long.
-        console.print(f"{name}: {plan}", soft_wrap=True)
+        print_sentence(console, f"{name}: {plan}")
     failures = _Failures(run, console)
     watch.give_up = failures.show
     stop = Stop()
@@ -69,9 +70,9 @@ def train(
             failures.trainer = trainer
             if run.config.model.load_model:
                 resumed = f"resumes after update {trainer.update:,} of {plan}"
-                console.print(f"{name}: {resumed}", soft_wrap=True)
+                print_sentence(console, f"{name}: {resumed}")
             for line in chosen_lines([run.config], device.type):
-                console.print(line, soft_wrap=True)
+                print_sentence(console, line)
             _run_updates(console, trainer, run.config, stop)
             if trainer.failures[0] is not None:
                 raise trainer.failures[0].error
@@ -110,10 +111,10 @@ def _print_reached(console: Console, run: Run, trainer: PPOTrainer) -> None:
     episodes = record.episodes
     judged = "the last evaluation" if record.is_evaluated else f"the last {episodes} episodes"
     if record.final is None:
-        console.print(
+        print_sentence(
+            console,
             "no episode ended; train for more updates, or limit episodes with "
             "environment.max_episode_steps",
-            soft_wrap=True,
         )
     else:
         console.print(f"return {record.final:.4g} ± {record.deviation:.3g} over {judged}")
@@ -148,7 +149,7 @@ class _Failures:
             where = f"; details are lost: {describe(fault)}"
         # The live display hides the cursor, and is closed only later, if at all.
         self._console.show_cursor()
-        self._console.print(f"{line}{where})", markup=False, soft_wrap=True)
+        print_sentence(self._console, f"{line}{where})")
 
 
 def _prepare_folders(run: Run, overwrite: bool) -> None:

@@ -27,7 +27,8 @@ from commands.pruning import train_and_prune
 from commands.queued_jobs import LEAVING
 from commands.racing import check_race, run_rounds
 from commands.searching import describe_search, run_batches
-from commands.terminal.progress import duration, make_console, make_display
+from commands.terminal.console import make_console, print_sentence
+from commands.terminal.progress import duration, make_display
 from commands.terminal.tables import (
     Column,
     failure_lines,
@@ -211,7 +212,7 @@ class _Plan:
 
     def print_line(self, line: str) -> None:
         """Print a line of any length."""
-        self._console.print(line, soft_wrap=True)
+        print_sentence(self._console, line)
 
     def _print_more(self, rows: int) -> None:
         """Print how many rows a table leaves out."""
@@ -345,11 +346,11 @@ def _train(
         _print_results(console, options, sweep, confirmed, seconds, indifference)
         console.print(f"took {duration(seconds)}")
         if sweep.stop.is_requested:
-            console.print(f"stopped: {sweep.stop.reason}", soft_wrap=True)
-            console.print(
+            print_sentence(console, f"stopped: {sweep.stop.reason}")
+            print_sentence(
+                console,
                 f"{shown(options.out)} keeps the finished runs, and the last checkpoints of the others; "
                 "the same command resumes the sweep",
-                soft_wrap=True,
             )
         if interruption.number:
             print("interrupted", file=sys.stderr)
@@ -430,13 +431,12 @@ def _print_shard(console: Console, options: SweepOptions, sweep: Sweep) -> None:
     """Print the failures of a shard, how much of it is finished, and how shards are merged."""
     records = list(sweep.records())
     for line in failure_lines(records):
-        console.print(line, soft_wrap=True, markup=False)
+        print_sentence(console, line)
     finished = sum(record.state == RunState.FINISHED for record in records)
-    console.print(
+    print_sentence(
+        console,
         f"shard {options.shard}: {finished:,} of {counted(len(records), 'run')} finished; "
         f"--merge={shown(options.out)} merges it with the others",
-        soft_wrap=True,
-        markup=False,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -33,25 +32,6 @@ _DAY = 86_400  # seconds
 _RETURN = "return: sum of an episode's rewards, mean over a run's last episodes"
 _LONE_RUN = "1_0: permutation 1, repetition 0"
 _HEIGHTS = "▁ to █: a column for each run, as high as its return; · has none yet"
-
-
-def make_console() -> Console:
-    """Return the console for standard output.
-
-    Outside a terminal, only the variable COLUMNS limits the length of lines. Brackets are printed as
-    they are, since paths and choices may contain them.
-    """
-    # A size of 0 would print nothing.
-    unset = {name for name in ("COLUMNS", "LINES") if not _is_size(os.environ.get(name, ""))}
-    environment = {name: value for name, value in os.environ.items() if name not in unset}
-    console = Console(highlight=False, markup=False, _environ=environment)
-    if not console.is_terminal and "COLUMNS" in unset:
-        console.width = 240
-    return console
-
-
-def _is_size(text: str) -> bool:
-    return text.isdecimal() and int(text) > 0
 
 
 def make_display(

@@ -121,14 +121,26 @@ def permutation_table(
         line_below: number of rows above a line; 0 draws none.
     """
     frame = _Frame(title, caption, line_below)
-    layouts = _layouts(columns, frame)
-    return next((table for table in layouts if _fits(console, table)), _paragraphs(columns, frame))
+    for layout in _layouts(columns, frame):
+        if _fits(console, layout.table):
+            # Below the table and not its caption, which would be as narrow as the table.
+            lines = Text("\n".join(layout.lines), style="table.caption")
+            return Group(layout.table, lines) if layout.lines else layout.table
+    return _paragraphs(columns, frame)
 
 
-def _layouts(columns: Sequence[Column], frame: _Frame) -> Iterator[Table]:
+@dataclass(frozen=True)
+class _Layout:
+    """A table with some columns, and the lines below it."""
+
+    table: Table
+    lines: Sequence[str]
+
+
+def _layouts(columns: Sequence[Column], frame: _Frame) -> Iterator[_Layout]:
     """Yield the layouts of a table, the most telling first."""
     named = [_with_heading(column) for column in columns]
-    yield _table(named, columns, frame)
+    yield _layout(named, columns, frame)
     for has_letters in (False, True):
         dropped = _DROPPED if has_letters else _DROPPED_FOR_NAMES
         shown = _with_letters(columns) if has_letters else named
@@ -136,7 +148,7 @@ def _layouts(columns: Sequence[Column], frame: _Frame) -> Iterator[Table]:
         for left_out in range(len(dropped) + 1):
             gone = dropped[:left_out]
             kept = [column for column in folded if column.is_key or column.title not in gone]
-            yield _table(kept, columns, frame, is_narrow=True)
+            yield _layout(kept, columns, frame, is_narrow=True)
 
 
 def _with_heading(column: Column) -> Column:
@@ -176,9 +188,9 @@ def _fits(console: Console, table: Table) -> bool:
     return Measurement.get(console, unlimited, table).maximum <= console.width
 
 
-def _table(
+def _layout(
     shown: Sequence[Column], all_columns: Sequence[Column], frame: _Frame, is_narrow: bool = False
-) -> Table:
+) -> _Layout:
     """Return a table of some columns; a line below it names the others."""
     lines = [column.meaning for column in shown if column.is_key and column.meaning]
     lines += [column.meaning for column in shown if not column.is_key and column.meaning]
@@ -188,12 +200,14 @@ def _table(
     if missing:
         listed = ", ".join(title.replace("\n", " ") for title in missing)
         lines.append(f"A wider screen also shows: {listed}")
-    table = Table(title=frame.title, caption="\n".join(lines), caption_justify="left")
+    return _Layout(_table(shown, frame, is_narrow), ["", *lines] if is_narrow and lines else lines)
+
+
+def _table(shown: Sequence[Column], frame: _Frame, is_narrow: bool) -> Table:
+    table = Table(title=frame.title)
     if is_narrow:
         table.box, table.pad_edge, table.collapse_padding = _RULES, False, True
         table.show_edge = False
-        if lines:
-            table.caption = "\n".join(["", *lines])
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True, style=column.style)
     rows = list(zip(*(column.cells for column in shown), strict=True))

@@ -8,7 +8,7 @@ import json
 import re
 import warnings
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Checkpoint:
         hidden_states: see `HiddenStates.member_state`; empty without recurrent layers.
         rewards: state of the reward normaliser; empty if rewards aren't normalised.
         return_history: the latest and the best returns, see `ReturnHistory.state`.
+        diagnostics: see `Member.diagnostics`; checkpoints of older versions have none.
     """
 
     config: dict[str, Any]
@@ -61,6 +62,7 @@ class Checkpoint:
     hidden_states: dict[str, Tensor]
     rewards: dict[str, Tensor]
     return_history: dict[str, Any]
+    diagnostics: dict[str, float] = field(default_factory=dict)
 
     def save(self, folder: Path) -> Path:
         """Save the checkpoint in a folder, with its update in its name, and return its path."""
@@ -74,7 +76,7 @@ class Checkpoint:
         """Return the bytes of the file, with a checksum at their end."""
         # Writing a file itself, torch would hide the operating system's error.
         buffer = io.BytesIO()
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
         torch.save({_IN_FILES.get(name, name): value for name, value in named.items()}, buffer)
         # An archive ends with the length of its comment, two bytes, and the comment.
         buffer.seek(-2, io.SEEK_END)

@@ -14,6 +14,7 @@ from model import Population
 from ppo.by_torch.optimiser import AdamW
 from ppo.run.checkpoint import Checkpoint, prune_checkpoints
 from ppo.run.returns import ReturnHistory
+from ppo.run.summaries import diagnostics_of
 from ppo.sinks.interface import Log, Sink
 from ppo.sinks.opening import open_sinks
 from schema.config import Config
@@ -111,6 +112,7 @@ class Member:
         episodes: statistics of the training episodes that ended in the present update.
         crashes: number of its environments that crashed and were replaced so far.
         scalars: scalars to log for the present update, by tag.
+        diagnostics: the latest value of each scalar that describes the run beside its return, by tag.
         same_environments: whether the checkpoint's unfinished episodes can be resumed.
         sinks: the sinks that log the run; empty before training starts.
     """
@@ -129,6 +131,7 @@ class Member:
         self.episodes: list[dict[str, float]] = []
         self.crashes = 0
         self.scalars: dict[str, float] = {}
+        self.diagnostics: dict[str, float] = {}
         self.sinks: list[Sink] = []
         self._resumed_at: int | None = None
         population.initialise(number, make_generator(run.seed, Stream.INITIALISATION))
@@ -171,7 +174,8 @@ class Member:
                 sink.add_hyperparameters(self.run.tuned, begin)
 
     def log(self, step: int) -> None:
-        """Log the update's scalars at an environment step."""
+        """Log the update's scalars at an environment step, and keep the diagnostics among them."""
+        self.diagnostics |= diagnostics_of(self.scalars)
         for sink in self.sinks:
             sink.add_scalars(self.scalars, step)
 
@@ -222,6 +226,7 @@ class Member:
             hidden_states=hidden_states,
             rewards=rewards,
             return_history=self.return_history.state(),
+            diagnostics=dict(self.diagnostics),
         )
 
     def restore(self, checkpoint: Checkpoint, backend: str) -> int:
@@ -257,6 +262,7 @@ class Member:
             self.shuffling_generator.set_state(checkpoint.generators["shuffling"])
         if self.same_environments or self.run.interrupted_at:
             self.return_history.restore(checkpoint.return_history)
+            self.diagnostics = dict(checkpoint.diagnostics)
         self._resumed_at = checkpoint.update * saved.trainer.batch_size
         if self.run.interrupted_at:
             return checkpoint.update

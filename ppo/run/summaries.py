@@ -40,6 +40,16 @@ METRICS = {
     "value/explained_variance": "explained variance",
 }
 
+# Tags of the scalars that describe a run beside its return, as do the means that environments report of
+# their episodes.
+_DIAGNOSTICS = (
+    "policy/entropy",
+    "policy/kl_divergence",
+    "policy/clip_fraction",
+    "value/explained_variance",
+    "loss/value",
+)
+
 
 _print_error = threading.excepthook
 
@@ -193,6 +203,17 @@ def episode_scalars(episodes: Iterable[Mapping[str, float]], group: str) -> dict
         scalars[f"{group}/{name}_min"] = min(values)
         scalars[f"{group}/{name}_max"] = max(values)
     return scalars
+
+
+def diagnostics_of(scalars: Mapping[str, float]) -> dict[str, float]:
+    """Return the scalars that describe a run beside its return, by tag; they may be compared.
+
+    These are the means of what episodes report, such as their length, and what tells whether the policy
+    and the values learn.
+    """
+    episodes = (tag for tag in scalars if tag.startswith("episode/") and tag.endswith("_mean"))
+    tags = [*(tag for tag in episodes if tag != "episode/return_mean"), *_DIAGNOSTICS]
+    return {tag: scalars[tag] for tag in tags if math.isfinite(scalars.get(tag, math.nan))}
 
 
 def _mean(values: list[float]) -> float:

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS run (
     steps INTEGER NOT NULL DEFAULT 0, final_return REAL, return_deviation REAL, best_return REAL,
     seconds REAL NOT NULL DEFAULT 0, checkpoint TEXT NOT NULL DEFAULT '',
     curve TEXT NOT NULL DEFAULT '[]', error TEXT NOT NULL DEFAULT '',
+    diagnostics TEXT NOT NULL DEFAULT '{}',
     PRIMARY KEY (permutation, repetition)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS judged (
@@ -116,6 +117,10 @@ class Journal:
             # Until `settle` is called, each commit waits for the disk.
             database.execute("PRAGMA synchronous = FULL")
             database.executescript(_TABLES)
+            if not _has_diagnostics(database):
+                database.execute(
+                    "ALTER TABLE run ADD COLUMN diagnostics TEXT NOT NULL DEFAULT '{}'"
+                )
         return database
 
     def _read_only(self) -> sqlite3.Connection:
@@ -467,10 +472,11 @@ class Journal:
             record.run,
             "state = ?, attempts = attempts + ?, ended = ?, updates = ?, steps = ?, final_return = ?, "
             "return_deviation = ?, best_return = ?, seconds = seconds + ?, checkpoint = ?, curve = ?, "
-            "error = ?",
+            "error = ?, diagnostics = ?",
             *(state, state in FAILURES, time.time(), updates, record.steps),
             *(record.final_return, record.return_deviation, record.best_return),
             *(record.wall_time_seconds, record.checkpoint, json.dumps(record.curve), record.error),
+            json.dumps(dict(record.diagnostics)),
         )
 
     # Rungs, at which permutations are judged and may be pruned.
@@ -637,15 +643,16 @@ class Journal:
         labels = self.labels
         index, least = ("max(position, ~position)", "position") if left_out else ("position", "0")
         order = f"{index}, repetition" if by_permutation else f"repetition, {index}"
+        diagnostics = "diagnostics" if _has_diagnostics(self._database) else "'{}'"
         rows = self._database.execute(
             f"SELECT name, repetition, seed, choices, {_STATE}, steps, final_return, return_deviation, "
-            "best_return, seconds, error, checkpoint, curve FROM run "
+            f"best_return, seconds, error, checkpoint, curve, {diagnostics} FROM run "
             f"JOIN permutation ON permutation = number WHERE position >= {least} ORDER BY {order}"
         )
-        for name, repetition, seed, choices, state, *reached, curve in rows:
+        for name, repetition, seed, choices, state, *reached, curve, latest in rows:
             run = RunIdentity(run_id, name, repetition, seed, _by_label(labels, choices))
             points = tuple((steps, value) for steps, value in json.loads(curve))
-            yield RunRecord(run, RunState(state), *reached, points)  # type: ignore[call-arg]
+            yield RunRecord(run, RunState(state), *reached, points, json.loads(latest))  # type: ignore[call-arg]
 
     def counts(self) -> dict[RunState, int]:
         """Return how many runs of the present grid are in each state."""
@@ -672,6 +679,12 @@ class Journal:
         """Execute a statement, and return whether it changed a row."""
         with self._explained():
             return self._database.execute(statement, values).rowcount > 0
+
+
+def _has_diagnostics(database: sqlite3.Connection) -> bool:
+    """Return whether the table of runs has the column, which earlier versions didn't write."""
+    columns = database.execute("PRAGMA table_info(run)").fetchall()
+    return any(name == "diagnostics" for _, name, *_ in columns)
 
 
 def _by_label(labels: Sequence[str], choices: str) -> dict[str, str]:

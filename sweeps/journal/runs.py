@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -71,6 +72,7 @@ class RunRecord:
         error: why the run isn't finished.
         checkpoint: path of the last checkpoint, relative to the output folder; empty without one.
         curve: environment steps and `final_return` after some of the updates.
+        diagnostics: the latest values of what describes a run beside its return, by TensorBoard tag.
     """
 
     run: RunIdentity
@@ -83,6 +85,7 @@ class RunRecord:
     error: str = ""
     checkpoint: str = ""
     curve: tuple[tuple[int, float], ...] = field(default=(), repr=False)
+    diagnostics: Mapping[str, float] = field(default_factory=dict, repr=False, hash=False)
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from commands.terminal.characters import print_any_character
-from commands.terminal.progress import make_console
+from commands.terminal.console import make_console
 from tests.e2e.commands import ROOT, run, write_tiny
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from commands.evaluation import _write, results_table, summarise
-from commands.terminal.progress import make_console
+from commands.terminal.console import make_console
 
 EPISODES = [{"return": value, "length": 1000.0} for value in (-1234.5, -1500.0, -1077.25)]
 

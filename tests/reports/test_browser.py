@@ -1,6 +1,7 @@
 """The page of a sweep works in a browser: headless Chromium."""
 
 import csv
+import re
 import shutil
 from dataclasses import replace
 
@@ -26,7 +27,10 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="there is no Chromium here (on Debian the package chromium)"
 )
 NASTY = '<img src=x onerror="document.title=1">'
-CHARTS = ["curves", "course", "importance", "choices", "heat", "parallel", "repetitions", "price"]
+CHARTS = [
+    *("curves", "course", "importance", "choices", "heat", "parallel", "repetitions"),
+    *("diagnostics", "price"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +244,30 @@ def test_dragging_along_axes_filters_the_table_and_the_charts(page):
     page.locator("#paths .clear").click()
     assert len(rank_column(page)) == 24
     assert page.locator(".clear:visible").count() == 0
+
+
+def test_returns_are_drawn_against_a_diagnostic_of_choice(page):
+    chart, title = page.locator("#diagnostics"), "byId('diagnostics').layout.xaxis.title.text"
+    assert page.locator("#diagnostic option").all_inner_texts() == [
+        "episode length, steps",
+        "entropy, nats",
+        "fuel",
+    ]
+    assert page.evaluate(title) == "episode length, steps"
+    page.locator("#diagnostic").select_option("entropy, nats")
+    wait_until_drawn(page)
+    assert page.evaluate(title) == "entropy, nats"
+    drawn = page.evaluate(
+        "byId('diagnostics').data.flatMap(({ x, text }) => x.map((at, n) => [at, text[n]]))"
+    )
+    assert len(drawn) == 24
+    for entropy, words in drawn:
+        number = re.match(r"<b>Permutation (\d+)", words)[1]
+        assert entropy == pytest.approx(1.4 - int(number) / 100)
+    drag(page, "return", 0.95, 0.7)
+    wait_until_drawn(page)
+    assert f" {len(rank_column(page))} permutations" in chart.get_attribute("aria-label")
+    page.locator("#paths .clear").click()
 
 
 def test_ranges_are_selected_by_keyboard_and_escape_resets_them(page):

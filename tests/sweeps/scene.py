@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from commands.terminal.progress import PlainDisplay, make_console
+from commands.terminal.console import make_console
+from commands.terminal.progress import PlainDisplay
 from ppo.placement import Placement
 from ppo.run.checkpoint import load_checkpoint
 from sweeps.execution import worker

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from commands.status import show_status
 from reports.outcome import read_outcome
@@ -50,6 +51,27 @@ def test_a_journal_of_another_version_is_still_refused(grid, tmp_path):
         database.execute("DELETE FROM sweep WHERE key = 'format'")
     with pytest.raises(UserError, match="was written by another version"):
         Sweep(grid, options_for(tmp_path), overwrite=False)
+
+
+def test_the_journal_keeps_the_latest_diagnostics_that_tensorboard_has(grid, tmp_path):
+    run(grid, tmp_path)
+    for record in read_outcome(tmp_path, "a").runs:
+        events = EventAccumulator(str(tmp_path / "summaries" / "a" / record.name)).Reload()
+        assert {"policy/entropy", "loss/value"} < set(record.diagnostics)
+        assert "episode/return_mean" not in record.diagnostics
+        for tag, value in record.diagnostics.items():
+            assert events.Scalars(tag)[-1].value == pytest.approx(value)
+
+
+def test_a_journal_without_diagnostics_is_read_and_continued(grid, tmp_path):
+    run(grid, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as database, database:
+        database.execute("ALTER TABLE run DROP COLUMN diagnostics")
+        database.execute("UPDATE run SET state = 'waiting' WHERE permutation = 0")
+    assert [record.diagnostics for record in read_outcome(tmp_path, "a").runs] == [{}] * 3
+    run(grid, tmp_path)
+    first, *others = read_outcome(tmp_path, "a").runs
+    assert first.diagnostics and [record.diagnostics for record in others] == [{}] * 2
 
 
 def test_a_database_of_something_else_stays_as_it_is(grid, tmp_path):

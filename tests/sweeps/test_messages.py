@@ -49,7 +49,10 @@ def test_the_driver_s_observer_sees_the_events_of_the_node(ends):
     first, second = inbox.population
     progress = Progress(1, 4, 128, 1e3, [None, 2.5])
     records = [
-        RunRecord(first.run, RunState.FINISHED, 512, 0.1, 0.2, 0.3, 1.5, "", "c/1.pt", ((1, 2.0),)),
+        RunRecord(
+            *(first.run, RunState.FINISHED, 512, 0.1, 0.2, 0.3, 1.5, "", "c/1.pt", ((1, 2.0),)),
+            {"policy/entropy": 0.5},
+        ),
         RunRecord(second.run, RunState.DIVERGED, error="the loss isn't finite"),
     ]
     outbox.started(0, [first, second])

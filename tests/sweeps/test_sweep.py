@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import utils
-from commands.terminal.progress import PlainDisplay, make_console
+from commands.terminal.console import make_console
+from commands.terminal.progress import PlainDisplay
 from environments import cores
 from environments.cores import share_cores
 from ppo.placement import Placement

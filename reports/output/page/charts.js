@@ -30,10 +30,13 @@ function layout(height, more = {}) {
   };
 }
 
-const legend = (title, width) => ({
-  orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom",
-  title: { text: title && width >= NARROW ? `${plain(title)}  ` : "" },
-});
+const LEGEND = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" };
+
+const CHARACTER = 8.5; // pixels, at most
+
+/** Labels of an axis, in two rows by turns where they would touch; a label with several lines stays. */
+const byTurns = (labels, room) => (Math.max(...labels.map((label) => label.length)) * CHARACTER < room || labels.some((label) => label.includes("<br>"))
+  ? labels : labels.map((label, place) => (place % 2 ? `<br>${label}` : label)));
 
 // Learning curves.
 
@@ -169,16 +172,16 @@ function drawCurves(width) {
   const shapes = data.threshold === null ? [] : [{
     type: "line", xref: "paper", x0: 0, x1: 1, y0: data.threshold, y1: data.threshold, line: { color: soft, dash: "dash", width: 1 },
   }];
-  const title = state.colour === "contender" ? "" : data.keys[Number(state.colour)].label;
+  const coloured = state.colour === "contender" ? "" : `Colours show ${data.keys[Number(state.colour)].label}. `;
   const hasBands = shown.some(({ curve }) => finite(curve.low).length);
   return {
     traces: [...curveTraces(shown), ...outstanding()],
     layout: layout(width < NARROW ? 420 : 500, {
-      shapes, legend: legend(title, width), margin: { l: 62, r: 16, t: 70, b: 48 },
+      shapes, legend: LEGEND, margin: { l: 62, r: 16, t: 70, b: 48 },
       xaxis: { title: { text: AXES[state.axis] }, range: [0, extent(shown.map((each) => each.curve.last * curveFactor(each, state.axis)))[1]] },
       yaxis: { title: { text: "return" }, range: curveRange(shown) },
     }),
-    caption: `The mean return of ${shown.length} permutations during training, against ${AXES[state.axis]}. `
+    caption: `The mean return of ${shown.length} permutations during training, against ${AXES[state.axis]}. ${coloured}`
       + `The black or white line is the highlighted permutation, with ${hasBands ? "its 95 % interval as a band and " : ""}its repetitions as thin lines. `
       + "Point at a curve to see its permutation. Failed runs are left out of the means.",
   };
@@ -203,13 +206,15 @@ function drawHeat(width) {
   const ink = (value) => (value === null ? bad : inkOn(blend(scale, high > low ? (value - low) / (high - low) : 0.5)));
   const isLost = (x, y) => visible().some((each) => each.failed && partsOf(each)[state.across] === x && partsOf(each)[state.down] === y);
   const words = (value, x, y) => (value === null ? (isLost(x, y) ? "failed" : "") : score(value));
-  const places = means.flatMap((row, y) => row.map((value, x) => ({ value, x, y })));
-  const ticks = (key, most) => ({ tickvals: key.parts.map((_, place) => place), ticktext: key.parts.map((choice) => inLines(choice, most, 4)) });
+  const marks = means.flatMap((row, y) => row.map((value, x) => ({ value, x, y })));
+  const labels = (key, most) => key.parts.map((choice) => inLines(choice, most, 4));
+  const room = (width - 180) / across.parts.length;
+  const places = (key) => key.parts.map((_, place) => place);
   const full = (key) => key.parts.map((choice) => inLines(choice, 60, 20));
   const [names, others] = [full(across), full(down)];
   return {
     traces: [{
-      type: "heatmap", x: names.map((_, place) => place), y: others.map((_, place) => place), z: means, zmin: low, zmax: high,
+      type: "heatmap", x: places(across), y: places(down), z: means, zmin: low, zmax: high,
       text: means.map((row) => row.map((value) => (value === null ? "" : score(value)))),
       customdata: cells.map((row, y) => row.map((values, x) => [values.length, names[x], others[y]])),
       hoverongaps: false, xgap: 2, ygap: 2, colorscale: scale.map((colour, place) => [place / (scale.length - 1), colour]),
@@ -217,12 +222,12 @@ function drawHeat(width) {
       showscale: width >= NARROW,
       colorbar: { title: { text: plain(data.metric), side: "right" }, tickfont: { color: soft }, outlinewidth: 0, thickness: 14 },
     }, {
-      type: "scatter", mode: "text", x: places.map(({ x }) => x), y: places.map(({ y }) => y), hoverinfo: "skip", showlegend: false,
-      text: places.map(({ value, x, y }) => words(value, x, y)), textfont: { size: 12, color: places.map(({ value }) => ink(value)) },
+      type: "scatter", mode: "text", x: marks.map(({ x }) => x), y: marks.map(({ y }) => y), hoverinfo: "skip", showlegend: false,
+      text: marks.map(({ value, x, y }) => words(value, x, y)), textfont: { size: 12, color: marks.map(({ value }) => ink(value)) },
     }],
     layout: layout(Math.min(900, 130 + 62 * down.parts.length), {
-      xaxis: { ...ticks(across, Math.max(6, Math.floor((width - 180) / across.parts.length / 8))), range: [-0.5, names.length - 0.5], title: { text: inLines(across.label, Math.floor(width / 9), 3) }, showgrid: false },
-      yaxis: { ...ticks(down, width < NARROW ? 10 : 24), range: [others.length - 0.5, -0.5], title: { text: inLines(down.label, 24, 3) }, showgrid: false },
+      xaxis: { tickvals: places(across), ticktext: byTurns(labels(across, Math.max(6, Math.floor(room / CHARACTER))), room), range: [-0.5, names.length - 0.5], title: { text: inLines(across.label, Math.floor(width / 9), 3) }, showgrid: false },
+      yaxis: { tickvals: places(down), ticktext: labels(down, width < NARROW ? 10 : 24), range: [others.length - 0.5, -0.5], title: { text: inLines(down.label, 24, 3) }, showgrid: false },
     }),
     caption: `The ${data.meanMetric} of the permutations with each pair of choices of ${across.label} and ${down.label}. Gaps are pairs without a score; in those that say so, runs failed.`,
   };
@@ -268,41 +273,10 @@ function drawRepetitions(width) {
   return {
     traces: [mean, ...seeds, ...failures],
     layout: layout(130 + 26 * shown.length, {
-      legend: legend("", width), margin: { l: 60, r: 16, t: 60, b: 48 },
+      legend: LEGEND, margin: { l: 60, r: 16, t: 60, b: 48 },
       xaxis: { title: { text: plain(data.metric) } },
       yaxis: { title: { text: "permutation" }, tickvals: shown.map((_, at) => at), ticktext: shown.map((each) => plain(each.name) + lost(each)), range: [shown.length - 0.4, -0.6] },
     }),
     caption: `The ${data.metric} of every repetition of ${shown.length === 1 ? "the permutation" : `the best ${shown.length} permutations`}, the best at the top. Each seed has the same mark in all rows.${failures.length ? " A cross is a failed run, which counts as the worst score; a run without a mark isn't done." : ""}`,
   };
 }
-
-function drawPrice(width) {
-  const shown = scored().filter((each) => each.seconds !== null);
-  if (!shown.length) return { caption: "No permutation shown has finished yet." };
-  const { best, soft } = theme();
-  const groups = [["others", soft, shown.filter((each) => !each.contender)], ["could be the best", best, shown.filter((each) => each.contender)]];
-  return {
-    traces: groups.filter(([, , group]) => group.length).map(([name, colour, group]) => ({
-      type: "scatter", mode: "markers", name, x: group.map((each) => each.seconds / timeUnit[1]), y: group.map((each) => each.mean),
-      text: group.map(description), hovertemplate: `%{text}<br>${plain(data.metric)} %{y:.4~g}, %{x:.3~g} ${timeUnit[0]}<extra></extra>`,
-      marker: { color: colour, size: 10, symbol: name === "others" ? "circle-open" : "circle", line: { width: 1.5 } },
-    })),
-    layout: layout(380, {
-      legend: legend("", width), margin: { l: 62, r: 16, t: 40, b: 48 }, showlegend: data.decided,
-      xaxis: { title: { text: `wall time of a run, ${timeUnit[0]}` }, rangemode: "tozero" }, yaxis: { title: { text: plain(data.metric) } },
-    }),
-    caption: `The ${data.metric} of ${counted(shown)} permutations, against the wall time of one run.`,
-  };
-}
-
-const charts = {
-  together: drawTogether,
-  curves: drawCurves,
-  course: drawCourse,
-  importance: drawImportance,
-  choices: drawChoices,
-  heat: drawHeat,
-  parallel: drawParallel,
-  repetitions: drawRepetitions,
-  price: drawPrice,
-};

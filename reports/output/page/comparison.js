@@ -158,7 +158,7 @@ function drawTogether(width) {
   return {
     traces: [...bands, ...runs, ...means],
     layout: layout(width < NARROW ? 340 : 400, {
-      legend: legend("", width), margin: { l: 62, r: 16, t: 60, b: 48 },
+      legend: LEGEND, margin: { l: 62, r: 16, t: 60, b: 48 },
       xaxis: { title: { text: AXES[state.axis] }, range: [0, extent(chosen.map(({ each }) => each.curve.last * curveFactor(each, state.axis)))[1]] },
       yaxis: { title: { text: "return" }, range: [values[0] - margin, values[1] + margin] },
     }),

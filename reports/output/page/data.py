@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reports.answer import Answer
+from reports.diagnostics import diagnostics_of
 from reports.history import History, Time, history
 from reports.outcome import LESS_IS_BETTER, Outcome, PermutationRuns, mean_title, metric_title
 from reports.ranking import Ranking, Score, rank, sign_of
@@ -32,6 +33,7 @@ def page_data(answer: Answer) -> dict[str, Any]:
     margins = _margins(answer)
     course = history(outcome, answer.metric, answer.threshold)
     counted = _counted(rank(outcome, answer.metric, answer.threshold), sign_of(answer.metric))
+    diagnostics = diagnostics_of([score.permutation for score in answer.scores])
     points = min(60, max(12, _POINTS // max(len(shown), 1)))
     curves = [
         *mean_curves(shown, points, Bounds(*outcome.return_bounds)),
@@ -51,9 +53,11 @@ def page_data(answer: Answer) -> dict[str, Any]:
             | {"runs": _runs(score, counted[score.permutation.name])}
             | {"margins": margins.get(score.permutation.name)}
             | {"ended": _time(course.ended.get(score.permutation.name))}
+            | {"diagnostics": [_number(values[place]) for values in diagnostics.values()]}
             | parts.get(score.permutation.name, {})
-            for score, curve in zip(answer.scores, curves, strict=True)
+            for place, (score, curve) in enumerate(zip(answer.scores, curves, strict=True))
         ],
+        "diagnostics": list(diagnostics),
         "importance": _importance(answer.importance),
         "history": _history(outcome, course),
     }

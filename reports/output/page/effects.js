@@ -133,7 +133,7 @@ function drawImportance(width) {
   return {
     traces,
     layout: layout(90 + (isNarrow ? 96 : 58) * rows.length, {
-      annotations, legend: legend("", width), margin: { l: 12, r: 16, t: 40, b: 48 },
+      annotations, legend: LEGEND, margin: { l: 12, r: 16, t: 40, b: 48 },
       xaxis: { title: { text: "share of the variance, %" }, range: [-2, 102] },
       yaxis: { range: [rows.length - 0.5, -0.75], visible: false },
     }),
@@ -157,7 +157,8 @@ function matters(effect) {
 
 /** Where the choices of a key lie on its axis, and the axis: numbers by size, others side by side. */
 function choiceAxis(key, width) {
-  const words = key.parts.map((choice) => inLines(choice, Math.max(6, Math.floor(width / key.parts.length / 8)), 4));
+  const room = width / key.parts.length;
+  const words = byTurns(key.parts.map((choice) => inLines(choice, Math.max(6, Math.floor(room / CHARACTER)), 4)), room);
   const places = key.parts.map((_, place) => place);
   const beside = { at: places, axis: { tickvals: places, ticktext: words, range: [-0.5, places.length - 0.5] } };
   if (!isNumeric(key.parts) || key.parts.length < 2) return beside;

@@ -172,7 +172,7 @@ function filtered() {
   table.show();
   sayHowMany();
   brush.update();
-  refresh("curves", "course", "importance", "choices", "heat", "parallel", "repetitions", "price");
+  refresh("curves", "course", "importance", "choices", "heat", "parallel", "repetitions", "diagnostics", "price");
 }
 
 function sayHowMany() {

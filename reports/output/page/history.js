@@ -72,7 +72,7 @@ function drawCourse(width) {
   return {
     traces: [endedTrace(shown), leaderTrace(found, end), ...lostTraces(found, bottom)],
     layout: layout(width < NARROW ? 380 : 420, {
-      legend: { ...legend("", width), y: 1.08 }, margin: { l: 62, r: 16, t: 80, b: 48 },
+      legend: { ...LEGEND, y: 1.08 }, margin: { l: 62, r: 16, t: 80, b: 48 },
       shapes: found.cuts.map(({ time }) => ({ type: "line", x0: spentAt(time), x1: spentAt(time), yref: "paper", y0: 0, y1: 1, line: { color: soft, dash: "dot", width: 1.5 } })),
       annotations: cutLabels(found.cuts, (width - 78) / spentAt(end)),
       xaxis: { title: { text: names[state.spent] }, range: [0, 1.02 * spentAt(end)] },

@@ -1,5 +1,18 @@
 // The reader's choices beside the filters, and the order in which parts of the page are drawn.
 
+const charts = {
+  together: drawTogether,
+  curves: drawCurves,
+  course: drawCourse,
+  importance: drawImportance,
+  choices: drawChoices,
+  heat: drawHeat,
+  parallel: drawParallel,
+  repetitions: drawRepetitions,
+  diagnostics: drawDiagnostic,
+  price: drawPrice,
+};
+
 const byId = (id) => document.getElementById(id);
 
 const state = {
@@ -13,6 +26,7 @@ const state = {
   across: "0",
   down: "1",
   count: "15",
+  diagnostic: "0",
 };
 
 function highlight(rank) {
@@ -172,6 +186,8 @@ function prepareControls() {
   for (const button of document.querySelectorAll("[name=spent]")) {
     button.addEventListener("change", () => { state.spent = button.value; refresh("course"); });
   }
+  options(byId("diagnostic"), data.diagnostics.map((name, place) => [String(place), name]), state.diagnostic);
+  bind("diagnostic", ["diagnostics"]);
   ["colour", "bands"].forEach((id) => bind(id, ["curves"]));
   // The same key across and down would show nothing, so the two swap.
   bind("across", ["heat"], () => swapped("across", "down"));

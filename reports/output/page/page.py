@@ -24,6 +24,7 @@ _SCRIPTS = (
     "table.js",
     "charts.js",
     "history.js",
+    "scatter.js",
     "effects.js",
     "comparison.js",
     "filters.js",

@@ -170,12 +170,17 @@ def _session(began: float, ended: float | None, description: dict[str, Any]) -> 
 def _table(titles: Iterable[str], rows: Iterable[Sequence[str]], name: str) -> str:
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{_whole_words(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return (
         f'<div class="scroll" role="region" aria-label="{escape(name)}" tabindex="0">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _whole_words(text: str) -> str:
+    """Return a text as HTML that doesn't break at the hyphens of options and paths."""
+    return re.sub(r"\S*-\S*", r'<span class="word">\g<0></span>', escape(text))
 
 
 def breakable(label: str) -> str:
@@ -194,7 +199,9 @@ def number(value: float | None) -> str:
 
 def span(seconds: float) -> str:
     """Return a time span in its two largest units, such as `2 h 30 min`."""
+    if seconds < 9.95:
+        return f"{float(f'{seconds:.2g}'):g} s"
     whole = round(seconds)
     units = [("d", whole // 86400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60)]
     parts = [f"{count} {unit}" for unit, count in [*units, ("s", whole % 60)] if count]
-    return " ".join(parts[:2]) or "0 s"
+    return " ".join(parts[:2])

@@ -101,12 +101,13 @@ const timeUnit = (() => {
 
 function span(seconds) {
   if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 9.95) return `${Number(seconds.toPrecision(2))} s`;
   const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
   const parts = units.map(([unit, size], place) => {
     const larger = place ? units[place - 1][1] : Infinity;
     return [Math.floor((Math.round(seconds) % larger) / size), unit];
   });
-  return parts.filter(([count]) => count).slice(0, 2).map((part) => part.join(" ")).join(" ") || "0 s";
+  return parts.filter(([count]) => count).slice(0, 2).map((part) => part.join(" ")).join(" ");
 }
 
 /** A text that Plotly, which reads some HTML, shows literally. */

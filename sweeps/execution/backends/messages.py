@@ -238,4 +238,5 @@ def read_record(run: Any, values: dict[str, Any]) -> RunRecord:
         error=str(values["error"]),
         checkpoint=str(values["checkpoint"]),
         curve=tuple((int(steps), float(value)) for steps, value in values["curve"]),
+        diagnostics={str(tag): float(value) for tag, value in values["diagnostics"].items()},
     )

@@ -1,0 +1,122 @@
+"""Draws all that people see of five sweeps: terminals, pages and plots.
+
+Usage:
+  draw_sweeps.py [options] [<sweep>...]
+  draw_sweeps.py --help
+
+Trains the sweeps of docs/sweeps/ (or the named ones), which takes some minutes, and writes the pictures
+to docs/images/sweeps/: a terminal of 120, 80 and 50 columns while the sweep runs, its answer and
+--status; the page at 1360, 820 and 390 pixels, in light and dark, and in print; and each plot. Needs
+Playwright and Chromium (on Debian the package `chromium`).
+
+Options:
+  --out=<folder>   folder for the sweeps [default: ./drawn_sweeps/]
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docopt import docopt
+from PIL import Image
+from playwright.sync_api import Browser
+
+from docs.draw_page import chromium, opened
+from docs.terminal import Terminal
+
+_DOCS = Path(__file__).parent
+_IMAGES = _DOCS / "images" / "sweeps"
+_SWEEPS = ("three_keys", "one_key", "failures", "long_names", "many_runs")
+_BASES = {"failures": "fragile.yaml"}
+_REPETITIONS = {"many_runs": 5}
+_COLUMNS = (120, 80, 50)
+_ROWS, _FONT_SIZE = 140, 11
+_WIDTHS = (1360, 820, 390)  # pixels of a page
+_A4 = 794  # pixels
+
+
+def train(sweep: str, out: Path) -> None:
+    """Train a sweep on a terminal of each width, and draw its middle and its end."""
+    command = [
+        "tune.py",
+        f"--config=docs/sweeps/{_BASES.get(sweep, 'base.yaml')}",
+        f"--tune=docs/sweeps/{sweep}.yaml",
+        f"--num-repetitions={_REPETITIONS.get(sweep, 3)}",
+        f"--out={out}",
+        "--overwrite",
+    ]
+    for columns in _COLUMNS:
+        # 30 rows, as the screen of a running sweep fills a terminal of any height.
+        pictures = list(Terminal(_python(command), columns, 30).pictures(0.5, _FONT_SIZE))
+        _save(pictures[len(pictures) // 2], f"{sweep}_running_{columns}")
+
+
+def draw_terminals(sweep: str, out: Path) -> None:
+    """Draw a sweep's answer and its --status."""
+    for columns in _COLUMNS:
+        for name, command in (("answer", ["report.py"]), ("status", ["tune.py", "--status"])):
+            terminal = Terminal(_python([*command, f"--out={out}"]), columns, _ROWS)
+            *_, picture = terminal.pictures(1.0, _FONT_SIZE)
+            _save(picture, f"{sweep}_{name}_{columns}")
+
+
+def draw_page(browser: Browser, sweep: str, out: Path) -> None:
+    """Draw a sweep's page: at each width in light and dark, and in print."""
+    page_file = out / "default.html"
+    for width, scheme, picture in _pages(browser, page_file):
+        _save(picture, f"{sweep}_page_{width}_{scheme}")
+
+
+def _pages(browser: Browser, page_file: Path) -> Iterator[tuple[int, str, Image.Image]]:
+    looks: list[tuple[int, Any]] = [
+        *((width, scheme) for width in _WIDTHS for scheme in ("light", "dark")),
+        (_A4, "print"),
+    ]
+    for width, scheme in looks:
+        page = opened(browser.new_page(viewport={"width": width, "height": 1100}), page_file)
+        if scheme == "print":
+            page.emulate_media(media="print")
+        else:
+            page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(1500)
+        yield width, scheme, Image.open(io.BytesIO(page.screenshot(full_page=True)))
+        page.close()
+
+
+def draw_plots(sweep: str, out: Path) -> None:
+    """Draw the plots of a sweep."""
+    folder = out / "plots"
+    subprocess.run(_python(["report.py", f"--out={out}", f"--plots={folder}"]), check=True)
+    for plot in sorted(folder.glob("*.png")):
+        _save(Image.open(plot), f"{sweep}_plot_{plot.stem}")
+
+
+def _python(command: list[str]) -> list[str]:
+    return [sys.executable, *command]
+
+
+def _save(picture: Image.Image, name: str) -> None:
+    _IMAGES.mkdir(parents=True, exist_ok=True)
+    image: Any = picture.convert("RGB")
+    image.quantize(64, dither=Image.Dither.NONE).save(_IMAGES / f"{name}.png", optimize=True)
+
+
+def main() -> None:
+    """Draw all."""
+    arguments = docopt(__doc__)
+    with chromium() as browser:
+        for sweep in arguments["<sweep>"] or _SWEEPS:
+            out = Path(arguments["--out"]) / sweep
+            train(sweep, out)
+            draw_terminals(sweep, out)
+            draw_page(browser, sweep, out)
+            draw_plots(sweep, out)
+
+
+if __name__ == "__main__":
+    main()
