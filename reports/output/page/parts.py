@@ -21,7 +21,7 @@ from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
 _CODE = re.compile(r"`([^`]+)`|(?<=: )(python (?:'.*'|\S+\.py) --.*)$")
 _VIDEOS = {"episode.mp4": "video/mp4", "episode.gif": "image/gif"}
-_MOST_FAILURES = 200  # rows; more would repeat the same reasons
+_MOST_FAILURES = 200  # rows; nobody reads so many reasons
 
 
 def heading_part(answer: Answer) -> str:
@@ -116,23 +116,17 @@ def cost_part(outcome: Outcome) -> str:
 def _failures(lost: Sequence[RunRecord]) -> str:
     if not lost:
         return "<p>No run failed or diverged.</p>"
-    alike: dict[tuple[str, str, str], list[RunRecord]] = {}
+    alike: dict[tuple[str, str], list[str]] = {}
     for each in lost:
-        alike.setdefault((each.run.permutation, each.state, each.error), []).append(each)
+        alike.setdefault((each.state, each.error), []).append(each.name)
     rows = [
-        (
-            permutation,
-            ", ".join(str(each.run.repetition) for each in runs),
-            ", ".join(str(each.run.seed) for each in runs),
-            state,
-            error,
-        )
-        for (permutation, state, error), runs in list(alike.items())[:_MOST_FAILURES]
+        (state, error, f"{len(names):,}", ", ".join(names))
+        for (state, error), names in list(alike.items())[:_MOST_FAILURES]
     ]
     more = len(alike) - len(rows)
     note = f"<p>And {more:,} more.</p>" if more else ""
-    titles = ("permutation", "repetition", "seed", "state", "reason")
-    return f"<h3>Failed runs</h3>{_table(titles, rows, 'Failed runs')}{note}"
+    titles = ("state", "reason", "runs", "names of the runs")
+    return f"<h3 id='failed'>Failed runs</h3>{_table(titles, rows, 'Failed runs')}{note}"
 
 
 def configuration_part(outcome: Outcome) -> str:

@@ -98,15 +98,9 @@ function lostCell(permutation) {
 function valuesCell(permutation) {
   const texts = permutation.runs.map((run) => {
     if (run.value !== null) return score(run.value);
-    return element("span", { class: run.error ? "bad" : null }, run.state);
+    return run.error ? element("a", { class: "bad", href: "#failed", title: run.error }, run.state) : run.state;
   });
-  const lost = permutation.runs.filter((run) => run.value === null && run.error);
-  const counts = new Map();
-  lost.forEach((run) => counts.set(run.error, (counts.get(run.error) ?? 0) + 1));
-  const reasons = [...counts].map(([error, count]) => element(
-    "small", { class: "bad", title: error }, `${count > 1 ? `${count} × ` : ""}${shortened(error, 80)}`,
-  ));
-  return element("span", {}, ...texts.flatMap((text, place) => (place ? [", ", text] : [text])), ...reasons);
+  return element("span", {}, ...texts.flatMap((text, place) => (place ? [", ", text] : [text])));
 }
 
 /** A key as content that may break behind its dots and underscores. */
