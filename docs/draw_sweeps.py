@@ -6,8 +6,8 @@ Usage:
 
 Trains the sweeps of docs/sweeps/ (or the named ones), which takes some minutes, and writes the pictures
 to docs/images/sweeps/: a terminal of 120, 80 and 50 columns while the sweep runs, its answer and
---status; the page at 1360, 820 and 390 pixels, in light and dark, and in print; and each plot. Needs
-Playwright and Chromium (on Debian the package `chromium`).
+--status; the page at 1360, 820 and 390 pixels, in light and dark, and in print; TensorBoard's HParams;
+and each plot. Needs Playwright and Chromium (on Debian the package `chromium`).
 
 Options:
   --out=<folder>   folder for the sweeps [default: ./drawn_sweeps/]
@@ -16,15 +16,17 @@ Options:
 from __future__ import annotations
 
 import io
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from docopt import docopt
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Error, Page
 
 from docs.draw_page import chromium, opened
 from docs.terminal import Terminal
@@ -91,6 +93,48 @@ def _pages(browser: Browser, page_file: Path) -> Iterator[tuple[int, str, Image.
         page.close()
 
 
+def draw_hparams(browser: Browser, sweep: str, out: Path) -> None:
+    """Draw the table and the parallel coordinates of TensorBoard's HParams."""
+    port = _free_port()
+    options = [f"--logdir={out / 'summaries'}", f"--port={port}", "--reload_interval=0"]
+    server = subprocess.Popen(_python(["-m", "tensorboard.main", *options]))
+    try:
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        _visit(page, f"http://localhost:{port}/#hparams")
+        page.get_by_text("default/0").first.wait_for(timeout=120_000)
+        _save(_screen(page), f"{sweep}_hparams_table")
+        page.get_by_text("PARALLEL COORDINATES VIEW").click()
+        page.wait_for_timeout(5000)
+        _save(_screen(page), f"{sweep}_hparams_paths")
+        page.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _visit(page: Page, address: str) -> None:
+    """Open an address as soon as its server listens."""
+    for _ in range(60):
+        try:
+            page.goto(address)
+        except Error:
+            time.sleep(1)
+        else:
+            return
+    raise TimeoutError(address)
+
+
+def _screen(page: Page) -> Image.Image:
+    return Image.open(io.BytesIO(page.screenshot()))
+
+
 def draw_plots(sweep: str, out: Path) -> None:
     """Draw the plots of a sweep."""
     folder = out / "plots"
@@ -118,6 +162,7 @@ def main() -> None:
             train(sweep, out)
             draw_terminals(sweep, out)
             draw_page(browser, sweep, out)
+            draw_hparams(browser, sweep, out)
             draw_plots(sweep, out)
 
 

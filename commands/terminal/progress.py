@@ -114,11 +114,20 @@ class _Screen(Bars):
         yield self.make_tasks_table(self.tasks)
         leaders = [] if self.ranking is None else self.ranking.leaders
         if leaders:
-            listed = ", ".join(f"{name} ({_return(mean)})" for name, mean in leaders)
-            line = f"best permutations so far (mean return): {listed}"
-            yield Text(line, no_wrap=True, overflow="ellipsis")
+            yield Text(_leaders_line(leaders, self.console.width))
         if self.legend:
             yield Text("\n".join(self.legend))
+
+
+def _leaders_line(leaders: Sequence[tuple[str, float]], width: int) -> str:
+    """Return a line with as many leaders as it has room for, at least one, and their mean returns."""
+    line = "best permutations so far (mean return): "
+    for number, (name, mean) in enumerate(leaders):
+        longer = f"{line}{', ' if number else ''}{name} ({_return(mean)})"
+        if number and len(longer) > width:
+            break
+        line = longer
+    return line
 
 
 class LiveDisplay:
