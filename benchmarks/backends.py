@@ -152,7 +152,7 @@ def simulate(scenario: Scenario, runs: int, workers: int, window: float) -> str:
 
         ray = SimulatedRay(clock, scenario, on_wait)
         sys.modules["ray"] = ray
-        monotonic, time.monotonic = time.monotonic, clock  # type: ignore[assignment]
+        monotonic, time.monotonic = time.monotonic, clock
         try:
             backend: Backend = driver.RayBackend(RayOptions(), workers)
             gaps = ray.measured.gaps
@@ -194,8 +194,8 @@ def main() -> None:
     for seconds, updates in _SCENARIOS:
         costs = (float(arguments[name]) * 1e-6 for name in ("--call", "--wait"))
         scenario = Scenario(seconds, updates, *costs)
-        numbers = (int(arguments[name]) for name in ("--runs", "--workers"))
-        print(simulate(scenario, *numbers, window=float(arguments["--window"])), flush=True)
+        runs, workers = (int(arguments[name]) for name in ("--runs", "--workers"))
+        print(simulate(scenario, runs, workers, window=float(arguments["--window"])), flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Bandit(gymnasium.Env[dict[str, Any], np.ndarray]):
                 "symbol": spaces.Discrete(_CHOICES[2]),
             }
         )
-        self.action_space = spaces.MultiDiscrete(_CHOICES)
+        self.action_space = spaces.MultiDiscrete(list(_CHOICES))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -56,4 +56,4 @@ class Bandit(gymnasium.Env[dict[str, Any], np.ndarray]):
         return self._observation, reward, True, False, {}
 
 
-gymnasium.register("Bandit-v0", Bandit)
+gymnasium.register("Bandit-v0", Bandit)  # type: ignore[arg-type]

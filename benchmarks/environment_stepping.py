@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -39,12 +40,14 @@ class Busy(gymnasium.Env):
     observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
-    def reset(self, *, seed=None, options=None):
+    def reset(
+        self, *, seed: int | None = None, options: Any = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an endless episode."""
         super().reset(seed=seed)
         return np.zeros(4, np.float32), {}
 
-    def step(self, action):
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Take a millisecond."""
         end = time.perf_counter() + 1e-3
         while time.perf_counter() < end:
@@ -53,7 +56,7 @@ class Busy(gymnasium.Env):
 
 
 # At module level, so that worker processes register it, too, when they import this script.
-gymnasium.register("Busy-v0", Busy)
+gymnasium.register("Busy-v0", Busy)  # type: ignore[arg-type]
 
 CASES = {
     "CartPole": EnvironmentConfig(type="CartPole", name="CartPole-v1"),
@@ -106,7 +109,8 @@ def steps_per_second(environments: VectorEnvironment) -> float:
 def measure(config: EnvironmentConfig, variants: list[int], rounds: int) -> list[float | None]:
     """Return the median speed by number of processes, then by pool size; None if unavailable."""
     built: list[VectorEnvironment | None] = [build(config, processes) for processes in variants]
-    pooled = choose_backend(config, envpool_installed()).backend == "envpool"
+    installed = ["envpool"] if envpool_installed() else []
+    pooled = choose_backend(config, installed).backend == "envpool"
     built += [started(config, count) if pooled else None for count in POOL_SIZES]
     try:
         speeds = [

@@ -81,7 +81,8 @@ def draw(task: str, runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
         # Curves start when the first episode has ended.
         first = max(result["curve"][0][0] for result in results)
         steps = steps[steps >= first]
-        curves = np.stack([np.interp(steps, *zip(*r["curve"], strict=True)) for r in results])
+        points = [np.array(result["curve"]) for result in results]
+        curves = np.stack([np.interp(steps, each[:, 0], each[:, 1]) for each in points])
         axes.plot(
             steps, interquartile_mean(curves, 0), color=COLORS[library], label=LIBRARIES[library]
         )

@@ -54,11 +54,11 @@ def compare(variants: Variants, names: Iterable[str], seeds: int, out: Path) -> 
     print(f"| task | steps | {titles} | difference | p | p (Bonferroni) |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, task in tasks.items():
-        both = [
+        original, other = (
             returns_of(_config(task, variants, value), range(seeds), out / name / value)
             for value in variants.values
-        ]
-        print(_row(name, task, *both, len(tasks)), flush=True)
+        )
+        print(_row(name, task, original, other, len(tasks)), flush=True)
 
 
 def _config(task: Task, variants: Variants, value: str) -> Config:

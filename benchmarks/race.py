@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -163,10 +164,8 @@ def main() -> None:
         }
         for name in arguments["--spending"].split(","):
             for size in arguments["--growth"].split(","):
-                rows[f"{kind} | {name} | {size}"] = (
-                    lambda scores, spending=SPENDING[name], growth=GROWTH[size]: race(
-                        scores, spending, growth
-                    )
+                rows[f"{kind} | {name} | {size}"] = partial(
+                    race, spending=SPENDING[name], growth=GROWTH[size]
                 )
         for row, run in rows.items():
             cells = [cell(draw, number, samples, run) for number in sizes]

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from docopt import docopt
 
@@ -61,7 +62,7 @@ def run_sweep(folder: Path) -> None:
 
     first: list[float] = []
 
-    def train_at_once(populations, placements, observer, stop):
+    def train_at_once(populations: Any, placements: Any, observer: Any, stop: Any) -> None:
         first.append(time.time())
         for population in populations:
             observer.started(0, population)

@@ -27,7 +27,7 @@ class TMaze(gymnasium.Env[np.ndarray, int]):
 
     def __init__(self, length: int = 10) -> None:
         self.observation_space = spaces.Box(-1, 1, (3,), np.float32)
-        self.action_space = spaces.Discrete(3)
+        self.action_space: spaces.Discrete[Any] = spaces.Discrete(3)
         self._length = length
 
     def reset(
@@ -54,4 +54,4 @@ class TMaze(gymnasium.Env[np.ndarray, int]):
         return np.array([cue, not at_junction, at_junction], np.float32)
 
 
-gymnasium.register("TMaze-v0", TMaze, max_episode_steps=40)
+gymnasium.register("TMaze-v0", TMaze, max_episode_steps=40)  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def load(folder: str, work: Work) -> Any:
     sys.path.insert(0, folder)
     if work.suite != "Minigrid":
         sys.modules["navix"] = MagicMock()
-    ppo = importlib.import_module("ppo")
+    ppo: Any = importlib.import_module("ppo")
     if work.layers[0] != _WIDTH:
 
         def dense(width: int, **arguments: Any) -> Any:

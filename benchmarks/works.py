@@ -77,7 +77,11 @@ class Work:
             backend: environment backend.
             precision: precision of products.
         """
-        environment = {"type": self.suite, "name": self.environment, "backend": backend}
+        environment: dict[str, Any] = {
+            "type": self.suite,
+            "name": self.environment,
+            "backend": backend,
+        }
         if self.suite == "Minigrid":
             environment["visual_observation"] = self.visual
         if self.masked:
