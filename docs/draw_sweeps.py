@@ -11,6 +11,7 @@ and each plot. Needs Playwright and Chromium (on Debian the package `chromium`).
 
 Options:
   --out=<folder>   folder for the sweeps [default: ./drawn_sweeps/]
+  --keep           draw the sweeps that are there; pictures of running ones stay as they are
 """
 
 from __future__ import annotations
@@ -59,6 +60,12 @@ def train(sweep: str, out: Path) -> None:
         # 30 rows, as the screen of a running sweep fills a terminal of any height.
         pictures = list(Terminal(_python(command), columns, 30).pictures(0.5, _FONT_SIZE))
         _save(pictures[len(pictures) // 2], f"{sweep}_running_{columns}")
+
+
+def _write_page(out: Path) -> None:
+    subprocess.run(
+        _python(["report.py", f"--out={out}", "--page"]), check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def draw_terminals(sweep: str, out: Path) -> None:
@@ -138,7 +145,11 @@ def _screen(page: Page) -> Image.Image:
 def draw_plots(sweep: str, out: Path) -> None:
     """Draw the plots of a sweep."""
     folder = out / "plots"
-    subprocess.run(_python(["report.py", f"--out={out}", f"--plots={folder}"]), check=True)
+    subprocess.run(
+        _python(["report.py", f"--out={out}", f"--plots={folder}"]),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     for plot in sorted(folder.glob("*.png")):
         _save(Image.open(plot), f"{sweep}_plot_{plot.stem}")
 
@@ -159,7 +170,9 @@ def main() -> None:
     with chromium() as browser:
         for sweep in arguments["<sweep>"] or _SWEEPS:
             out = Path(arguments["--out"]) / sweep
-            train(sweep, out)
+            if not arguments["--keep"]:
+                train(sweep, out)
+            _write_page(out)
             draw_terminals(sweep, out)
             draw_page(browser, sweep, out)
             draw_hparams(browser, sweep, out)

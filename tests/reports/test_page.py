@@ -74,7 +74,8 @@ def test_it_begins_with_the_answer_in_words(tmp_path):
     text = written(tmp_path, example_outcome(), sentences)
     assert '<p class="lead">The first &amp; best.</p>' in text
     assert "<p>See <code>code &lt;here&gt;</code>.</p>" in text
-    assert "<p>Do this: <code>python tune.py --only=1</code></p>" in text
+    code = 'python tune.py <span class="word">--only=1</span>'
+    assert f"<p>Do this: <code>{code}</code></p>" in text
 
 
 def test_it_shows_the_best_permutation_and_each_repetition(tmp_path):

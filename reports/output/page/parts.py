@@ -20,6 +20,8 @@ from schema.yaml_file import dump_yaml
 from sweeps.journal.runs import FAILURES, RunRecord, RunState
 
 _CODE = re.compile(r"`([^`]+)`|(?<=: )(python (?:'.*'|\S+\.py) --.*)$")
+# A word such as --num-repetitions=3, which browsers would break at its hyphens.
+_OPTION = re.compile(r"(?<!\w)--\w[^\s<&)]*")
 _VIDEOS = {"episode.mp4": "video/mp4", "episode.gif": "image/gif"}
 _MOST_FAILURES = 200  # rows; nobody reads so many reasons
 
@@ -63,7 +65,8 @@ def answer_part(answer: Answer, sentences: Sequence[str]) -> str:
 
 def _prose(sentence: str) -> str:
     """Return a sentence as HTML; backquoted text and a command at its end become code."""
-    return _CODE.sub(lambda found: f"<code>{found[1] or found[2]}</code>", escape(sentence))
+    prose = _CODE.sub(lambda found: f"<code>{found[1] or found[2]}</code>", escape(sentence))
+    return _OPTION.sub(r'<span class="word">\g<0></span>', prose)
 
 
 def _leader(answer: Answer, leader: Score) -> str:
