@@ -178,8 +178,19 @@ def _fold(cell: str, width: int) -> str:
     try:
         float(cell)
     except ValueError:
-        return "\n".join(textwrap.wrap(cell, width, break_on_hyphens=False))
+        return "\n".join(_lines(cell, width))
     return cell
+
+
+def _lines(text: str, width: int) -> Iterator[str]:
+    """Yield the lines of a text, broken behind spaces, or behind underscores if words are long."""
+    for line in textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False):
+        rest = line
+        while len(rest) > width:
+            place = rest.rfind("_", 0, width) + 1 or width
+            yield rest[:place]
+            rest = rest[place:]
+        yield rest
 
 
 def _fits(console: Console, table: Table) -> bool:

@@ -29,12 +29,14 @@ _BEST, _OTHERS = _COLOURS[2], "#767676"
 _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _MOST_CURVES = 5
 _MOST_ROWS = 30
-_CHOICE_WIDTH = 16  # characters
+_CHOICE_WIDTH = 20  # characters
 _TITLE_WIDTH = 60  # characters on a line
 _ONE_COLUMN, _TWO_COLUMNS = 3.5, 7.2  # inches; usual widths of a paper's columns
 _CHARACTERS = 10  # that fit on an inch below an axis
 _MOST_TICKS = 8
+_LINE = 0.15  # inches
 _TITLE_CHARACTERS = 15  # that fit on an inch beside an axis
+_NOTE_CHARACTERS = 11  # that fit on an inch of a figure, margins included
 _NARROW_MAP = 4  # columns of a heat map that fit in one column of a paper
 _NARROW_LABEL = 20  # characters of the longest label that leaves room for data in one column
 _STYLE: Any = {
@@ -98,13 +100,32 @@ def _described(answer: Answer, score: Score) -> str:
     """Return a permutation's name and its choices of the varied keys."""
     outcome = answer.outcome
     named = zip(outcome.labels, score.permutation.choices, strict=True)
-    choices = [_shortened(choice) for label, choice in named if label in outcome.varied]
+    choices = [
+        _name(choice, outcome.ordered(label)) for label, choice in named if label in outcome.varied
+    ]
     return f"{score.permutation.name}: {', '.join(choices)}" if choices else score.permutation.name
 
 
-def _shortened(choice: str) -> str:
-    """Return a choice that leaves room for the data; the permutation's name tells alike ones apart."""
-    return choice if len(choice) <= _CHOICE_WIDTH else f"{choice[: _CHOICE_WIDTH - 1]}…"
+def _name(choice: str, choices: Sequence[str]) -> str:
+    """Return a choice, or its number if it would leave no room for the data; `_notes` explains that."""
+    # A part of a range has two numbers, which may be on two lines.
+    is_long = max(map(len, choice.split(" to "))) > _CHOICE_WIDTH
+    return f"({choices.index(choice) + 1})" if is_long else choice
+
+
+def _notes(outcome: Outcome, labels: Sequence[str], width: float) -> str:
+    """Return lines that explain the numbers of long choices, each so wide (inches); "" without any."""
+    lines = []
+    for label in labels:
+        choices = outcome.ordered(label)
+        for choice in choices:
+            if _name(choice, choices) != choice:
+                note = f"{label} {_name(choice, choices)}: {choice}"
+                wrapped = textwrap.wrap(
+                    note, round(_NOTE_CHARACTERS * width), break_on_hyphens=False
+                )
+                lines.append(_escaped("\n   ".join(wrapped)))
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _key_title(answer: Answer) -> str:
@@ -151,7 +172,7 @@ def _learning_curves(answer: Answer) -> Figure | None:
     axes.grid(color="#e5e5e5", linewidth=0.6)
     # Outside, as long names would lie on the curves.
     figure.legend(
-        title=_key_title(answer),
+        title=_key_title(answer) + _notes(answer.outcome, answer.outcome.varied, _TWO_COLUMNS),
         alignment="left",
         fontsize=8,
         title_fontsize=8,
@@ -175,7 +196,9 @@ def _ranking(answer: Answer) -> Figure | None:
     if not scores:
         return None
     title = _key_title(answer)
-    figure, axes = _axes(_TWO_COLUMNS, 1.2 + max(0.22 * len(scores), _length(title)))
+    notes = _notes(answer.outcome, answer.outcome.varied, 0.6 * _TWO_COLUMNS)
+    tall = 1.2 + max(0.22 * len(scores), _length(title)) + _LINE * notes.count("\n")
+    figure, axes = _axes(_TWO_COLUMNS, tall)
     for could_be_best, colour, name in (
         (True, _BEST, "could be the best"),
         (False, _OTHERS, "worse" if answer.decided else "mean"),
@@ -189,7 +212,8 @@ def _ranking(answer: Answer) -> Figure | None:
     axes.set_title(
         "Ranking" + (f": the best {len(scores)} of {len(answer.scores)}" if more else "")
     )
-    axes.set_xlabel(f"{metric_title(answer.metric)}: repetitions, mean, 95 % interval")
+    measured = f"{metric_title(answer.metric)}: repetitions, mean, 95 % interval"
+    axes.set_xlabel(measured + notes, linespacing=1.3)
     axes.set_ylabel(title)
     axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
     if answer.decided:
@@ -262,7 +286,8 @@ def _choices(answer: Answer, label: str) -> Figure:
     across = _array([at[score.permutation.choices[place]] for score in scores])
     means = _array([score.mean for score in scores])
     ends = _array([score.low for score in scores]), _array([score.high for score in scores])
-    figure, axes = _axes(_ONE_COLUMN, 3.0)
+    notes = _notes(answer.outcome, [label], _ONE_COLUMN)
+    figure, axes = _axes(_ONE_COLUMN, 3.0 + _LINE * notes.count("\n"))
     axes.errorbar(
         across,
         means,
@@ -283,7 +308,7 @@ def _choices(answer: Answer, label: str) -> Figure:
     else:
         axes.margins(x=0.15)
     _name_choices(axes, across, [score.permutation.choices[place] for score in scores], is_numeric)
-    axes.set_xlabel(_escaped(label))
+    axes.set_xlabel(_escaped(label) + notes)
     axes.set_ylabel(metric_title(answer.metric))
     has_intervals = not np.isnan(ends[0]).all()
     what = "repetitions, means" + (", 95 % intervals" if has_intervals else "")
@@ -326,26 +351,18 @@ def _name_choices(axes: Axes, across: Array, choices: Sequence[str], is_numeric:
         return
     axes.set_xticks(across, _names(choices))
     axes.minorticks_off()
-    _turn_names(axes, choices, _ONE_COLUMN)
+    _turn_names(axes, _names(choices), _ONE_COLUMN)
 
 
-def _turn_names(axes: Axes, choices: Sequence[str], width: float) -> None:
+def _turn_names(axes: Axes, names: Sequence[str], width: float) -> None:
     """Turn the names below the axis where they would touch each other; the width is in inches."""
-    longest = max(min(len(choice), _CHOICE_WIDTH) for choice in choices)
-    if longest * len(choices) > _CHARACTERS * width:
+    if max(map(len, names)) * len(names) > _CHARACTERS * width:
         axes.tick_params(axis="x", labelrotation=90)
 
 
 def _names(choices: Sequence[str]) -> list[str]:
-    """Return the choices, shortened; a number tells apart those that begin alike."""
-    names: list[str] = []
-    for choice in choices:
-        name, alike = (
-            _shortened(choice),
-            sum(_shortened(each) == _shortened(choice) for each in choices),
-        )
-        names.append(f"{name} {choices.index(choice) + 1}" if alike > 1 else name)
-    return [*map(_escaped, names)]
+    """Return the choices of a key in their order, long ones as numbers."""
+    return [_escaped(_name(choice, choices)) for choice in choices]
 
 
 def _share(effect: Effect) -> float:
@@ -385,7 +402,9 @@ def _heat_map(answer: Answer) -> Figure | None:
     columns, rows = coarse.ordered(across), coarse.ordered(down)
     means = _cells(answer, coarse, (across, down), columns, rows)
     width = _ONE_COLUMN if len(columns) <= _NARROW_MAP else _TWO_COLUMNS
-    figure, axes = _axes(width, 1.4 + max(0.3 * len(rows), _length(down)))
+    notes = _notes(coarse, (across, down), 0.8 * width)
+    tall = 1.4 + max(0.3 * len(rows), _length(down)) + _LINE * notes.count("\n")
+    figure, axes = _axes(width, tall)
     less = answer.metric in LESS_IS_BETTER
     image = axes.imshow(means, cmap="cividis_r" if less else "cividis", aspect="auto")
     # A part of a range has two numbers, which are wider than its column.
@@ -394,7 +413,7 @@ def _heat_map(answer: Answer) -> Figure | None:
     _turn_names(axes, [max(name.split("\n"), key=len) for name in names], width - 1.5)
     axes.set_yticks(range(len(rows)), _names(rows))
     axes.set_title("Two hyperparameters together")
-    axes.set_xlabel(_escaped(across))
+    axes.set_xlabel(_escaped(across) + notes)
     axes.set_ylabel(_escaped(down))
     _write_numbers(axes, means, image)
     figure.colorbar(image, ax=axes, label=mean_title(answer.metric))

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.e2e.starter import ROOT, Starter
+
+_STARTER = Starter()
 
 TINY = """\
 environment: {type: CartPole, name: CartPole-v1, processes: 0}
@@ -23,10 +25,15 @@ learning_rate_schedule:
 
 def run(command, *options, cwd, timeout=240, more_environment=None):
     """Return the completed process of `python COMMAND.py OPTIONS`."""
+    script, texts = f"{command}.py", [str(option) for option in options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    if not more_environment:
+        return _STARTER.run(script, texts, cwd, environment, timeout)
+    # Modules that are loaded already may not notice other variables.
     return subprocess.run(
-        [sys.executable, str(ROOT / f"{command}.py"), *map(str, options)],
+        [sys.executable, str(ROOT / script), *texts],
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(more_environment or {})},
+        env={**environment, **more_environment},
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -162,12 +162,25 @@ def test_one_key_shows_its_scores_on_an_axis_that_suits_its_choices():
     assert across("0", "1", "100")[0] == "linear"  # 0 has no logarithm
 
 
-def test_words_of_one_key_are_categories_told_apart_however_alike_they_begin():
+def test_words_of_one_key_are_categories_and_long_ones_are_numbers_with_a_note():
     outcome = sweep({"mode": MAPPINGS["mode"]}, lambda own, seed: len(own[0]) + seed)
     axes = _effects(answer(outcome)).axes[0]
     names = [label.get_text() for label in axes.get_xticklabels()]
-    assert names == ["{'scale': 0.25,… 1", "{'scale': 0.25,… 2", "null", "true"]
+    assert names == ["(1)", "(2)", "null", "true"]
+    assert axes.get_xlabel().splitlines() == [
+        "mode",
+        "mode (1): {'scale': 0.25, 'a': 1}",
+        "mode (2): {'scale': 0.25, 'a': 2}",
+    ]
     assert axes.get_title(loc="left") == "repetitions, means, 95 % intervals"
+
+
+@pytest.mark.parametrize("draw", [_learning_curves, _ranking, _heat_map])
+def test_every_figure_explains_the_numbers_of_long_choices(draw):
+    figure = draw(answer(SWEEPS["mappings"]))
+    told = [text.get_text().replace("\n   ", " ") for text in figure.findobj(Text)]
+    assert any("mode (2): {'scale': 0.25, 'a': 2}" in text for text in told)
+    assert not any("…" in text for text in told)
 
 
 def test_limits_fit_what_is_drawn_and_failures_are_marked():

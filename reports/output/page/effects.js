@@ -158,7 +158,7 @@ function matters(effect) {
 /** Where the choices of a key lie on its axis, and the axis: numbers by size, others side by side. */
 function choiceAxis(key, width) {
   const room = width / key.parts.length;
-  const words = byTurns(key.parts.map((choice) => inLines(choice, Math.max(6, Math.floor(room / CHARACTER)), 4)), room);
+  const words = byTurns(key.parts.map((choice) => inLines(choice, Math.max(6, Math.floor(room / CHARACTER)), 8)), room);
   const places = key.parts.map((_, place) => place);
   const beside = { at: places, axis: { tickvals: places, ticktext: words, range: [-0.5, places.length - 0.5] } };
   if (!isNumeric(key.parts) || key.parts.length < 2) return beside;

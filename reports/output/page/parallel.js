@@ -34,7 +34,7 @@ function paths(shown, range, more) {
 function parallelAxes([low, high]) {
   const { text, soft, ground } = theme();
   const names = [...data.keys.map((key) => inLines(key.label, 16, 3)), inLines(data.metric, 16, 3)];
-  const ticks = data.keys.map((key) => key.choices.map((choice, at) => [inLines(choice, 14, 2), (at + 0.5) / key.choices.length])
+  const ticks = data.keys.map((key) => key.choices.map((choice, at) => [inLines(choice, 14, 6), (at + 0.5) / key.choices.length])
     .filter((_, at) => at % Math.ceil(key.choices.length / MOST_TICKS) === 0));
   ticks.push([0, 0.25, 0.5, 0.75, 1].map((part) => [score(low + part * (high - low)), part]));
   const note = (x, y, more) => ({ x, y, showarrow: false, font: { color: text, size: 12 }, ...more });
