@@ -63,13 +63,19 @@ def translate(name, entry):
     return config, left_out
 
 
+# Ant-v4 has none.
+WITHOUT_CONTACT_FORCES = {"include_cfrc_ext_in_observation": False, "contact_cost_weight": 0.0}
+
+
 def environment(name):
     """Return type and id; robots have the version that Gymnasium has now."""
     family, _, version = name.rpartition("-")
     if family in MUJOCO:
         version = "v5"
     suite = "Minigrid" if family.startswith("MiniGrid") else "Gymnasium"
-    return {"type": "CartPole" if family == "CartPole" else suite, "name": f"{family}-{version}"}
+    kind = "CartPole" if family == "CartPole" else suite
+    kwargs = {"kwargs": WITHOUT_CONTACT_FORCES} if family == "Ant" else {}
+    return {"type": kind, "name": f"{family}-{version}"} | kwargs
 
 
 def same(path):
