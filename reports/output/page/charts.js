@@ -207,7 +207,7 @@ function drawHeat(width) {
   const isLost = (x, y) => visible().some((each) => each.failed && partsOf(each)[state.across] === x && partsOf(each)[state.down] === y);
   const words = (value, x, y) => (value === null ? (isLost(x, y) ? "failed" : "") : score(value));
   const marks = means.flatMap((row, y) => row.map((value, x) => ({ value, x, y })));
-  const labels = (key, most) => key.parts.map((choice) => inLines(choice, most, 8));
+  const labels = (key, most) => key.parts.map((choice) => inLines(choice, most, 12));
   const room = (width - 180) / across.parts.length;
   const places = (key) => key.parts.map((_, place) => place);
   const full = (key) => key.parts.map((choice) => inLines(choice, 60, 20));

@@ -168,7 +168,7 @@ function mostImportant() {
 }
 
 function prepareControls() {
-  byId("parallel").closest(".wide").style.minWidth = `${Math.max(44, 9 * (data.keys.length + 1))}rem`;
+  byId("parallel").closest(".wide").style.minWidth = `${Math.max(44, 10 * (data.keys.length + 1))}rem`;
   const keys = data.keys.map((key, place) => [String(place), key.label]);
   const [first, second] = mostImportant();
   Object.assign(state, { colour: first ?? "contender", across: first, down: second });
