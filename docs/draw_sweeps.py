@@ -159,9 +159,11 @@ def _python(command: list[str]) -> list[str]:
 
 
 def _save(picture: Image.Image, name: str) -> None:
+    """Save a picture with 64 colours, which suffice for text and lines, in the smallest format."""
     _IMAGES.mkdir(parents=True, exist_ok=True)
     image: Any = picture.convert("RGB")
-    image.quantize(64, dither=Image.Dither.NONE).save(_IMAGES / f"{name}.png", optimize=True)
+    few = image.quantize(64, dither=Image.Dither.NONE).convert("RGB")
+    few.save(_IMAGES / f"{name}.webp", lossless=True)
 
 
 def main() -> None:
