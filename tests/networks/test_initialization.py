@@ -72,7 +72,9 @@ def uniform_deviation(inputs):
 )
 def test_torch_s_initial_weights_are_distributed_as_those_of_its_own_layers(spaces, model, module):
     _, weights = network(spaces, initialization="torch", hidden_layer_size=64, **model)
-    by_torch = dict(module().named_parameters())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # torch's layers draw from the global generator
+        by_torch = dict(module().named_parameters())
     first = [name for name in weights if name.startswith("trunk")][:2]
     for name, expected in zip(first, list(by_torch.values())[:: len(by_torch) // 2], strict=True):
         found = weights[name]

@@ -220,7 +220,7 @@ def test_runs_with_fewer_updates_are_not_compared_until_they_resume(tmp_path):
         ("2", 1),
     ]
     assert [score.values for score in found.scores[1:]] == [(None,), (None,)]
-    table = answer_table(Console(width=200), found, ranked(found, None, 3))
+    table, _ = answer_table(Console(width=200), found, ranked(found, None, 3)).renderables
     assert table.columns[-1].header == "shorter" and [*table.columns[-1].cells] == ["0", "1", "1"]
     assert sentences(found)[0].startswith("Permutation 0 (gamma 0.9) is the only one")
     line = next(line for line in sentences(found) if "aren't compared" in line)

@@ -147,7 +147,7 @@ def test_pruned_permutations_are_shown_last_with_their_return_and_not_ranked(tmp
     # Those that came further stand before the others.
     steps = [score.pruned[1] for score in found.scores if score.pruned]
     assert steps == sorted(steps, reverse=True) and set(steps) == {128, 256}
-    table = answer_table(Console(width=250), found, ranked(found, None, 9))
+    table, _ = answer_table(Console(width=250), found, ranked(found, None, 9)).renderables
     assert table.columns[-1].header == "pruned"
     assert next(iter(reversed([*table.columns[-1].cells]))).endswith(" at 128")
     line = next(line for line in sentences(found) if "pruned" in line)
