@@ -252,6 +252,11 @@ class PPOTrainer:
         """Each member's failure; None for members that still train."""
         return [member.failure for member in self._members]
 
+    @property
+    def diagnostics(self) -> list[dict[str, float]]:
+        """Each member's latest diagnostics, by tag."""
+        return [member.diagnostics for member in self._members]
+
     def _active(self) -> list[Member]:
         """Return the members that haven't failed."""
         return [member for member in self._members if not member.failure]

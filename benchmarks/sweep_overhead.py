@@ -52,7 +52,6 @@ def write_grid(folder: Path, runs: int) -> list[str]:
 def run_sweep(folder: Path) -> None:
     """Run a whole sweep in this process and print the times of its first run and of its end."""
     began = float(sys.argv[3])
-    sys.path.insert(0, str(ROOT))
     import torch
 
     from commands.terminal.console import make_console

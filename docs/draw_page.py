@@ -60,6 +60,11 @@ def opened(page: Page, path: Path) -> Page:
     return page
 
 
+def picture_of(page: Page, full_page: bool = False) -> Image.Image:
+    """Return a picture of what the window shows, or of the whole page."""
+    return Image.open(io.BytesIO(page.screenshot(full_page=full_page)))
+
+
 def _save_part(page: Page, part: str, name: str) -> None:
     """Save a picture of a section of the page."""
     page.set_viewport_size({"width": 1180, "height": 1600})

@@ -16,7 +16,6 @@ Options:
 
 from __future__ import annotations
 
-import io
 import socket
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from docopt import docopt
 from PIL import Image
 from playwright.sync_api import Browser, Error, Page
 
-from docs.draw_page import chromium, opened
+from docs.draw_page import chromium, opened, picture_of
 from docs.terminal import Terminal
 
 _DOCS = Path(__file__).parent
@@ -96,7 +95,7 @@ def _pages(browser: Browser, page_file: Path) -> Iterator[tuple[int, str, Image.
         else:
             page.emulate_media(color_scheme=scheme)
         page.wait_for_timeout(1500)
-        yield width, scheme, Image.open(io.BytesIO(page.screenshot(full_page=True)))
+        yield width, scheme, picture_of(page, full_page=True)
         page.close()
 
 
@@ -109,10 +108,10 @@ def draw_hparams(browser: Browser, sweep: str, out: Path) -> None:
         page = browser.new_page(viewport={"width": 1500, "height": 1000})
         _visit(page, f"http://localhost:{port}/#hparams")
         page.get_by_text("default/0").first.wait_for(timeout=120_000)
-        _save(_screen(page), f"{sweep}_hparams_table")
+        _save(picture_of(page), f"{sweep}_hparams_table")
         page.get_by_text("PARALLEL COORDINATES VIEW").click()
         page.wait_for_timeout(5000)
-        _save(_screen(page), f"{sweep}_hparams_paths")
+        _save(picture_of(page), f"{sweep}_hparams_paths")
         page.close()
     finally:
         server.terminate()
@@ -136,10 +135,6 @@ def _visit(page: Page, address: str) -> None:
         else:
             return
     raise TimeoutError(address)
-
-
-def _screen(page: Page) -> Image.Image:
-    return Image.open(io.BytesIO(page.screenshot()))
 
 
 def draw_plots(sweep: str, out: Path) -> None:

@@ -13,7 +13,6 @@ Options:
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 from docopt import docopt
 from PIL import Image
 
-from docs.draw_page import chromium, opened, scroll
+from docs.draw_page import chromium, opened, picture_of, scroll
 from docs.terminal import Terminal
 
 _FILM = Path(__file__).parent / "images" / "film.gif"
@@ -57,7 +56,7 @@ def record_page(page_file: Path) -> Film:
         film: Film = []
         for part in _PARTS:
             scroll(page, part)
-            film.append((Image.open(io.BytesIO(page.screenshot())), 3_000))
+            film.append((picture_of(page), 3_000))
     return film
 
 

@@ -119,8 +119,8 @@ def _notes(outcome: Outcome, labels: Sequence[str], width: float) -> str:
     for label in labels:
         choices = outcome.ordered(label)
         for choice in choices:
-            if _name(choice, choices) != choice:
-                note = f"{label} {_name(choice, choices)}: {choice}"
+            if (name := _name(choice, choices)) != choice:
+                note = f"{label} {name}: {choice}"
                 wrapped = textwrap.wrap(
                     note, round(_NOTE_CHARACTERS * width), break_on_hyphens=False
                 )

@@ -187,7 +187,7 @@ def _result(planned: PlannedRun, number: int, trainer: PPOTrainer, out: Path) ->
         best_return=record.best,
         checkpoint=_last_checkpoint(planned, out),
         curve=tuple(record.curve),
-        diagnostics=trainer.parts.members[number].diagnostics,
+        diagnostics=trainer.diagnostics[number],
     )
 
 

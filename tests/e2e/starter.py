@@ -75,11 +75,18 @@ def _load():
     """Load what most commands need, but no modules of the project, which may note where they start."""
     # As the commands set it before they load torch.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    for name in ("gymnasium", "numba", "pydantic", "rich.progress", "scipy.stats", "torch"):
+    tensorboard = "tensorboard.plugins.hparams.summary_v2"
+    for name in (
+        "gymnasium",
+        "numba",
+        "pydantic",
+        "rich.progress",
+        "scipy.stats",
+        "torch",
+        tensorboard,
+    ):
         with suppress(ImportError):  # Numba is optional
             importlib.import_module(name)
-    for name in ("tensorboard.plugins.hparams.summary_v2", "torch.optim", "torch.nn.functional"):
-        importlib.import_module(name)
     sys.path[0] = str(ROOT)
 
 

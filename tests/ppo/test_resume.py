@@ -443,8 +443,8 @@ def test_a_finished_run_is_restored_with_its_returns(whole):
         trainer.run()
         assert trainer.is_finished
         assert trainer.return_histories[0].state() == load_checkpoint(path).return_history
-        assert trainer.parts.members[0].diagnostics == load_checkpoint(path).diagnostics
-        assert 0 < trainer.parts.members[0].diagnostics["policy/entropy"] < log(2)
+        assert trainer.diagnostics[0] == load_checkpoint(path).diagnostics
+        assert 0 < trainer.diagnostics[0]["policy/entropy"] < log(2)
     steps = [steps for steps, _ in trainer.return_histories[0].curve]
     assert steps == [128 * update for update in range(1, 7)][-len(steps) :]
 

@@ -187,7 +187,7 @@ function drawCurves(width) {
   };
 }
 
-// Two keys together, the repetitions and the cost.
+// Two keys together, and the repetitions.
 
 /** A permutation's choices, or the parts of ranges where the sweep has ranges. */
 const partsOf = (each) => each.parts ?? each.choices;
