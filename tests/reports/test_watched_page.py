@@ -82,13 +82,15 @@ def page(browser, watched):  # noqa: F811
 
 def reached(page, condition):
     """Wait for a condition of a page that may be reloading."""
+    # A page whose scripts haven't run has no names, and at first not even a root element.
+    loaded = f"document.readyState === 'complete' && ({condition})"
     for _ in range(3000):
         try:
-            if page.evaluate(condition):
+            if page.evaluate(loaded):
                 return
         except playwright.Error as error:
-            # The page that was asked is gone, and the next one isn't ready.
-            if "destroyed" not in str(error) and "is not defined" not in str(error):
+            # The page that was asked is gone, and the next one isn't there.
+            if "destroyed" not in str(error):
                 raise
         page.wait_for_timeout(20)
     raise AssertionError(condition)
