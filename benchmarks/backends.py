@@ -50,7 +50,7 @@ from sweeps.execution.backends.by_ray.cluster import RayOptions
 from sweeps.execution.backends.choosing import choose_backend
 from sweeps.execution.backends.local import Backend, Observer
 from sweeps.execution.stop import Stop
-from sweeps.journal.journal import Journal
+from sweeps.journal.database import Database
 from sweeps.options import SweepOptions
 from sweeps.search_space.grid import load_grid
 from sweeps.sweep import Sweep
@@ -117,17 +117,17 @@ class _Writes:
 
     def __init__(self, clock: Clock) -> None:
         self.number, self.seconds = 0, 0.0
-        transaction = Journal.transaction
+        transaction = Database.transaction
 
         @contextmanager
-        def counted(journal: Journal) -> Iterator[None]:
+        def counted(database: Database) -> Iterator[None]:
             begun = clock.own
-            with transaction(journal):
+            with transaction(database):
                 yield
             self.number += 1
             self.seconds += clock.own - begun
 
-        Journal.transaction = counted  # type: ignore[method-assign, assignment]
+        Database.transaction = counted  # type: ignore[method-assign, assignment]
 
 
 def simulate(scenario: Scenario, runs: int, workers: int, window: float) -> str:

@@ -1,12 +1,13 @@
-"""Trains Stable-Baselines3 with published hyperparameters that explore dependent on the state.
+"""Trains Stable-Baselines3 with published hyperparameters, for comparison with `published.py`.
 
 Usage:
   published_sb3.py [options] [<task>...]
   published_sb3.py --help
 
-<task> is pendulum or mountain_car_continuous, as in `configs/published/`; all if left out. Prints for
-each seed the greedy return of 100 episodes, and the mean return of the last 100 training episodes. Runs
-that <folder> already has aren't repeated. Needs `benchmarks/requirements.txt`.
+<task> is pendulum, mountain_car_continuous or hopper, as in `configs/published/`; all if left out.
+Prints for each seed the greedy return of 100 episodes, and the mean return of the last 100 training
+episodes. Runs that <folder> already has aren't repeated. Needs `benchmarks/requirements.txt`, and for
+hopper `requirements-mujoco.txt`.
 
 Options:
   --seeds=<n>      train with the seeds 0 to n - 1 [default: 10]
@@ -72,7 +73,34 @@ def _mountain_car_continuous(seed: int) -> tuple[PPO, int]:
     return PPO("MlpPolicy", environments, seed=seed, **keys), 20_000
 
 
-TASKS = {"pendulum": _pendulum, "mountain_car_continuous": _mountain_car_continuous}
+def _hopper(seed: int) -> tuple[PPO, int]:
+    environments = VecNormalize(make_vec_env("Hopper-v5", 1, seed=seed), gamma=0.999)
+    keys: dict[str, Any] = {
+        "n_steps": 512,
+        "batch_size": 32,
+        "n_epochs": 5,
+        "gae_lambda": 0.99,
+        "gamma": 0.999,
+        "learning_rate": 9.80828e-5,
+        "ent_coef": 0.00229519,
+        "clip_range": 0.2,
+        "max_grad_norm": 0.7,
+        "vf_coef": 0.835671,
+        "policy_kwargs": {
+            "log_std_init": -2,
+            "ortho_init": False,
+            "activation_fn": torch.nn.ReLU,
+            "net_arch": {"pi": [256, 256], "vf": [256, 256]},
+        },
+    }
+    return PPO("MlpPolicy", environments, seed=seed, **keys), 1_000_000
+
+
+TASKS = {
+    "pendulum": _pendulum,
+    "mountain_car_continuous": _mountain_car_continuous,
+    "hopper": _hopper,
+}
 
 
 def train(name: str, seed: int) -> dict[str, float]:

@@ -126,8 +126,11 @@ def _pruning(journal: Journal, rule: str, rungs: Sequence[int]) -> str:
     """Return up to which rungs permutations train now, and how many were pruned at each rung."""
     targets: Counter[int | None] = Counter((journal["turn"] or {}).values())
     if not targets:
-        pruned, judged = journal.pruned(), {rung: journal.judged(rung) for rung in rungs}
-        for _, name in journal.without_finished_run(retries=0):
+        pruned, judged = (
+            journal.rungs.pruned(),
+            {rung: journal.rungs.judged(rung) for rung in rungs},
+        )
+        for _, name in journal.rungs.without_finished_run(retries=0):
             if name not in pruned:
                 targets[next((rung for rung in rungs if name not in judged[rung]), None)] += 1
     training = [
@@ -138,7 +141,7 @@ def _pruning(journal: Journal, rule: str, rungs: Sequence[int]) -> str:
     ]
     ended = [
         f"after update {rung}, {pruned:,} of {counted(there, 'permutation')} pruned"
-        for rung, there, pruned in journal.rungs()
+        for rung, there, pruned in journal.rungs.counts()
     ]
     return f"--prune={rule}: {'; '.join([', '.join(training) or 'all ended', *ended])}"
 

@@ -323,5 +323,5 @@ def read_outcome(out: Path, run_id: str) -> Outcome:
             journal.is_race,
             journal["search"],
             tuple(journal.ended()),
-            journal.pruned_at(),
+            journal.rungs.pruned_at(),
         )

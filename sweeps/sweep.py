@@ -163,27 +163,27 @@ class Sweep:
 
     def judged(self, rung: int) -> dict[str, float | None]:
         """Return the permutations judged at a rung or later, with their scores there, by name."""
-        return self._journal.judged(rung)
+        return self._journal.rungs.judged(rung)
 
     def pruned_scores(self) -> dict[str, dict[int, float]]:
         """Return the scores of each pruned permutation at the rungs, by its name and the rung."""
-        return self._journal.pruned_scores()
+        return self._journal.rungs.pruned_scores()
 
     def judge(self, rung: int, scores: Mapping[str, float | None], pruned: Iterable[str]) -> None:
         """Record the scores of permutations at a rung, and prune some of them."""
         with self._journal.transaction():
-            self._journal.judge(rung, scores, pruned)
+            self._journal.rungs.judge(rung, scores, pruned)
 
     def pruned(self) -> set[str]:
         """Return the names of the pruned permutations."""
-        return self._journal.pruned()
+        return self._journal.rungs.pruned()
 
     def free(self) -> list[str]:
         """Return the permutations that may train and have finished no run, in the order of training."""
         only = self._options.only
         names = {
             index: name
-            for index, name in self._journal.without_finished_run(self._options.retries)
+            for index, name in self._journal.rungs.without_finished_run(self._options.retries)
             if only is None or int(name) in only
         }
         return [names[index] for index in in_order(names, self.grid, self._options)]
@@ -197,13 +197,13 @@ class Sweep:
         """Record which permutations train next; those that had been pruned train on."""
         with self._journal.transaction():
             self._journal["turn"] = turn
-            self._journal.promote(turn)
+            self._journal.rungs.promote(turn)
 
     def end_turns(self, pruned: Iterable[str]) -> None:
         """Record that no permutation is promoted any more, and prune the others."""
         with self._journal.transaction():
             self._journal["turn"] = {}
-            self._journal.prune(pruned)
+            self._journal.rungs.prune(pruned)
 
     @property
     def looks(self) -> int:
@@ -229,7 +229,7 @@ class Sweep:
             contenders,
             self._journal.repetitions(),
             lambda name: steps_of(position[name]),
-            self._journal.pruned_steps(),
+            self._journal.rungs.pruned_steps(),
         )
         if isinstance(following, str):
             return following

@@ -79,10 +79,10 @@ def open_journal(
                 journal["raced"] = True
             if options.prune is None:
                 journal["prune"] = None
-                journal.release_pruned()
+                journal.rungs.release_pruned()
             else:
                 journal["prune"] = {"rule": options.prune.rule, "rungs": options.prune.rungs}
-                journal.prune_added_runs()
+                journal.rungs.prune_added_runs()
             if is_new and not overwrite:
                 _take_over_older_results(journal, grid, identify, options)
         journal.settle()

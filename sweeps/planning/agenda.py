@@ -88,7 +88,7 @@ class Agenda:
         """Yield the numbers of the runs to train."""
         begun = self._begun()
         only = self._options.only
-        pruned = self._journal.pruned()
+        pruned = self._journal.rungs.pruned()
         for row in self._journal.runs(self._options.run_id, self._options.most_repetitions):
             if only is not None and int(row.run.permutation) not in only:
                 continue

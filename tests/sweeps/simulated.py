@@ -109,4 +109,4 @@ def decided(out, rungs=(2, 4)):
     with read_journal(out, "a") as journal:
         rows = [(row.run.name, row.run.choices, row.state) for row in journal.runs("a", 99)]
         returns = [record.final_return for record in journal.records("a")]
-        return rows, returns, [journal.judged(rung) for rung in rungs], journal.looks
+        return rows, returns, [journal.rungs.judged(rung) for rung in rungs], journal.looks

@@ -97,9 +97,9 @@ def test_a_new_journal_is_on_the_disk_before_anything_is_trained(grid, tmp_path)
 
 def test_the_first_commit_of_a_journal_waits_for_the_disk(tmp_path):
     with closing(Journal(tmp_path / "a.sqlite")) as journal:
-        assert journal._one("PRAGMA synchronous") == (2,)  # FULL
+        assert journal._database.one("PRAGMA synchronous") == (2,)  # FULL
         journal.settle()
-        assert journal._one("PRAGMA synchronous") == (1,)  # NORMAL
+        assert journal._database.one("PRAGMA synchronous") == (1,)  # NORMAL
 
 
 @contextmanager

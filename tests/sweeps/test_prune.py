@@ -218,7 +218,7 @@ def test_a_failure_counts_as_the_worst_return(tmp_path):
     plan = PrunePlan("halving", (2,), Fraction(7, 8))
     prune(grid, tmp_path, plan, scoring(fails), repetitions=2, retries=0)
     with read_journal(tmp_path, "a") as journal:
-        scores = journal.judged(2)
+        scores = journal.rungs.judged(2)
     values = {name: [return_of(f"{name}_{each}", 2) for each in (0, 1)] for name in "01234567"}
     present = [
         v
@@ -234,7 +234,7 @@ def test_a_journal_of_an_older_version_can_be_pruned(tmp_path):
     grid, out = make_grid(tmp_path, SPACE, LEARNING), tmp_path / "out"
     run(grid, out, only=frozenset([0]))
     journal = Journal(journal_path(out, "a"))
-    journal._database.execute("DROP TABLE judged")
+    journal._database.write("DROP TABLE judged")
     journal.close()
     assert read_outcome(out, "a").pruned == {}
     records = prune(grid, out, HALVING)

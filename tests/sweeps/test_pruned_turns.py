@@ -117,7 +117,7 @@ def test_each_batch_is_pruned_and_no_pruned_trial_has_a_full_score(tmp_path, mon
     lines = []
     records = search(space_of(tmp_path, SPACE), tmp_path, scoring(), "halving", lines)
     with read_journal(tmp_path, "a") as journal:
-        judged = {rung: journal.judged(rung) for rung in (2, 4)}
+        judged = {rung: journal.rungs.judged(rung) for rung in (2, 4)}
     assert [len(tried) for tried in asked][1:] == [16, 24]
     for tried in asked[1:]:
         for number, (each, record) in enumerate(zip(tried, records, strict=False)):
