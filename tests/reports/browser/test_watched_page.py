@@ -9,19 +9,16 @@ from commands import serving
 from reports.answer import answer
 from schema.errors import UserError
 from sweeps.journal.runs import RunState
-from tests.reports.example_outcome import example_outcome
-from tests.reports.test_browser import (  # noqa: F401
-    browser,
+from tests.reports.browser.pages import (
     column,
     compare,
     compared,
     drag,
-    playwright,
-    pytestmark,
     rank_column,
     tick,
     wait_until_drawn,
 )
+from tests.reports.example_outcome import example_outcome
 
 
 class Watched:
@@ -70,7 +67,7 @@ def watched(monkeypatch):
 
 
 @pytest.fixture
-def page(browser, watched):  # noqa: F811
+def page(browser, watched):
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
     opened.asked = []
     opened.on("request", lambda request: opened.asked.append(request.url))
@@ -82,13 +79,15 @@ def page(browser, watched):  # noqa: F811
 
 def reached(page, condition):
     """Wait for a condition of a page that may be reloading."""
+    from playwright.sync_api import Error  # may be missing
+
     # A page whose scripts haven't run has no names, and at first not even a root element.
     loaded = f"document.readyState === 'complete' && ({condition})"
     for _ in range(3000):
         try:
             if page.evaluate(loaded):
                 return
-        except playwright.Error as error:
+        except Error as error:
             # The page that was asked is gone, and the next one isn't there.
             if "destroyed" not in str(error):
                 raise

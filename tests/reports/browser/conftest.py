@@ -1,0 +1,48 @@
+"""A browser, headless Chromium, and pages in it."""
+
+import shutil
+
+import pytest
+
+from tests.reports.browser.pages import LONG, opened
+from tests.reports.example_outcome import example_outcome
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright isn't installed (requirements-dev.txt)"
+    )
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        pytest.skip("there is no Chromium here (on Debian the package chromium)")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def shared(browser, tmp_path_factory):
+    page = opened(browser, tmp_path_factory.mktemp("page") / "page.html", example_outcome())
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(shared):
+    """A fresh page for a test, which fails if the page reports an error."""
+    yield shared
+    shared.emulate_media(color_scheme="light", media="screen")
+    shared.set_viewport_size({"width": 1280, "height": 900})
+    assert shared.noticed == []
+
+
+@pytest.fixture(scope="module")
+def long(browser, tmp_path_factory):
+    path = tmp_path_factory.mktemp("long") / "page.html"
+    page = opened(browser, path, example_outcome(LONG, 3))
+    yield page
+    assert page.noticed == []
+    page.close()
