@@ -33,9 +33,9 @@ tune: $(VENV)/ready
 	$(RUN) tune.py --config=./configs/cartpole.yaml --tune=./configs/tune/quickstart.yaml \
 		--num-repetitions=2 --out=./quickstart/
 
-# Many tests wait, so more processes than cores are fastest. Tests of the commands take longest and start first.
+# Some tests wait, so a process more than cores is fastest. Tests of the commands take longest and start first.
 test: $(VENV)/ready-dev
-	$(RUN) -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not long"
+	$(RUN) -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not long"
 
 # The tests that `make test` skips: longer trainings.
 test-long: $(VENV)/ready-dev
@@ -59,7 +59,7 @@ ray-test: ray $(VENV)/ready-dev
 test-newest: $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(INSTALL) --upgrade --upgrade-strategy eager \
 		-r requirements-dev.txt -r requirements-fast.txt
-	$(NEWEST)/bin/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	$(NEWEST)/bin/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .

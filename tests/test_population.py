@@ -51,7 +51,7 @@ KINDS = {
     "recurrent": {
         "environment": {"mask_velocities": True},
         "model": {"recurrence": {"hidden_state_size": 24, "hidden_state_init": "sample"}},
-        "trainer": {"updates": 20},
+        "trainer": {"updates": 10},
     },
     "one-hot": {
         "environment": {"type": "Minigrid", "name": "MiniGrid-Empty-Random-5x5-v0"},
@@ -75,7 +75,7 @@ def trained_weights(runs, cores=1):
 
 
 def runs_of(kind, count):
-    common = deep_merge({"trainer": {"updates": 100, "worker_steps": 16, "epochs": 1}}, KINDS[kind])
+    common = deep_merge({"trainer": {"updates": 40, "worker_steps": 16, "epochs": 1}}, KINDS[kind])
     return [
         Run(tiny_config(**deep_merge(common, {"trainer": {"gamma": 0.99 - number / 100}})), number)
         for number in range(count)
@@ -87,7 +87,7 @@ def test_weights_are_equal_bit_for_bit_alone_and_in_any_population(kind):
     runs = runs_of(kind, 24 if kind == "dense" else 7)
     all_weights = trained_weights(runs)
     assert same(trained_weights(runs[3:5]), all_weights[3:5])
-    assert same(trained_weights(runs[:7]), all_weights[:7])
+    assert same(trained_weights(runs[:6]), all_weights[:6])
     for number in (0, 6):
         assert same(trained_weights(runs[number : number + 1]), all_weights[number : number + 1])
 

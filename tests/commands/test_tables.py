@@ -152,7 +152,7 @@ def test_no_number_is_ever_cut(grid, width):
 
 def test_columns_go_in_a_fixed_order_before_names_become_letters():
     left_out = {}
-    for width in range(40, 131):
+    for width in range(40, 131, 4):
         _, printed = wide_and_narrow("36 permutations of 3 keys", width)
         if not any(line.startswith("A: ") for line in printed):
             told = " ".join(printed)
@@ -162,7 +162,7 @@ def test_columns_go_in_a_fixed_order_before_names_become_letters():
         "each repetition",
         "",
     ]
-    assert [*left_out] == list(range(min(left_out), 131)) and 70 < min(left_out) <= 80
+    assert [*left_out] == list(range(min(left_out), 131, 4)) and 70 < min(left_out) <= 80
 
 
 def test_names_stay_where_there_is_room():

@@ -55,7 +55,10 @@ def unread(command, *options, cwd):
     return done.returncode
 
 
-@pytest.mark.parametrize("processes", [0, 1], ids=["in the job", "in processes"])
+@pytest.mark.parametrize(
+    "processes",
+    [pytest.param(0, id="in the job", marks=pytest.mark.long), pytest.param(1, id="in processes")],
+)
 def test_a_sweep_goes_on_when_nobody_reads_its_output(folder, processes):
     (folder / "base.yaml").write_text(BASE % processes)
     options = ("--config=base.yaml", "--tune=tune.yaml", "--out=out")

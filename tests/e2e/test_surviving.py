@@ -53,7 +53,9 @@ def test_whatever_is_killed_the_result_is_the_same(tmp_path, undisturbed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)]
+)
 def test_signals_save_checkpoints_and_stop_soon(tmp_path, undisturbed, number):
     sweep = Sweep(tmp_path, "out", "--together=2", "--jobs=2")
     child = sweep.start()
@@ -212,7 +214,7 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path, undisturbed):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("gcc"), reason="compiles a library without working locks")
-@pytest.mark.parametrize("call", ["flock", "fcntl64"])
+@pytest.mark.parametrize("call", ["flock", pytest.param("fcntl64", marks=pytest.mark.long)])
 def test_a_folder_without_locks_gives_one_line(tmp_path, call):
     source = tmp_path / "locks.c"
     source.write_text(_WITHOUT_LOCKS[call])

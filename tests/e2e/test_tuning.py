@@ -184,7 +184,13 @@ def test_populations_in_jobs_give_the_results_of_single_runs(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [[], ["--together=2", "--jobs=2"]], ids=["alone", "jobs"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([], id="alone", marks=pytest.mark.long),
+        pytest.param(["--together=2", "--jobs=2"], id="jobs"),
+    ],
+)
 def test_ctrl_c_keeps_finished_runs_and_leaves_no_process(tmp_path, more):
     options = [*write_tiny(tmp_path), "--out=out", "--num-repetitions=100", *more]
     child = subprocess.Popen(

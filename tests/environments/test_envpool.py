@@ -420,16 +420,16 @@ def standard_errors(first, second):
 
 STATISTICS = [
     ("CartPole", "CartPole-v1", 300),
-    ("Gymnasium", "Acrobot-v1", 520),
-    ("Gymnasium", "MountainCar-v0", 250),
+    pytest.param("Gymnasium", "Acrobot-v1", 520, marks=pytest.mark.long),
+    pytest.param("Gymnasium", "MountainCar-v0", 250, marks=pytest.mark.long),
     ("Minigrid", "MiniGrid-Empty-Random-6x6-v0", 300),
     ("Minigrid", "MiniGrid-DoorKey-5x5-v0", 300),
-    ("Minigrid", "MiniGrid-LavaGapS5-v0", 200),
+    pytest.param("Minigrid", "MiniGrid-LavaGapS5-v0", 200, marks=pytest.mark.long),
     ("Minigrid", "MiniGrid-MemoryS7-v0", 300),
     ("Minigrid", "MiniGrid-FourRooms-v0", 150),
     ("Minigrid", "MiniGrid-Dynamic-Obstacles-5x5-v0", 150),
-    ("Minigrid", "MiniGrid-Fetch-5x5-N2-v0", 150),
-    ("Minigrid", "BabyAI-GoToRedBallGrey-v0", 150),
+    pytest.param("Minigrid", "MiniGrid-Fetch-5x5-N2-v0", 150, marks=pytest.mark.long),
+    pytest.param("Minigrid", "BabyAI-GoToRedBallGrey-v0", 150, marks=pytest.mark.long),
     ("Minigrid", "BabyAI-PickupLoc-v0", 150),
 ]
 

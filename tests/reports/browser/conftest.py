@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from tests.reports.browser.pages import LONG, opened
+from tests.reports.browser.pages import LONG, opened, wait_until_drawn
 from tests.reports.example_outcome import example_outcome
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser():
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="Playwright isn't installed (requirements-dev.txt)"
@@ -32,7 +32,8 @@ def shared(browser, tmp_path_factory):
 
 @pytest.fixture
 def page(shared):
-    """A fresh page for a test, which fails if the page reports an error."""
+    """A drawn page for a test, which fails if the page reports an error."""
+    wait_until_drawn(shared)
     yield shared
     shared.emulate_media(color_scheme="light", media="screen")
     shared.set_viewport_size({"width": 1280, "height": 900})

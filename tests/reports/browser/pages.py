@@ -42,10 +42,10 @@ def wait_until_drawn(page):
 
 def until(page, condition):
     """Wait for a condition; the page's security policy refuses Playwright's own method."""
-    for _ in range(3000):  # a minute at least, as the machine may be busy
+    for _ in range(1200):  # a minute at least, as the machine may be busy
         if page.evaluate(condition):
             return
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(50)
     raise AssertionError(condition)
 
 

@@ -83,7 +83,7 @@ def reached(page, condition):
 
     # A page whose scripts haven't run has no names, and at first not even a root element.
     loaded = f"document.readyState === 'complete' && ({condition})"
-    for _ in range(3000):
+    for _ in range(1200):
         try:
             if page.evaluate(loaded):
                 return
@@ -91,7 +91,7 @@ def reached(page, condition):
             # The page that was asked is gone, and the next one isn't there.
             if "destroyed" not in str(error):
                 raise
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(50)
     raise AssertionError(condition)
 
 
