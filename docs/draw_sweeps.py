@@ -36,8 +36,6 @@ _IMAGES = _DOCS / "images" / "sweeps"
 _SWEEPS = ("three_keys", "one_key", "failures", "long_names", "many_runs")
 _BASES = {"failures": "fragile.yaml"}
 _REPETITIONS = {"many_runs": 5}
-# With one job, runs succeed before the first ones fail; else the sweep stops as if all would fail.
-_OPTIONS = {"failures": ["--jobs=1"]}
 _COLUMNS = (120, 80, 50)
 _ROWS, _FONT_SIZE = 140, 11
 _WIDTHS = (1360, 820, 390)  # pixels of a page
@@ -53,7 +51,6 @@ def train(sweep: str, out: Path) -> None:
         f"--num-repetitions={_REPETITIONS.get(sweep, 3)}",
         f"--out={out}",
         "--overwrite",
-        *_OPTIONS.get(sweep, []),
     ]
     for columns in _COLUMNS:
         # 30 rows, as the screen of a running sweep fills a terminal of any height.

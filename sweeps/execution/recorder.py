@@ -18,7 +18,7 @@ from trainer import Progress
 _SECONDS_BETWEEN_LOOKS = 3.0
 # Maximum share of the time for writing the table, which takes a while for a large sweep.
 _SHARE_OF_TABLES = 0.02
-_ALIKE = 3  # number of first runs; if all fail with the same error, the sweep stops
+_ALIKE = 3  # number of first runs; if as many fail with the same error, the sweep stops
 
 
 class Recorder:
@@ -50,7 +50,7 @@ class Recorder:
         self._stop = stop
         self._fail_fast = fail_fast
         self._shortage = shortage
-        self._is_first = is_first
+        self._fail_alike = is_first
         self._looked_at = time.monotonic()
         self._under_way: dict[int, _UnderWay] = {}
         self._jobs: dict[str, int] = {}  # of the runs in training, by name
@@ -113,6 +113,8 @@ class Recorder:
             self.write_table()
         for result in results:
             self._watch(result)
+        if self._fail_alike:
+            self._compare_first_ends(results)
         names = [run.name for run in population]
         self._display.show_end(job, names, results, sum(run.steps for run in population))
 
@@ -127,20 +129,24 @@ class Recorder:
         self._next_table = start + seconds / _SHARE_OF_TABLES
 
     def _watch(self, result: RunRecord) -> None:
-        """Stop the sweep after a failure if `fail_fast` is set, or if all runs seem to fail."""
-        if result.state == RunState.INTERRUPTED:
-            if result.error:
-                self._stop.request(result.error)
-            return
-        if self._fail_fast and result.state in FAILURES:
+        """Stop the sweep if a run couldn't go on, or after a failure if `fail_fast` is set."""
+        if result.state == RunState.INTERRUPTED and result.error:
+            self._stop.request(result.error)
+        elif self._fail_fast and result.state in FAILURES:
             self._stop.request(f"{result.name} {result.status}")
-        if self._is_first and len(self._first_ends) < _ALIKE:
-            self._first_ends.append(result)
-            errors = {end.error for end in self._first_ends}
-            if len(self._first_ends) == _ALIKE and len(errors) == 1 and errors != {""}:
-                self._stop.request(
-                    f"the first {_ALIKE} runs had the same error ({result.status}), so others would, too"
-                )
+
+    def _compare_first_ends(self, results: Sequence[RunRecord]) -> None:
+        """Stop the sweep if its first runs failed alike and no other has got further."""
+        self._first_ends += [end for end in results if end.state != RunState.INTERRUPTED]
+        errors = {end.error for end in self._first_ends}
+        self._fail_alike = len(errors) < 2 and "" not in errors
+        furthest = max((end.steps for end in self._first_ends), default=0)
+        got_further = any(each.steps > furthest for each in self._under_way.values())
+        if self._fail_alike and len(self._first_ends) >= _ALIKE and not got_further:
+            count, status = len(self._first_ends), self._first_ends[-1].status
+            self._stop.request(
+                f"the first {count} runs had the same error ({status}), so others would, too"
+            )
 
 
 @dataclass
