@@ -26,6 +26,6 @@ def _is_size(text: str) -> bool:
     return text.isdecimal() and int(text) > 0
 
 
-def print_sentence(console: Console, line: str) -> None:
+def print_sentence(console: Console, line: str, style: str | None = None) -> None:
     """Print a line that breaks between words on a terminal, and isn't broken in a file."""
-    console.print(line, soft_wrap=not console.is_terminal, markup=False)
+    console.print(line, style=style, soft_wrap=not console.is_terminal, markup=False)

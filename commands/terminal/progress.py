@@ -13,6 +13,7 @@ from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from commands.terminal.console import print_sentence
 from reports.ranking import LiveRanking
 from sweeps.execution.events import SweepDisplay
 from sweeps.journal.runs import FAILURES, RunRecord, RunState
@@ -165,6 +166,7 @@ class LiveDisplay:
         )
         self._jobs: dict[int, TaskID] = {}
         self._training: dict[int, int] = {}  # each job's number of runs
+        self._told: dict[str, str] = {}  # the first run with each error
 
     def _columns(self) -> list[ProgressColumn]:
         bar = BarColumn(
@@ -248,7 +250,15 @@ class LiveDisplay:
             self._ranking.add(result)
         for name, result in zip(names, results, strict=True):
             if result.state not in (RunState.FINISHED, RunState.PAUSED):
-                self._bars.console.print(f"{name}: {result.status}", style="red", soft_wrap=True)
+                self._tell(name, result)
+
+    def _tell(self, name: str, result: RunRecord) -> None:
+        """Print why a run has no result; an error that another run had as well is printed once."""
+        first = self._told.setdefault(result.error, name)
+        told = result.status
+        if result.error and first != name:
+            told = f"{result.state}, with the same error as {first}"
+        print_sentence(self._bars.console, f"{name}: {told}", style="red")
 
 
 class PlainDisplay:

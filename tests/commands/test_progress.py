@@ -3,6 +3,7 @@
 import io
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -65,6 +66,24 @@ def shown(width, **options):
     console, display = under_way(width, **options)
     console.print(display._bars)
     return [line.rstrip() for line in console.export_text().splitlines() if line.strip()]
+
+
+def test_an_error_of_several_runs_is_printed_once_and_breaks_between_words():
+    console = Console(width=44, force_terminal=True, record=True, file=io.StringIO(), _environ={})
+    display = LiveDisplay(console, 8, 8000)
+    error = "step raised RuntimeError: The joint between cart and pole broke."
+    failed = [replace(ended(name, None, RunState.FAILED), error=error) for name in "012"]
+    other = replace(ended("3", None, RunState.DIVERGED), error="loss is nan")
+    for result in (*failed, other, ended("4", None, RunState.INTERRUPTED)):
+        display.show_end(0, [result.name], [result], 1000)
+    assert [line.rstrip() for line in console.export_text().splitlines()] == [
+        "0_0: failed: step raised RuntimeError: The",
+        "joint between cart and pole broke.",
+        "1_0: failed, with the same error as 0_0",
+        "2_0: failed, with the same error as 0_0",
+        "3_0: diverged: loss is nan",
+        "4_0: interrupted",
+    ]
 
 
 def test_a_wide_terminal_says_what_is_done_and_left_and_how_good_it_is():
