@@ -43,7 +43,7 @@ _A4 = 794  # pixels
 
 
 def train(sweep: str, out: Path) -> None:
-    """Train a sweep on a terminal of each width, and draw its middle and its end."""
+    """Train a sweep on a terminal of each width, and draw it under way."""
     command = [
         "tune.py",
         f"--config=docs/sweeps/{_BASES.get(sweep, 'base.yaml')}",
@@ -55,7 +55,7 @@ def train(sweep: str, out: Path) -> None:
     for columns in _COLUMNS:
         # 30 rows, as the screen of a running sweep fills a terminal of any height.
         pictures = list(Terminal(_python(command), columns, 30).pictures(0.5, _FONT_SIZE))
-        _save(pictures[len(pictures) // 2], f"{sweep}_running_{columns}")
+        _save(pictures[2 * len(pictures) // 3], f"{sweep}_running_{columns}")
 
 
 def _write_page(out: Path) -> None:
