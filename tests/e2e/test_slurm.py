@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -39,10 +40,10 @@ def slurm():
 @pytest.fixture
 def idle(slurm):
     """A Slurm without jobs; no driver outlives the test to submit any."""
-    before = children(os.getpid())
     yield slurm
-    for driver in set(children(os.getpid())) - set(before):
-        os.kill(driver, signal.SIGKILL)
+    for child in children(os.getpid()):
+        if b"tune.py" in Path(f"/proc/{child}/cmdline").read_bytes():
+            os.kill(child, signal.SIGKILL)
     slurm.say("scancel", "--user=root")
     slurm.wait_until_idle()
 
