@@ -131,7 +131,7 @@ def test_status_and_refusal_while_a_sweep_runs(tmp_path):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_files_that_cannot_grow_stop_the_sweep_with_one_line(tmp_path):
     options = write_tiny(tmp_path)
     (tmp_path / "base.yaml").write_text(
