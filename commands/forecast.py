@@ -41,11 +41,8 @@ def _bounds(
     grid: Grid, options: SweepOptions, journal: Journal, search: Search | None
 ) -> tuple[int, int]:
     """Return the least and the most environment steps of a sweep."""
-    steps_of, repetitions, pruned = (
-        RunSteps(grid),
-        journal.repetitions(),
-        journal.rungs.pruned_steps(),
-    )
+    steps_of, repetitions = RunSteps(grid), journal.repetitions()
+    pruned = journal.rungs.pruned_steps()
     finished = {name for name, _ in journal.finished()}
     most_repetitions, only = options.most_repetitions, options.only
     least, most, settled = 0, 0, 0

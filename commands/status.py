@@ -126,10 +126,8 @@ def _pruning(journal: Journal, rule: str, rungs: Sequence[int]) -> str:
     """Return up to which rungs permutations train now, and how many were pruned at each rung."""
     targets: Counter[int | None] = Counter((journal["turn"] or {}).values())
     if not targets:
-        pruned, judged = (
-            journal.rungs.pruned(),
-            {rung: journal.rungs.judged(rung) for rung in rungs},
-        )
+        pruned = journal.rungs.pruned()
+        judged = {rung: journal.rungs.judged(rung) for rung in rungs}
         for _, name in journal.rungs.without_finished_run(retries=0):
             if name not in pruned:
                 targets[next((rung for rung in rungs if name not in judged[rung]), None)] += 1

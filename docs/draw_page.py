@@ -43,12 +43,17 @@ def draw(path: Path) -> None:
         _save(opened(phone, path).screenshot(), "report_phone")
 
 
+def chromium_path() -> str | None:
+    """Return where the system's Chromium is; None without one."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run the system's Chromium."""
     with sync_playwright() as driver:
-        path = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
         yield browser
         browser.close()
 

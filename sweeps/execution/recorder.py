@@ -50,7 +50,7 @@ class Recorder:
         self._stop = stop
         self._fail_fast = fail_fast
         self._shortage = shortage
-        self._fail_alike = is_first
+        self._may_all_fail = is_first
         self._looked_at = time.monotonic()
         self._under_way: dict[int, _UnderWay] = {}
         self._jobs: dict[str, int] = {}  # of the runs in training, by name
@@ -113,7 +113,7 @@ class Recorder:
             self.write_table()
         for result in results:
             self._watch(result)
-        if self._fail_alike:
+        if self._may_all_fail:
             self._compare_first_ends(results)
         names = [run.name for run in population]
         self._display.show_end(job, names, results, sum(run.steps for run in population))
@@ -139,10 +139,10 @@ class Recorder:
         """Stop the sweep if its first runs failed alike and no other has got further."""
         self._first_ends += [end for end in results if end.state != RunState.INTERRUPTED]
         errors = {end.error for end in self._first_ends}
-        self._fail_alike = len(errors) < 2 and "" not in errors
+        self._may_all_fail = len(errors) < 2 and "" not in errors
         furthest = max((end.steps for end in self._first_ends), default=0)
         got_further = any(each.steps > furthest for each in self._under_way.values())
-        if self._fail_alike and len(self._first_ends) >= _ALIKE and not got_further:
+        if self._may_all_fail and len(self._first_ends) >= _ALIKE and not got_further:
             count, status = len(self._first_ends), self._first_ends[-1].status
             self._stop.request(
                 f"the first {count} runs had the same error ({status}), so others would, too"

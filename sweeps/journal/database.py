@@ -62,14 +62,14 @@ class Database:
     """
 
     def __init__(self, path: Path, writable: bool) -> None:
-        self.path = path
+        self._path = path
         with self._explained():
             self._connection = self._created() if writable else self._read_only()
 
     def _created(self) -> sqlite3.Connection:
         """Open the file for writing, and create its tables."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self.path, isolation_level=None)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self._path, isolation_level=None)
         with _closed_on_error(database):
             _refuse_others_tables(database)
             (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -86,19 +86,19 @@ class Database:
 
     def _read_only(self) -> sqlite3.Connection:
         """Open the file for reading, also in a folder that can't be written."""
-        if not self.path.is_file():
-            raise UserError(f"{self.path}: no such sweep here")
+        if not self._path.is_file():
+            raise UserError(f"{self._path}: no such sweep here")
         try:
             return self._opened("mode=ro")
         except sqlite3.OperationalError:
             # SQLite creates files beside it even for a reader, but needs none without a log.
-            log = self.path.with_name(f"{self.path.name}-wal")
+            log = self._path.with_name(f"{self._path.name}-wal")
             if log.exists() and log.stat().st_size:
                 raise
             return self._opened("mode=ro&immutable=1")
 
     def _opened(self, parameters: str) -> sqlite3.Connection:
-        address = f"{self.path.resolve().as_uri()}?{parameters}"
+        address = f"{self._path.resolve().as_uri()}?{parameters}"
         database = sqlite3.connect(address, uri=True, isolation_level=None)
         with _closed_on_error(database):
             database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
@@ -124,7 +124,7 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise UserError(f"{self.path}: {_advice(error, self.path)}") from None
+            raise UserError(f"{self._path}: {_advice(error, self._path)}") from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -172,7 +172,7 @@ class Database:
 
     @property
     def has_diagnostics(self) -> bool:
-        """Whether the table of runs has their column, which earlier versions didn't write."""
+        """Whether runs have a column of diagnostics; files of earlier versions lack it."""
         with self._explained():
             return _has_diagnostics(self._connection)
 

@@ -66,6 +66,7 @@ class Journal:
         self.path = path
         self._database = Database(path, writable)
         self.rungs = Rungs(self._database)
+        # What the file does as a whole, its journal does.
         self.transaction = self._database.transaction
         self.settle = self._database.settle
         self.copy_to = self._database.copy_to

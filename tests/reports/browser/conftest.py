@@ -1,7 +1,5 @@
 """A browser, headless Chromium, and pages in it."""
 
-import shutil
-
 import pytest
 
 from tests.reports.browser.pages import LONG, opened, wait_until_drawn
@@ -10,17 +8,15 @@ from tests.reports.example_outcome import example_outcome
 
 @pytest.fixture(scope="package")
 def browser():
-    playwright = pytest.importorskip(
+    pytest.importorskip(
         "playwright.sync_api", reason="Playwright isn't installed (requirements-dev.txt)"
     )
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
+    from docs.draw_page import chromium, chromium_path
+
+    if chromium_path() is None:
         pytest.skip("there is no Chromium here (on Debian the package chromium)")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ CHARTS = [
     *("curves", "course", "importance", "choices", "heat", "parallel", "repetitions"),
     *("diagnostics", "price"),
 ]
-
-
 LONG = {
     "learning_rate_schedule.initial": ("1e-5", "1e-4", "3e-4", "1e-3"),
     "environment.reset_params.agent_visual_observation_mode": (
@@ -41,10 +39,22 @@ def wait_until_drawn(page):
 
 
 def until(page, condition):
-    """Wait for a condition; the page's security policy refuses Playwright's own method."""
+    """Wait for a condition of a page, which may be reloading.
+
+    The page's security policy refuses Playwright's own method.
+    """
+    from playwright.sync_api import Error  # may be missing
+
+    # A page whose scripts haven't run has no names, and at first not even a root element.
+    loaded = f"document.readyState === 'complete' && ({condition})"
     for _ in range(1200):  # a minute at least, as the machine may be busy
-        if page.evaluate(condition):
-            return
+        try:
+            if page.evaluate(loaded):
+                return
+        except Error as error:
+            # The page that was asked is gone, and the next one isn't there.
+            if "destroyed" not in str(error):
+                raise
         page.wait_for_timeout(50)
     raise AssertionError(condition)
 

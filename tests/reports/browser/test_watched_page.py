@@ -16,6 +16,7 @@ from tests.reports.browser.pages import (
     drag,
     rank_column,
     tick,
+    until,
     wait_until_drawn,
 )
 from tests.reports.example_outcome import example_outcome
@@ -77,24 +78,6 @@ def page(browser, watched):
     opened.close()
 
 
-def reached(page, condition):
-    """Wait for a condition of a page that may be reloading."""
-    from playwright.sync_api import Error  # may be missing
-
-    # A page whose scripts haven't run has no names, and at first not even a root element.
-    loaded = f"document.readyState === 'complete' && ({condition})"
-    for _ in range(1200):
-        try:
-            if page.evaluate(loaded):
-                return
-        except Error as error:
-            # The page that was asked is gone, and the next one isn't there.
-            if "destroyed" not in str(error):
-                raise
-        page.wait_for_timeout(50)
-    raise AssertionError(condition)
-
-
 def best(page):
     return page.evaluate("permutations[0].name")
 
@@ -118,7 +101,7 @@ def test_a_reload_keeps_what_the_reader_chose(page, watched):
     wait_until_drawn(page)
     scrolled = page.evaluate("window.scrollY")
     watched.outcome = watched.after(999.0)
-    reached(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
+    until(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
     wait_until_drawn(page)
     ticked = "[...document.querySelectorAll('.filter :checked')].map((each) => each.dataset.key)"
     assert set(page.evaluate(ticked)) == {
@@ -148,7 +131,7 @@ def test_a_reload_keeps_ranges_selected_on_axes(page, watched):
     shown, least = rank_column(page), page.locator("input[data-key='return from']").input_value()
     assert 0 < len(shown) < 12 and float(least) > 0
     watched.outcome = watched.after(999.0)
-    reached(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
+    until(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
     assert page.locator("input[data-key='return from']").input_value() == least
     # No limit above, so that the best one now is among them.
     assert page.locator("input[data-key='return to']").input_value() == ""
@@ -164,7 +147,7 @@ def test_a_reload_keeps_what_is_compared(page, watched):
     # A row that a filter hides is compared all the same.
     tick(page, "gamma", "0.99")
     watched.outcome = watched.after(999.0)
-    reached(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
+    until(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
     assert page.evaluate("comparison.names") == names
     assert {each.split()[-1] for each in compared(page)[""]} == set(names)
     assert page.locator("#equal").evaluate("each => each.open")
@@ -177,7 +160,7 @@ def test_a_reload_keeps_what_is_compared(page, watched):
 
 def test_the_leader_is_highlighted_as_long_as_the_reader_chooses_nothing(page, watched):
     watched.outcome = watched.after(999.0)
-    reached(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
+    until(page, "permutations[0].name === '3' && document.documentElement.dataset.drawn")
     assert page.evaluate("state.highlighted") == 1
     assert page.evaluate("typeof byId('live').textContent") == "string"
 
@@ -185,18 +168,18 @@ def test_the_leader_is_highlighted_as_long_as_the_reader_chooses_nothing(page, w
 def test_the_page_stays_and_says_so_when_the_server_stops(page, watched):
     assert "updates itself every 1 s" in page.locator("#live").inner_text()
     watched.stop()
-    reached(page, "byId('live').textContent.startsWith('The server has stopped')")
+    until(page, "byId('live').textContent.startsWith('The server has stopped')")
     tick(page, "gamma", "0.999")
     assert len(rank_column(page)) == 12
 
 
 def test_a_finished_sweep_asks_for_nothing_more(page, watched):
     watched.outcome = watched.after(0.0, RunState.FINISHED)
-    reached(page, "!document.documentElement.dataset.refresh && byId('live').textContent === ''")
+    until(page, "!document.documentElement.dataset.refresh && byId('live').textContent === ''")
 
 
 def test_a_sweep_that_can_not_be_read_is_no_stopped_server(page, watched):
     watched.outcome = None
-    reached(page, "byId('live').textContent.startsWith(\"The sweep can't be read now\")")
+    until(page, "byId('live').textContent.startsWith(\"The sweep can't be read now\")")
     watched.outcome = watched.after(0.0)
-    reached(page, "byId('live').textContent.startsWith('The sweep is running')")
+    until(page, "byId('live').textContent.startsWith('The sweep is running')")
